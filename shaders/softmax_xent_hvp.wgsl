@@ -1,0 +1,31 @@
+// softmax_xent_hvp: h[n,m] = weight[n] p[n,m] (u[n,m] - Σ_k p[n,k] u[n,k]), p = softmax(z): the loss Hessian diag p - p pᵀ on u.
+// z, u, h: [N/B][CLASSES][B]; weight: [N/B][B]. An invocation owns four images.
+override CLASSES: u32;
+override LANES: u32;
+@group(0) @binding(0) var<storage, read>       z: array<vec4f>;
+@group(0) @binding(1) var<storage, read>       u: array<vec4f>;
+@group(0) @binding(2) var<storage, read>       weight: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> h: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  for (var i = id.x; i < arrayLength(&weight); i += groups.x * 64u) {
+    let at = i / LANES * CLASSES * LANES + i % LANES;
+    var largest = z[at];
+    for (var m = 1u; m < CLASSES; m++) {
+      largest = max(largest, z[at + m * LANES]);
+    }
+    var sum = vec4f();
+    var mean = vec4f();
+    for (var m = 0u; m < CLASSES; m++) {
+      let e = exp4(z[at + m * LANES] - largest);
+      sum += e;
+      mean += e * u[at + m * LANES];
+    }
+    mean /= sum;
+    for (var m = 0u; m < CLASSES; m++) {
+      let p = exp4(z[at + m * LANES] - largest) / sum;
+      h[at + m * LANES] = weight[i] * p * (u[at + m * LANES] - mean);
+    }
+  }
+}

@@ -1,0 +1,33 @@
+// softmax_xent_loss: loss[n] = weight[n] (ln Σ_m e^{z[n,m] - z*} + z* - z[n,label]), z* = max_m z[n,m];
+// correct[n] = weight[n] if the first largest logit is the label's, else 0.
+// z: [N/B][CLASSES][B]; label, weight, loss, correct: [N/B][B]. Padded examples have weight 0. An invocation owns four images.
+override CLASSES: u32;
+override LANES: u32;
+@group(0) @binding(0) var<storage, read>       z: array<vec4f>;
+@group(0) @binding(1) var<storage, read>       label: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       weight: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> loss: array<vec4f>;
+@group(0) @binding(4) var<storage, read_write> correct: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  for (var i = id.x; i < arrayLength(&loss); i += groups.x * 64u) {
+    let at = i / LANES * CLASSES * LANES + i % LANES;
+    var largest = z[at];
+    var predicted = vec4u();
+    for (var m = 1u; m < CLASSES; m++) {
+      let logit = z[at + m * LANES];
+      predicted = select(predicted, vec4u(m), logit > largest);
+      largest = max(largest, logit);
+    }
+    var sum = vec4f();
+    var target_logit = vec4f();
+    for (var m = 0u; m < CLASSES; m++) {
+      let logit = z[at + m * LANES];
+      sum += exp4(logit - largest);
+      target_logit = select(target_logit, logit, label[i] == vec4u(m));
+    }
+    loss[i] = weight[i] * (log4(sum) + (largest - target_logit));
+    correct[i] = select(vec4f(), weight[i], predicted == label[i]);
+  }
+}

@@ -1,0 +1,200 @@
+//! IDX files: MNIST and its relatives (Fashion-MNIST, KMNIST, EMNIST), plain or gzipped.
+//!
+//! A set is four files, images and labels for training and for testing. A file starts with `00 00`,
+//! the element type (08, unsigned bytes) and the number of dimensions, then each dimension as a
+//! big-endian 32-bit number, then the elements, last dimension fastest. Images are `[N][H][W]`
+//! (idx3) or `[N][C][H][W]` (idx4); labels are `[N]` (idx1).
+
+use super::input::{FETCH_AGAIN, Input, fault};
+use super::{Format, Parts, Split};
+use crate::error::Result;
+use crate::shape::Shape;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const LABELS_MAGIC: [u8; 4] = [0, 0, 8, 1];
+const IMAGES_MAGIC: [u8; 4] = [0, 0, 8, 3];
+const CHANNEL_IMAGES_MAGIC: [u8; 4] = [0, 0, 8, 4];
+
+/// The four files of a set, in the order of [`Files`].
+const ROLES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
+/// Training images, training labels, test images, test labels; the flag is whether gzipped.
+#[derive(Default)]
+pub(super) struct Files([Option<(bool, PathBuf)>; 4]);
+
+/// The IDX sets in a folder by their prefix, e.g. `emnist-balanced`; MNIST itself has the prefix "".
+pub(super) fn find<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> BTreeMap<String, Files> {
+    let mut sets = BTreeMap::<String, Files>::new();
+    for path in paths {
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(parse_name);
+        if let Some((prefix, role, gzip)) = name {
+            let place = &mut sets.entry(prefix.to_owned()).or_default().0[role];
+            // A plain file is taken before its gzipped copy.
+            if place.as_ref().is_none_or(|(taken_gzip, _)| *taken_gzip && !gzip) {
+                *place = Some((gzip, path.clone()));
+            }
+        }
+    }
+    sets
+}
+
+/// Splits e.g. `emnist-balanced-test-labels-idx1-ubyte.gz` into its prefix, role and whether gzipped.
+/// Some mirrors write `.idx1-ubyte`.
+fn parse_name(name: &str) -> Option<(&str, usize, bool)> {
+    let plain = name.strip_suffix(".gz");
+    let stem = plain.unwrap_or(name).strip_suffix("-ubyte")?;
+    let stem = ["idx1", "idx3", "idx4"].iter().find_map(|rank| stem.strip_suffix(rank))?;
+    let stem = stem.strip_suffix(['-', '.'])?;
+    let (stem, kind) = match stem.strip_suffix("-images") {
+        Some(stem) => (stem, 0),
+        None => (stem.strip_suffix("-labels")?, 1),
+    };
+    let (stem, part) = match stem.strip_suffix("train") {
+        Some(stem) => (stem, 0),
+        None => (stem.strip_suffix("t10k").or_else(|| stem.strip_suffix("test"))?, 2),
+    };
+    let prefix = if stem.is_empty() { stem } else { stem.strip_suffix('-')? };
+    Some((prefix, part + kind, plain.is_some()))
+}
+
+/// Reads the set `prefix` of the folder `dir`. EMNIST stores its images transposed; they are turned
+/// upright.
+pub(super) fn read(dir: &Path, prefix: &str, files: &Files) -> Result<Parts> {
+    let open = |role: usize| match &files.0[role] {
+        Some((_, path)) => Input::open(path)?.gunzip(),
+        None => {
+            let separator = if prefix.is_empty() { "" } else { "-" };
+            let path = dir.join(format!("{prefix}{separator}{}", ROLES[role]));
+            Err(fault(&path, "missing, and no .gz of it either; an IDX set is images and labels, train and test"))
+        }
+    };
+    let mut parts = read_inputs([open(0)?, open(1)?, open(2)?, open(3)?])?;
+    if prefix.starts_with("emnist-") {
+        let upright = Shape::new(parts.shape.channels, parts.shape.width, parts.shape.height);
+        for split in [&mut parts.train, &mut parts.test] {
+            transpose(&mut split.images, parts.shape);
+        }
+        parts.shape = upright;
+    }
+    Ok(parts)
+}
+
+/// Reads training images, training labels, test images and test labels.
+///
+/// The classes are the labels from 0 to the largest in the training part. If the smallest is 1, as in
+/// EMNIST letters, they are counted from there, and each class keeps its label as its name.
+pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
+    let [mut train_images, mut train_labels, mut test_images, mut test_labels] = inputs;
+    let (shape, mut train) = read_split(&mut train_images, &mut train_labels)?;
+    let (test_shape, mut test) = read_split(&mut test_images, &mut test_labels)?;
+    if test_shape != shape {
+        let expected = format!("images of {shape} as in {}", train_images.name());
+        return Err(test_images.unexpected(4, expected, test_shape, "take both files from one set"));
+    }
+    let first = u32::from(train.labels.iter().min() == Some(&1));
+    let last = train.labels.iter().copied().max().unwrap_or(0);
+    if let Some(stray) = test.labels.iter().position(|label| !(first..=last).contains(label)) {
+        let expected = format!("a label from {first} to {last} as in {}", train_labels.name());
+        let found = test.labels[stray];
+        return Err(test_labels.unexpected(8 + stray as u64, expected, found, "take both files from one set"));
+    }
+    for label in train.labels.iter_mut().chain(&mut test.labels) {
+        *label -= first;
+    }
+    let classes = (first..=last).map(|label| label.to_string()).collect();
+    Ok(Parts { format: Format::Idx, shape, classes, train, test })
+}
+
+fn read_split(images: &mut Input, labels: &mut Input) -> Result<(Shape, Split)> {
+    let magic = images.array("the IDX header")?;
+    let channels_stored = match magic {
+        IMAGES_MAGIC => false,
+        CHANNEL_IMAGES_MAGIC => true,
+        other => return Err(images.unexpected(0, describe(IMAGES_MAGIC), describe(other), FETCH_AGAIN)),
+    };
+    let count = read_dimension(images, "image count")?;
+    let channels = if channels_stored { read_dimension(images, "number of channels")? } else { 1 };
+    let height = read_dimension(images, "image height")?;
+    let width = read_dimension(images, "image width")?;
+    let length = [channels, height, width]
+        .iter()
+        .try_fold(u64::from(count), |product, &dimension| product.checked_mul(u64::from(dimension)));
+    let Some(length) = length else {
+        let found = format!("{count}×{channels}×{height}×{width}");
+        return Err(images.unexpected(4, "dimensions of a data set", found, FETCH_AGAIN));
+    };
+    let pixels = images.bytes(length, "images")?;
+    images.end()?;
+
+    let magic = labels.array("the IDX header")?;
+    if magic != LABELS_MAGIC {
+        return Err(labels.unexpected(0, describe(LABELS_MAGIC), describe(magic), FETCH_AGAIN));
+    }
+    let label_count = read_dimension(labels, "label count")?;
+    if label_count != count {
+        let expected = format!("{count} labels, one for each image of {}", images.name());
+        return Err(labels.unexpected(4, expected, label_count, "take both files from one set"));
+    }
+
+    let label_bytes = labels.bytes(u64::from(count), "labels")?;
+    labels.end()?;
+    let shape = Shape::new(channels as usize, height as usize, width as usize);
+    Ok((shape, Split { images: pixels, labels: label_bytes.into_iter().map(u32::from).collect() }))
+}
+
+fn read_dimension(input: &mut Input, what: &str) -> Result<u32> {
+    match u32::from_be_bytes(input.array(what)?) {
+        0 => Err(input.unexpected(input.offset() - 4, format!("a positive {what}"), 0, FETCH_AGAIN)),
+        dimension => Ok(dimension),
+    }
+}
+
+fn describe(magic: [u8; 4]) -> String {
+    let kind = match magic {
+        LABELS_MAGIC => "IDX labels",
+        IMAGES_MAGIC | CHANNEL_IMAGES_MAGIC => "IDX images",
+        [0, 0, 8, _] => "IDX of another rank",
+        [0, 0, ..] => "IDX of another element type",
+        [0x1f, 0x8b, ..] => "gzip in gzip",
+        _ => "not IDX",
+    };
+    let [a, b, c, d] = magic;
+    format!("{a:02x} {b:02x} {c:02x} {d:02x} ({kind})")
+}
+
+/// Exchanges rows and columns of every H×W plane in place.
+fn transpose(images: &mut [u8], shape: Shape) {
+    let mut original = vec![0; shape.pixels()];
+    for plane in images.chunks_exact_mut(shape.pixels()) {
+        original.copy_from_slice(plane);
+        for (y, row) in original.chunks_exact(shape.width).enumerate() {
+            for (x, &pixel) in row.iter().enumerate() {
+                plane[x * shape.height + y] = pixel;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposing_exchanges_rows_and_columns_of_each_plane() {
+        let mut images = vec![1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16];
+        transpose(&mut images, Shape::new(2, 2, 3));
+        assert_eq!(images, [1, 4, 2, 5, 3, 6, 11, 14, 12, 15, 13, 16]);
+    }
+
+    #[test]
+    fn file_names() {
+        assert_eq!(parse_name("train-images-idx3-ubyte"), Some(("", 0, false)));
+        assert_eq!(parse_name("t10k-labels.idx1-ubyte.gz"), Some(("", 3, true)));
+        assert_eq!(parse_name("emnist-letters-test-images-idx3-ubyte"), Some(("emnist-letters", 2, false)));
+        assert_eq!(parse_name("constrain-images-idx3-ubyte"), None);
+        assert_eq!(parse_name("train-images-idx2-ubyte"), None);
+        assert_eq!(parse_name("train-images.png"), None);
+    }
+}

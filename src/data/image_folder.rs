@@ -1,0 +1,281 @@
+//! Folders of image files: `train/CLASS/*.png` and `test/CLASS/*.png` (or `val/`, `valid/`), also
+//! jpg, jpeg, bmp, gif (first frame), webp, pgm and ppm.
+//!
+//! The classes are the folders of `train/`, sorted by name. Images stay grey, with one channel, if the
+//! files of all of them store grey; otherwise all become RGB. Alpha and Exif rotation are ignored.
+//! Files of other kinds, hidden files and folders inside a class are passed over.
+
+use super::input::{Input, fault, shown};
+use super::resize::Resizer;
+use super::{Format, Options, Parts, Split, list};
+use crate::error::Result;
+use crate::shape::Shape;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+pub(super) const TRAIN: &str = "train";
+const TEST: [&str; 3] = ["test", "val", "valid"];
+
+const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "pgm", "ppm"];
+
+/// Images in formats that are not read are an error: passing over them would quietly lose examples.
+const UNREAD_EXTENSIONS: [&str; 6] = ["tif", "tiff", "avif", "heic", "jp2", "jxl"];
+
+/// A header is believed if the image it announces takes at most this much memory...
+const SMALL_IMAGE: u64 = 4 << 20;
+/// ... or at most this many times the length of its file. Photographs reach about 100.
+const MAX_EXPANSION: u64 = 128;
+const MAX_SIDE: u32 = 65_535;
+
+/// Whether `dir` is laid out as an image folder.
+pub(super) fn is_in(dir: &Path) -> bool {
+    dir.join(TRAIN).is_dir()
+}
+
+/// Whether a path is named like an image that can be read.
+pub(super) fn is_image(path: &Path) -> bool {
+    has_extension(path, &EXTENSIONS)
+}
+
+fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+    extension.is_some_and(|extension| extensions.contains(&extension.as_str()))
+}
+
+/// Reads the image folder `dir`, resampling each image if the options say so.
+pub(super) fn read(dir: &Path, options: &Options) -> Result<Parts> {
+    let train_dir = dir.join(TRAIN);
+    let Some(test_dir) = TEST.iter().map(|name| dir.join(name)).find(|path| path.is_dir()) else {
+        return Err(fault(
+            dir,
+            "has train/ but no test/, val/ or valid/; put held-out images there, in the same classes",
+        ));
+    };
+    let train_classes = classes(&train_dir)?;
+    let test_classes = classes(&test_dir)?;
+    for (here, there, other) in
+        [(&train_classes, &test_classes, &test_dir), (&test_classes, &train_classes, &train_dir)]
+    {
+        if let Some((name, path)) = here.iter().find(|(name, _)| !there.contains_key(*name)) {
+            return Err(fault(&other.join(name), format!("missing, while there is {}; add it", shown(path))));
+        }
+    }
+    if train_classes.is_empty() {
+        return Err(fault(&train_dir, "holds no class folders; put the images of each class into a folder of its own"));
+    }
+
+    let mut collector = Collector::new(options);
+    let train = collector.read_split(train_classes.values())?;
+    let test = collector.read_split(test_classes.values())?;
+    let Some(size) = collector.size else {
+        return Err(fault(dir, "holds no images"));
+    };
+    let channels = if train.colour || test.colour { 3 } else { 1 };
+    let shape = Shape::new(channels, size.height, size.width);
+    let [train, test] = [train, test].map(|mut split| {
+        if channels == 3 {
+            split.make_colour(shape.pixels());
+        }
+        split.images.shrink_to_fit();
+        Split { images: split.images, labels: split.labels }
+    });
+    let classes = train_classes.into_keys().collect();
+    Ok(Parts { format: Format::ImageFolder, shape, classes, train, test })
+}
+
+/// The class folders in `dir` by name.
+fn classes(dir: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let folders = list(dir)?.into_iter().filter(|path| path.is_dir());
+    folders
+        .map(|path| match path.file_name().and_then(OsStr::to_str) {
+            Some(name) => Ok((name.to_owned(), path.clone())),
+            None => Err(fault(&path, "the name of a class is not UTF-8; rename the folder")),
+        })
+        .collect()
+}
+
+/// Gathers images, keeping them all to one size.
+struct Collector {
+    resize: Option<(usize, usize)>,
+    size: Option<Size>,
+}
+
+/// The size that the first image has set.
+struct Size {
+    height: usize,
+    width: usize,
+    set_by: String,
+}
+
+/// One part of the set: planes of one channel each until the first colour image turns all into RGB.
+#[derive(Default)]
+struct Pictures {
+    images: Vec<u8>,
+    labels: Vec<u32>,
+    colour: bool,
+}
+
+impl Collector {
+    fn new(options: &Options) -> Self {
+        let resize = options.resize.map(|(height, width)| (height as usize, width as usize));
+        Self { resize, size: None }
+    }
+
+    fn read_split<'a>(&mut self, classes: impl Iterator<Item = &'a PathBuf>) -> Result<Pictures> {
+        let mut split = Pictures::default();
+        for (label, class) in (0..).zip(classes) {
+            let before = split.labels.len();
+            for path in list(class)?.iter().filter(|path| path.is_file()) {
+                if is_image(path) {
+                    self.read_image(path, &mut split)?;
+                    split.labels.push(label);
+                } else if has_extension(path, &UNREAD_EXTENSIONS) {
+                    return Err(fault(path, "this format is not read; convert it to png, or remove it"));
+                }
+            }
+            if split.labels.len() == before {
+                let extensions = EXTENSIONS.join(", ");
+                return Err(fault(class, format!("holds no images ({extensions}); add some, or remove the class")));
+            }
+        }
+        Ok(split)
+    }
+
+    fn read_image(&mut self, path: &Path, split: &mut Pictures) -> Result<()> {
+        let picture = decode(path)?;
+        let from = Shape::new(1, picture.height() as usize, picture.width() as usize);
+        let (height, width) = self.resize.unwrap_or((from.height, from.width));
+        let size = self.size.get_or_insert_with(|| Size { height, width, set_by: shown(path) });
+        if (height, width) != (size.height, size.width) {
+            let Size { height: h, width: w, set_by } = size;
+            return Err(fault(
+                path,
+                format!("{height}x{width} pixels (HxW), but {set_by} has {h}x{w}; resize all with --resize HxW"),
+            ));
+        }
+
+        if picture.color().has_color() && !split.colour {
+            split.make_colour(height * width);
+        }
+        let channels = if split.colour { 3 } else { 1 };
+        let pixels = if split.colour { picture.into_rgb8().into_raw() } else { picture.into_luma8().into_raw() };
+        let planes = (0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels).copied());
+        if (height, width) == (from.height, from.width) {
+            split.images.extend(planes);
+        } else {
+            let planes: Vec<u8> = planes.collect();
+            Resizer::new(from, height, width).append(&planes, &mut split.images);
+        }
+        Ok(())
+    }
+}
+
+impl Pictures {
+    /// Turns grey images, of `pixels` each, into RGB images that look the same.
+    fn make_colour(&mut self, pixels: usize) {
+        if !self.colour {
+            self.images = self.images.chunks_exact(pixels).flat_map(|plane| [plane; 3]).flatten().copied().collect();
+            self.colour = true;
+        }
+    }
+}
+
+/// Decodes one file, going by its content and not its extension.
+fn decode(path: &Path) -> Result<DynamicImage> {
+    let mut input = Input::open(path)?;
+    let bytes = input.bytes(input.bound(), "an image")?;
+    // The decoders' messages may span lines; one is enough.
+    let broken = |error: &dyn std::fmt::Display| {
+        let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        fault(path, format!("expected a whole image, found: {text}; replace the file"))
+    };
+    let most = SMALL_IMAGE.max(MAX_EXPANSION.saturating_mul(bytes.len() as u64));
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(most);
+    let mut reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|error| broken(&error))?;
+    reader.limits(limits);
+    let format = reader.format();
+    let decoder = reader.into_decoder().map_err(|error| broken(&error))?;
+    let (width, height) = decoder.dimensions();
+    let size = decoder.total_bytes();
+    let frame = if format == Some(ImageFormat::WebP) { largest_webp_frame(&bytes) } else { 0 };
+    if size == 0 || size.max(frame) > most {
+        let length = bytes.len();
+        return Err(broken(&format!(
+            "a header that announces {height}x{width} pixels (HxW) in a file of {length} bytes"
+        )));
+    }
+    if format == Some(ImageFormat::Jpeg) && !jpeg_is_complete(&bytes) {
+        return Err(broken(&format!("the file ends after {} bytes, before its end marker", bytes.len())));
+    }
+    DynamicImage::from_decoder(decoder).map_err(|error| broken(&error))
+}
+
+/// Bytes that decoding the largest lossy frame of a WebP file takes. The decoder makes room for a frame
+/// before it compares the frame's size with that of the image, and the two come from different headers.
+fn largest_webp_frame(bytes: &[u8]) -> u64 {
+    // "VP8 ", a length of four bytes, three of frame tag, the start code, then width and height.
+    let frame_size = |chunk: &[u8]| match chunk {
+        [b'V', b'P', b'8', b' ', _, _, _, _, _, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1] => {
+            let side = |low, high| u64::from(u16::from_le_bytes([low, high]) & 0x3fff);
+            side(*w0, *w1) * side(*h0, *h1) * 3
+        }
+        _ => 0,
+    };
+    bytes.windows(18).map(frame_size).max().unwrap_or(0)
+}
+
+/// Whether a JPEG file reaches its end marker. The decoder fills what is cut off with grey, without a
+/// word; an image that is half missing would do harm in training and is not let through.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    loop {
+        // The next marker: FF and a code, past the data of a scan, where FF 00 is a byte and D0 to D7
+        // only restart the decoder.
+        let marker = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff));
+        let Some(start) = marker else { return false };
+        if rest[start + 1] == 0xd9 {
+            return true;
+        }
+        let segment = &rest[start + 2..];
+        let Some(&[high, low]) = segment.first_chunk() else { return false };
+        let Some(after) = segment.get(usize::from(u16::from_be_bytes([high, low]))..) else { return false };
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grey_planes_become_three_equal_ones() {
+        let mut pictures = Pictures { images: vec![1, 2, 3, 4], labels: vec![0, 0], colour: false };
+        pictures.make_colour(2);
+        pictures.make_colour(2);
+        assert_eq!(pictures.images, [1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4]);
+    }
+
+    #[test]
+    fn every_truncation_of_a_jpeg_is_noticed() {
+        let mut bytes = Cursor::new(Vec::new());
+        let picture = DynamicImage::from(image::RgbImage::from_fn(40, 24, |x, y| image::Rgb([(x * y) as u8; 3])));
+        picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        let bytes = bytes.into_inner();
+        assert!(jpeg_is_complete(&bytes));
+        assert!((0..bytes.len()).all(|length| !jpeg_is_complete(&bytes[..length])));
+    }
+
+    #[test]
+    fn the_size_of_a_webp_frame() {
+        let mut file = b"RIFF....WEBPVP8X..........".to_vec();
+        file.extend(b"VP8 ....\x10\x02\x00\x9d\x01\x2a\x00\x10\x00\x20");
+        assert_eq!(largest_webp_frame(&file), 0x1000 * 0x2000 * 3);
+        assert_eq!(largest_webp_frame(&file[..30]), 0);
+    }
+}

@@ -1,0 +1,199 @@
+//! Reading a file from front to back, with faults that say where and what.
+//!
+//! Nothing here allocates after a number found in a file before that number has been held against
+//! the file's size; gzip data, whose size is not known beforehand, grows its buffer as bytes arrive.
+
+use crate::error::{Error, Result};
+use flate2::bufread::MultiGzDecoder;
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::path::Path;
+
+/// What to do about a file whose bytes are wrong.
+pub(super) const FETCH_AGAIN: &str = "the file is damaged or not what its name says: fetch it again";
+
+/// Deflate spends at least two bits on a match of 258 bytes, so n bytes never hold more than 1032·n.
+const DEFLATE_MAX_EXPANSION: u64 = 1032;
+
+/// How much a buffer for gzip data first holds; it doubles from there.
+const FIRST_STEP: usize = 1 << 16;
+
+/// A path as it appears in messages: on one line, whatever characters it holds.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string().replace(char::is_control, "\u{fffd}")
+}
+
+/// A fault of a file or folder as a whole.
+pub(super) fn fault(path: &Path, what: impl Display) -> Error {
+    Error::data(format!("{}: {what}", shown(path)))
+}
+
+/// Room for `additional` more elements, or an error instead of an abort.
+pub(super) fn reserve<T>(buffer: &mut Vec<T>, additional: usize, what: &str) -> Result<()> {
+    buffer.try_reserve_exact(additional).map_err(|_| {
+        let bytes = additional.saturating_mul(size_of::<T>());
+        Error::OutOfMemory(format!("{what}: no memory for {bytes} bytes; use a smaller data set"))
+    })
+}
+
+/// An open file, its position, and its name for messages.
+pub(super) struct Input {
+    name: String,
+    stream: Box<dyn BufRead>,
+    offset: u64,
+    /// The content is no longer than this; for a plain file it is the exact length.
+    bound: u64,
+    gzip: bool,
+}
+
+impl Input {
+    /// Opens a regular file. Anything else (a folder, a pipe) is refused without touching it.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let metadata = fs::metadata(path).map_err(|error| fault(path, error))?;
+        if !metadata.is_file() {
+            return Err(fault(path, "expected a regular file, found something else; remove or rename it"));
+        }
+        let file = File::open(path).map_err(|error| fault(path, error))?;
+        let stream = Box::new(BufReader::with_capacity(1 << 16, file));
+        Ok(Self { name: shown(path), stream, offset: 0, bound: metadata.len(), gzip: false })
+    }
+
+    /// Reads a file that was built into the program.
+    pub(super) fn embedded(name: &str, bytes: &'static [u8]) -> Self {
+        let bound = bytes.len() as u64;
+        Self { name: name.to_owned(), stream: Box::new(bytes), offset: 0, bound, gzip: false }
+    }
+
+    /// Decompresses from here on if the content is gzip data. This is told by the first two bytes and
+    /// not by the name, since browsers and mirrors add and remove `.gz` as they please.
+    pub(super) fn gunzip(mut self) -> Result<Self> {
+        let start = self.stream.fill_buf().map_err(|error| Error::data(format!("{}: {error}", self.name)))?;
+        if !start.starts_with(&[0x1f, 0x8b]) {
+            return Ok(self);
+        }
+        let bound = self.bound.saturating_mul(DEFLATE_MAX_EXPANSION);
+        let stream = Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(self.stream)));
+        Ok(Self { stream, bound, gzip: true, ..self })
+    }
+
+    /// The file's name for messages.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes read so far (of the uncompressed content).
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Length of the content in bytes: exact for a plain file, an upper bound for gzip data.
+    pub(super) fn bound(&self) -> u64 {
+        self.bound
+    }
+
+    /// A fault at `offset`: what was expected there, what was found instead, and what to do.
+    pub(super) fn unexpected(&self, offset: u64, expected: impl Display, found: impl Display, remedy: &str) -> Error {
+        let of = if self.gzip { " (uncompressed)" } else { "" };
+        Error::data(format!("{}: offset {offset}{of}: expected {expected}, found {found}; {remedy}", self.name))
+    }
+
+    /// Fills `buffer`, or says that the file ends before `what` does.
+    pub(super) fn fill(&mut self, buffer: &mut [u8], what: &str) -> Result<()> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.stream.read(&mut buffer[filled..]) {
+                Ok(0) => {
+                    let expected = format!("{} more bytes of {what}", buffer.len() - filled);
+                    return Err(self.unexpected(self.offset, expected, "the end of the file", FETCH_AGAIN));
+                }
+                Ok(count) => {
+                    filled += count;
+                    self.offset += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.unreadable(what, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next `N` bytes.
+    pub(super) fn array<const N: usize>(&mut self, what: &str) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.fill(&mut bytes, what)?;
+        Ok(bytes)
+    }
+
+    /// The next `length` bytes, a number that may come from the file itself: memory is taken for no
+    /// more than the file can hold, and for gzip data for at most twice what has really arrived.
+    pub(super) fn bytes(&mut self, length: u64, what: &str) -> Result<Vec<u8>> {
+        let rest = self.bound - self.offset.min(self.bound);
+        let length = match usize::try_from(length) {
+            Ok(fitting) if length <= rest => fitting,
+            _ => {
+                let most = if self.gzip { "a gzip file too small for more than" } else { "only" };
+                let (expected, found) = (format!("{length} bytes of {what}"), format!("{most} {rest}"));
+                return Err(self.unexpected(self.offset, expected, found, FETCH_AGAIN));
+            }
+        };
+        let mut bytes = Vec::new();
+        while bytes.len() < length {
+            let missing = length - bytes.len();
+            let step = if self.gzip { missing.min(bytes.len().max(FIRST_STEP)) } else { missing };
+            reserve(&mut bytes, step, &self.name)?;
+            let start = bytes.len();
+            bytes.resize(start + step, 0);
+            self.fill(&mut bytes[start..], what)?;
+        }
+        Ok(bytes)
+    }
+
+    /// Checks that the file ends here. For gzip data this also checks the checksum.
+    pub(super) fn end(&mut self) -> Result<()> {
+        match self.stream.fill_buf() {
+            Ok([]) => Ok(()),
+            Ok(_) => Err(self.unexpected(self.offset, "the end of the file", "more bytes", FETCH_AGAIN)),
+            Err(error) => {
+                // Its checksum is missing or wrong, or what follows it is no gzip data.
+                let found = format!("damaged gzip data or bytes after it ({error})");
+                Err(self.unexpected(self.offset, "the end of the file", found, FETCH_AGAIN))
+            }
+        }
+    }
+
+    fn unreadable(&self, what: &str, error: io::Error) -> Error {
+        let found = match error.kind() {
+            ErrorKind::UnexpectedEof if self.gzip => "gzip data that is cut short".to_owned(),
+            _ if self.gzip => format!("damaged gzip data ({error})"),
+            _ => error.to_string(),
+        };
+        self.unexpected(self.offset, what, found, FETCH_AGAIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_on_one_line() {
+        assert_eq!(shown(Path::new("a\nb")), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn a_length_beyond_the_file_is_refused_before_memory_is_taken() {
+        let error = Input::embedded("tiny", &[0; 4]).bytes(u64::MAX, "images").unwrap_err();
+        let expected = format!("tiny: offset 0: expected {} bytes of images, found only 4; ", u64::MAX);
+        assert_eq!(error.to_string(), expected + FETCH_AGAIN);
+    }
+
+    #[test]
+    fn the_end_is_checked() {
+        let mut input = Input::embedded("three", &[1, 2, 3]);
+        assert_eq!(input.array::<2>("a pair").unwrap(), [1, 2]);
+        assert!(input.end().unwrap_err().to_string().starts_with("three: offset 2: expected the end"));
+        assert!(input.array::<2>("a pair").unwrap_err().to_string().contains("offset 3: expected 1 more"));
+        assert!(input.end().is_ok());
+    }
+}

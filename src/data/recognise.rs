@@ -1,0 +1,128 @@
+//! Telling what a folder holds.
+
+use super::cifar::{self, CIFAR_10, CIFAR_100};
+use super::input::{fault, shown};
+use super::{Options, Parts, idx, image_folder, list};
+use crate::error::{Error, Result};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+const LAYOUTS: &str = "understood are IDX (train-images-idx3-ubyte, train-labels-idx1-ubyte, \
+    t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte, also .gz), CIFAR-10 binary (data_batch_1.bin to \
+    data_batch_5.bin, test_batch.bin), CIFAR-100 binary (train.bin, test.bin), an image folder \
+    (train/CLASS/*.png, test/CLASS/*.png), and the word digits for the built-in set";
+
+/// One data set that was found.
+enum Found {
+    Idx { prefix: String, files: idx::Files },
+    Cifar(&'static cifar::Layout, PathBuf),
+    ImageFolder,
+}
+
+/// Reads the data set at `path` and gives it a name.
+pub(super) fn read(path: &Path, options: &Options) -> Result<(String, Parts)> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => {
+            return Err(fault(path, format!("is not a folder; name the one that holds the data set: {LAYOUTS}")));
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return read_prefix(path);
+        }
+        Err(error) => return Err(fault(path, error)),
+    }
+    let paths = list(path)?;
+    match search(path, &paths).as_slice() {
+        [] => Err(unrecognised(path, &paths)),
+        [only] => only.read(path, options),
+        several => {
+            let names: Vec<_> = several.iter().map(|set| set.describe(path)).collect();
+            let advice = "name one of them, or move one to a folder of its own";
+            Err(fault(path, format!("holds several data sets: {}; {advice}", names.join(", "))))
+        }
+    }
+}
+
+fn search(dir: &Path, paths: &[PathBuf]) -> Vec<Found> {
+    let mut found = Vec::new();
+    for (prefix, files) in idx::find(paths) {
+        found.push(Found::Idx { prefix, files });
+    }
+    for (layout, subfolder) in [(&CIFAR_10, cifar::CIFAR_10_FOLDER), (&CIFAR_100, cifar::CIFAR_100_FOLDER)] {
+        for place in [dir.to_owned(), dir.join(subfolder)] {
+            if layout.is_in(&place) {
+                found.push(Found::Cifar(layout, place));
+            }
+        }
+    }
+    if image_folder::is_in(dir) {
+        found.push(Found::ImageFolder);
+    }
+    found
+}
+
+impl Found {
+    fn read(&self, dir: &Path, options: &Options) -> Result<(String, Parts)> {
+        let parts = match self {
+            Self::Idx { prefix, files } => idx::read(dir, prefix, files)?,
+            Self::Cifar(layout, place) => layout.read(place)?,
+            Self::ImageFolder => image_folder::read(dir, options)?,
+        };
+        let name = match self {
+            Self::Idx { prefix, .. } if !prefix.is_empty() => prefix.clone(),
+            _ => folder_name(dir),
+        };
+        Ok((name, parts))
+    }
+
+    fn describe(&self, dir: &Path) -> String {
+        match self {
+            Self::Idx { prefix, .. } if prefix.is_empty() => "the IDX set without a prefix".to_owned(),
+            Self::Idx { prefix, .. } => shown(&dir.join(prefix)),
+            Self::Cifar(_, place) => shown(place),
+            Self::ImageFolder => format!("the image folder {}", shown(&dir.join(image_folder::TRAIN))),
+        }
+    }
+}
+
+/// A path that does not exist may be a folder and the prefix of one of its IDX sets.
+fn read_prefix(path: &Path) -> Result<(String, Parts)> {
+    // `Path::parent` of a bare name is the empty path.
+    let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    let prefix = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().trim_end_matches('-');
+    let Some(parent) = parent.filter(|parent| parent.is_dir()) else {
+        return Err(fault(path, format!("does not exist; name a folder: {LAYOUTS}")));
+    };
+    let mut sets = idx::find(&list(parent)?);
+    sets.remove("");
+    if let Some(files) = sets.remove(prefix) {
+        return Ok((prefix.to_owned(), idx::read(parent, prefix, &files)?));
+    }
+    if sets.is_empty() {
+        return Err(fault(path, format!("does not exist; name a folder: {LAYOUTS}")));
+    }
+    let names: Vec<_> = sets.keys().map(|prefix| shown(&parent.join(prefix))).collect();
+    Err(fault(path, format!("does not exist; the IDX sets there are {}", names.join(", "))))
+}
+
+fn unrecognised(dir: &Path, paths: &[PathBuf]) -> Error {
+    let holds_images = |folder: &PathBuf| {
+        // A folder that cannot be listed is no reason to hide what is wrong with this one.
+        list(folder).is_ok_and(|paths| paths.iter().any(|path| image_folder::is_image(path)))
+    };
+    let what = if paths.is_empty() {
+        "is empty"
+    } else if paths.iter().any(holds_images) {
+        "holds folders of images but no train/ and test/; \
+            make these two folders and divide the images of each class between them"
+    } else {
+        "holds no data set"
+    };
+    fault(dir, format!("{what}: {LAYOUTS}"))
+}
+
+fn folder_name(dir: &Path) -> String {
+    let name = dir.canonicalize().ok().and_then(|path| path.file_name().map(|name| shown(Path::new(name))));
+    name.unwrap_or_else(|| shown(dir))
+}

@@ -1,0 +1,292 @@
+//! An open adapter ([`Gpu`]) and views into its memory ([`Buf`]). Only this room and `kernel` touch wgpu.
+
+mod adapter;
+
+pub use adapter::AdapterChoice;
+
+use crate::error::{Error, Result};
+use bytemuck::Pod;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Views start at multiples of this many 32-bit words: 256 bytes, the coarsest offset alignment WebGPU allows.
+pub const ALIGNMENT: usize = 64;
+
+/// Storage buffers a kernel of ours may bind.
+pub const MAX_BINDINGS: u32 = 8;
+
+/// How work is laid out on an adapter. One row a class of adapter; kernels take these as override constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// B: images of one batch block, innermost in memory; a multiple of 4. A block's lanes are vec4, so B/4 invocations.
+    pub block: usize,
+    /// Tiles that share a workgroup, so that a workgroup has B/4 × rows invocations.
+    pub rows: u32,
+    /// Workgroups that keep the device busy; reductions are split until there are about so many.
+    pub workgroups: usize,
+    /// Examples of one chunk, at most: enough to fill the device, few enough for its caches.
+    pub chunk: usize,
+}
+
+impl Profile {
+    /// Mesa's llvmpipe and SwiftShader: eight lanes are one AVX register, and a workgroup needs no company.
+    pub const SOFTWARE: Self = Self { block: 32, rows: 1, workgroups: 32, chunk: 1024 };
+    /// Real GPUs: 64 invocations a workgroup.
+    pub const HARDWARE: Self = Self { block: 32, rows: 8, workgroups: 512, chunk: 8192 };
+
+    fn of(class: wgpu::DeviceType) -> Self {
+        if class == wgpu::DeviceType::Cpu { Self::SOFTWARE } else { Self::HARDWARE }
+    }
+
+    /// Invocations along a block: one a vec4 of images.
+    pub fn lanes(&self) -> usize {
+        self.block / 4
+    }
+}
+
+/// (shader, its override constants by name): what a pipeline is cached by.
+pub type PipelineKey = (&'static str, Vec<(&'static str, usize)>);
+
+/// An open device with its queue, pipelines and faults. Cloning shares it.
+#[derive(Clone)]
+pub struct Gpu {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) pipelines: Arc<Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>>,
+    faults: Arc<Mutex<Option<Fault>>>,
+    /// Name, backend, driver and class of the adapter.
+    pub info: wgpu::AdapterInfo,
+    /// Sizes this device was opened with.
+    pub limits: wgpu::Limits,
+    /// Layout of work on this device.
+    pub profile: Profile,
+}
+
+/// The first thing the driver reported against us, kept until somebody asks.
+#[derive(Clone, Debug)]
+enum Fault {
+    Lost(String),
+    OutOfMemory,
+    Rejected(String),
+}
+
+/// A view of 32-bit words in device memory. Cloning copies the view, not the memory.
+#[derive(Clone, Debug)]
+pub struct Buf {
+    pub(crate) raw: wgpu::Buffer,
+    pub(crate) offset: usize,
+    len: usize,
+}
+
+impl Buf {
+    /// Length in 32-bit words.
+    #[expect(clippy::len_without_is_empty, reason = "a view always holds at least one word")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The words of `range` of this view; it must start at a multiple of [`ALIGNMENT`].
+    pub fn view(&self, range: Range<usize>) -> Self {
+        assert!(range.start < range.end && range.end <= self.len, "view {range:?} of {} words", self.len);
+        assert!(range.start.is_multiple_of(ALIGNMENT), "a view at word {} is not aligned", range.start);
+        Self { raw: self.raw.clone(), offset: self.offset + range.start, len: range.len() }
+    }
+
+    /// The first `len` words of this view.
+    pub fn prefix(&self, len: usize) -> Self {
+        self.view(0..len)
+    }
+
+    pub(crate) fn bytes(&self) -> Range<u64> {
+        4 * self.offset as u64..4 * (self.offset + self.len) as u64
+    }
+}
+
+impl Gpu {
+    /// Opens the chosen adapter with the profile of its class.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when there is no such adapter, or it offers less than the kernels need.
+    pub fn open(choice: &AdapterChoice) -> Result<Self> {
+        let adapter = choice.select()?;
+        let profile = Profile::of(adapter.get_info().device_type);
+        Self::open_adapter(&adapter, profile)
+    }
+
+    /// Opens an adapter with a given profile (tests run every profile on every adapter).
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the adapter offers less than the kernels need or refuses to open.
+    pub fn open_adapter(adapter: &wgpu::Adapter, profile: Profile) -> Result<Self> {
+        let (info, offered) = (adapter.get_info(), adapter.limits());
+        if offered.max_storage_buffers_per_shader_stage < MAX_BINDINGS {
+            return Err(Error::device(format!(
+                "adapter {} ({:?}) offers {} storage buffers a shader, {MAX_BINDINGS} are needed: choose another with --adapter",
+                info.name, info.backend, offered.max_storage_buffers_per_shader_stage
+            )));
+        }
+        // The portable limits, lowered where the adapter has less; only the two sizes are raised, since smaller chunks are the fallback.
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            max_buffer_size: offered.max_buffer_size,
+            ..wgpu::Limits::defaults().or_worse_values_from(&offered)
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("gpu-subset"),
+            required_features: wgpu::Features::empty(),
+            required_limits: limits.clone(),
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        }))
+        .map_err(|e| Error::device(format!("adapter {} does not open: {}", info.name, one_line(&e.to_string()))))?;
+
+        let faults = Arc::new(Mutex::new(None));
+        let (on_error, on_lost) = (faults.clone(), faults.clone());
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            let fault = match error {
+                wgpu::Error::OutOfMemory { .. } => Fault::OutOfMemory,
+                wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+                    tracing::error!("{}", one_line(&description));
+                    Fault::Rejected(one_line(&description))
+                }
+            };
+            lock(&on_error).get_or_insert(fault);
+        }));
+        device.set_device_lost_callback(move |reason, message| {
+            // Loss explains whatever the driver complained of before it.
+            *lock(&on_lost) = Some(Fault::Lost(one_line(&format!("{reason:?}: {message}"))));
+        });
+        Ok(Self { device, queue, pipelines: Arc::default(), faults, info, limits, profile })
+    }
+
+    /// Whether the adapter computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Largest view that a kernel can bind, in 32-bit words.
+    pub fn max_binding_words(&self) -> usize {
+        (self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size) / 4) as usize
+    }
+
+    /// `len` words of device memory, zero at first.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when the device has no room for it.
+    pub fn alloc(&self, label: &str, len: usize) -> Result<Buf> {
+        assert!(len > 0, "{label}: a buffer holds at least one word");
+        let bytes = 4 * len.next_multiple_of(4) as u64; // whole vec4s
+        let limit = self.limits.max_buffer_size;
+        if bytes > limit {
+            return Err(out_of_memory(
+                label,
+                bytes,
+                &format!("{} takes buffers of at most {}", self.info.name, mib(limit)),
+            ));
+        }
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size: bytes,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        if pollster::block_on(scope.pop()).is_some() {
+            return Err(out_of_memory(label, bytes, &format!("{} has no room for it", self.info.name)));
+        }
+        self.check()?;
+        Ok(Buf { raw, offset: 0, len })
+    }
+
+    /// Words of device memory holding `data` (4-byte elements).
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn upload<T: Pod>(&self, label: &str, data: &[T]) -> Result<Buf> {
+        let buf = self.alloc(label, size_of_val(data) / 4)?;
+        self.write(&buf, data);
+        Ok(buf)
+    }
+
+    /// Overwrites the start of `buf` with `data`, before whatever is submitted next.
+    pub fn write<T: Pod>(&self, buf: &Buf, data: &[T]) {
+        assert!(size_of_val(data) <= 4 * buf.len, "{} bytes into {} words", size_of_val(data), buf.len);
+        self.queue.write_buffer(&buf.raw, buf.bytes().start, bytemuck::cast_slice(data));
+    }
+
+    /// Copies device memory to device memory.
+    pub fn copy(&self, from: &Buf, to: &Buf) {
+        assert_eq!(from.len, to.len, "copy between views of different lengths");
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        let range = from.bytes();
+        encoder.copy_buffer_to_buffer(&from.raw, range.start, &to.raw, to.bytes().start, range.end - range.start);
+        self.queue.submit([encoder.finish()]);
+    }
+
+    /// Waits for everything submitted and returns the contents of `buf`.
+    ///
+    /// # Errors
+    /// [`Error::Device`] or [`Error::OutOfMemory`] when the device failed at anything since the last call.
+    pub fn read<T: Pod>(&self, buf: &Buf) -> Result<Vec<T>> {
+        self.check()?;
+        let range = buf.bytes();
+        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size: range.end - range.start,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&buf.raw, range.start, &staging, 0, range.end - range.start);
+        self.queue.submit([encoder.finish()]);
+        staging.map_async(wgpu::MapMode::Read, .., |_| {}); // a failure shows in get_mapped_range below
+        let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        waited.map_err(|e| Error::device(format!("waiting for {}: {e}", self.info.name)))?;
+        let mapped = staging
+            .get_mapped_range(..)
+            .map_err(|e| Error::device(format!("reading back from {}: {e}", self.info.name)))?;
+        Ok(bytemuck::pod_collect_to_vec(&mapped))
+    }
+
+    /// What the driver reported since the device was opened, as an error; the first report stays.
+    ///
+    /// # Errors
+    /// [`Error::Device`] for a lost device or a rejected command, [`Error::OutOfMemory`].
+    pub fn check(&self) -> Result<()> {
+        let name = &self.info.name;
+        match lock(&self.faults).as_ref() {
+            None => Ok(()),
+            Some(Fault::Lost(why)) => Err(Error::device(format!(
+                "{name} was lost ({why}): if the driver reset it, run again with --resume; a smaller --memory makes shorter submissions"
+            ))),
+            Some(Fault::OutOfMemory) => {
+                Err(Error::OutOfMemory(format!("{name} is out of memory: lower --memory, or free the device")))
+            }
+            Some(Fault::Rejected(why)) => Err(Error::device(format!("{name} rejected a command: {why}"))),
+        }
+    }
+}
+
+fn out_of_memory(label: &str, bytes: u64, why: &str) -> Error {
+    Error::OutOfMemory(format!(
+        "{label} needs {} of device memory, but {why}: lower --memory or use a smaller model",
+        mib(bytes)
+    ))
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// Driver messages come in paragraphs; errors of ours are one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A poisoned lock only means that another thread panicked; the data behind ours are valid at every point.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

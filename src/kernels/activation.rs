@@ -1,0 +1,91 @@
+//! Element-wise activations and the product with their diagonal Jacobian.
+
+use super::elementwise_grid;
+use crate::device::{Buf, Gpu};
+use crate::error::Result;
+use crate::kernel::{Dispatch, Shader, shader};
+use serde::{Deserialize, Serialize};
+
+pub(super) const FORWARD: Shader = shader!("activation_forward", math);
+pub(super) const PRODUCT: Shader = shader!("activation_product", math);
+
+/// An element-wise non-linearity; the discriminant is the shaders' `KIND`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// max(x, 0)
+    Relu = 0,
+    /// tanh x
+    Tanh = 1,
+    /// x σ(x)
+    Silu = 2,
+    /// ln(1 + eˣ)
+    Softplus = 3,
+}
+
+impl Activation {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Relu, Self::Tanh, Self::Silu, Self::Softplus];
+
+    /// Name as written in a model description.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Tanh => "tanh",
+            Self::Silu => "silu",
+            Self::Softplus => "softplus",
+        }
+    }
+}
+
+/// y = f(x), element by element. `x` and `y` have equal lengths, multiples of 4.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn forward(gpu: &Gpu, f: Activation, x: &Buf, y: &Buf) -> Result<Dispatch> {
+    assert_eq!(x.len(), y.len());
+    Dispatch::new(gpu, &FORWARD, &[("KIND", f as usize)], &[x, y], elementwise_grid(y.len() / 4))
+}
+
+/// out = v ⊙ f'(x): both jvp and vjp of the activation at its input x.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn product(gpu: &Gpu, f: Activation, x: &Buf, v: &Buf, out: &Buf) -> Result<Dispatch> {
+    assert!(x.len() == v.len() && x.len() == out.len());
+    Dispatch::new(gpu, &PRODUCT, &[("KIND", f as usize)], &[x, v, out], elementwise_grid(out.len() / 4))
+}
+
+/// The same in f64.
+pub mod reference {
+    use super::Activation;
+
+    /// f(x)
+    pub fn forward(f: Activation, x: f64) -> f64 {
+        match f {
+            Activation::Relu => x.max(0.0),
+            Activation::Tanh => x.tanh(),
+            Activation::Silu => x * sigmoid(x),
+            Activation::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        }
+    }
+
+    /// f'(x)
+    pub fn derivative(f: Activation, x: f64) -> f64 {
+        match f {
+            Activation::Relu => f64::from(x > 0.0),
+            Activation::Tanh => 1.0 / (x.cosh() * x.cosh()),
+            Activation::Silu => sigmoid(x) * (1.0 + x * sigmoid(-x)),
+            Activation::Softplus => sigmoid(x),
+        }
+    }
+
+    /// v ⊙ f'(x)
+    pub fn product(f: Activation, x: &[f64], v: &[f64]) -> Vec<f64> {
+        x.iter().zip(v).map(|(&x, &v)| v * derivative(f, x)).collect()
+    }
+
+    fn sigmoid(x: f64) -> f64 {
+        1.0 / (1.0 + (-x).exp())
+    }
+}

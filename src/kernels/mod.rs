@@ -1,0 +1,82 @@
+//! One file a kernel: host functions that check lengths and record a [`Dispatch`](crate::kernel::Dispatch), and beside each its f64 `reference`.
+//!
+//! Activations are batch-innermost in blocks, `[N/B][C][H][W][B]`: the four images of a vec4 share every index, weights are
+//! uniform over a block, and the reduction over the batch that a full-subset gradient needs comes naturally. References and
+//! callers outside the engine use plain `[N][C][H][W]`; [`to_blocks`] and [`from_blocks`] translate.
+
+pub mod activation;
+pub mod conv2d;
+pub mod finite;
+pub mod gather;
+pub mod matmul;
+pub mod pool;
+pub mod softmax_xent;
+pub mod vector;
+pub mod weights;
+
+use crate::kernel::{MAX_GROUPS, Shader};
+
+/// Every shader of the engine; `tests/shaders.rs` checks that no file of `shaders/` is missing here.
+pub const SHADERS: &[Shader] = &[
+    activation::FORWARD,
+    activation::PRODUCT,
+    conv2d::FORWARD,
+    conv2d::GRAD_INPUT,
+    conv2d::GRAD_WEIGHT,
+    finite::CHECK,
+    gather::GATHER,
+    matmul::MATMUL,
+    pool::AVG_FORWARD,
+    pool::AVG_VJP,
+    pool::MAX_SELECT,
+    pool::MAX_VJP,
+    softmax_xent::GRADIENT,
+    softmax_xent::HVP,
+    softmax_xent::LOSS,
+    vector::AXPBY,
+    vector::DOT_PARTIAL,
+    vector::SUM_PARTIAL,
+    weights::PACK,
+    weights::REDUCE,
+];
+
+/// Outputs (channels, units) of one register tile.
+pub const TILE: usize = 8;
+
+/// Grid of an element-wise kernel: 64 invocations a group, striding beyond the largest grid.
+fn elementwise_grid(items: usize) -> [usize; 3] {
+    [items.div_ceil(64).min(MAX_GROUPS), 1, 1]
+}
+
+/// Plain `[N][features]` into blocks `[⌈N/B⌉][features][B]`, the last block padded with `padding`.
+pub fn to_blocks<T: Copy>(plain: &[T], features: usize, block: usize, padding: T) -> Vec<T> {
+    let examples = plain.len() / features;
+    let mut blocked = vec![padding; examples.div_ceil(block) * features * block];
+    for (n, row) in plain.chunks_exact(features).enumerate() {
+        for (f, &value) in row.iter().enumerate() {
+            blocked[(n / block * features + f) * block + n % block] = value;
+        }
+    }
+    blocked
+}
+
+/// Blocks `[⌈N/B⌉][features][B]` into plain `[examples][features]`, padding dropped.
+pub fn from_blocks<T: Copy>(blocked: &[T], features: usize, block: usize, examples: usize) -> Vec<T> {
+    let at = |n: usize, f: usize| blocked[(n / block * features + f) * block + n % block];
+    (0..examples).flat_map(|n| (0..features).map(move |f| at(n, f))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_and_back() {
+        let plain: Vec<u32> = (0..5 * 3).collect();
+        let blocked = to_blocks(&plain, 3, 4, 99);
+        assert_eq!(blocked.len(), 2 * 3 * 4);
+        assert_eq!(blocked[..4], [0, 3, 6, 9]);
+        assert_eq!(blocked[12..16], [12, 99, 99, 99]);
+        assert_eq!(from_blocks(&blocked, 3, 4, 5), plain);
+    }
+}

@@ -1,0 +1,159 @@
+//! Max, average and global-average pooling: forward, jvp and vjp.
+
+use super::elementwise_grid;
+use crate::device::{Buf, Gpu};
+use crate::error::Result;
+use crate::kernel::{Dispatch, Shader, shader};
+use crate::shape::Shape;
+
+pub(super) const MAX_SELECT: Shader = shader!("max_pool_select");
+pub(super) const MAX_VJP: Shader = shader!("max_pool_vjp");
+pub(super) const AVG_FORWARD: Shader = shader!("avg_pool_forward");
+pub(super) const AVG_VJP: Shader = shader!("avg_pool_vjp");
+
+/// A window that slides over every channel on its own. Padding never wins a maximum and counts as zeros in an average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// C × H × W.
+    pub input: Shape,
+    /// Window height; max pooling takes square windows.
+    pub height: usize,
+    /// Window width.
+    pub width: usize,
+    /// Step of the window.
+    pub stride: usize,
+    /// Padding on each side, at most half the window.
+    pub padding: usize,
+}
+
+impl Pool {
+    /// C × OH × OW, or nothing when the window does not fit, or could lie in the padding altogether.
+    pub fn output(&self) -> Option<Shape> {
+        if 2 * self.padding > self.height.min(self.width) {
+            return None;
+        }
+        let side =
+            |image: usize, window: usize| Some((image + 2 * self.padding).checked_sub(window)? / self.stride + 1);
+        let (height, width) = (side(self.input.height, self.height)?, side(self.input.width, self.width)?);
+        Some(Shape::new(self.input.channels, height, width))
+    }
+
+    fn out(&self) -> Shape {
+        self.output().expect("checked when the layer was made: the window fits")
+    }
+
+    fn constants(&self, gpu: &Gpu, window: &[(&'static str, usize)]) -> Vec<(&'static str, usize)> {
+        let (x, y) = (self.input, self.out());
+        let mut constants = vec![("H", x.height), ("W", x.width), ("OH", y.height), ("OW", y.width)];
+        constants.extend(window);
+        constants.extend([("STRIDE", self.stride), ("PADDING", self.padding), ("LANES", gpu.profile.lanes())]);
+        constants
+    }
+
+    fn max_constants(&self, gpu: &Gpu) -> Vec<(&'static str, usize)> {
+        assert_eq!(self.height, self.width, "max pooling takes square windows");
+        self.constants(gpu, &[("SIZE", self.height)])
+    }
+
+    fn avg_constants(&self, gpu: &Gpu) -> Vec<(&'static str, usize)> {
+        self.constants(gpu, &[("SIZE_H", self.height), ("SIZE_W", self.width)])
+    }
+
+    fn check(&self, x: &Buf, y: &Buf) {
+        assert_eq!(x.len() / self.input.len(), y.len() / self.out().len(), "batches differ");
+    }
+}
+
+/// out = v at the window's argmax of x: forward with v = x, jvp with v = tx.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn max_select(gpu: &Gpu, pool: &Pool, x: &Buf, v: &Buf, out: &Buf) -> Result<Dispatch> {
+    pool.check(x, out);
+    assert_eq!(x.len(), v.len());
+    Dispatch::new(gpu, &MAX_SELECT, &pool.max_constants(gpu), &[x, v, out], elementwise_grid(out.len() / 4))
+}
+
+/// dx of max pooling at its input x.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn max_vjp(gpu: &Gpu, pool: &Pool, x: &Buf, dy: &Buf, dx: &Buf) -> Result<Dispatch> {
+    pool.check(x, dy);
+    assert_eq!(x.len(), dx.len());
+    Dispatch::new(gpu, &MAX_VJP, &pool.max_constants(gpu), &[x, dy, dx], elementwise_grid(dx.len() / 4))
+}
+
+/// y = window means of x; also the jvp.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn avg_forward(gpu: &Gpu, pool: &Pool, x: &Buf, y: &Buf) -> Result<Dispatch> {
+    pool.check(x, y);
+    Dispatch::new(gpu, &AVG_FORWARD, &pool.avg_constants(gpu), &[x, y], elementwise_grid(y.len() / 4))
+}
+
+/// dx of average pooling.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn avg_vjp(gpu: &Gpu, pool: &Pool, dy: &Buf, dx: &Buf) -> Result<Dispatch> {
+    pool.check(dx, dy);
+    Dispatch::new(gpu, &AVG_VJP, &pool.avg_constants(gpu), &[dy, dx], elementwise_grid(dx.len() / 4))
+}
+
+/// The same in f64, on plain `[N][C][H][W]`.
+pub mod reference {
+    use super::Pool;
+
+    /// Offsets into x of the window of each output pixel, in row order.
+    fn windows(pool: &Pool, outputs: usize) -> impl Iterator<Item = Vec<usize>> + '_ {
+        let (x, y) = (pool.input, pool.out());
+        (0..outputs).map(move |i| {
+            let (plane, oh, ow) = (i / y.pixels(), i / y.width % y.height, i % y.width);
+            let taps = (0..pool.height).flat_map(|kh| (0..pool.width).map(move |kw| (kh, kw)));
+            taps.filter_map(|(kh, kw)| {
+                let ih = (oh * pool.stride + kh).checked_sub(pool.padding).filter(|&ih| ih < x.height)?;
+                let iw = (ow * pool.stride + kw).checked_sub(pool.padding).filter(|&iw| iw < x.width)?;
+                Some((plane * x.height + ih) * x.width + iw)
+            })
+            .collect()
+        })
+    }
+
+    fn argmax(x: &[f64], window: &[usize]) -> usize {
+        window.iter().copied().reduce(|best, at| if x[at] > x[best] { at } else { best }).expect("no empty window")
+    }
+
+    /// v at the window's argmax of x.
+    pub fn max_select(pool: &Pool, x: &[f64], v: &[f64]) -> Vec<f64> {
+        let outputs = x.len() / pool.input.len() * pool.out().len();
+        windows(pool, outputs).map(|window| v[argmax(x, &window)]).collect()
+    }
+
+    /// dx of max pooling.
+    pub fn max_vjp(pool: &Pool, x: &[f64], dy: &[f64]) -> Vec<f64> {
+        let mut dx = vec![0.0; x.len()];
+        for (window, dy) in windows(pool, dy.len()).zip(dy) {
+            dx[argmax(x, &window)] += dy;
+        }
+        dx
+    }
+
+    /// Window means.
+    pub fn avg_forward(pool: &Pool, x: &[f64]) -> Vec<f64> {
+        let area = (pool.height * pool.width) as f64;
+        let outputs = x.len() / pool.input.len() * pool.out().len();
+        windows(pool, outputs).map(|window| window.iter().map(|&at| x[at]).sum::<f64>() / area).collect()
+    }
+
+    /// dx of average pooling.
+    pub fn avg_vjp(pool: &Pool, dy: &[f64]) -> Vec<f64> {
+        let area = (pool.height * pool.width) as f64;
+        let mut dx = vec![0.0; dy.len() / pool.out().len() * pool.input.len()];
+        for (window, dy) in windows(pool, dy.len()).zip(dy) {
+            window.iter().for_each(|&at| dx[at] += dy / area);
+        }
+        dx
+    }
+}

@@ -1,0 +1,91 @@
+//! Softmax cross-entropy with example weights: loss and hits of each example, gradient, Hessian product.
+
+use super::elementwise_grid;
+use crate::device::{Buf, Gpu};
+use crate::error::Result;
+use crate::kernel::{Dispatch, Shader, shader};
+
+pub(super) const LOSS: Shader = shader!("softmax_xent_loss", math);
+pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", math);
+pub(super) const HVP: Shader = shader!("softmax_xent_hvp", math);
+
+/// What a batch of examples is compared with: one word an example, whole blocks, weight 0 on padding.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    /// Class of each example, u32 `[N/B][B]`.
+    pub label: Buf,
+    /// Weight of each example, f32 `[N/B][B]`.
+    pub weight: Buf,
+}
+
+fn constants(gpu: &Gpu, z: &Buf, targets: &Targets) -> [(&'static str, usize); 2] {
+    assert_eq!(targets.label.len(), targets.weight.len());
+    assert!(z.len().is_multiple_of(targets.label.len()));
+    [("CLASSES", z.len() / targets.label.len()), ("LANES", gpu.profile.lanes())]
+}
+
+/// loss\[n\] = weight · cross entropy of the logits `z` `[N/B][M][B]`; correct\[n\] = weight where the largest logit is the label's.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn loss(gpu: &Gpu, z: &Buf, targets: &Targets, loss: &Buf, correct: &Buf) -> Result<Dispatch> {
+    assert!(loss.len() == targets.label.len() && correct.len() == loss.len());
+    let bindings = [z, &targets.label, &targets.weight, loss, correct];
+    Dispatch::new(gpu, &LOSS, &constants(gpu, z, targets), &bindings, elementwise_grid(loss.len() / 4))
+}
+
+/// dz = weight (p − onehot).
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn gradient(gpu: &Gpu, z: &Buf, targets: &Targets, dz: &Buf) -> Result<Dispatch> {
+    assert_eq!(z.len(), dz.len());
+    let bindings = [z, &targets.label, &targets.weight, dz];
+    Dispatch::new(gpu, &GRADIENT, &constants(gpu, z, targets), &bindings, elementwise_grid(targets.label.len() / 4))
+}
+
+/// h = weight (diag p − p pᵀ) u.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn hvp(gpu: &Gpu, z: &Buf, u: &Buf, targets: &Targets, h: &Buf) -> Result<Dispatch> {
+    assert!(z.len() == u.len() && z.len() == h.len());
+    let bindings = [z, u, &targets.weight, h];
+    Dispatch::new(gpu, &HVP, &constants(gpu, z, targets), &bindings, elementwise_grid(targets.weight.len() / 4))
+}
+
+/// The same in f64, on one example's logits.
+pub mod reference {
+    /// softmax(z)
+    pub fn softmax(z: &[f64]) -> Vec<f64> {
+        let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let e: Vec<f64> = z.iter().map(|z| (z - largest).exp()).collect();
+        let sum: f64 = e.iter().sum();
+        e.iter().map(|e| e / sum).collect()
+    }
+
+    /// −ln softmax(z)\[label\]
+    pub fn loss(z: &[f64], label: usize) -> f64 {
+        let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        z.iter().map(|z| (z - largest).exp()).sum::<f64>().ln() + largest - z[label]
+    }
+
+    /// Whether the first largest logit is the label's.
+    pub fn correct(z: &[f64], label: usize) -> bool {
+        z.iter().enumerate().all(|(m, &other)| if m < label { other < z[label] } else { other <= z[label] })
+    }
+
+    /// p − onehot
+    pub fn gradient(z: &[f64], label: usize) -> Vec<f64> {
+        let mut dz = softmax(z);
+        dz[label] -= 1.0;
+        dz
+    }
+
+    /// (diag p − p pᵀ) u
+    pub fn hvp(z: &[f64], u: &[f64]) -> Vec<f64> {
+        let p = softmax(z);
+        let mean: f64 = p.iter().zip(u).map(|(p, u)| p * u).sum();
+        p.iter().zip(u).map(|(p, u)| p * (u - mean)).collect()
+    }
+}

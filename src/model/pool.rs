@@ -1,0 +1,62 @@
+//! Pooling layers.
+
+use super::{Layer, Weights};
+use crate::device::{Buf, Gpu};
+use crate::error::Result;
+use crate::kernel::Dispatch;
+use crate::kernels::pool::{self, Pool};
+use crate::shape::Shape;
+
+/// Max or average pooling; the global average is the window of the whole image.
+#[derive(Debug)]
+pub struct Pooling {
+    name: String,
+    window: Pool,
+    output: Shape,
+    is_max: bool,
+}
+
+impl Pooling {
+    /// Nothing when the window does not fit.
+    pub fn new(name: String, window: Pool, is_max: bool) -> Option<Self> {
+        Some(Self { name, window, output: window.output()?, is_max })
+    }
+}
+
+impl Layer for Pooling {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn input(&self) -> Shape {
+        self.window.input
+    }
+
+    fn output(&self) -> Shape {
+        self.output
+    }
+
+    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, y: &Buf) -> Result<Vec<Dispatch>> {
+        Ok(vec![if self.is_max {
+            pool::max_select(gpu, &self.window, x, x, y)?
+        } else {
+            pool::avg_forward(gpu, &self.window, x, y)?
+        }])
+    }
+
+    fn jvp(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, tx: Option<&Buf>, ty: &Buf) -> Result<Vec<Dispatch>> {
+        let step = |tx| match self.is_max {
+            true => pool::max_select(gpu, &self.window, x, tx, ty),
+            false => pool::avg_forward(gpu, &self.window, tx, ty),
+        };
+        tx.map(step).into_iter().collect()
+    }
+
+    fn vjp(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, dy: &Buf, dx: Option<&Buf>) -> Result<Vec<Dispatch>> {
+        let step = |dx| match self.is_max {
+            true => pool::max_vjp(gpu, &self.window, x, dy, dx),
+            false => pool::avg_vjp(gpu, &self.window, dy, dx),
+        };
+        dx.map(step).into_iter().collect()
+    }
+}

@@ -1,0 +1,231 @@
+//! The loss of a model over a list of examples, and its derivatives, chunk by chunk.
+//!
+//! f(θ) = (1/K) Σᵢ xent(net(xᵢ; θ), yᵢ) + λ/2 ‖θ‖² with weight decay λ. Chunks run in fixed order into the same sums: the same
+//! chunks give the same bits, and their number changes results only within rounding.
+
+mod cost;
+mod examples;
+mod record;
+mod workspace;
+
+pub use cost::Cost;
+pub use examples::Examples;
+pub use workspace::{DEFAULT_MEMORY, Workspace};
+
+use crate::device::{ALIGNMENT, Buf, Gpu};
+use crate::error::Result;
+use crate::kernel::Program;
+use crate::kernels::gather::PADDING;
+use crate::kernels::softmax_xent::Targets;
+use crate::kernels::vector::{PARTIALS, SCRATCH};
+use record::{Chunk, Pass};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What one pass over the examples found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean cross entropy plus λ/2 ‖θ‖²; NaN when any value on the way was not finite.
+    pub loss: f64,
+    /// Mean cross entropy alone.
+    pub cross_entropy: f64,
+    /// Share of examples whose largest logit is their label's.
+    pub accuracy: f64,
+    /// The first tensor that held a value which was not finite.
+    pub not_finite: Option<String>,
+}
+
+/// The loss over some examples of a data set.
+pub struct Objective {
+    gpu: Gpu,
+    workspace: Arc<Workspace>,
+    examples: Arc<Examples>,
+    /// K, the number of examples.
+    len: usize,
+    /// λ
+    weight_decay: f64,
+    index: Buf,
+    targets: Targets,
+    /// Loss and hit of each example, `[K/B][B]`.
+    loss: Buf,
+    correct: Buf,
+    scratch: Buf,
+    /// The logit tangents of all examples, `[K/B][M][B]`, once asked for.
+    tangents: Option<Buf>,
+    programs: HashMap<Pass, Vec<Program>>,
+    cost: Cost,
+}
+
+impl Objective {
+    /// The loss over the examples `indices`, each with weight 1.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
+    pub fn new(
+        gpu: &Gpu,
+        workspace: &Arc<Workspace>,
+        examples: &Arc<Examples>,
+        indices: &[u32],
+        weight_decay: f64,
+    ) -> Result<Self> {
+        assert!(!indices.is_empty() && indices.iter().all(|&i| (i as usize) < examples.len()));
+        assert_eq!(examples.shape, workspace.model.input);
+        let labels = indices.iter().map(|&i| examples.labels[i as usize]);
+        let ones = indices.iter().map(|_| 1f32.to_bits());
+        let index = Examples::per_example(gpu, "subset.index", indices.iter().copied(), PADDING)?;
+        let targets = Targets {
+            label: Examples::per_example(gpu, "subset.label", labels, 0)?,
+            weight: Examples::per_example(gpu, "subset.weight", ones, 0)?,
+        };
+        let padded = index.len();
+        Ok(Self {
+            gpu: gpu.clone(),
+            workspace: workspace.clone(),
+            examples: examples.clone(),
+            len: indices.len(),
+            weight_decay,
+            index,
+            targets,
+            loss: gpu.alloc("subset.loss", padded)?,
+            correct: gpu.alloc("subset.correct", padded)?,
+            scratch: gpu.alloc("subset.scratch", SCRATCH)?,
+            tangents: None,
+            programs: HashMap::new(),
+            cost: Cost::default(),
+        })
+    }
+
+    /// K, the number of examples.
+    #[expect(clippy::len_without_is_empty, reason = "an objective always has an example")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// What this objective has cost so far.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// The device it lives on.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// The workspace, and through it the model.
+    pub fn workspace(&self) -> &Arc<Workspace> {
+        &self.workspace
+    }
+
+    /// f(θ) and the accuracy. One forward pass.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn loss(&mut self, theta: &Buf) -> Result<Evaluation> {
+        self.cost.forward += self.len as u64;
+        self.gpu.copy(theta, &self.workspace.theta);
+        self.run(Pass::Loss)?;
+        self.evaluation(Pass::Loss)
+    }
+
+    /// f(θ), the accuracy and ∇f(θ) into `gradient`. One forward and one backward pass.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn loss_and_gradient(&mut self, theta: &Buf, gradient: &Buf) -> Result<Evaluation> {
+        self.cost.forward += self.len as u64;
+        self.cost.backward += self.len as u64;
+        self.gpu.copy(theta, &self.workspace.theta);
+        self.run(Pass::Gradient)?;
+        let evaluation = self.evaluation(Pass::Gradient)?;
+        self.gpu.copy(&self.workspace.gradient, gradient);
+        Ok(evaluation)
+    }
+
+    /// (G + λI) v into `product`, G the Gauss-Newton matrix (1/K) Σ JᵀHJ at θ: v → Jv → HJv → JᵀHJv
+    /// (Schraudolph 2002, Neural Computation 14(7)). Activations are computed anew: a forward, a tangent and a backward pass.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn gauss_newton_product(&mut self, theta: &Buf, v: &Buf, product: &Buf) -> Result<Evaluation> {
+        self.cost.forward += self.len as u64;
+        self.cost.tangent += self.len as u64;
+        self.cost.backward += self.len as u64;
+        self.gpu.copy(theta, &self.workspace.theta);
+        self.gpu.copy(v, &self.workspace.tangent);
+        self.run(Pass::GaussNewton)?;
+        let evaluation = self.evaluation(Pass::GaussNewton)?;
+        self.gpu.copy(&self.workspace.gradient, product);
+        Ok(evaluation)
+    }
+
+    /// Jv, the derivative of every example's logits along v: `[K/B][M][B]`, overwritten by the next call.
+    /// A forward and a tangent pass.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn tangent(&mut self, theta: &Buf, v: &Buf) -> Result<Buf> {
+        self.cost.forward += self.len as u64;
+        self.cost.tangent += self.len as u64;
+        let out = match &self.tangents {
+            Some(out) => out.clone(),
+            None => self.gpu.alloc("subset.tangents", self.index.len() * self.workspace.model.classes)?,
+        };
+        self.tangents = Some(out.clone());
+        self.gpu.copy(theta, &self.workspace.theta);
+        self.gpu.copy(v, &self.workspace.tangent);
+        self.run(Pass::Tangent)?;
+        Ok(out)
+    }
+
+    /// Runs the programs of a pass, recorded at its first use: packing, every chunk in order, sums.
+    fn run(&mut self, pass: Pass) -> Result<()> {
+        if !self.programs.contains_key(&pass) {
+            let programs = self.record(pass)?;
+            self.programs.insert(pass, programs);
+        }
+        if pass.has_backward() {
+            let at = if pass == Pass::Gradient { &self.workspace.theta } else { &self.workspace.tangent };
+            debug_assert_eq!(at.len(), self.workspace.gradient.len());
+            // g ← λ θ + (1/K) Σ, with λ v in place of λ θ for the product
+            let coefficients = [self.weight_decay as f32, (1.0 / self.len as f64) as f32];
+            self.gpu.write(&self.workspace.coefficients, &coefficients);
+        }
+        self.programs[&pass].iter().try_for_each(|program| program.run(&self.gpu))
+    }
+
+    /// Reads the sums of the last pass: the only words that leave the device.
+    fn evaluation(&self, pass: Pass) -> Result<Evaluation> {
+        let report = &self.workspace.report;
+        let words: Vec<u32> = self.gpu.read(&report.all)?;
+        let sum = |i: usize| -> f64 {
+            words[i * PARTIALS..(i + 1) * PARTIALS].iter().map(|&bits| f64::from(f32::from_bits(bits))).sum()
+        };
+        let layers = self.workspace.model.layers();
+        let marks = words[3 * PARTIALS..].iter().step_by(ALIGNMENT);
+        let not_finite = marks.zip(0..).find(|(mark, _)| **mark != 0).map(|(_, i)| match layers.get(i) {
+            Some(layer) => format!("the output of {}", layer.name()),
+            None if pass == Pass::GaussNewton => "the Gauss-Newton product".to_owned(),
+            None => "the gradient".to_owned(),
+        });
+        let cross_entropy = sum(0) / self.len as f64;
+        let loss = if not_finite.is_some() { f64::NAN } else { cross_entropy + 0.5 * self.weight_decay * sum(2) };
+        Ok(Evaluation { loss, cross_entropy, accuracy: sum(1) / self.len as f64, not_finite })
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = Chunk> + '_ {
+        let (padded, chunk) = (self.index.len(), self.workspace.chunk);
+        (0..padded).step_by(chunk).map(move |start| {
+            let range = start..(start + chunk).min(padded);
+            Chunk {
+                index: self.index.view(range.clone()),
+                targets: Targets {
+                    label: self.targets.label.view(range.clone()),
+                    weight: self.targets.weight.view(range.clone()),
+                },
+                loss: self.loss.view(range.clone()),
+                correct: self.correct.view(range.clone()),
+                range,
+            }
+        })
+    }
+}

@@ -1,0 +1,134 @@
+//! Device memory shared by all objectives of one model: activations of one chunk, packed weights, the flat vectors.
+
+use crate::device::{ALIGNMENT, Buf, Gpu};
+use crate::error::{Error, Result};
+use crate::kernel::Program;
+use crate::kernels::vector::PARTIALS;
+use crate::kernels::weights::{Direction, WeightShape, pack};
+use crate::model::{Model, Weights};
+use std::sync::Arc;
+
+/// Memory for activations unless the user says otherwise, in bytes.
+pub const DEFAULT_MEMORY: u64 = 1 << 30;
+
+/// Buffers for one chunk of examples of one model. Chunks run one after another, so objectives share them.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The model.
+    pub model: Arc<Model>,
+    /// Examples of a whole chunk, a multiple of the block.
+    pub chunk: usize,
+    /// x of each layer, and last the logits: `[chunk/B][features][B]`.
+    pub(super) activations: Vec<Buf>,
+    /// Two buffers as large as the largest activation, between which tangents and cotangents pass from layer to layer.
+    pub(super) passing: [Buf; 2],
+    pub(super) theta: Buf,
+    pub(super) tangent: Buf,
+    pub(super) gradient: Buf,
+    /// α and β of the last step of a gradient.
+    pub(super) coefficients: Buf,
+    pub(super) weights: Vec<Option<Weights>>,
+    /// What the host reads of an evaluation.
+    pub(super) report: Report,
+}
+
+/// Sums and marks read back together after an evaluation, each at its own aligned offset.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub all: Buf,
+    /// Partial sums of the loss, of the hits, and of ‖θ‖².
+    pub loss: Buf,
+    pub correct: Buf,
+    pub theta_square: Buf,
+    /// A word a layer, and one for the gradient: 1 when a value was not finite.
+    pub found: Vec<Buf>,
+}
+
+impl Workspace {
+    /// Allocates for chunks as large as the device profile, the binding limit and `memory` bytes allow.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] when not even one block fits.
+    pub fn new(gpu: &Gpu, model: Arc<Model>, memory: u64) -> Result<Self> {
+        let block = gpu.profile.block;
+        let unit = block.max(ALIGNMENT); // chunks start where a view may start
+        let features: Vec<usize> =
+            std::iter::once(model.input.len()).chain(model.layers().iter().map(|layer| layer.output().len())).collect();
+        let largest = features.iter().copied().max().unwrap_or(1);
+        let vector = model.vector_len();
+        let weight_shapes = || model.layers().iter().filter_map(|layer| layer.weights());
+        let most_packed = weight_shapes()
+            .flat_map(|w| [w.packed_len(Direction::Forward), w.packed_len(Direction::Backward), w.partial_len()]);
+        if most_packed.max().unwrap_or(0).max(vector) > gpu.max_binding_words() {
+            return Err(Error::OutOfMemory(format!(
+                "model {}: {} parameters are more than {} binds at once ({} MiB): use a smaller model",
+                model.name,
+                model.parameters(),
+                gpu.info.name,
+                gpu.max_binding_words() >> 18
+            )));
+        }
+        let fixed: usize = weight_shapes().map(|w| 3 * w.packed_len(Direction::Forward) + w.partial_len()).sum();
+        let of_example = 4 * (features.iter().sum::<usize>() + 2 * largest);
+        let room = memory.saturating_sub(4 * (3 * vector + fixed) as u64) / of_example as u64;
+        let chunk = (room as usize).min(gpu.max_binding_words() / largest).min(gpu.profile.chunk) / unit * unit;
+        if chunk == 0 {
+            return Err(Error::OutOfMemory(format!(
+                "model {}: a chunk of {unit} examples takes {:.1} MiB, more than --memory or a binding of {} holds: raise --memory or use a smaller model",
+                model.name,
+                (of_example * unit) as f64 / f64::from(1 << 20),
+                gpu.info.name
+            )));
+        }
+        let alloc = |label: &str, len: usize| gpu.alloc(label, len);
+        let activations = features.iter().map(|f| alloc("activation", f * chunk)).collect::<Result<_>>()?;
+        let passing = [alloc("passing.0", largest * chunk)?, alloc("passing.1", largest * chunk)?];
+        let (theta, tangent, gradient) =
+            (alloc("theta", vector)?, alloc("tangent", vector)?, alloc("gradient", vector)?);
+
+        let partial_len = |w: WeightShape| w.splits(gpu, chunk / block) * w.partial_len();
+        let partial = alloc("partial", weight_shapes().map(partial_len).max().unwrap_or(1))?;
+        let weights = model.layers().iter().zip(model.ranges()).map(|(layer, range)| {
+            let (Some(w), Some(range)) = (layer.weights(), range) else { return Ok(None) };
+            Ok(Some(Weights {
+                theta: theta.view(range.clone()),
+                tangent: tangent.view(range.clone()),
+                gradient: gradient.view(range.clone()),
+                forward: alloc("packed.forward", w.packed_len(Direction::Forward))?,
+                backward: alloc("packed.backward", w.packed_len(Direction::Backward))?,
+                forward_tangent: alloc("packed.tangent", w.packed_len(Direction::Forward))?,
+                partial: partial.clone(),
+            }))
+        });
+        let weights = weights.collect::<Result<_>>()?;
+        let report = Report::new(gpu, model.layers().len() + 1)?;
+        let coefficients = alloc("coefficients", 2)?;
+        Ok(Self { model, chunk, activations, passing, theta, tangent, gradient, coefficients, weights, report })
+    }
+
+    /// The steps that pack θ, and the direction v if `with_tangent`, into the tiles that the products read.
+    pub(super) fn packing(&self, gpu: &Gpu, with_backward: bool, with_tangent: bool) -> Result<Program> {
+        let mut program = Program::default();
+        for (layer, weights) in self.model.layers().iter().zip(&self.weights) {
+            let (Some(shape), Some(w)) = (layer.weights(), weights) else { continue };
+            program.push(pack(gpu, &shape, Direction::Forward, &w.theta, &w.forward)?);
+            if with_backward {
+                program.push(pack(gpu, &shape, Direction::Backward, &w.theta, &w.backward)?);
+            }
+            if with_tangent {
+                program.push(pack(gpu, &shape, Direction::Forward, &w.tangent, &w.forward_tangent)?);
+            }
+        }
+        Ok(program)
+    }
+}
+
+impl Report {
+    fn new(gpu: &Gpu, marks: usize) -> Result<Self> {
+        let all = gpu.alloc("report", 3 * PARTIALS + marks * ALIGNMENT)?;
+        let sums = |i: usize| all.view(i * PARTIALS..(i + 1) * PARTIALS);
+        let mark = |i: usize| 3 * PARTIALS + i * ALIGNMENT;
+        let found = (0..marks).map(|i| all.view(mark(i)..mark(i) + 1)).collect();
+        Ok(Self { loss: sums(0), correct: sums(1), theta_square: sums(2), found, all })
+    }
+}

@@ -1,0 +1,101 @@
+//! The vector space an optimiser works in: GPU buffers in training, `Vec<f64>` in tests.
+
+use crate::error::Result;
+
+/// The few operations an optimiser needs. Vectors stay where they are; only the scalars of [`Space::dots`] are read
+/// back.
+pub trait Space {
+    /// A vector of the space's dimension.
+    type Vector;
+
+    /// A new vector of zeros.
+    fn zeros(&self) -> Result<Self::Vector>;
+
+    /// y ← αx + βy, as in BLAS: with β = 0, y is overwritten whatever it held, NaN included.
+    fn axpby(&self, alpha: f64, x: &Self::Vector, beta: f64, y: &mut Self::Vector) -> Result<()>;
+
+    /// The inner products of the pairs. One call is one round trip to the device, so callers batch. The same vectors
+    /// give the same bits, in every pair and in every run: resuming a run relies on it.
+    fn dots<const N: usize>(&self, pairs: [(&Self::Vector, &Self::Vector); N]) -> Result<[f64; N]>;
+
+    /// xᵀy, alone in its round trip.
+    fn dot(&self, x: &Self::Vector, y: &Self::Vector) -> Result<f64> {
+        self.dots([(x, y)]).map(|[product]| product)
+    }
+
+    /// to ← from.
+    fn copy(&self, from: &Self::Vector, to: &mut Self::Vector) -> Result<()> {
+        self.axpby(1.0, from, 0.0, to)
+    }
+}
+
+/// ℝⁿ on the CPU in f64: for tests and small problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Euclidean(
+    /// n, the dimension.
+    pub usize,
+);
+
+impl Space for Euclidean {
+    type Vector = Vec<f64>;
+
+    fn zeros(&self) -> Result<Vec<f64>> {
+        Ok(vec![0.0; self.0])
+    }
+
+    fn axpby(&self, alpha: f64, x: &Vec<f64>, beta: f64, y: &mut Vec<f64>) -> Result<()> {
+        assert_eq!((x.len(), y.len()), (self.0, self.0), "vectors of another space");
+        for (y, x) in y.iter_mut().zip(x) {
+            *y = if beta == 0.0 { alpha * x } else { alpha * x + beta * *y };
+        }
+        Ok(())
+    }
+
+    fn dots<const N: usize>(&self, pairs: [(&Vec<f64>, &Vec<f64>); N]) -> Result<[f64; N]> {
+        Ok(pairs.map(|(x, y)| {
+            assert_eq!((x.len(), y.len()), (self.0, self.0), "vectors of another space");
+            x.iter().zip(y).map(|(x, y)| x * y).sum()
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPACE: Euclidean = Euclidean(3);
+
+    #[test]
+    fn axpby_combines_two_vectors() -> Result<()> {
+        let mut y = vec![10.0, 20.0, 30.0];
+        SPACE.axpby(2.0, &vec![1.0, 2.0, 3.0], -0.5, &mut y)?;
+        assert_eq!(y, [-3.0, -6.0, -9.0]);
+        Ok(())
+    }
+
+    #[test]
+    fn beta_zero_overwrites_what_is_not_finite() -> Result<()> {
+        let mut y = vec![f64::NAN, f64::INFINITY, 1.0];
+        SPACE.axpby(2.0, &vec![1.0, 2.0, 3.0], 0.0, &mut y)?;
+        assert_eq!(y, [2.0, 4.0, 6.0]);
+        let mut copy = vec![f64::NAN; 3];
+        SPACE.copy(&y, &mut copy)?;
+        assert_eq!(copy, y);
+        Ok(())
+    }
+
+    #[test]
+    fn dots_keep_the_order_of_the_pairs() -> Result<()> {
+        let (x, y) = (vec![1.0, 2.0, 3.0], vec![4.0, -5.0, 6.0]);
+        assert_eq!(SPACE.dots([(&x, &x), (&x, &y), (&y, &y)])?, [14.0, 12.0, 77.0]);
+        assert_eq!(SPACE.dot(&y, &x)?, 12.0);
+        assert_eq!(SPACE.zeros()?, [0.0; 3]);
+        Ok(())
+    }
+
+    #[test]
+    #[should_panic(expected = "vectors of another space")]
+    fn vectors_of_another_space_are_refused() {
+        let _ = SPACE.dot(&vec![1.0], &vec![1.0, 2.0, 3.0]);
+    }
+}

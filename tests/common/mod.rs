@@ -1,0 +1,171 @@
+//! What the tests on a device share: opening it, random data, comparing with a reference, a pairwise table of cases.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+
+use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile};
+use gpu_subset::kernel::{Dispatch, Program};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::{Mutex, Once};
+
+/// Validation messages that wgpu logged; a test that caused one fails.
+static MESSAGES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Recorder;
+
+impl log::Log for Recorder {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn && metadata.target().starts_with("wgpu")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        // Opening adapters probes drivers that may not be there; only what is said about our own calls counts.
+        let is_probing = record.target().starts_with("wgpu_hal") || record.target().contains("instance");
+        if self.enabled(record.metadata()) && (record.level() == log::Level::Error || !is_probing) {
+            MESSAGES.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// A device that fails the test when the driver or wgpu complained of anything.
+pub struct TestGpu(pub Gpu);
+
+impl std::ops::Deref for TestGpu {
+    type Target = Gpu;
+    fn deref(&self) -> &Gpu {
+        &self.0
+    }
+}
+
+impl Drop for TestGpu {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.check().unwrap();
+            let messages = MESSAGES.lock().unwrap();
+            assert!(messages.is_empty(), "wgpu complained: {messages:?}");
+        }
+    }
+}
+
+/// The adapter's own profile and the other one: every kernel is right under both.
+pub fn gpus() -> Vec<TestGpu> {
+    let open = |profile| {
+        let adapter = AdapterChoice::default().select().ok()?;
+        Some(TestGpu(Gpu::open_adapter(&adapter, profile).unwrap()))
+    };
+    [Profile::SOFTWARE, Profile::HARDWARE].into_iter().filter_map(|profile| required(open(profile))).collect()
+}
+
+/// The device, or nothing where there is none and `GPU_SUBSET_ALLOW_NO_ADAPTER` says that this is fine.
+pub fn gpu() -> Option<TestGpu> {
+    required(Gpu::open(&AdapterChoice::default()).ok().map(TestGpu))
+}
+
+fn required(gpu: Option<TestGpu>) -> Option<TestGpu> {
+    static LOGGER: Once = Once::new();
+    LOGGER.call_once(|| {
+        log::set_logger(&Recorder).unwrap();
+        log::set_max_level(log::LevelFilter::Warn);
+    });
+    if gpu.is_none() {
+        let allowed = std::env::var("GPU_SUBSET_ALLOW_NO_ADAPTER").is_ok_and(|value| value == "1");
+        assert!(allowed, "no GPU adapter: install mesa-vulkan-drivers, or set GPU_SUBSET_ALLOW_NO_ADAPTER=1 to skip");
+        eprintln!("SKIPPED: no GPU adapter, and GPU_SUBSET_ALLOW_NO_ADAPTER=1");
+    }
+    gpu
+}
+
+pub fn rng(seed: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// Uniform values in [-1, 1), rounded to f32 so that device and reference see the same.
+pub fn uniform(len: usize, rng: &mut ChaCha8Rng) -> Vec<f64> {
+    (0..len).map(|_| f64::from(rng.random_range(-1f32..1.0))).collect()
+}
+
+pub fn upload(gpu: &Gpu, values: &[f64]) -> Buf {
+    let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
+    gpu.upload("test.input", &values).unwrap()
+}
+
+/// Plain `[N][features]` as blocks; padded examples hold zeros, as the gather leaves them.
+pub fn upload_blocks(gpu: &Gpu, values: &[f64], features: usize) -> Buf {
+    upload(gpu, &gpu_subset::kernels::to_blocks(values, features, gpu.profile.block, 0.0))
+}
+
+/// An output that no kernel has written: all NaN.
+pub fn unwritten(gpu: &Gpu, len: usize) -> Buf {
+    gpu.upload("test.output", &vec![f32::NAN; len]).unwrap()
+}
+
+pub fn unwritten_blocks(gpu: &Gpu, examples: usize, features: usize) -> Buf {
+    unwritten(gpu, examples.next_multiple_of(gpu.profile.block) * features)
+}
+
+pub fn run(gpu: &Gpu, steps: impl IntoIterator<Item = Dispatch>) {
+    let mut program = Program::default();
+    program.extend(steps);
+    program.run(gpu).unwrap();
+}
+
+pub fn download(gpu: &Gpu, buf: &Buf) -> Vec<f64> {
+    gpu.read::<f32>(buf).unwrap().into_iter().map(f64::from).collect()
+}
+
+pub fn download_blocks(gpu: &Gpu, buf: &Buf, examples: usize, features: usize) -> Vec<f64> {
+    gpu_subset::kernels::from_blocks(&download(gpu, buf), features, gpu.profile.block, examples)
+}
+
+/// Fails unless the largest error is below `tolerance` times the largest reference value; NaN fails.
+#[track_caller]
+pub fn assert_close(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
+    assert_eq!(got.len(), want.len(), "{what}: lengths");
+    let scale = want.iter().fold(1e-30f64, |scale, w| scale.max(w.abs()));
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        let error = (g - w).abs();
+        assert!(error <= tolerance * scale, "{what}: at {i} got {g}, want {w}: error {error:e} of scale {scale:e}");
+    }
+}
+
+/// Cases that cover every pair of values that can occur together, each level counted from 0.
+pub fn pairwise(levels: &[usize], valid: impl Fn(&[usize]) -> bool) -> Vec<Vec<usize>> {
+    let count: usize = levels.iter().product();
+    let case = |mut i: usize| -> Vec<usize> {
+        levels
+            .iter()
+            .map(|n| {
+                let level = i % n;
+                i /= n;
+                level
+            })
+            .collect()
+    };
+    let pairs = |case: &[usize]| -> Vec<(usize, usize, usize, usize)> {
+        let n = case.len();
+        (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b))).map(|(a, b)| (a, case[a], b, case[b])).collect()
+    };
+    let all: Vec<_> = (0..count).map(case).filter(|case| valid(case)).collect();
+    let mut missing: std::collections::HashSet<_> = all.iter().flat_map(|case| pairs(case)).collect();
+    let mut chosen = Vec::new();
+    let mut rng = rng(0);
+    while !missing.is_empty() {
+        let mut best: (usize, &Vec<usize>) = (0, &all[0]);
+        for attempt in 0.. {
+            let candidate = &all[rng.random_range(0..all.len())];
+            let gain = pairs(candidate).iter().filter(|pair| missing.contains(*pair)).count();
+            if gain > best.0 {
+                best = (gain, candidate);
+            }
+            if attempt >= 100 && best.0 > 0 {
+                break;
+            }
+        }
+        pairs(best.1).iter().for_each(|pair| {
+            missing.remove(pair);
+        });
+        chosen.push(best.1.clone());
+    }
+    chosen
+}

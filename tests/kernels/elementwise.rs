@@ -1,0 +1,167 @@
+//! Activations, softmax cross-entropy, gathering, finiteness.
+
+use crate::common::*;
+use gpu_subset::kernels::activation::{self, Activation};
+use gpu_subset::kernels::gather::{self, Normalisation, PADDING, Page};
+use gpu_subset::kernels::softmax_xent::{self, Targets};
+use gpu_subset::kernels::{finite, to_blocks};
+use gpu_subset::shape::Shape;
+use rand::RngExt;
+
+/// Relative error of each value, for functions that promise digits and not only magnitude. Below 1e-30 any small value will do.
+fn assert_digits(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        assert!((g - w).abs() <= tolerance * w.abs() + 1e-30, "{what}: at {i} got {g:e}, want {w:e}");
+    }
+}
+
+#[test]
+fn activations_keep_their_digits_over_the_whole_range() {
+    let mut rng = rng(7);
+    // large and small magnitudes of either sign, and the seams of the approximations
+    let mut x: Vec<f64> =
+        (0..4000).map(|_| f64::from(rng.random_range(-1f32..1.0) * 10f32.powf(rng.random_range(-6f32..1.8)))).collect();
+    x.extend([0.0, 0.625, -0.625, 0.624_999, 4.852, -4.852, 60.0, -60.0].map(|x: f64| f64::from(x as f32)));
+    let v = uniform(x.len(), &mut rng);
+    for gpu in gpus() {
+        for f in Activation::ALL {
+            let (x_buf, v_buf) = (upload(&gpu, &x), upload(&gpu, &v));
+            let (y, out) = (unwritten(&gpu, x.len()), unwritten(&gpu, x.len()));
+            run(
+                &gpu,
+                [
+                    activation::forward(&gpu, f, &x_buf, &y).unwrap(),
+                    activation::product(&gpu, f, &x_buf, &v_buf, &out).unwrap(),
+                ],
+            );
+            let want: Vec<f64> = x.iter().map(|&x| activation::reference::forward(f, x)).collect();
+            assert_digits(&format!("{f:?}"), &download(&gpu, &y), &want, 1e-6);
+            // 1 - tanh² and SiLU's derivative near its zero cancel: their error is against 1
+            let want = activation::reference::product(f, &x, &v);
+            assert_close(&format!("{f:?} product"), &download(&gpu, &out), &want, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn activations_take_every_length() {
+    let mut rng = rng(8);
+    for gpu in gpus() {
+        for len in [4, 17 * 4, 255 * 4, 257 * 4, 100_000] {
+            let x = uniform(len, &mut rng);
+            let y = unwritten(&gpu, len);
+            run(&gpu, [activation::forward(&gpu, Activation::Relu, &upload(&gpu, &x), &y).unwrap()]);
+            let want: Vec<f64> = x.iter().map(|x| x.max(0.0)).collect();
+            assert_eq!(download(&gpu, &y), want, "{len}");
+        }
+    }
+}
+
+#[test]
+fn softmax_cross_entropy_agrees_with_the_reference() {
+    let mut rng = rng(9);
+    for gpu in gpus() {
+        for (batch, classes) in [(1, 2), (17, 10), (255, 3), (257, 10), (33, 100), (5, 1)] {
+            let what = format!("batch {batch}, {classes} classes");
+            // logits up to ±60: a softmax that does not subtract the maximum overflows
+            let z: Vec<f64> = uniform(batch * classes, &mut rng).iter().map(|z| f64::from((60.0 * z) as f32)).collect();
+            let u = uniform(batch * classes, &mut rng);
+            let labels: Vec<u32> = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
+            let weight: Vec<f64> = (0..batch).map(|_| f64::from(rng.random_range(0f32..3.0))).collect();
+            let (z_buf, u_buf) = (upload_blocks(&gpu, &z, classes), upload_blocks(&gpu, &u, classes));
+            let targets = Targets {
+                label: gpu.upload("label", &to_blocks(&labels, 1, gpu.profile.block, 0)).unwrap(),
+                weight: upload_blocks(&gpu, &weight, 1),
+            };
+            let (loss, correct) = (unwritten_blocks(&gpu, batch, 1), unwritten_blocks(&gpu, batch, 1));
+            let (dz, h) = (unwritten_blocks(&gpu, batch, classes), unwritten_blocks(&gpu, batch, classes));
+            run(
+                &gpu,
+                [
+                    softmax_xent::loss(&gpu, &z_buf, &targets, &loss, &correct).unwrap(),
+                    softmax_xent::gradient(&gpu, &z_buf, &targets, &dz).unwrap(),
+                    softmax_xent::hvp(&gpu, &z_buf, &u_buf, &targets, &h).unwrap(),
+                ],
+            );
+            use softmax_xent::reference;
+            let rows: Vec<(&[f64], &[f64], usize, f64)> = (0..batch)
+                .map(|n| (n * classes..(n + 1) * classes, labels[n] as usize, weight[n]))
+                .map(|(row, label, weight)| (&z[row.clone()], &u[row], label, weight))
+                .collect();
+            let want: Vec<f64> = rows.iter().map(|(z, _, label, w)| w * reference::loss(z, *label)).collect();
+            assert_close(&format!("loss, {what}"), &download_blocks(&gpu, &loss, batch, 1), &want, 1e-6);
+            let want: Vec<f64> =
+                rows.iter().map(|(z, _, label, w)| if reference::correct(z, *label) { *w } else { 0.0 }).collect();
+            assert_eq!(download_blocks(&gpu, &correct, batch, 1), want, "correct, {what}");
+            let want: Vec<f64> =
+                rows.iter().flat_map(|(z, _, label, w)| scaled(*w, reference::gradient(z, *label))).collect();
+            // e^-60 carries 60 times the rounding of its argument: 60 · 6e-8
+            assert_close(&format!("gradient, {what}"), &download_blocks(&gpu, &dz, batch, classes), &want, 4e-6);
+            let want: Vec<f64> = rows.iter().flat_map(|(z, u, _, w)| scaled(*w, reference::hvp(z, u))).collect();
+            assert_close(&format!("hvp, {what}"), &download_blocks(&gpu, &h, batch, classes), &want, 4e-6);
+            let padding: f64 = download(&gpu, &loss)[batch..].iter().map(|x| x.abs()).sum();
+            assert_eq!(padding, 0.0, "padded examples weigh nothing");
+        }
+    }
+}
+
+fn scaled(weight: f64, values: Vec<f64>) -> Vec<f64> {
+    values.into_iter().map(|x| weight * x).collect()
+}
+
+#[test]
+fn gathering_agrees_with_the_reference_over_pages() {
+    let mut rng = rng(10);
+    for gpu in gpus() {
+        for (batch, shape, page_words) in [
+            (1usize, Shape::new(1, 1, 1), 1),
+            (17, Shape::new(3, 5, 7), 4),
+            (255, Shape::new(1, 8, 8), 16),
+            (257, Shape::new(3, 5, 7), 1000),
+        ] {
+            let examples = 50;
+            let images: Vec<u8> = (0..examples * shape.len()).map(|_| rng.random()).collect();
+            let mut index: Vec<u32> = (0..batch).map(|_| rng.random_range(0..examples as u32)).collect();
+            index.resize(batch.next_multiple_of(gpu.profile.block), PADDING);
+            let mean = uniform(shape.channels, &mut rng);
+            let std: Vec<f64> = (0..shape.channels).map(|c| 50.0 + c as f64).collect();
+            let inverse: Vec<f64> = std.iter().map(|s| 1.0 / s).collect();
+            let by = Normalisation { mean: upload(&gpu, &mean), inverse_std: upload(&gpu, &inverse) };
+            let index_buf = gpu.upload("index", &index).unwrap();
+            let x = unwritten(&gpu, index.len() * shape.len());
+            let words = shape.len().div_ceil(4);
+            let pages = (0..words).step_by(page_words).map(|first| {
+                let words = page_words.min(words - first);
+                let byte =
+                    |n: usize, i: usize| images[n * shape.len()..(n + 1) * shape.len()].get(4 * first + i).copied();
+                let bytes: Vec<u8> = (0..examples)
+                    .flat_map(|n| (0..4 * words).map(move |i| (n, i)))
+                    .map(|(n, i)| byte(n, i).unwrap_or(7))
+                    .collect();
+                Page { bytes: gpu.upload("page", &bytes).unwrap(), first: 4 * first, words }
+            });
+            run(&gpu, pages.map(|page| gather::gather(&gpu, shape, &page, &index_buf, &by, &x).unwrap()));
+            let want = gather::reference::gather(shape, &images, &index, &mean, &std);
+            let got = download_blocks(&gpu, &x, index.len(), shape.len());
+            assert_close(&format!("batch {batch}, {shape}"), &got, &want, 1e-6);
+        }
+    }
+}
+
+#[test]
+fn every_value_that_is_not_finite_is_found_wherever_it_is() {
+    for gpu in gpus() {
+        for len in [4, 68, 1020, 100_000] {
+            for bad in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                for at in [None, Some(0), Some(len / 2), Some(len - 1)] {
+                    let mut x = vec![f32::MAX; len];
+                    at.into_iter().for_each(|at: usize| x[at] = bad);
+                    let found = gpu.upload("found", &[0u32]).unwrap();
+                    run(&gpu, [finite::check(&gpu, &gpu.upload("x", &x).unwrap(), &found).unwrap()]);
+                    let got = gpu.read::<u32>(&found).unwrap()[0] == 1;
+                    assert_eq!(got, finite::reference::check(&x), "{bad} at {at:?} of {len}");
+                }
+            }
+        }
+    }
+}

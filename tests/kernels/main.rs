@@ -1,0 +1,9 @@
+//! Every kernel against its f64 reference, over awkward shapes, on outputs that start as NaN, under every profile.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod elementwise;
+mod pooling;
+mod products;
+mod reductions;

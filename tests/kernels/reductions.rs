@@ -1,0 +1,46 @@
+//! Vector operations and sums.
+
+use crate::common::*;
+use gpu_subset::kernels::vector::{self, PARTIALS, SCRATCH, reference};
+
+const LENGTHS: [usize; 7] = [4, 64, 17 * 4, 255 * 4, 257 * 4, 16_384 + 64, 1_000_000];
+
+#[test]
+fn axpby_agrees_with_the_reference_and_ignores_the_old_y_for_beta_zero() {
+    let mut rng = rng(11);
+    for gpu in gpus() {
+        for len in LENGTHS {
+            for (alpha, beta) in [(1.0, 0.0), (-0.5, 1.0), (0.25, -2.0), (0.0, 0.0)] {
+                let x = uniform(len, &mut rng);
+                let mut want = uniform(len, &mut rng);
+                let y = if beta == 0.0 { unwritten(&gpu, len) } else { upload(&gpu, &want) };
+                let coefficients = upload(&gpu, &[alpha, beta]);
+                run(&gpu, [vector::axpby(&gpu, &coefficients, &upload(&gpu, &x), &y).unwrap()]);
+                reference::axpby(alpha, &x, beta, &mut want);
+                assert_close(&format!("{alpha} x + {beta} y of {len}"), &download(&gpu, &y), &want, 1e-6);
+            }
+        }
+    }
+}
+
+#[test]
+fn dot_and_sum_are_within_rounding_of_the_reference() {
+    let mut rng = rng(12);
+    for gpu in gpus() {
+        for len in LENGTHS {
+            let (x, y) = (uniform(len, &mut rng), uniform(len, &mut rng));
+            let (x_buf, y_buf) = (upload(&gpu, &x), upload(&gpu, &y));
+            let scratch = unwritten(&gpu, SCRATCH);
+            let total = |steps: &dyn Fn(&gpu_subset::device::Buf) -> Vec<gpu_subset::kernel::Dispatch>| {
+                let partials = upload(&gpu, &vec![0.0; PARTIALS]);
+                run(&gpu, steps(&partials));
+                download(&gpu, &partials).iter().sum::<f64>()
+            };
+            let dot = total(&|partials| vector::dot(&gpu, &x_buf, &y_buf, &scratch, partials).unwrap());
+            let sum = total(&|partials| vector::sum(&gpu, &x_buf, &scratch, partials).unwrap());
+            let magnitude = x.iter().zip(&y).map(|(x, y)| (x * y).abs()).sum::<f64>();
+            assert!((dot - reference::dot(&x, &y)).abs() <= 1e-6 * magnitude, "dot of {len}");
+            assert!((sum - reference::sum(&x)).abs() <= 1e-6 * x.iter().map(|x| x.abs()).sum::<f64>(), "sum of {len}");
+        }
+    }
+}
