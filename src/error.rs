@@ -1,6 +1,7 @@
 //! The one error type of the library. Each kind has its own exit code in the command line (`cli`).
 
 use std::fmt::Display;
+use std::path::Path;
 
 /// What went wrong, said in one line: what, where, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum Error {
     /// A value that is not finite appeared and the method could not step around it.
     #[error("{0}")]
     Diverged(String),
+    /// A file of ours that cannot be written.
+    #[error("{0}")]
+    Io(String),
     /// The user asked for a stop (Ctrl-C, SIGTERM); the last checkpoint is on disk.
     #[error("{0}")]
     Interrupted(String),
@@ -37,6 +41,11 @@ impl Error {
     /// A [`Error::Data`] from anything printable.
     pub fn data(message: impl Display) -> Self {
         Self::Data(message.to_string())
+    }
+
+    /// A [`Error::Io`]: what was being done to which file.
+    pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+        Self::Io(format!("{doing} {}: {error}", path.display()))
     }
 
     /// A [`Error::Device`] from anything printable.

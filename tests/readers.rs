@@ -173,7 +173,11 @@ fn idx_labels(split: &Split, first: u8) -> Vec<u8> {
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip_with(bytes, Compression::fast())
+}
+
+fn gzip_with(bytes: &[u8], compression: Compression) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), compression);
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
@@ -294,7 +298,8 @@ fn digits_are_built_in() {
     assert_eq!((set.shape, set.train.len(), set.test.len()), (Shape::new(1, 8, 8), 1437, 360));
     assert_eq!(set.classes, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     assert_eq!(set.train.images.iter().max(), Some(&16));
-    assert_eq!(set.sha256, Dataset::open("digits", &Options::default()).unwrap().sha256);
+    // Run folders record this; a change here would make them disagree with their data.
+    assert_eq!(set.sha256, "aa1e3f77fca08906c613b4653af55eecddd925d86a6fa32010df5390882d5299");
 }
 
 #[test]
@@ -644,11 +649,11 @@ fn damaged_jpeg_and_gif_files() {
     }
 }
 
-/// With files large enough that the constant in the bound does not hide what follows their size.
+/// With large files and sharper bounds, so that the 16 MiB do not hide what follows a file's size.
 #[test]
 fn memory_follows_the_size_of_the_files() {
     let shape = Shape::new(1, 512, 512);
-    let sample = Sample::new(Format::Idx, shape, (200, 120), 10);
+    let sample = Sample::new(Format::Idx, shape, (10, 60), 10);
     let uncompressed = sample.train.images.len() + sample.test.images.len();
     for (part, split) in [("train", &sample.train), ("t10k", &sample.test)] {
         sample.write(&format!("{part}-images-idx3-ubyte"), &idx_images(split, shape));
@@ -658,16 +663,15 @@ fn memory_follows_the_size_of_the_files() {
     assert_eq!(set.test, sample.test);
     assert!(peak <= uncompressed + (1 << 20), "plain files are read in place: {peak} bytes");
 
-    // The images, gzipped and cut short at several places; beyond what is there nothing may be taken.
+    // The test images, gzipped and cut short at several places, so that the header promises more than
+    // is there. They are stored, not compressed, so the length is also the uncompressed one.
     let name = "t10k-images-idx3-ubyte";
     fs::remove_file(sample.path(name)).unwrap();
-    let packed = gzip(&idx_images(&sample.test, shape));
+    let packed = gzip_with(&idx_images(&sample.test, shape), Compression::none());
     for quarters in 1..=4 {
-        let length = packed.len() / 4 * quarters;
+        let length = packed.len() * quarters / 4;
         let (result, peak) = with_peak(|| sample.open_with(&format!("{name}.gz"), &packed[..length]));
-        // Random pixels do not compress, so this is also the uncompressed length.
-        let there = sample.train.images.len() + length;
-        assert!(peak <= most_allowed(there), "{peak} bytes of {there}");
+        assert!(peak <= sample.train.images.len() + 2 * length + (1 << 20), "{peak} bytes for {length}");
         assert_eq!(result.is_ok(), length == packed.len());
     }
 }

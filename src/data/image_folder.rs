@@ -5,12 +5,12 @@
 //! files of all of them store grey; otherwise all become RGB. Alpha and Exif rotation are ignored.
 //! Files of other kinds, hidden files and folders inside a class are passed over.
 
-use super::input::{Input, fault, shown};
+use super::input::{Input, fault, reserve, shown};
 use super::resize::Resizer;
 use super::{Format, Options, Parts, Split, list};
 use crate::error::Result;
 use crate::shape::Shape;
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::Cursor;
@@ -64,7 +64,7 @@ pub(super) fn read(dir: &Path, options: &Options) -> Result<Parts> {
         }
     }
     if train_classes.is_empty() {
-        return Err(fault(&train_dir, "holds no class folders; put the images of each class into a folder of its own"));
+        return Err(fault(&train_dir, "holds no class folders; give the images of each class a folder"));
     }
 
     let mut collector = Collector::new(options);
@@ -75,13 +75,7 @@ pub(super) fn read(dir: &Path, options: &Options) -> Result<Parts> {
     };
     let channels = if train.colour || test.colour { 3 } else { 1 };
     let shape = Shape::new(channels, size.height, size.width);
-    let [train, test] = [train, test].map(|mut split| {
-        if channels == 3 {
-            split.make_colour(shape.pixels());
-        }
-        split.images.shrink_to_fit();
-        Split { images: split.images, labels: split.labels }
-    });
+    let (train, test) = (train.finish(&shape)?, test.finish(&shape)?);
     let classes = train_classes.into_keys().collect();
     Ok(Parts { format: Format::ImageFolder, shape, classes, train, test })
 }
@@ -137,8 +131,8 @@ impl Collector {
                 }
             }
             if split.labels.len() == before {
-                let extensions = EXTENSIONS.join(", ");
-                return Err(fault(class, format!("holds no images ({extensions}); add some, or remove the class")));
+                let what = format!("holds no images ({}); add some, or remove it", EXTENSIONS.join(", "));
+                return Err(fault(class, what));
             }
         }
         Ok(split)
@@ -158,28 +152,50 @@ impl Collector {
         }
 
         if picture.color().has_color() && !split.colour {
-            split.make_colour(height * width);
+            split.make_colour(height * width)?;
         }
-        let channels = if split.colour { 3 } else { 1 };
-        let pixels = if split.colour { picture.into_rgb8().into_raw() } else { picture.into_luma8().into_raw() };
-        let planes = (0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels).copied());
+        let planes = if split.colour { planes_of(picture.into_rgb8()) } else { picture.into_luma8().into_raw() };
+        // Growing as images arrive: a number of files says nothing about what is in them.
         if (height, width) == (from.height, from.width) {
             split.images.extend(planes);
         } else {
-            let planes: Vec<u8> = planes.collect();
             Resizer::new(from, height, width).append(&planes, &mut split.images);
         }
         Ok(())
     }
 }
 
+/// The red, the green and the blue plane.
+fn planes_of(image: RgbImage) -> Vec<u8> {
+    let mut planes = Vec::with_capacity(image.len());
+    for channel in 0..3 {
+        planes.extend(image.iter().skip(channel).step_by(3));
+    }
+    planes
+}
+
 impl Pictures {
+    /// The split, in colour if the shape is.
+    fn finish(mut self, shape: &Shape) -> Result<Split> {
+        if shape.channels == 3 {
+            self.make_colour(shape.pixels())?;
+        }
+        self.images.shrink_to_fit();
+        Ok(Split { images: self.images, labels: self.labels })
+    }
+
     /// Turns grey images, of `pixels` each, into RGB images that look the same.
-    fn make_colour(&mut self, pixels: usize) {
+    fn make_colour(&mut self, pixels: usize) -> Result<()> {
         if !self.colour {
-            self.images = self.images.chunks_exact(pixels).flat_map(|plane| [plane; 3]).flatten().copied().collect();
+            let mut images = Vec::new();
+            reserve(&mut images, self.images.len().saturating_mul(3), "images in RGB")?;
+            for plane in self.images.chunks_exact(pixels) {
+                images.extend_from_slice(&plane.repeat(3));
+            }
+            self.images = images;
             self.colour = true;
         }
+        Ok(())
     }
 }
 
@@ -189,7 +205,7 @@ fn decode(path: &Path) -> Result<DynamicImage> {
     let bytes = input.bytes(input.bound(), "an image")?;
     // The decoders' messages may span lines; one is enough.
     let broken = |error: &dyn std::fmt::Display| {
-        let text = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = error.to_string().replace(char::is_control, " ");
         fault(path, format!("expected a whole image, found: {text}; replace the file"))
     };
     let most = SMALL_IMAGE.max(MAX_EXPANSION.saturating_mul(bytes.len() as u64));
@@ -197,7 +213,8 @@ fn decode(path: &Path) -> Result<DynamicImage> {
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(most);
-    let mut reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|error| broken(&error))?;
+    let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
+    let mut reader = reader.map_err(|error| broken(&error))?;
     reader.limits(limits);
     let format = reader.format();
     let decoder = reader.into_decoder().map_err(|error| broken(&error))?;
@@ -256,8 +273,8 @@ mod tests {
     #[test]
     fn grey_planes_become_three_equal_ones() {
         let mut pictures = Pictures { images: vec![1, 2, 3, 4], labels: vec![0, 0], colour: false };
-        pictures.make_colour(2);
-        pictures.make_colour(2);
+        pictures.make_colour(2).unwrap();
+        pictures.make_colour(2).unwrap();
         assert_eq!(pictures.images, [1, 2, 1, 2, 1, 2, 3, 4, 3, 4, 3, 4]);
     }
 

@@ -5,7 +5,9 @@
 //! file, the offset in bytes where there is one, what was expected, what was found, and what to do.
 //! Memory never follows a number in a file before that number has been checked against the file's size:
 //! reading takes no more than twice the size of the uncompressed files plus 16 MiB, whatever their
-//! headers say.
+//! headers say. Image files are decoded by the `image` crate, within the limits that `image_folder`
+//! sets; there a damaged lossy WebP file may take 16 MiB more, and a large progressive JPEG three times
+//! its pixels.
 
 mod cifar;
 mod digits;
@@ -17,7 +19,7 @@ mod resize;
 
 use crate::error::{Error, Result};
 use crate::shape::Shape;
-use input::fault;
+use input::{fault, reserve};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs;
@@ -135,7 +137,7 @@ impl Dataset {
         } else {
             recognise::read(Path::new(source), options)?
         };
-        Ok(Self::assemble(name, parts.resized(options)))
+        Ok(Self::assemble(name, parts.resized(options)?))
     }
 
     /// The built-in set of handwritten digits: 1,437 training and 360 test images of 1×8×8 with values
@@ -179,19 +181,20 @@ impl Dataset {
 
 impl Parts {
     /// Resamples the images unless they have the wanted size already.
-    fn resized(mut self, options: &Options) -> Self {
+    fn resized(mut self, options: &Options) -> Result<Self> {
         let Shape { channels, height, width } = self.shape;
         let wanted = options.resize.map(|(height, width)| (height as usize, width as usize));
         if let Some((to_height, to_width)) = wanted.filter(|&size| size != (height, width)) {
             let resizer = resize::Resizer::new(self.shape, to_height, to_width);
             self.shape = Shape::new(channels, to_height, to_width);
             for split in [&mut self.train, &mut self.test] {
-                let mut images = Vec::with_capacity(split.len() * self.shape.len());
+                let mut images = Vec::new();
+                reserve(&mut images, split.len().saturating_mul(self.shape.len()), "resampled images")?;
                 resizer.append(&split.images, &mut images);
                 split.images = images;
             }
         }
-        self
+        Ok(self)
     }
 
     fn sha256(&self) -> String {

@@ -1,8 +1,10 @@
 //! An open adapter ([`Gpu`]) and views into its memory ([`Buf`]). Only this room and `kernel` touch wgpu.
 
 mod adapter;
+mod summary;
 
 pub use adapter::AdapterChoice;
+pub use summary::AdapterSummary;
 
 use crate::error::{Error, Result};
 use bytemuck::Pod;

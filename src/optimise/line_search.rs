@@ -1,17 +1,20 @@
-//! The search along a direction: Wolfe's conditions, in the form of Hager and Zhang that survives a loss in f32.
+//! The search along a direction: Wolfe's conditions, in the form of Hager and Zhang that survives a loss in
+//! f32.
 
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// A line search for φ(α) = f(x + αd), which brackets a minimiser and closes in on it by cubic interpolation.
 ///
-/// A step is accepted under the strong Wolfe conditions (Nocedal and Wright, *Numerical Optimization*, 2nd edition,
-/// equation 3.7), with sufficient decrease tested so that rounding does not decide it; see `change`.
+/// A step is accepted under the strong Wolfe conditions (Nocedal and Wright, *Numerical Optimization*, 2nd
+/// edition, equation 3.7), with sufficient decrease tested so that rounding does not decide it; see `change`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LineSearch {
     /// c₁ of the sufficient decrease φ(α) − φ(0) ≤ c₁ α φ'(0).
     pub decrease: f64,
-    /// c₂ of the curvature condition |φ'(α)| ≤ c₂ |φ'(0)|: 0.1 for conjugate gradients, 0.9 for quasi-Newton methods.
+    /// c₂ of the curvature condition |φ'(α)| ≤ c₂ |φ'(0)|: 0.1 for conjugate gradients, 0.9 for quasi-Newton
+    /// methods. On very ill-conditioned problems conjugate gradients want 1e-3, or the directions do not stay
+    /// conjugate.
     pub curvature: f64,
     /// ε: losses closer than ε|φ(0)| cannot be told apart. No accepted step raises the loss by more.
     pub noise: f64,
@@ -60,10 +63,11 @@ pub struct Found {
 }
 
 impl LineSearch {
-    /// Searches from φ(0) = `loss` with φ'(0) = `slope` < 0, trying α = `first` first. `phi` gives (φ(α), φ'(α)).
+    /// Searches from φ(0) = `loss` with φ'(0) = `slope` < 0, trying α = `first` first. `phi` gives (φ(α),
+    /// φ'(α)).
     ///
-    /// Unless the search fails, the last call of `phi` was at the step returned, so whatever `phi` left behind (the
-    /// gradient there) belongs to it.
+    /// Unless the search fails, the last call of `phi` was at the step returned, so whatever `phi` left
+    /// behind (the gradient there) belongs to it.
     pub fn search(
         &self,
         loss: f64,
@@ -73,52 +77,45 @@ impl LineSearch {
     ) -> Result<Found> {
         let start = Trial { step: 0.0, loss, slope };
         let noise = self.noise * loss.abs();
-        let mut low = start; // downhill there and low enough: a minimiser lies beyond it …
+        let mut low = start; // low enough and falling: a minimiser lies beyond it …
         let mut high = None; // … and before this one
-        let mut best = start;
-        let mut latest = start;
-        let mut widths = [f64::INFINITY; 2];
+        let (mut best, mut best_change) = (start, 0.0);
+        let mut trial = start;
         let mut step = first;
         let mut evaluations = 0;
         while evaluations < self.evaluations {
             let (loss, slope) = phi(step)?;
+            trial = Trial { step, loss, slope };
             evaluations += 1;
-            let trial = Trial { step, loss, slope };
-            latest = trial;
-            let finite = loss.is_finite() && slope.is_finite();
-            let decrease = change(&start, &trial, noise);
-            let enough = finite && decrease <= self.decrease * step * start.slope;
-            if enough && slope.abs() <= -self.curvature * start.slope {
+
+            let change_from_start = if trial.is_finite() { change(&start, &trial, noise) } else { f64::INFINITY };
+            let decrease = change_from_start <= self.decrease * step * start.slope;
+            let curvature = slope.abs() <= self.curvature * start.slope.abs();
+            if decrease && curvature {
                 return Ok(Found { trial, verdict: Verdict::Wolfe, evaluations });
             }
-            if finite && decrease < change(&start, &best, noise) {
-                best = trial;
+            if change_from_start < best_change && trial.loss < start.loss {
+                (best, best_change) = (trial, change_from_start);
             }
 
             let last = low;
-            if enough && slope < 0.0 && change(&low, &trial, noise) < 0.0 {
+            if decrease && slope < 0.0 {
                 low = trial;
             } else {
                 high = Some(trial);
             }
-            step = match high {
+            step = match &high {
                 None => expand(&last, &low),
-                Some(high) => {
-                    let width = high.step - low.step;
-                    if width <= 1e-9 * high.step {
-                        break;
-                    }
-                    let slow = width > 0.66 * widths[0]; // Hager and Zhang's γ: two trials should do better than that
-                    widths = [widths[1], width];
-                    if slow { low.step + 0.5 * width } else { between(&low, &high, noise) }
-                }
+                Some(high) if high.step - low.step <= 1e-9 * high.step => break,
+                Some(high) => between(&low, high, noise),
             };
         }
-        if best.step == 0.0 {
+
+        if best == start {
             return Ok(Found { trial: start, verdict: Verdict::Failed, evaluations });
         }
-        if best != latest {
-            // Rare enough that evaluating once more beats holding two more vectors.
+        if best != trial {
+            // So rare that one more evaluation is better than holding two more vectors all the time.
             phi(best.step)?;
             evaluations += 1;
         }
@@ -126,37 +123,193 @@ impl LineSearch {
     }
 }
 
-/// The loss at `to` less the loss at `from`. Where that difference and the trapezoid rule on the two slopes agree within
-/// the noise of the loss, it is the trapezoid: the difference of two f32 losses has few correct digits then, a slope
-/// keeps all of its own. Where they disagree by more, the function is not quadratic between the two, and the trapezoid
-/// is wrong.
+impl Trial {
+    fn is_finite(&self) -> bool {
+        self.loss.is_finite() && self.slope.is_finite()
+    }
+}
+
+/// The loss at `to` less the loss at `from`. Where this difference and the trapezoid rule on the two slopes
+/// agree within the noise of the loss, it is the trapezoid: few digits of the difference of two f32 losses
+/// are correct then, while a slope keeps all of its own. Where they disagree by more, the function is too
+/// curved for the trapezoid.
 ///
-/// With the trapezoid, sufficient decrease is φ'(α) ≤ (2c₁ − 1) φ'(0), the approximate Wolfe condition of Hager and Zhang
-/// (*A new conjugate gradient method with guaranteed descent and an efficient line search*, SIAM J. Optim. 16(1), 2005,
-/// equation 4.1), and the cubic of [`between`] is their secant step.
+/// With the trapezoid, sufficient decrease is φ'(α) ≤ (2c₁ − 1) φ'(0): the approximate Wolfe condition of
+/// Hager and Zhang (*A new conjugate gradient method with guaranteed descent and an efficient line search*,
+/// SIAM J. Optim. 16(1), 2005, section 4), and the cubic step of [`between`] is their secant step.
 fn change(from: &Trial, to: &Trial, noise: f64) -> f64 {
     let difference = to.loss - from.loss;
     let trapezoid = 0.5 * (from.slope + to.slope) * (to.step - from.step);
     if (difference - trapezoid).abs() <= noise { trapezoid } else { difference }
 }
 
-/// The next step when φ still falls at `to`.
-fn expand(from: &Trial, to: &Trial) -> f64 {
-    let secant = to.step + (to.step - from.step) * to.slope / (from.slope - to.slope);
-    if secant > to.step { secant.clamp(1.1 * to.step, 10.0 * to.step) } else { 10.0 * to.step }
+/// The next step while φ still falls: where the secant of the last two slopes reaches zero, within limits. On
+/// a quadratic it is the minimiser.
+fn expand(last: &Trial, low: &Trial) -> f64 {
+    let secant = low.step - low.slope * (low.step - last.step) / (low.slope - last.slope);
+    if secant > low.step { secant.clamp(1.1 * low.step, 10.0 * low.step) } else { 10.0 * low.step }
 }
 
-/// The minimiser of the cubic through two points and their slopes (Nocedal and Wright, equation 3.59), kept off the ends
-/// of the bracket. A `high` that is not finite says nothing about where: from the start, a tenth of the way is tried,
-/// later the middle.
+/// The minimiser of the cubic through two points and their slopes (Nocedal and Wright, equation 3.59), kept
+/// off the ends of the bracket, so that every trial shrinks it. A `high` that is not finite says nothing but
+/// no: a tenth of the way.
 fn between(low: &Trial, high: &Trial, noise: f64) -> f64 {
     let width = high.step - low.step;
-    if !(high.loss.is_finite() && high.slope.is_finite()) {
-        return low.step + if low.step == 0.0 { 0.1 } else { 0.5 } * width;
+    if !high.is_finite() {
+        return low.step + 0.1 * width;
     }
     let d1 = low.slope + high.slope - 3.0 * change(low, high, noise) / width;
-    let scale = d1.abs().max(low.slope.abs()).max(high.slope.abs()); // so that no square overflows
+    let scale = d1.abs().max(low.slope.abs()).max(high.slope.abs()); // no square overflows
     let d2 = scale * ((d1 / scale).powi(2) - (low.slope / scale) * (high.slope / scale)).sqrt();
     let fraction = 1.0 - (high.slope + d2 - d1) / (high.slope - low.slope + 2.0 * d2);
     low.step + width * if fraction.is_nan() { 0.5 } else { fraction.clamp(0.1, 0.9) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Function = fn(f64) -> (f64, f64);
+
+    /// φ and φ' with φ'(0) < 0, each with a minimiser.
+    const FUNCTIONS: [(&str, Function); 9] = [
+        ("quadratic", |a| (1.0 + 0.5 * (a - 3.0).powi(2), a - 3.0)),
+        // Moré and Thuente, Line search algorithms with guaranteed sufficient decrease, ACM TOMS 20(3), 1994,
+        // eq. 5.1, 5.2
+        ("concave far out", |a| (-a / (a * a + 2.0), (a * a - 2.0) / (a * a + 2.0).powi(2))),
+        ("steep at the end", |a| {
+            let b: f64 = a + 0.004;
+            (b.powi(5) - 2.0 * b.powi(4), 5.0 * b.powi(4) - 8.0 * b.powi(3))
+        }),
+        ("waves", |a| (0.3 * (5.0 * a).cos() - a + 0.1 * a * a, 0.2 * a - 1.0 - 1.5 * (5.0 * a).sin())),
+        ("overflow", |a| ((20.0 * a - 60.0).exp() - a, 20.0 * (20.0 * a - 60.0).exp() - 1.0)),
+        ("wall", |a| (-(5.0 - a).ln() - 3.0 * a, 1.0 / (5.0 - a) - 3.0)),
+        ("cliff", |a| (1e4 * (a - 0.95).max(0.0).powi(2) - a, 2e4 * (a - 0.95).max(0.0) - 1.0)),
+        ("uphill waves", |a| (0.5 * a - 2.0 * (2.0 * a).sin(), 0.5 - 4.0 * (2.0 * a).cos())),
+        ("quartic", |a| ((a - 2.0).powi(4), 4.0 * (a - 2.0).powi(3))),
+    ];
+
+    /// Searches, and checks what every search promises. Returns where it ended.
+    fn run(search: &LineSearch, name: &str, first: f64, phi: impl Fn(f64) -> (f64, f64)) -> Found {
+        let (loss, slope) = phi(0.0);
+        let mut calls = Vec::new();
+        let found = search
+            .search(loss, slope, first, |step| {
+                calls.push(step);
+                Ok(phi(step))
+            })
+            .unwrap();
+        let Trial { step, .. } = found.trial;
+        assert_eq!(calls.len(), found.evaluations, "{name} {first}");
+        assert_eq!((found.trial.loss, found.trial.slope), phi(step), "{name} {first}");
+        if found.verdict == Verdict::Failed {
+            assert_eq!(step, 0.0, "{name} {first}");
+            return found;
+        }
+        assert_eq!(calls.last(), Some(&step), "{name} {first}: the caller's vectors belong to another step");
+        let (f, s) = phi(step);
+        let (c1, noise) = (search.decrease, search.noise * loss.abs());
+        assert!(f <= loss + noise, "{name} {first}: rose to {f}");
+        if found.verdict == Verdict::Wolfe {
+            let armijo = f <= loss + c1 * step * slope;
+            let approximate = f <= loss + noise && s <= (2.0 * c1 - 1.0) * slope;
+            assert!(armijo || approximate, "{name} {first}: not low enough, {found:?}");
+            assert!(s.abs() <= search.curvature * slope.abs(), "{name} {first}: too steep, {found:?}");
+        }
+        found
+    }
+
+    #[test]
+    fn the_conditions_hold_whatever_the_first_step() {
+        for (name, phi) in FUNCTIONS {
+            for curvature in [0.1, 0.9] {
+                for exponent in -4..=4 {
+                    let search = LineSearch { curvature, evaluations: 30, ..LineSearch::default() };
+                    let found = run(&search, name, 10f64.powi(exponent), phi);
+                    println!("{name:18} c2 {curvature} first 1e{exponent}: {found:?}");
+                    assert_eq!(found.verdict, Verdict::Wolfe, "{name} 1e{exponent}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn slopes_decide_where_rounding_hides_the_loss() {
+        // The whole dip is 3e-9 deep: none of it is left in f32.
+        let dip = |a: f64| {
+            let loss = 1.0 + 3e-9 * (0.5 * (a - 1.0).powi(2) - 0.5);
+            (f64::from(loss as f32), 3e-9 * (a - 1.0))
+        };
+        let search = LineSearch::default();
+        for first in [1e-3, 0.5, 7.0, 1e3] {
+            let found = run(&search, "dip", first, dip);
+            assert_eq!(found.verdict, Verdict::Wolfe);
+            assert!((found.trial.step - 1.0).abs() < 0.1, "{found:?}");
+            let blind = run(&LineSearch { noise: 0.0, ..search }, "dip", first, dip);
+            assert_eq!(blind.verdict, Verdict::Failed, "{blind:?}");
+        }
+        // Beyond the noise the losses are believed: this one rises, whatever its slopes say.
+        let rising = |a: f64| (1.0 + a, -1.0 + 0.99 * a.min(1.0));
+        assert_eq!(run(&search, "rising", 1.0, rising).verdict, Verdict::Failed);
+    }
+
+    #[test]
+    fn an_exhausted_search_returns_the_lowest_point_it_saw() {
+        let (name, steep) = FUNCTIONS[2];
+        let mut losses = Vec::new();
+        let impatient = LineSearch { evaluations: 6, ..LineSearch::default() };
+        let (loss, slope) = steep(0.0);
+        let found = impatient.search(loss, slope, 10.0, |a| {
+            losses.push(steep(a).0);
+            Ok(steep(a))
+        });
+        let found = found.unwrap();
+        assert_eq!((found.verdict, losses.len()), (Verdict::Decrease, found.evaluations));
+        assert_eq!(found.trial.loss, losses.iter().copied().fold(f64::INFINITY, f64::min));
+        for evaluations in 1..10 {
+            for first in [0.1, 10.0, 1e3] {
+                run(&LineSearch { evaluations, ..impatient }, name, first, steep);
+            }
+        }
+        // A kink has no slope small enough: the bracket closes on it before the evaluations run out.
+        let patient = LineSearch { evaluations: 200, ..impatient };
+        let found = run(&patient, "kink", 0.3, |a| ((a - 1.0).abs(), (a - 1.0).signum()));
+        assert_eq!(found.verdict, Verdict::Decrease);
+        assert!(found.evaluations < 100 && found.trial.loss < 1e-8, "{found:?}");
+        // Falling for ever: the last step is the lowest, and needs no second evaluation.
+        let found = run(&impatient, "falling", 1.0, |a| (-a, -1.0));
+        assert_eq!((found.verdict, found.evaluations, found.trial.step), (Verdict::Decrease, 6, 1e5));
+    }
+
+    #[test]
+    fn a_search_without_a_lower_point_fails() {
+        let search = LineSearch::default();
+        let cases: [(&str, Function); 4] = [
+            ("wrong slope", |a| (1.0 + a, -1.0)),
+            ("NaN", |a| (if a > 0.0 { f64::NAN } else { 1.0 }, -1.0)),
+            ("infinite", |a| (if a > 0.0 { f64::INFINITY } else { 1.0 }, -1.0)),
+            ("NaN slope", |a| (1.0 - a, if a > 0.0 { f64::NAN } else { -1.0 })),
+        ];
+        for (name, phi) in cases {
+            let found = run(&search, name, 1.0, phi);
+            assert_eq!((found.verdict, found.evaluations), (Verdict::Failed, search.evaluations), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_cubic_step_finds_the_minimiser_of_a_cubic() {
+        // φ = α³ − 3α has its minimum at 1.
+        let at = |step: f64| Trial { step, loss: step.powi(3) - 3.0 * step, slope: 3.0 * step * step - 3.0 };
+        for (low, high) in [(0.0, 2.0), (-0.5, 1.5), (0.3, 3.0)] {
+            assert!((between(&at(low), &at(high), 0.0) - 1.0).abs() < 1e-12);
+        }
+        // Kept off the ends: the minimum is at a fiftieth of this bracket.
+        assert!((between(&at(0.9), &at(5.9), 0.0) - 1.4).abs() < 1e-12);
+        // With the difference of the losses lost, the secant of −3 and 9 on [0, 2].
+        let flat = |trial: Trial| Trial { loss: 1.0, ..trial };
+        assert_eq!(between(&flat(at(0.0)), &flat(at(2.0)), 10.0), 0.5);
+        // Slopes and losses whose squares overflow.
+        let huge = Trial { step: 1.0, loss: 1e300, slope: 1e300 };
+        assert_eq!(between(&Trial { step: 0.0, loss: 0.0, slope: -1.0 }, &huge, 0.0), 0.1);
+    }
 }

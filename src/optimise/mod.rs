@@ -1,10 +1,11 @@
 //! Optimisers for a deterministic loss: one subset, or any smooth function.
 //!
-//! They are written against [`Space`], so the same code runs on GPU buffers and on `Vec<f64>`, where it is tested on
-//! problems with known minima.
+//! They are written against [`Space`], so the same code runs on GPU buffers and on `Vec<f64>`, where it is
+//! tested on problems with known minima.
 
 mod line_search;
 mod nonlinear_cg;
+mod on_gpu;
 mod space;
 
 use crate::error::Result;
@@ -12,6 +13,7 @@ use std::fmt;
 
 pub use line_search::{Found, LineSearch, Trial, Verdict};
 pub use nonlinear_cg::{Beta, NonlinearCg, Settings, State};
+pub use on_gpu::{GpuSpace, OnGpu};
 pub use space::{Euclidean, Space};
 
 /// The vectors a problem is posed in.
@@ -25,8 +27,9 @@ pub trait Problem {
     /// The space of the parameters.
     fn space(&self) -> &Self::Space;
 
-    /// The loss at x; its gradient there is written into `gradient`. The same x gives the same bits. A loss or gradient
-    /// that is not finite is a legal answer: the optimiser takes a shorter step. `Err` is for a device that failed.
+    /// The loss at x; its gradient there is written into `gradient`. The same x gives the same bits. A loss
+    /// or gradient that is not finite is a legal answer: the optimiser takes a shorter step. `Err` is for a
+    /// device that failed.
     fn loss_and_gradient(&mut self, x: &Vector<Self>, gradient: &mut Vector<Self>) -> Result<f64>;
 }
 
@@ -64,6 +67,13 @@ pub struct Outcome {
     pub stop: Option<Stop>,
 }
 
+impl Outcome {
+    /// A step not taken, yet.
+    fn before(loss: f64, gradient_norm: f64) -> Self {
+        Self { loss, gradient_norm, step_norm: 0.0, step_length: 0.0, evaluations: 0, restarted: false, stop: None }
+    }
+}
+
 /// Why an optimiser stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -71,18 +81,16 @@ pub enum Stop {
     Converged,
     /// No lower loss along the negative gradient.
     LineSearchFailed,
-    /// The loss or its gradient at the starting point is NaN or infinite.
+    /// The loss or its gradient is NaN or infinite where the method stands.
     NotFinite,
 }
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Converged => "converged: the gradient is within its tolerance of zero",
-            Self::LineSearchFailed => {
-                "no lower loss along the negative gradient: the loss is at the limit of its precision, or the gradient is not its gradient"
-            }
-            Self::NotFinite => "the loss or its gradient at the starting point is not finite",
+            Self::Converged => "converged: the gradient is zero within its tolerance",
+            Self::LineSearchFailed => "no lower loss along the negative gradient: the limit of its precision",
+            Self::NotFinite => "the loss or its gradient is not finite",
         })
     }
 }

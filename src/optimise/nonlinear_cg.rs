@@ -5,18 +5,20 @@ use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::mem::swap;
 
-/// A direction is downhill enough if its cosine with the negative gradient exceeds this: above what rounding an f32
-/// inner product can fake.
+/// A direction is downhill enough if its cosine with the negative gradient exceeds this: above what rounding
+/// an f32 inner product can fake.
 const DOWNHILL: f64 = 1e-6;
 
 /// How much of the old direction the new one keeps, d ← −g + βd.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Beta {
-    /// β = max(0, gᵀ(g − g₀) / g₀ᵀg₀), g₀ being the gradient before (Nocedal and Wright, equations 5.44 and 5.45).
+    /// β = max(0, gᵀ(g − g₀) / g₀ᵀg₀), g₀ being the gradient before (Nocedal and Wright, equations 5.44 and
+    /// 5.45).
     #[default]
     PolakRibierePlus,
-    /// Hager and Zhang (SIAM J. Optim. 16(1), 2005, equations 1.3 to 1.6): always downhill if the search is exact enough.
+    /// Hager and Zhang (SIAM J. Optim. 16(1), 2005, equations 1.3 to 1.6): always downhill if the search is
+    /// exact enough.
     HagerZhang,
 }
 
@@ -53,7 +55,8 @@ pub struct State<V> {
 }
 
 impl<V> State<V> {
-    /// The same state with each vector passed through `convert`: down from the device for a checkpoint, and up again.
+    /// The same state with each vector passed through `convert`: down from the device for a checkpoint, and
+    /// up again.
     pub fn convert<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<State<W>> {
         Ok(State {
             parameters: convert(&self.parameters)?,
@@ -120,16 +123,7 @@ impl<V> NonlinearCg<V> {
 impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let Self { settings, state, trial_parameters, trial_gradient } = self;
-        let gg = state.gradient_norm * state.gradient_norm;
-        let mut outcome = Outcome {
-            loss: state.loss,
-            gradient_norm: state.gradient_norm,
-            step_norm: 0.0,
-            step_length: 0.0,
-            evaluations: 0,
-            restarted: false,
-            stop: None,
-        };
+        let mut outcome = Outcome::before(state.loss, state.gradient_norm);
         if !(state.loss.is_finite() && state.gradient_norm.is_finite()) {
             outcome.stop = Some(Stop::NotFinite);
             return Ok(outcome);
@@ -140,55 +134,58 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
         }
 
         let State { parameters: x, gradient: g, direction: d, .. } = state;
-        loop {
-            let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
-            if !(slope <= -DOWNHILL * (gg * dd).sqrt()) {
+        let gg = state.gradient_norm.powi(2);
+        let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
+        let downhill = slope < -DOWNHILL * (gg * dd).sqrt();
+        let mut restart = !downhill;
+        let (found, products) = loop {
+            if restart {
                 problem.space().axpby(-1.0, g, 0.0, d)?;
                 (slope, dd) = (-gg, gg);
                 outcome.restarted = true;
             }
 
-            // The loss changes by about as much as in the last step (Nocedal and Wright, section 3.5).
+            // As if the loss changed by as much as in the last step (Nocedal and Wright, section 3.5).
             let first = state.step_length * (state.slope / slope).clamp(0.1, 10.0);
             let mut products = [f64::NAN; 3];
             let found = settings.line_search.search(state.loss, slope, first, |alpha| {
                 problem.space().copy(x, trial_parameters)?;
                 problem.space().axpby(alpha, d, 1.0, trial_parameters)?;
                 let loss = problem.loss_and_gradient(trial_parameters, trial_gradient)?;
-                // All that the search and β need, in one round trip.
+                // All that the search and then β need, in one round trip.
                 let t = &*trial_gradient;
                 products = problem.space().dots([(t, d), (t, t), (t, g)])?;
                 Ok((loss, products[0]))
             })?;
             outcome.evaluations += found.evaluations;
-
-            if found.verdict == Verdict::Failed {
-                if outcome.restarted {
-                    outcome.stop = Some(Stop::LineSearchFailed);
-                    return Ok(outcome);
-                }
-                problem.space().axpby(-1.0, g, 0.0, d)?;
-                (state.slope, state.step_length) = (-gg, f64::min(1.0, 1e-2 / gg.sqrt()));
-                outcome.restarted = true;
-                continue;
+            if found.verdict != Verdict::Failed {
+                break (found, products);
             }
+            if outcome.restarted {
+                outcome.stop = Some(Stop::LineSearchFailed);
+                return Ok(outcome);
+            }
+            restart = true; // and carefully
+            (state.step_length, state.slope) = (f64::min(1.0, 1e-2 / state.gradient_norm), -gg);
+        };
 
-            let Trial { step: alpha, loss, .. } = found.trial;
-            let beta = settings.beta.of(gg, slope, dd, products);
-            swap(x, trial_parameters);
-            swap(g, trial_gradient);
-            problem.space().axpby(-1.0, g, beta, d)?;
-            state.loss = loss;
-            state.gradient_norm = products[1].sqrt();
-            state.step_length = alpha;
-            state.slope = slope;
-            state.iteration += 1;
-            outcome.loss = loss;
-            outcome.gradient_norm = state.gradient_norm;
-            outcome.step_norm = alpha * dd.sqrt();
-            outcome.step_length = alpha;
-            return Ok(outcome);
-        }
+        let Trial { step: alpha, loss, .. } = found.trial;
+        let beta = settings.beta.of(gg, slope, dd, products);
+        swap(x, trial_parameters);
+        swap(g, trial_gradient);
+        problem.space().axpby(-1.0, g, beta, d)?;
+        state.loss = loss;
+        state.gradient_norm = products[1].sqrt();
+        state.step_length = alpha;
+        state.slope = slope;
+        state.iteration += 1;
+        Ok(Outcome {
+            loss,
+            gradient_norm: state.gradient_norm,
+            step_norm: alpha * dd.sqrt(),
+            step_length: alpha,
+            ..outcome
+        })
     }
 
     fn parameters(&self) -> &Vector<P> {
@@ -206,16 +203,167 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
 
 impl Beta {
     /// β from g₀ᵀg₀, g₀ᵀd, dᵀd before the step and (gᵀd, gᵀg, gᵀg₀) after it.
-    fn of(self, gg0: f64, slope: f64, dd: f64, [gd, gg, gg01]: [f64; 3]) -> f64 {
-        let gy = gg - gg01; // y = g − g₀
+    fn of(self, gg0: f64, slope0: f64, dd: f64, [slope, gg, gg_cross]: [f64; 3]) -> f64 {
+        let gy = gg - gg_cross; // y = g − g₀
         match self {
             Self::PolakRibierePlus => f64::max(0.0, gy / gg0),
             Self::HagerZhang => {
-                let (dy, yy) = (gd - slope, gg - 2.0 * gg01 + gg0);
-                let beta = if dy > 0.0 { (gy - 2.0 * yy * gd / dy) / dy } else { 0.0 };
+                let dy = slope - slope0;
+                let yy = gg - 2.0 * gg_cross + gg0;
+                let beta = if dy > 0.0 { (gy - 2.0 * yy * slope / dy) / dy } else { 0.0 };
                 let eta = -1.0 / (dd.sqrt() * f64::min(0.01, gg0.sqrt()));
                 beta.max(eta)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Euclidean;
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// ½ Σ λᵢ xᵢ², whose gradient is reported times `sign`.
+    struct Quadratic {
+        space: Euclidean,
+        eigenvalues: Vec<f64>,
+        sign: f64,
+    }
+
+    impl Quadratic {
+        fn new(eigenvalues: &[f64]) -> Self {
+            let eigenvalues = eigenvalues.to_vec();
+            Self { space: Euclidean(eigenvalues.len()), eigenvalues, sign: 1.0 }
+        }
+    }
+
+    impl Problem for Quadratic {
+        type Space = Euclidean;
+
+        fn space(&self) -> &Euclidean {
+            &self.space
+        }
+
+        fn loss_and_gradient(&mut self, x: &Vec<f64>, gradient: &mut Vec<f64>) -> Result<f64> {
+            let terms = self.eigenvalues.iter().zip(x);
+            *gradient = terms.clone().map(|(l, x)| self.sign * l * x).collect();
+            Ok(terms.map(|(l, x)| 0.5 * l * x * x).sum::<f64>())
+        }
+    }
+
+    fn exact(beta: Beta) -> Settings {
+        let line_search = LineSearch { curvature: 1e-8, ..LineSearch::default() };
+        Settings { beta, line_search, ..Settings::default() }
+    }
+
+    #[test]
+    fn exact_searches_minimise_a_quadratic_in_as_many_steps_as_it_has_eigenvalues() -> Result<()> {
+        for beta in [Beta::PolakRibierePlus, Beta::HagerZhang] {
+            // 12 dimensions, 4 distinct eigenvalues
+            let mut problem = Quadratic::new(&[1.0, 3.0, 10.0, 40.0].repeat(3));
+            let mut cg = NonlinearCg::new(&mut problem, vec![1.0; 12], exact(beta))?;
+            let mut norms = vec![Optimiser::<Quadratic>::gradient_norm(&cg)];
+            for _ in 0..4 {
+                let outcome = cg.step(&mut problem)?;
+                assert!(!outcome.restarted && outcome.stop.is_none(), "{beta:?}: {outcome:?}");
+                norms.push(outcome.gradient_norm);
+            }
+            assert!(norms[3] > 1e-3 * norms[0], "{beta:?}: too easy, {norms:?}");
+            assert!(norms[4] < 1e-6 * norms[0], "{beta:?}: {norms:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn beta_is_the_formula_on_vectors() -> Result<()> {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let space = Euclidean(5);
+        let (mut positive, mut truncated) = (0, 0);
+        for _ in 0..200 {
+            let [g0, mut g, d] = [(); 3].map(|()| (0..5).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f64>>());
+            space.axpby(random.random_range(-1.0..2.0), &g0, 0.2, &mut g)?;
+            let y: Vec<f64> = g.iter().zip(&g0).map(|(g, g0)| g - g0).collect();
+            let [gg0, slope0, dd] = space.dots([(&g0, &g0), (&g0, &d), (&d, &d)])?;
+            let products = space.dots([(&g, &d), (&g, &g), (&g, &g0)])?;
+
+            let polak_ribiere = space.dot(&g, &y)? / gg0;
+            let expected = polak_ribiere.max(0.0);
+            let beta = Beta::PolakRibierePlus.of(gg0, slope0, dd, products);
+            assert!((beta - expected).abs() <= 1e-12 * (1.0 + expected), "{beta} {expected}");
+            if polak_ribiere > 0.0 {
+                positive += 1
+            } else {
+                truncated += 1
+            }
+
+            // equation 1.3, as it is printed: β = (y − 2 d ‖y‖² / dᵀy)ᵀ g / dᵀy
+            let [dy, yy] = space.dots([(&d, &y), (&y, &y)])?;
+            let mut v = y.clone();
+            space.axpby(-2.0 * yy / dy, &d, 1.0, &mut v)?;
+            let hager_zhang = if dy > 0.0 { space.dot(&v, &g)? / dy } else { 0.0 };
+            let expected = hager_zhang.max(-1.0 / (dd.sqrt() * 0.01));
+            let beta = Beta::HagerZhang.of(gg0, slope0, dd, products);
+            assert!((beta - expected).abs() <= 1e-9 * (1.0 + expected.abs()), "{beta} {expected}");
+        }
+        assert!(positive > 20 && truncated > 20, "both branches: {positive} {truncated}");
+        Ok(())
+    }
+
+    #[test]
+    fn a_direction_that_is_not_downhill_is_replaced_by_the_negative_gradient() -> Result<()> {
+        let mut problem = Quadratic::new(&[1.0, 10.0]);
+        let fresh = NonlinearCg::new(&mut problem, vec![1.0, 1.0], Settings::default())?;
+        // uphill, across the slope, not finite, nothing
+        for direction in [vec![1.0, 10.0], vec![10.0, -1.0], vec![f64::NAN, 1.0], vec![0.0, 0.0]] {
+            let state = State { direction, ..fresh.state().clone() };
+            let mut cg = NonlinearCg::resume(&problem, state, Settings::default())?;
+            let outcome = cg.step(&mut problem)?;
+            assert!(outcome.restarted && outcome.stop.is_none(), "{outcome:?}");
+            assert!(outcome.loss < fresh.state().loss);
+            let steepest =
+                NonlinearCg::resume(&problem, fresh.state().clone(), Settings::default())?.step(&mut problem)?;
+            assert_eq!(outcome, Outcome { restarted: true, ..steepest });
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_failed_search_is_tried_once_more_down_the_gradient() -> Result<()> {
+        // The direction is downhill, but the minimiser along it is nearer than twelve trials can get.
+        let mut problem = Quadratic::new(&[1.0, 1e-4]);
+        let fresh = NonlinearCg::new(&mut problem, vec![1.0, 1.0], Settings::default())?;
+        let state = State { direction: vec![-1.0, -1e16], step_length: 1e9, ..fresh.state().clone() };
+        let mut cg = NonlinearCg::resume(&problem, state, Settings::default())?;
+        let budget = LineSearch::default().evaluations;
+        let outcome = cg.step(&mut problem)?;
+        assert!(outcome.restarted && outcome.stop.is_none() && outcome.evaluations > budget, "{outcome:?}");
+        assert!(outcome.evaluations <= budget + 4, "the second search starts afresh: {outcome:?}");
+        assert!(outcome.loss < fresh.state().loss);
+        Ok(())
+    }
+
+    #[test]
+    fn a_gradient_that_is_not_finite_stops_before_the_first_step() -> Result<()> {
+        for sign in [f64::NAN, f64::INFINITY] {
+            let mut problem = Quadratic { sign, ..Quadratic::new(&[1.0, 2.0]) };
+            let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], Settings::default())?;
+            let outcome = cg.step(&mut problem)?;
+            assert_eq!((outcome.stop, outcome.loss, outcome.evaluations), (Some(Stop::NotFinite), 1.5, 0));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_gradient_of_the_wrong_sign_stops_the_search_and_moves_nothing() -> Result<()> {
+        let mut problem = Quadratic { sign: -1.0, ..Quadratic::new(&[1.0, 2.0]) };
+        let start = vec![1.0, 1.0];
+        let mut cg = NonlinearCg::new(&mut problem, start.clone(), Settings::default())?;
+        let outcome = cg.step(&mut problem)?;
+        assert_eq!(outcome.stop, Some(Stop::LineSearchFailed));
+        assert!(outcome.restarted && outcome.evaluations <= 2 * LineSearch::default().evaluations);
+        assert_eq!((cg.state().parameters.clone(), outcome.loss), (start, 1.5));
+        Ok(())
     }
 }

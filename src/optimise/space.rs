@@ -2,8 +2,8 @@
 
 use crate::error::Result;
 
-/// The few operations an optimiser needs. Vectors stay where they are; only the scalars of [`Space::dots`] are read
-/// back.
+/// The few operations an optimiser needs. Vectors stay where they are; only the scalars of [`Space::dots`]
+/// are read back.
 pub trait Space {
     /// A vector of the space's dimension.
     type Vector;
@@ -14,8 +14,8 @@ pub trait Space {
     /// y ← αx + βy, as in BLAS: with β = 0, y is overwritten whatever it held, NaN included.
     fn axpby(&self, alpha: f64, x: &Self::Vector, beta: f64, y: &mut Self::Vector) -> Result<()>;
 
-    /// The inner products of the pairs. One call is one round trip to the device, so callers batch. The same vectors
-    /// give the same bits, in every pair and in every run: resuming a run relies on it.
+    /// The inner products of the pairs. One call is one round trip to the device, so callers batch. The same
+    /// vectors give the same bits, in every pair and in every run: resuming a run relies on it.
     fn dots<const N: usize>(&self, pairs: [(&Self::Vector, &Self::Vector); N]) -> Result<[f64; N]>;
 
     /// xᵀy, alone in its round trip.

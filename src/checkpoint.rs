@@ -1,0 +1,146 @@
+//! A run in the middle, on disk: from here it goes on bit for bit.
+
+use crate::error::{Error, Result};
+use crate::export::{from_safetensors, to_safetensors, write_atomically};
+use crate::objective::Cost;
+use crate::optimise::State;
+use crate::subset::{Best, HeldOut, Progress, Stage, StageReport};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// [`Progress`] without its vectors, which are tensors of the file.
+#[derive(Serialize, Deserialize)]
+struct Scalars {
+    stage: Stage,
+    optimiser: State<()>,
+    initial_gradient_norm: f64,
+    stage_cost: Cost,
+    other_cost: Cost,
+    best: Option<HeldOut>,
+    last_look: Option<(u64, HeldOut)>,
+    looks_since_best: u64,
+    stages: Vec<StageReport>,
+    wall_seconds: f64,
+}
+
+const KEY: &str = "gpu-subset checkpoint";
+
+/// Writes a checkpoint over the one before it.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
+    let scalars = Scalars {
+        stage: progress.stage,
+        optimiser: progress.optimiser.convert(|_| Ok(()))?,
+        initial_gradient_norm: progress.initial_gradient_norm,
+        stage_cost: progress.stage_cost,
+        other_cost: progress.other_cost,
+        best: progress.best.as_ref().map(|best| best.held_out),
+        last_look: progress.last_look,
+        looks_since_best: progress.looks_since_best,
+        stages: progress.stages.clone(),
+        wall_seconds: progress.wall_seconds,
+    };
+    let state = &progress.optimiser;
+    let mut vectors =
+        vec![("parameters", &state.parameters), ("gradient", &state.gradient), ("direction", &state.direction)];
+    vectors.extend(progress.best.as_ref().map(|best| ("best", &best.parameters)));
+    let tensors: Vec<_> = vectors.iter().map(|(name, values)| (*name, vec![values.len()], values.as_slice())).collect();
+    let json = serde_json::to_string(&scalars).expect("a checkpoint is plain data");
+    write_atomically(path, &to_safetensors(&tensors, KEY, json)?)
+}
+
+/// Reads a checkpoint whose vectors have `len` words.
+///
+/// # Errors
+/// [`Error::Data`] naming the file and what is wrong with it.
+pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
+    let (mut tensors, json) = from_safetensors(path, KEY)?;
+    let invalid = |why: String| Error::data(format!("{}: {why}", path.display()));
+    let scalars: Scalars = serde_json::from_str(&json).map_err(|e| invalid(e.to_string()))?;
+    let mut vector = |name: &str| match tensors.remove(name) {
+        Some(values) if values.len() == len => Ok(values),
+        Some(values) => Err(invalid(format!("tensor {name} has {} values, the model {len}", values.len()))),
+        None => Err(invalid(format!("tensor {name} is missing"))),
+    };
+    let optimiser = State {
+        parameters: vector("parameters")?,
+        gradient: vector("gradient")?,
+        direction: vector("direction")?,
+        loss: scalars.optimiser.loss,
+        gradient_norm: scalars.optimiser.gradient_norm,
+        step_length: scalars.optimiser.step_length,
+        slope: scalars.optimiser.slope,
+        iteration: scalars.optimiser.iteration,
+    };
+    let best = scalars.best.map(|held_out| Ok(Best { held_out, parameters: vector("best")? })).transpose()?;
+    Ok(Progress {
+        stage: scalars.stage,
+        optimiser,
+        initial_gradient_norm: scalars.initial_gradient_norm,
+        stage_cost: scalars.stage_cost,
+        other_cost: scalars.other_cost,
+        best,
+        last_look: scalars.last_look,
+        looks_since_best: scalars.looks_since_best,
+        stages: scalars.stages,
+        wall_seconds: scalars.wall_seconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress() -> Progress<Vec<f32>> {
+        let optimiser = State {
+            parameters: vec![1.0, -2.5],
+            gradient: vec![f32::MIN_POSITIVE, 3.0],
+            direction: vec![0.1, 0.2],
+            loss: 0.1 + 0.2, // 0.30000000000000004: needs all 17 digits
+            gradient_norm: 1.0 / 3.0,
+            step_length: 1e-300,
+            slope: -7.0,
+            iteration: 12,
+        };
+        let held_out = HeldOut { loss: 0.7, accuracy: 0.9 };
+        Progress {
+            stage: Stage::Full,
+            optimiser,
+            initial_gradient_norm: 2.0,
+            stage_cost: Cost { forward: 3, backward: 2, tangent: 1 },
+            other_cost: Cost::default(),
+            best: Some(Best { held_out, parameters: vec![5.0, 6.0] }),
+            last_look: Some((12, held_out)),
+            looks_since_best: 3,
+            stages: Vec::new(),
+            wall_seconds: 1.5,
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        save(&path, &progress()).unwrap();
+        let loaded = load(&path, 2).unwrap();
+        assert_eq!(loaded.optimiser, progress().optimiser);
+        assert_eq!(loaded.best, progress().best);
+        assert_eq!(
+            (loaded.stage, loaded.cost(), loaded.last_look),
+            (Stage::Full, progress().cost(), progress().last_look)
+        );
+    }
+
+    #[test]
+    fn a_checkpoint_of_another_model_or_a_damaged_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        save(&path, &progress()).unwrap();
+        assert!(matches!(load(&path, 3), Err(Error::Data(_))));
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+        assert!(matches!(load(&path, 2), Err(Error::Data(_))));
+    }
+}

@@ -1,0 +1,104 @@
+//! `gpu-subset eval`
+
+use super::DeviceArgs;
+use super::config::{Bytes, Config, open_data, parse_resize};
+use crate::error::Error;
+use crate::export::load_weights;
+use crate::objective::{Examples, Objective, Workspace};
+use crate::report::RunFolder;
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(Args)]
+pub(super) struct EvalArgs {
+    /// Run folder
+    run: PathBuf,
+    /// Data set; by default the one the run was made on
+    #[arg(long, value_name = "digits|DIR")]
+    data: Option<String>,
+    /// Bring images to this size
+    #[arg(long, value_name = "HxW", value_parser = parse_resize)]
+    resize: Option<(u32, u32)>,
+    /// Which part of the data
+    #[arg(long, value_enum, default_value_t = Part::Test)]
+    split: Part,
+    /// Device memory for activations
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    memory: Bytes,
+    /// Print JSON on stdout
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Part {
+    Train,
+    Test,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct EvalRecord {
+    accuracy: f64,
+    loss: f64,
+    examples: usize,
+    data: String,
+    data_sha256: String,
+    model: String,
+    parameters: usize,
+    adapter: String,
+}
+
+pub(super) fn run(args: &EvalArgs) -> Result<()> {
+    let folder = RunFolder::open(&args.run)?;
+    let config = Config::load(&folder.config())?;
+    if !folder.weights().exists() {
+        let why = format!("{}: the run is not complete; go on with train --resume", args.run.display());
+        return Err(Error::data(why).into());
+    }
+    let (model, theta, signature) = load_weights(&folder.weights())?;
+    let data = open_data(args.data.as_ref().unwrap_or(&config.data), args.resize.or(config.resize))?;
+    if (data.shape, data.classes.len()) != (signature.input, signature.classes.len()) {
+        return Err(Error::data(format!(
+            "{} has {} images of {} classes, but the run was trained on {} of {}: choose other data, or --resize",
+            data.name,
+            data.shape,
+            data.classes.len(),
+            signature.input,
+            signature.classes.len()
+        ))
+        .into());
+    }
+    let split = match args.split {
+        Part::Train => &data.train,
+        Part::Test => &data.test,
+    };
+    let gpu = args.device.open()?;
+    let workspace = Arc::new(Workspace::new(&gpu, Arc::new(model), args.memory.0)?);
+    let examples = Examples::upload(&gpu, data.shape, &split.images, &split.labels, &signature.normalisation)?;
+    let all: Vec<u32> = (0..examples.len() as u32).collect();
+    let mut objective = Objective::new(&gpu, &workspace, &Arc::new(examples), &all, 0.0)?;
+    let evaluation = objective.loss(&gpu.upload("theta", &theta)?)?;
+    let record = EvalRecord {
+        accuracy: evaluation.accuracy,
+        loss: evaluation.cross_entropy,
+        examples: all.len(),
+        data: data.name,
+        data_sha256: data.sha256,
+        model: workspace.model.name.clone(),
+        parameters: workspace.model.parameters(),
+        adapter: gpu.info.name.clone(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&record)?);
+    } else {
+        println!("accuracy   {:.2}% of {} examples", 100.0 * record.accuracy, record.examples);
+        println!("loss       {:.4}", record.loss);
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! Progress on a terminal, plain lines elsewhere; steps and checkpoints into the run folder; Ctrl-C.
+
+use crate::checkpoint;
+use crate::error::Result;
+use crate::report::RunFolder;
+use crate::subset::{Observer, Progress, Schedule, Stage, StageReport, StepRecord};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Units a bar counts are thousandths of the planned cost.
+const TICKS: f64 = 1000.0;
+
+/// Follows a run for the command line.
+pub(super) struct Watcher<'a> {
+    folder: &'a mut RunFolder,
+    bar: ProgressBar,
+    /// Planned units of both stages, and those of the first.
+    planned: f64,
+    overdetermination: [f64; 2],
+    checkpoint_every: Duration,
+    last_checkpoint: Instant,
+    last_line: Instant,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl<'a> Watcher<'a> {
+    pub fn new(
+        folder: &'a mut RunFolder,
+        schedule: &Schedule,
+        examples: [usize; 2],
+        overdetermination: [f64; 2],
+        checkpoint_every: Duration,
+        quiet: bool,
+    ) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(TICKS as u64), ProgressDrawTarget::stderr());
+        if quiet {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style =
+            ProgressStyle::with_template("{bar:24} {percent:>3}% {msg} eta {eta}").expect("a constant template");
+        bar.set_style(style);
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let flag = interrupted.clone();
+        // A second Ctrl-C ends the process at once, for a step that takes long.
+        let handler = move || {
+            if flag.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            eprintln!("stopping after this iteration; again to stop at once");
+        };
+        if let Err(e) = ctrlc::set_handler(handler) {
+            tracing::warn!("Ctrl-C will not save a checkpoint: {e}");
+        }
+        Self {
+            folder,
+            bar,
+            planned: schedule.subset_passes * examples[0] as f64 + schedule.full_passes * examples[1] as f64,
+            overdetermination,
+            checkpoint_every,
+            last_checkpoint: Instant::now(),
+            last_line: Instant::now(),
+            interrupted,
+        }
+    }
+
+    fn line(&self, record: &StepRecord) -> String {
+        let q = self.overdetermination[usize::from(record.stage == Stage::Full)];
+        let held_out = record.held_out.map_or(String::new(), |h| format!(", held-out {:.4}", h.loss));
+        format!(
+            "{} {:>4}: loss {:.4}{held_out}, Q {q:.1}, cost {:.2} ep",
+            record.stage, record.iteration, record.loss, record.cost_epochs
+        )
+    }
+
+    /// A line that stays: above the bar on a terminal, on stderr elsewhere.
+    fn say(&self, line: &str) {
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+}
+
+impl Observer for Watcher<'_> {
+    fn step(&mut self, record: &StepRecord) -> Result<()> {
+        self.folder.append(record)?;
+        self.bar.set_position((TICKS * (record.units / self.planned).min(1.0)) as u64);
+        self.bar.set_message(self.line(record));
+        if self.bar.is_hidden() && self.last_line.elapsed() >= Duration::from_secs(2) {
+            self.last_line = Instant::now();
+            let left = record.wall_seconds * (self.planned / record.units - 1.0).max(0.0);
+            eprintln!("{}, about {left:.0} s left", self.line(record));
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, report: &StageReport) -> Result<()> {
+        let held_out = report.held_out.map_or(String::new(), |h| format!("held-out {:.2}%, ", 100.0 * h.accuracy));
+        self.say(&format!(
+            "{}: {} examples (Q {:.1}), {} iterations, {:.1} passes, loss {:.5}, {held_out}test {:.2}%; {}",
+            report.stage,
+            report.examples,
+            report.overdetermination,
+            report.iterations,
+            report.passes,
+            report.loss,
+            100.0 * report.test_accuracy,
+            report.stopped
+        ));
+        if report.stage == Stage::Full {
+            self.bar.finish_and_clear();
+        }
+        Ok(())
+    }
+
+    fn wants_checkpoint(&mut self) -> bool {
+        self.last_checkpoint.elapsed() >= self.checkpoint_every
+    }
+
+    fn checkpoint(&mut self, progress: &Progress<Vec<f32>>) -> Result<()> {
+        self.last_checkpoint = Instant::now();
+        checkpoint::save(&self.folder.checkpoint(), progress)
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,340 @@
+//! `gpu-subset train`
+
+use super::DeviceArgs;
+use super::config::{Bytes, Config, default_model, open_data, parse_resize};
+use super::progress::Watcher;
+use crate::checkpoint;
+use crate::data::Dataset;
+use crate::device::{Buf, Gpu};
+use crate::error::Error;
+use crate::export::{Signature, save_weights};
+use crate::model::{Description, Model};
+use crate::objective::{DEFAULT_MEMORY, Examples, Objective, Workspace};
+use crate::optimise::{Beta, GpuSpace, Settings};
+use crate::report::{RunFolder, RunRecord};
+use crate::subset::{Progress, Schedule, Subset, SubsetSize, Trainer, WELL_ABOVE_ONE, overdetermination};
+use anyhow::Result;
+use clap::Args;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Args)]
+pub(super) struct TrainArgs {
+    /// `digits` (embedded), or a folder: IDX files (MNIST, …), CIFAR-10/100 binary, or images as train/CLASS/*.png and test/CLASS/*.png
+    #[arg(long, value_name = "digits|DIR", default_value = "digits")]
+    data: String,
+    /// Bring images to this size
+    #[arg(long, value_name = "HxW", value_parser = parse_resize)]
+    resize: Option<(u32, u32)>,
+    /// Built-in model (digits-2k, mnist-2k, mnist-14k, cifar-43k) or TOML file; by default one that suits the images
+    #[arg(long, value_name = "NAME|FILE")]
+    model: Option<String>,
+    /// Examples of the subset: a fraction of the training set, a number, or auto (the smallest of 1/2, 1/4, … with Q = K·M/P ≥ 4)
+    #[arg(long, value_name = "1/8|7500|auto", default_value = "auto")]
+    subset: SubsetSize,
+    /// Training examples held out for decisions: a fraction or a number; 0 for none
+    #[arg(long, value_name = "1/20|3000", default_value = "1/20")]
+    held_out: SubsetSize,
+    /// Passes over the subset, at most
+    #[arg(long, value_name = "PASSES", default_value_t = Schedule::default().subset_passes, value_parser = passes)]
+    subset_passes: f64,
+    /// Passes over the full training set, at most
+    #[arg(long, value_name = "PASSES", default_value_t = Schedule::default().full_passes, value_parser = passes)]
+    full_passes: f64,
+    /// Iterations on the subset between two looks at the held-out examples
+    #[arg(long, value_name = "N", default_value_t = Schedule::default().check_every, value_parser = clap::value_parser!(u64).range(1..))]
+    check_every: u64,
+    /// End a stage after so many looks without a lower held-out loss; 0: never
+    #[arg(long, value_name = "N", default_value_t = Schedule::default().patience)]
+    patience: u64,
+    /// End a stage when the gradient has fallen by this factor
+    #[arg(long, value_name = "FACTOR", default_value_t = Schedule::default().tolerance, value_parser = non_negative)]
+    tolerance: f64,
+    /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum
+    #[arg(long, value_name = "LAMBDA", default_value_t = 1e-3, value_parser = non_negative)]
+    weight_decay: f64,
+    /// Nonlinear conjugate gradient's β: polak-ribiere-plus or hager-zhang
+    #[arg(long, value_name = "NAME", default_value = "polak-ribiere-plus", value_parser = beta)]
+    beta: Beta,
+    /// Seed of initialisation and sampling
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Device memory for activations
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    memory: Bytes,
+    /// Run folder; by default runs/DATA-MODEL-SEED
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Replace the run in --out
+    #[arg(long, requires = "out")]
+    overwrite: bool,
+    /// Go on with a run that was stopped; it keeps its own configuration
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "model", "resize"])]
+    resume: Option<PathBuf>,
+    /// Seconds between checkpoints
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = non_negative)]
+    checkpoint_every: f64,
+    /// Print run.json on stdout, and nothing else there
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+fn non_negative(text: &str) -> std::result::Result<f64, String> {
+    text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0).ok_or_else(|| "not a number from 0 up".to_owned())
+}
+
+fn passes(text: &str) -> std::result::Result<f64, String> {
+    non_negative(text)
+}
+
+fn beta(name: &str) -> std::result::Result<Beta, String> {
+    match name {
+        "polak-ribiere-plus" => Ok(Beta::PolakRibierePlus),
+        "hager-zhang" => Ok(Beta::HagerZhang),
+        _ => Err("choose from polak-ribiere-plus, hager-zhang".to_owned()),
+    }
+}
+
+pub(super) fn run(args: &TrainArgs) -> Result<()> {
+    let _ = DEFAULT_MEMORY;
+    let (config, data, mut folder) = match &args.resume {
+        Some(path) => reopen(path)?,
+        None => prepare(args)?,
+    };
+    let gpu = args.device.open()?;
+    let mut run = Run::new(&gpu, &config, &data)?;
+    let resumed = match &args.resume {
+        Some(_) => Some(checkpoint::load(&folder.checkpoint(), run.model.vector_len())?),
+        None => {
+            config.save(&folder.config())?;
+            None
+        }
+    };
+    if let Some(progress) = &resumed {
+        let earlier: u64 = progress.stages.iter().map(|stage| stage.iterations).sum();
+        folder.keep_steps(earlier + progress.optimiser.iteration)?;
+    }
+    run.introduce(&config, &data, &folder);
+    let initial = run.model.initialise(config.seed);
+    let path = folder.path().to_owned();
+    let mut watcher = Watcher::new(
+        &mut folder,
+        &config.schedule,
+        [run.trainer.subset.len(), run.trainer.full.len()],
+        [run.q(run.trainer.subset.len()), run.q(run.trainer.full.len())],
+        Duration::from_secs_f64(config.checkpoint_every),
+        args.json,
+    );
+    let progress = run.trainer.run(&initial, resumed, &mut watcher)?;
+    let (theta, record) = run.conclude(&config, &data, &progress)?;
+    let signature = Signature {
+        model: config.model.clone(),
+        input: data.shape,
+        classes: data.classes.clone(),
+        normalisation: data.channel_statistics(),
+    };
+    save_weights(&folder.weights(), &run.model, &theta, &signature)?;
+    folder.finish(&record)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&record)?);
+    } else {
+        summarise(&record, &path);
+    }
+    Ok(())
+}
+
+/// A new run: data, configuration, folder.
+fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, RunFolder)> {
+    let data = open_data(&args.data, args.resize)?;
+    let description = match &args.model {
+        Some(name) => Description::open(name)?,
+        None => Description::open(default_model(data.shape)?)?,
+    };
+    let model = Model::new(&description, data.shape, data.classes.len())?;
+    let n = data.train.len();
+    let held_out = match args.held_out {
+        SubsetSize::Count(count) => count,
+        SubsetSize::Fraction(numerator, denominator) => n * numerator as usize / denominator as usize,
+        SubsetSize::Auto => n / 20,
+    };
+    if held_out >= n {
+        return Err(
+            Error::usage(format!("--held-out {}: leaves none of the {n} training examples", args.held_out)).into()
+        );
+    }
+    let subset = args.subset.examples(n, n - held_out, data.classes.len(), model.parameters())?;
+    let config = Config {
+        data: args.data.clone(),
+        resize: args.resize,
+        data_sha256: data.sha256.clone(),
+        subset,
+        held_out,
+        weight_decay: args.weight_decay,
+        seed: args.seed,
+        memory: args.memory.0,
+        checkpoint_every: args.checkpoint_every,
+        schedule: Schedule {
+            subset_passes: args.subset_passes,
+            full_passes: args.full_passes,
+            check_every: args.check_every,
+            patience: args.patience,
+            tolerance: args.tolerance,
+        },
+        optimiser: Settings { beta: args.beta, ..Settings::default() },
+        model: description,
+    };
+    let folder = match &args.out {
+        Some(path) => RunFolder::create(path, args.overwrite)?,
+        None => RunFolder::create(&unused_folder(&data.name, &config), false)?,
+    };
+    Ok((config, data, folder))
+}
+
+/// `runs/DATA-MODEL-SEED`, numbered from the second on.
+fn unused_folder(data: &str, config: &Config) -> PathBuf {
+    let plain = |name: &str| name.replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
+    let base = format!("{}-{}-{}", plain(data), plain(&config.model.name), config.seed);
+    let candidates = (1..).map(|k| if k == 1 { base.clone() } else { format!("{base}-{k}") });
+    candidates.map(|name| Path::new("runs").join(name)).find(|path| !path.exists()).expect("the names never end")
+}
+
+/// A run to go on with: its configuration, and the same data.
+fn reopen(path: &Path) -> Result<(Config, Dataset, RunFolder)> {
+    let folder = RunFolder::open(path)?;
+    if folder.record().exists() {
+        return Err(Error::usage(format!("--resume {}: this run is complete", path.display())).into());
+    }
+    let config = Config::load(&folder.config())?;
+    let data = open_data(&config.data, config.resize)?;
+    if data.sha256 != config.data_sha256 {
+        return Err(Error::data(format!("{}: not the data that {} was made on", config.data, path.display())).into());
+    }
+    Ok((config, data, folder))
+}
+
+/// What a run holds on the device.
+struct Run {
+    model: Arc<Model>,
+    trainer: Trainer,
+    train_loss: Objective,
+}
+
+impl Run {
+    fn new(gpu: &Gpu, config: &Config, data: &Dataset) -> Result<Self> {
+        let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
+        let workspace = Arc::new(Workspace::new(gpu, model.clone(), config.memory)?);
+        let statistics = data.channel_statistics();
+        let upload = |split: &crate::data::Split| {
+            Examples::upload(gpu, data.shape, &split.images, &split.labels, &statistics).map(Arc::new)
+        };
+        let (train, test) = (upload(&data.train)?, upload(&data.test)?);
+        let all: Vec<u32> = (0..train.len() as u32).collect();
+        let every_test: Vec<u32> = (0..test.len() as u32).collect();
+        let held_out = Subset::class_balanced(&train.labels, &all, config.held_out, config.seed, 1);
+        let full = Subset::new(held_out.complement(train.len()), config.seed);
+        let subset = Subset::class_balanced(&train.labels, &full.indices, config.subset, config.seed, 2);
+        let objective =
+            |examples: &Arc<Examples>, indices: &[u32]| Objective::new(gpu, &workspace, examples, indices, 0.0);
+        let train_loss = objective(&train, &all)?;
+        let trainer = Trainer {
+            schedule: config.schedule,
+            optimiser: config.optimiser,
+            weight_decay: config.weight_decay,
+            subset,
+            full,
+            held_out: (!held_out.is_empty()).then(|| objective(&train, &held_out.indices)).transpose()?,
+            test: objective(&test, &every_test)?,
+            train,
+            space: GpuSpace::new(gpu, model.vector_len())?,
+            workspace: workspace.clone(),
+        };
+        Ok(Self { model, trainer, train_loss })
+    }
+
+    fn q(&self, examples: usize) -> f64 {
+        overdetermination(examples, self.model.classes, self.model.parameters())
+    }
+
+    /// What is about to happen, on stderr.
+    fn introduce(&self, config: &Config, data: &Dataset, folder: &RunFolder) {
+        let (train, subset) = (&self.trainer.train, &self.trainer.subset);
+        eprintln!(
+            "{}: {} training and {} test images {} of {} classes ({})",
+            data.name,
+            train.len(),
+            data.test.len(),
+            data.shape,
+            data.classes.len(),
+            data.format
+        );
+        eprintln!(
+            "{}: {} parameters; subset of {} examples, Q = {:.1}; {} held out; run folder {}",
+            config.model.name,
+            self.model.parameters(),
+            subset.len(),
+            self.q(subset.len()),
+            config.held_out,
+            folder.path().display()
+        );
+        if self.q(subset.len()) < WELL_ABOVE_ONE {
+            eprintln!(
+                "note: Q = {:.2} is not well above one, so the subset's minimum may not stand for the whole set's; a larger --subset or a smaller --model raises it",
+                self.q(subset.len())
+            );
+        }
+    }
+
+    /// The weights to keep and the last record. Nothing here is charged: it decides nothing.
+    fn conclude(&mut self, config: &Config, data: &Dataset, progress: &Progress<Buf>) -> Result<(Vec<f32>, RunRecord)> {
+        let (theta, weights) = match &progress.best {
+            Some(best) => (&best.parameters, "lowest held-out loss"),
+            None => (&progress.optimiser.parameters, "last iteration"),
+        };
+        let (train, test) = (self.train_loss.loss(theta)?, self.trainer.test.loss(theta)?);
+        let host = self.trainer.space.download(theta)?;
+        let compact = self.model.compact(&host);
+        let digest = Sha256::digest(bytemuck::cast_slice::<f32, u8>(&compact));
+        let n = self.trainer.train.len() as f64;
+        let reporting = (self.train_loss.cost() + self.trainer.test.cost()).units() / n;
+        let info = &self.train_loss.gpu().info;
+        let subset = &self.trainer.subset;
+        let record = RunRecord {
+            test_accuracy: test.accuracy,
+            test_loss: test.cross_entropy,
+            train_loss: train.cross_entropy,
+            subset_loss: progress.stages.first().map_or(f64::NAN, |stage| stage.loss),
+            cost_epochs: progress.cost().units() / n,
+            reporting_epochs: reporting,
+            wall_seconds: progress.wall_seconds,
+            parameters: self.model.parameters(),
+            overdetermination: self.q(subset.len()),
+            subset_examples: subset.len(),
+            subset_sha256: subset.hash.clone(),
+            stages: progress.stages.clone(),
+            weights: weights.to_owned(),
+            weights_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            seed: config.seed,
+            model: config.model.name.clone(),
+            data: data.name.clone(),
+            data_sha256: data.sha256.clone(),
+            adapter: info.name.clone(),
+            backend: format!("{:?}", info.backend).to_lowercase(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        Ok((host, record))
+    }
+}
+
+fn summarise(record: &RunRecord, folder: &Path) {
+    println!("test accuracy   {:.2}%", 100.0 * record.test_accuracy);
+    println!("test loss       {:.4}", record.test_loss);
+    println!("training loss   {:.4}", record.train_loss);
+    println!("cost            {:.2} epochs", record.cost_epochs);
+    println!("wall time       {:.1} s", record.wall_seconds);
+    println!("run folder      {}", folder.display());
+}

@@ -1,0 +1,199 @@
+//! Which examples a subset holds.
+
+use super::{WELL_ABOVE_ONE, overdetermination};
+use crate::error::{Error, Result};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::str::FromStr;
+
+/// Chosen examples of a data set, in ascending order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subset {
+    /// Positions in the data set.
+    pub indices: Vec<u32>,
+    /// What it was drawn with.
+    pub seed: u64,
+    /// SHA-256 of the indices (u32, little-endian): two runs with the same hash trained on the same examples.
+    pub hash: String,
+}
+
+impl Subset {
+    /// A subset of given examples.
+    pub fn new(mut indices: Vec<u32>, seed: u64) -> Self {
+        indices.sort_unstable();
+        let digest = Sha256::digest(indices.iter().flat_map(|i| i.to_le_bytes()).collect::<Vec<u8>>());
+        let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { indices, seed, hash }
+    }
+
+    /// `count` of the `candidates`, drawn without replacement so that class sizes differ by at most one while every class
+    /// has examples left. `stream` keeps draws of one seed apart.
+    pub fn class_balanced(labels: &[u32], candidates: &[u32], count: usize, seed: u64, stream: u64) -> Self {
+        assert!(count <= candidates.len());
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(stream);
+        let mut candidates = candidates.to_vec();
+        candidates.shuffle(&mut rng);
+        let classes = candidates.iter().map(|&i| labels[i as usize] as usize + 1).max().unwrap_or(0);
+        let mut of_class = vec![Vec::new(); classes];
+        for i in candidates {
+            of_class[labels[i as usize] as usize].push(i);
+        }
+        of_class.shuffle(&mut rng); // so that the classes with one more are not always the first
+        let mut indices = Vec::with_capacity(count);
+        while indices.len() < count {
+            let room = count - indices.len();
+            indices.extend(of_class.iter_mut().filter_map(Vec::pop).take(room));
+        }
+        Self::new(indices, seed)
+    }
+
+    /// K, the number of examples.
+    pub fn len(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// Whether it holds no example.
+    pub fn is_empty(&self) -> bool {
+        self.indices.is_empty()
+    }
+
+    /// The examples of 0..n that are not in this subset.
+    pub fn complement(&self, n: usize) -> Vec<u32> {
+        let mut chosen = self.indices.iter().peekable();
+        (0..n as u32).filter(|i| chosen.next_if_eq(&i).is_none()).collect()
+    }
+}
+
+/// How many examples a subset is to have: `1/8` of the training set, `7500`, or `auto`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum SubsetSize {
+    /// The smallest of 1/2, 1/4, 1/8, … of the training set with Q ≥ [`WELL_ABOVE_ONE`], or all of it.
+    Auto,
+    /// A fraction of the training set.
+    Fraction(u32, u32),
+    /// A number of examples.
+    Count(usize),
+}
+
+impl SubsetSize {
+    /// K for a training set of `n` examples of which `available` may be drawn.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when that is none, or more than there are.
+    pub fn examples(self, n: usize, available: usize, classes: usize, parameters: usize) -> Result<usize> {
+        let count = match self {
+            Self::Count(count) => count,
+            Self::Fraction(1, 1) => available, // all there is, whatever is held out
+            Self::Fraction(numerator, denominator) => n * numerator as usize / denominator as usize,
+            Self::Auto => {
+                let halvings = (1..)
+                    .map(|k| n >> k)
+                    .take_while(|&count| count > 0 && overdetermination(count, classes, parameters) >= WELL_ABOVE_ONE);
+                halvings.last().unwrap_or(available)
+            }
+        };
+        if count == 0 || count > available {
+            return Err(Error::usage(format!(
+                "--subset {self}: {count} examples, but the training set of {n} has {available} that are not held out"
+            )));
+        }
+        Ok(count)
+    }
+}
+
+impl fmt::Display for SubsetSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Fraction(numerator, denominator) => write!(f, "{numerator}/{denominator}"),
+            Self::Count(count) => write!(f, "{count}"),
+        }
+    }
+}
+
+impl FromStr for SubsetSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let expected = || format!("{text:?} is not a fraction like 1/8, a number of examples, or auto");
+        let number = |part: &str| part.parse::<u32>().map_err(|_| expected());
+        match text.split_once('/') {
+            _ if text == "auto" => Ok(Self::Auto),
+            None => Ok(Self::Count(number(text)? as usize)),
+            Some((numerator, denominator)) => match (number(numerator)?, number(denominator)?) {
+                (n, d) if n >= 1 && n <= d => Ok(Self::Fraction(n, d)),
+                _ => Err(expected()),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for SubsetSize {
+    type Error = String;
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<SubsetSize> for String {
+    fn from(size: SubsetSize) -> Self {
+        size.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Vec<u32> {
+        (0..100).map(|i| if i < 70 { 0 } else { 1 + i % 3 }).collect()
+    }
+
+    #[test]
+    fn classes_are_balanced_while_they_last() {
+        let labels = labels();
+        let candidates: Vec<u32> = (0..100).collect();
+        let subset = Subset::class_balanced(&labels, &candidates, 42, 0, 0);
+        let count = |class| subset.indices.iter().filter(|&&i| labels[i as usize] == class).count();
+        assert_eq!((0..4).map(count).max().unwrap() - (0..4).map(count).min().unwrap(), 2); // 10 of each small class, 12
+        assert_eq!(count(0), 12);
+        assert_eq!(subset.len(), 42);
+        assert!(subset.indices.is_sorted_by(|a, b| a < b), "sorted, without repetition");
+    }
+
+    #[test]
+    fn the_seed_decides_and_streams_differ() {
+        let (labels, candidates) = (labels(), (0..100).collect::<Vec<u32>>());
+        let draw = |seed, stream| Subset::class_balanced(&labels, &candidates, 20, seed, stream).hash;
+        assert_eq!(draw(1, 0), draw(1, 0));
+        assert_ne!(draw(1, 0), draw(2, 0));
+        assert_ne!(draw(1, 0), draw(1, 1));
+    }
+
+    #[test]
+    fn the_complement_is_everything_else() {
+        let subset = Subset::new(vec![7, 0, 3], 0);
+        assert_eq!(subset.complement(9), [1, 2, 4, 5, 6, 8]);
+    }
+
+    #[test]
+    fn sizes_are_read_and_written() {
+        for text in ["1/8", "7500", "auto", "1/1"] {
+            assert_eq!(text.parse::<SubsetSize>().unwrap().to_string(), text);
+        }
+        for text in ["", "0/8", "9/8", "1/0", "-3", "1.5", "x"] {
+            assert!(text.parse::<SubsetSize>().is_err(), "{text}");
+        }
+        assert_eq!(SubsetSize::Fraction(1, 8).examples(60_000, 57_000, 10, 14_114).unwrap(), 7500);
+        assert_eq!(SubsetSize::Auto.examples(60_000, 57_000, 10, 14_114).unwrap(), 7500); // Q = 5.3; 1/16 has 2.7
+        assert_eq!(SubsetSize::Auto.examples(100, 90, 10, 14_114).unwrap(), 90); // never well above one: all there is
+        assert!(SubsetSize::Count(0).examples(100, 90, 10, 10).is_err());
+        assert!(SubsetSize::Count(95).examples(100, 90, 10, 10).is_err());
+    }
+}

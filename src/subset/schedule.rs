@@ -1,0 +1,150 @@
+//! What a run does, how far it has come, and what it says of each step.
+
+use crate::objective::Cost;
+use crate::optimise::State;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The paper's schedule: one subset to (near) its minimum, then a few iterations on the full set.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Passes over the subset, at most; a pass is K units.
+    pub subset_passes: f64,
+    /// Passes over the full set, at most.
+    pub full_passes: f64,
+    /// Iterations on the subset between two looks at the held-out examples; on the full set every iteration is followed by one.
+    pub check_every: u64,
+    /// Looks in a row without a lower held-out loss after which a stage ends; 0: never.
+    pub patience: u64,
+    /// A stage ends where the gradient is this much smaller than at its start: the minimum, near enough.
+    pub tolerance: f64,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { subset_passes: 100.0, full_passes: 8.0, check_every: 5, patience: 0, tolerance: 1e-4 }
+    }
+}
+
+/// What the run works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// The subset, to its minimum.
+    Subset,
+    /// The full training set, for a short adaptation.
+    Full,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Subset => "subset",
+            Self::Full => "full set",
+        })
+    }
+}
+
+/// A look at the held-out examples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HeldOut {
+    /// Mean cross entropy.
+    pub loss: f64,
+    /// Share classified right.
+    pub accuracy: f64,
+}
+
+/// The record of one iteration, a line of `steps.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepRecord {
+    /// Stage.
+    pub stage: Stage,
+    /// Iteration of the stage, from 1.
+    pub iteration: u64,
+    /// Loss over the stage's examples, weight decay included.
+    pub loss: f64,
+    /// ‖∇f‖
+    pub gradient_norm: f64,
+    /// ‖step‖
+    pub step_norm: f64,
+    /// The step as a multiple of the direction.
+    pub step_length: f64,
+    /// Evaluations of loss and gradient in this iteration.
+    pub evaluations: usize,
+    /// Whether the direction was reset to the negative gradient.
+    pub restarted: bool,
+    /// The look at held-out examples that followed, if any.
+    pub held_out: Option<HeldOut>,
+    /// Units spent since the start of the run, everything included.
+    pub units: f64,
+    /// The same in passes over the training set.
+    pub cost_epochs: f64,
+    /// Seconds since the start of the run.
+    pub wall_seconds: f64,
+}
+
+/// What a stage came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Stage.
+    pub stage: Stage,
+    /// Examples it worked on.
+    pub examples: usize,
+    /// Q = K·M/P
+    pub overdetermination: f64,
+    /// Iterations.
+    pub iterations: u64,
+    /// Units spent on the stage's own examples, in passes over them.
+    pub passes: f64,
+    /// Loss at its end, weight decay included.
+    pub loss: f64,
+    /// ‖∇f‖ at its end, relative to its start.
+    pub gradient_reduction: f64,
+    /// Held-out loss and accuracy at its end.
+    pub held_out: Option<HeldOut>,
+    /// Test accuracy at its end. Reported; nothing is decided by it.
+    pub test_accuracy: f64,
+    /// Why it ended.
+    pub stopped: String,
+}
+
+/// The parameters with the lowest held-out loss so far.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Best<V> {
+    /// What they scored.
+    pub held_out: HeldOut,
+    /// θ
+    pub parameters: V,
+}
+
+/// All that the rest of a run depends on: what a checkpoint holds. `V` is a vector on the device or on the host.
+#[derive(Clone, Debug)]
+pub struct Progress<V> {
+    /// Stage in progress.
+    pub stage: Stage,
+    /// The optimiser in the middle of that stage.
+    pub optimiser: State<V>,
+    /// ‖∇f‖ at the start of the stage.
+    pub initial_gradient_norm: f64,
+    /// Cost of this stage's own examples so far.
+    pub stage_cost: Cost,
+    /// Cost of everything before and beside: earlier stages, held-out examples.
+    pub other_cost: Cost,
+    /// Best parameters, once there was a look at held-out examples.
+    pub best: Option<Best<V>>,
+    /// The latest look of this stage, and the iteration it followed.
+    pub last_look: Option<(u64, HeldOut)>,
+    /// Looks since the best one.
+    pub looks_since_best: u64,
+    /// Reports of the stages that have ended.
+    pub stages: Vec<StageReport>,
+    /// Seconds so far.
+    pub wall_seconds: f64,
+}
+
+impl<V> Progress<V> {
+    /// Everything spent so far.
+    pub fn cost(&self) -> Cost {
+        self.stage_cost + self.other_cost
+    }
+}

@@ -1,0 +1,271 @@
+//! A run of the schedule: stages, looks at held-out examples, checkpoints, stopping.
+
+use super::schedule::{Best, HeldOut, Progress, Schedule, Stage, StageReport, StepRecord};
+use super::{Subset, overdetermination};
+use crate::device::Buf;
+use crate::error::{Error, Result};
+use crate::objective::{Cost, Evaluation, Examples, Objective, Workspace};
+use crate::optimise::{GpuSpace, NonlinearCg, OnGpu, Optimiser, Outcome, Settings, Space, Stop};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Who is told how a run goes, and may stop it.
+pub trait Observer {
+    /// After every iteration.
+    ///
+    /// # Errors
+    /// Ends the run, as when the disk is full.
+    fn step(&mut self, record: &StepRecord) -> Result<()>;
+    /// After every stage.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn stage(&mut self, report: &StageReport) -> Result<()>;
+    /// Whether a checkpoint is due. Asked after every iteration, since making one reads the vectors back.
+    fn wants_checkpoint(&mut self) -> bool;
+    /// A checkpoint that was asked for, or the last one of a run that is told to stop.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn checkpoint(&mut self, progress: &Progress<Vec<f32>>) -> Result<()>;
+    /// Whether the user wants the run to stop here.
+    fn is_interrupted(&self) -> bool;
+}
+
+/// Everything a run works on.
+pub struct Trainer {
+    /// What to do.
+    pub schedule: Schedule,
+    /// The optimiser's choices.
+    pub optimiser: Settings,
+    /// λ
+    pub weight_decay: f64,
+    /// Training examples.
+    pub train: Arc<Examples>,
+    /// The subset of the first stage.
+    pub subset: Subset,
+    /// The examples of the second stage: all that are not held out.
+    pub full: Subset,
+    /// Training examples that only decisions use.
+    pub held_out: Option<Objective>,
+    /// The test set, for reports.
+    pub test: Objective,
+    /// Device memory.
+    pub workspace: Arc<Workspace>,
+    /// Where parameters live.
+    pub space: GpuSpace,
+}
+
+impl Trainer {
+    /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`], [`Error::Interrupted`] after a last checkpoint, and what the device or the observer reports.
+    pub fn run(
+        &mut self,
+        initial: &[f32],
+        resumed: Option<Progress<Vec<f32>>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Progress<Buf>> {
+        let mut progress = match resumed {
+            Some(host) => host.convert(|vector| self.space.upload(vector))?,
+            None => self.start_stage(Stage::Subset, self.space.upload(initial)?, None)?,
+        };
+        if progress.stage == Stage::Subset {
+            progress = self.run_stage(progress, observer)?;
+            let theta = progress.optimiser.parameters.clone();
+            progress = self.start_stage(Stage::Full, theta, Some(progress))?;
+        }
+        self.run_stage(progress, observer)
+    }
+
+    fn examples(&self, stage: Stage) -> &Subset {
+        match stage {
+            Stage::Subset => &self.subset,
+            Stage::Full => &self.full,
+        }
+    }
+
+    fn problem(&self, stage: Stage) -> Result<OnGpu> {
+        let indices = &self.examples(stage).indices;
+        OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
+    }
+
+    /// The progress at the start of a stage: one evaluation at θ.
+    fn start_stage(&self, stage: Stage, theta: Buf, before: Option<Progress<Buf>>) -> Result<Progress<Buf>> {
+        let start = Instant::now();
+        let mut problem = self.problem(stage)?;
+        let optimiser = NonlinearCg::new(&mut problem, theta, self.optimiser)?;
+        let state = optimiser.state().clone();
+        if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
+            return Err(diverged(stage, 0, problem.last.as_ref()));
+        }
+        let (other_cost, wall_seconds) = before.as_ref().map_or((Cost::default(), 0.0), |b| (b.cost(), b.wall_seconds));
+        let (best, stages) = before.map_or((None, Vec::new()), |before| (before.best, before.stages));
+        Ok(Progress {
+            stage,
+            initial_gradient_norm: state.gradient_norm,
+            optimiser: state,
+            stage_cost: problem.objective.cost(),
+            other_cost,
+            best,
+            last_look: None,
+            looks_since_best: 0,
+            stages,
+            wall_seconds: wall_seconds + start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Iterates until the stage's budget is spent, its minimum is near, or the held-out loss says so.
+    fn run_stage(&mut self, mut progress: Progress<Buf>, observer: &mut dyn Observer) -> Result<Progress<Buf>> {
+        let (clock, seconds_before) = (Instant::now(), progress.wall_seconds);
+        let stage = progress.stage;
+        let (passes, check_every) = match stage {
+            Stage::Subset => (self.schedule.subset_passes, self.schedule.check_every.max(1)),
+            Stage::Full => (self.schedule.full_passes, 1),
+        };
+        let mut problem = self.problem(stage)?;
+        let cost_before = progress.stage_cost;
+        let mut optimiser = NonlinearCg::resume(&problem, progress.optimiser.clone(), self.optimiser)?;
+        let stopped = loop {
+            if let Some(reason) = self.reason_to_stop(&progress, passes) {
+                break reason;
+            }
+            let outcome: Outcome = optimiser.step(&mut problem)?;
+            progress.optimiser = optimiser.state().clone();
+            progress.stage_cost = cost_before + problem.objective.cost();
+            match outcome.stop {
+                Some(Stop::NotFinite) => {
+                    return Err(diverged(stage, progress.optimiser.iteration, problem.last.as_ref()));
+                }
+                Some(stop) => break stop.to_string(),
+                None => {}
+            }
+            let due = progress.optimiser.iteration.is_multiple_of(check_every);
+            let looked = if due { self.look(&mut progress)? } else { None };
+            progress.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
+            observer.step(&self.record(&progress, &outcome, looked))?;
+            let interrupted = observer.is_interrupted();
+            if interrupted || observer.wants_checkpoint() {
+                observer.checkpoint(&progress.convert_ref(|vector| self.space.download(vector))?)?;
+            }
+            if interrupted {
+                return Err(Error::Interrupted(format!(
+                    "stopped in iteration {} of the {stage}; go on with --resume",
+                    progress.optimiser.iteration
+                )));
+            }
+        };
+        let looked = match progress.last_look {
+            Some((iteration, held_out)) if iteration == progress.optimiser.iteration => Some(held_out),
+            _ => self.look(&mut progress)?,
+        };
+        progress.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
+        let report = self.report(&progress, looked, stopped)?;
+        observer.stage(&report)?;
+        progress.stages.push(report);
+        Ok(progress)
+    }
+
+    fn reason_to_stop(&self, progress: &Progress<Buf>, passes: f64) -> Option<String> {
+        let examples = self.examples(progress.stage).len() as f64;
+        let patience = self.schedule.patience;
+        if progress.stage_cost.units() >= passes * examples {
+            Some(format!("{passes} passes are spent"))
+        } else if progress.optimiser.gradient_norm <= self.schedule.tolerance * progress.initial_gradient_norm {
+            Some(format!("the gradient fell to {:e} of its start", self.schedule.tolerance))
+        } else if patience > 0 && progress.looks_since_best >= patience {
+            Some(format!("no lower held-out loss in {patience} looks"))
+        } else {
+            None
+        }
+    }
+
+    /// Evaluates the held-out examples at the present parameters, charges for it, and remembers the best.
+    fn look(&mut self, progress: &mut Progress<Buf>) -> Result<Option<HeldOut>> {
+        let Some(objective) = &mut self.held_out else { return Ok(None) };
+        let before = objective.cost();
+        let evaluation = objective.loss(&progress.optimiser.parameters)?;
+        progress.other_cost.forward += objective.cost().forward - before.forward;
+        let held_out = HeldOut { loss: evaluation.cross_entropy, accuracy: evaluation.accuracy };
+        progress.last_look = Some((progress.optimiser.iteration, held_out));
+        progress.looks_since_best += 1;
+        if progress.best.as_ref().is_none_or(|best| held_out.loss < best.held_out.loss) {
+            // Its own memory: the optimiser goes on to overwrite the vector it holds.
+            let mut parameters = self.space.zeros()?;
+            self.space.copy(&progress.optimiser.parameters, &mut parameters)?;
+            progress.best = Some(Best { held_out, parameters });
+            progress.looks_since_best = 0;
+        }
+        Ok(Some(held_out))
+    }
+
+    fn record(&self, progress: &Progress<Buf>, outcome: &Outcome, held_out: Option<HeldOut>) -> StepRecord {
+        let units = progress.cost().units();
+        StepRecord {
+            stage: progress.stage,
+            iteration: progress.optimiser.iteration,
+            loss: outcome.loss,
+            gradient_norm: outcome.gradient_norm,
+            step_norm: outcome.step_norm,
+            step_length: outcome.step_length,
+            evaluations: outcome.evaluations,
+            restarted: outcome.restarted,
+            held_out,
+            units,
+            cost_epochs: units / self.train.len() as f64,
+            wall_seconds: progress.wall_seconds,
+        }
+    }
+
+    fn report(&mut self, progress: &Progress<Buf>, held_out: Option<HeldOut>, stopped: String) -> Result<StageReport> {
+        let model = &self.workspace.model;
+        let examples = self.examples(progress.stage).len();
+        Ok(StageReport {
+            stage: progress.stage,
+            examples,
+            overdetermination: overdetermination(examples, model.classes, model.parameters()),
+            iterations: progress.optimiser.iteration,
+            passes: progress.stage_cost.units() / examples as f64,
+            loss: progress.optimiser.loss,
+            gradient_reduction: progress.optimiser.gradient_norm / progress.initial_gradient_norm,
+            held_out,
+            test_accuracy: self.test.loss(&progress.optimiser.parameters)?.accuracy,
+            stopped,
+        })
+    }
+}
+
+fn diverged(stage: Stage, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
+    let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
+    Error::Diverged(format!(
+        "{tensor} is not finite in iteration {iteration} of the {stage}: try another --seed, more --weight-decay, or check the model"
+    ))
+}
+
+impl<V> Progress<V> {
+    /// The same progress with each vector passed through `convert`.
+    fn convert_ref<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<Progress<W>> {
+        let best =
+            self.best.as_ref().map(|best| Ok(Best { held_out: best.held_out, parameters: convert(&best.parameters)? }));
+        Ok(Progress {
+            stage: self.stage,
+            optimiser: self.optimiser.convert(&mut convert)?,
+            initial_gradient_norm: self.initial_gradient_norm,
+            stage_cost: self.stage_cost,
+            other_cost: self.other_cost,
+            best: best.transpose()?,
+            last_look: self.last_look,
+            looks_since_best: self.looks_since_best,
+            stages: self.stages.clone(),
+            wall_seconds: self.wall_seconds,
+        })
+    }
+
+    fn convert<W>(self, mut convert: impl FnMut(&[f32]) -> Result<W>) -> Result<Progress<W>>
+    where
+        V: AsRef<[f32]>,
+    {
+        self.convert_ref(|vector| convert(vector.as_ref()))
+    }
+}
