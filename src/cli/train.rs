@@ -9,7 +9,7 @@ use crate::device::{Buf, Gpu};
 use crate::error::Error;
 use crate::export::{Signature, save_weights};
 use crate::model::{Description, Model};
-use crate::objective::{DEFAULT_MEMORY, Examples, Objective, Workspace};
+use crate::objective::{Examples, Objective, Workspace};
 use crate::optimise::{Beta, GpuSpace, Settings};
 use crate::report::{RunFolder, RunRecord};
 use crate::subset::{Progress, Schedule, Subset, SubsetSize, Trainer, WELL_ABOVE_ONE, overdetermination};
@@ -38,10 +38,10 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "1/20|3000", default_value = "1/20")]
     held_out: SubsetSize,
     /// Passes over the subset, at most
-    #[arg(long, value_name = "PASSES", default_value_t = Schedule::default().subset_passes, value_parser = passes)]
+    #[arg(long, value_name = "PASSES", default_value_t = Schedule::default().subset_passes, value_parser = non_negative, allow_negative_numbers = true)]
     subset_passes: f64,
     /// Passes over the full training set, at most
-    #[arg(long, value_name = "PASSES", default_value_t = Schedule::default().full_passes, value_parser = passes)]
+    #[arg(long, value_name = "PASSES", default_value_t = Schedule::default().full_passes, value_parser = non_negative, allow_negative_numbers = true)]
     full_passes: f64,
     /// Iterations on the subset between two looks at the held-out examples
     #[arg(long, value_name = "N", default_value_t = Schedule::default().check_every, value_parser = clap::value_parser!(u64).range(1..))]
@@ -50,10 +50,10 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "N", default_value_t = Schedule::default().patience)]
     patience: u64,
     /// End a stage when the gradient has fallen by this factor
-    #[arg(long, value_name = "FACTOR", default_value_t = Schedule::default().tolerance, value_parser = non_negative)]
+    #[arg(long, value_name = "FACTOR", default_value_t = Schedule::default().tolerance, value_parser = non_negative, allow_negative_numbers = true)]
     tolerance: f64,
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum
-    #[arg(long, value_name = "LAMBDA", default_value_t = 1e-3, value_parser = non_negative)]
+    #[arg(long, value_name = "LAMBDA", default_value_t = 1e-3, value_parser = non_negative, allow_negative_numbers = true)]
     weight_decay: f64,
     /// Nonlinear conjugate gradient's β: polak-ribiere-plus or hager-zhang
     #[arg(long, value_name = "NAME", default_value = "polak-ribiere-plus", value_parser = beta)]
@@ -74,7 +74,7 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "model", "resize"])]
     resume: Option<PathBuf>,
     /// Seconds between checkpoints
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = non_negative)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = non_negative, allow_negative_numbers = true)]
     checkpoint_every: f64,
     /// Print run.json on stdout, and nothing else there
     #[arg(long)]
@@ -87,10 +87,6 @@ fn non_negative(text: &str) -> std::result::Result<f64, String> {
     text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0).ok_or_else(|| "not a number from 0 up".to_owned())
 }
 
-fn passes(text: &str) -> std::result::Result<f64, String> {
-    non_negative(text)
-}
-
 fn beta(name: &str) -> std::result::Result<Beta, String> {
     match name {
         "polak-ribiere-plus" => Ok(Beta::PolakRibierePlus),
@@ -100,7 +96,6 @@ fn beta(name: &str) -> std::result::Result<Beta, String> {
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
-    let _ = DEFAULT_MEMORY;
     let (config, data, mut folder) = match &args.resume {
         Some(path) => reopen(path)?,
         None => prepare(args)?,

@@ -253,6 +253,11 @@ impl Gpu {
         Ok(bytemuck::pod_collect_to_vec(&mapped))
     }
 
+    /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
+    pub fn lose(&self) {
+        self.device.destroy();
+    }
+
     /// What the driver reported since the device was opened, as an error; the first report stays.
     ///
     /// # Errors

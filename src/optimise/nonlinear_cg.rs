@@ -165,7 +165,7 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
                 outcome.stop = Some(Stop::LineSearchFailed);
                 return Ok(outcome);
             }
-            restart = true; // and carefully
+            restart = true; // down the gradient, from a small first step
             (state.step_length, state.slope) = (f64::min(1.0, 1e-2 / state.gradient_norm), -gg);
         };
 

@@ -1,0 +1,261 @@
+//! The program as its users run it: results, exit codes, messages, stopping and going on.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn gpu_subset() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-subset"));
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    gpu_subset().args(arguments).output().unwrap()
+}
+
+/// A run that fails with this code, one line on stderr that holds every fragment, and no panic.
+#[track_caller]
+fn refused(arguments: &[&str], code: i32, fragments: &[&str]) {
+    let output = run(arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
+    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{arguments:?}: one line that says what is wrong: {stderr}");
+    for fragment in fragments {
+        assert!(stderr.contains(fragment), "{arguments:?}: {fragment:?} not in {stderr}");
+    }
+    assert!(!stderr.contains("panicked") && !stderr.contains("stack backtrace"), "{stderr}");
+    assert!(output.stdout.is_empty(), "{arguments:?}: nothing on stdout");
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// A short run on the digits.
+const SHORT: [&str; 7] = ["train", "--subset", "1/4", "--subset-passes", "20", "--full-passes", "4"];
+
+#[test]
+fn a_run_leaves_its_folder_and_its_weights_evaluate_to_what_it_reported() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("a run");
+    let out_text = out.to_str().unwrap();
+    let output = run(&[&SHORT[..], &["--seed", "3", "--json", "--out", out_text]].concat());
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+
+    // stdout is the last record and nothing else
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed, json(&out.join("run.json")));
+    for key in ["test_loss", "train_loss", "subset_loss", "cost_epochs", "wall_seconds", "overdetermination"] {
+        assert!(printed[key].as_f64().is_some_and(|x| x.is_finite() && x > 0.0), "{key}: {printed}");
+    }
+    for key in ["data_sha256", "adapter", "backend", "weights_sha256"] {
+        assert!(printed[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {printed}");
+    }
+    assert_eq!(printed["parameters"], 1918);
+    assert_eq!(printed["seed"], 3);
+    let accuracy = printed["test_accuracy"].as_f64().unwrap();
+    assert!((0.5..=1.0).contains(&accuracy), "{accuracy}");
+    let q = printed["overdetermination"].as_f64().unwrap();
+    assert!((q - 359.0 * 10.0 / 1918.0).abs() < 1e-12, "{q}");
+
+    // a record an iteration, costs that only grow and end where run.json says
+    let steps: Vec<Value> = fs::read_to_string(out.join("steps.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let iterations: u64 = printed["stages"].as_array().unwrap().iter().map(|s| s["iterations"].as_u64().unwrap()).sum();
+    assert_eq!(steps.len() as u64, iterations);
+    let costs: Vec<f64> = steps.iter().map(|step| step["cost_epochs"].as_f64().unwrap()).collect();
+    assert!(costs.is_sorted() && *costs.last().unwrap() <= printed["cost_epochs"].as_f64().unwrap());
+    assert!(!out.join("checkpoint.safetensors").exists(), "a complete run needs none");
+
+    let config = fs::read_to_string(out.join("config.toml")).unwrap();
+    assert!(config.contains("seed = 3") && config.contains("subset = 359"), "{config}");
+
+    let output = run(&["eval", out_text, "--json"]);
+    let evaluated: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(evaluated["accuracy"], printed["test_accuracy"]);
+    let (a, b) = (evaluated["loss"].as_f64().unwrap(), printed["test_loss"].as_f64().unwrap());
+    assert!((a - b).abs() <= 1e-6 * b, "{a} {b}");
+    let output = run(&["eval", out_text, "--split", "train"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1437 examples"));
+
+    refused(&["train", "--out", out_text], 2, &["holds a run already", "--overwrite"]);
+    refused(&["train", "--resume", out_text], 2, &["complete"]);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let weights = |name: &str, seed: &str| {
+        let out = folder.path().join(name);
+        let output = run(&[&SHORT[..], &["--seed", seed, "--out", out.to_str().unwrap()]].concat());
+        assert!(output.status.success());
+        json(&out.join("run.json"))["weights_sha256"].clone()
+    };
+    assert_eq!(weights("a", "0"), weights("b", "0"));
+    assert_ne!(weights("c", "1"), weights("d", "0"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_stopped_goes_on_to_the_same_bits() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    // long enough to be stopped in the middle, short enough for a test
+    let options =
+        ["train", "--subset", "1/2", "--subset-passes", "300", "--full-passes", "10", "--checkpoint-every", "0"];
+    let whole = run(&[&options[..], &["--out", at("whole").to_str().unwrap()]].concat());
+    assert!(whole.status.success());
+
+    for (name, signal, code) in [("terminated", "-TERM", Some(130)), ("killed", "-KILL", None)] {
+        let out = at(name);
+        let mut child = gpu_subset()
+            .args(options)
+            .args(["--out", out.to_str().unwrap()])
+            .stderr(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        while !fs::read_to_string(out.join("steps.jsonl")).is_ok_and(|steps| steps.lines().count() >= 10) {
+            assert!(start.elapsed() < Duration::from_secs(120), "no tenth iteration");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+        assert_eq!(child.wait().unwrap().code(), code, "{name}");
+        assert!(out.join("checkpoint.safetensors").exists() && !out.join("run.json").exists(), "{name}: in the middle");
+        refused(&["eval", out.to_str().unwrap()], 3, &["not complete", "--resume"]);
+
+        let resumed = run(&["train", "--resume", out.to_str().unwrap()]);
+        assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+        let (a, b) = (json(&at("whole").join("run.json")), json(&out.join("run.json")));
+        for key in ["weights_sha256", "cost_epochs", "test_loss"] {
+            assert_eq!(a[key], b[key], "{name}: {key}");
+        }
+        let count = |path: &Path| fs::read_to_string(path.join("steps.jsonl")).unwrap().lines().count();
+        assert_eq!(count(&at("whole")), count(&out), "{name}: each iteration recorded once");
+    }
+}
+
+#[test]
+fn bad_usage_is_refused_with_code_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    refused(&["train", "--subset", "9/8"], 2, &["9/8"]);
+    refused(&["train", "--subset", "100000"], 2, &["100000 examples", "1437"]);
+    refused(&["train", "--held-out", "1/1"], 2, &["--held-out 1/1"]);
+    refused(&["train", "--memory", "3 parsecs"], 2, &["3 parsecs"]);
+    refused(&["train", "--weight-decay", "-1"], 2, &["weight-decay"]);
+    refused(&["train", "--backend", "cuda"], 2, &["cuda", "vulkan"]);
+    refused(&["train", "--model", "resnet"], 2, &["resnet", "mnist-14k"]);
+    let model = |text: &str| file("model.toml", text);
+    refused(&["train", "--model", &model("[[layer]]\nkind = \"conv\"\nchannels = 8\n")], 2, &["model.toml", "size"]);
+    refused(&["train", "--model", &model("[[layer]]\nkind = \"convolution\"")], 2, &["model.toml", "convolution"]);
+    refused(&["train", "--model", &model("[[layer]]\nkind = \"dense\"\nunits = 12")], 2, &["12", "10 classes"]);
+    refused(&["train", "--model", &model("[[layer]]\nkind = \"dense\"\nactivaton = \"relu\"")], 2, &["activaton"]);
+    let too_large = "[[layer]]\nkind = \"conv\"\nchannels = 8\nsize = 9\n\n[[layer]]\nkind = \"dense\"";
+    refused(&["train", "--model", &model(too_large)], 2, &["layer 1", "9×9", "1×8×8"]);
+    refused(&["train", "--model", &model("")], 2, &["model"]);
+}
+
+#[test]
+fn bad_data_is_refused_with_code_3() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    refused(&["train", "--data", "/nonexistent"], 3, &["/nonexistent"]);
+    refused(&["train", "--data", path], 3, &[path]);
+    refused(&["eval", path], 3, &["not a run folder"]);
+    refused(&["train", "--resume", path], 3, &["not a run folder"]);
+    fs::write(folder.path().join("train-images-idx3-ubyte"), [0, 0, 8, 3, 0, 0]).unwrap();
+    refused(&["train", "--data", path], 3, &["train-labels-idx1-ubyte", "missing"]);
+}
+
+#[test]
+fn a_damaged_run_is_refused_with_code_3() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    assert!(run(&[&SHORT[..], &["--out", out.to_str().unwrap()]].concat()).status.success());
+    let weights = out.join("weights.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    for damaged in [&bytes[..bytes.len() / 2], &bytes[..5], b"", &[0xff; 100]] {
+        fs::write(&weights, damaged).unwrap();
+        refused(&["eval", out.to_str().unwrap()], 3, &["weights.safetensors"]);
+    }
+    fs::write(out.join("config.toml"), "seed = \"?\"").unwrap();
+    refused(&["eval", out.to_str().unwrap()], 3, &["config.toml"]);
+}
+
+#[test]
+fn a_missing_adapter_is_said_with_code_4() {
+    let output = gpu_subset()
+        .args(["train", "--backend", "vulkan"])
+        .env("VK_DRIVER_FILES", "/nonexistent")
+        .env("VK_ICD_FILENAMES", "/nonexistent")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{stderr}");
+    assert!(stderr.contains("no GPU adapter") && stderr.contains("mesa-vulkan-drivers"), "{stderr}");
+    refused(&["train", "--adapter", "voodoo"], 4, &["voodoo"]);
+}
+
+#[test]
+fn too_little_memory_is_said_with_code_5() {
+    let Some(_gpu) = common::gpu() else { return };
+    refused(&["train", "--memory", "4KiB"], 5, &["--memory", "digits-2k"]);
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("wide.toml");
+    fs::write(&model, "[[layer]]\nkind = \"dense\"\nunits = 65536\n\n[[layer]]\nkind = \"dense\"\nunits = 65536\n\n[[layer]]\nkind = \"dense\"").unwrap();
+    refused(&["train", "--model", model.to_str().unwrap(), "--subset", "1/1"], 5, &["wide", "smaller model"]);
+}
+
+#[test]
+fn divergence_is_said_with_code_6() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    refused(
+        &["train", "--weight-decay", "1e300", "--out", out.to_str().unwrap()],
+        6,
+        &["gradient", "not finite", "iteration 0"],
+    );
+}
+
+#[test]
+fn devices_are_listed() {
+    let Some(gpu) = common::gpu() else { return };
+    let output = run(&["devices", "--json"]);
+    assert!(output.status.success());
+    let rows: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(rows.as_array().unwrap().iter().any(|row| row["name"] == gpu.info.name.as_str() && row["usable"] == true));
+    let text = String::from_utf8(run(&["devices"]).stdout).unwrap();
+    assert!(text.contains(&gpu.info.name) && text.contains("binding / buffer"), "{text}");
+}
+
+#[test]
+fn help_documents_the_exit_codes() {
+    for arguments in [&["--help"][..], &["train", "--help"], &["eval", "--help"]] {
+        let text = String::from_utf8(run(arguments).stdout).unwrap();
+        for code in ["0    done", "3    data", "6    diverged"] {
+            assert!(text.contains(code), "{arguments:?}: {code}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What goes wrong on a device is an error that says so, never a panic.
+
+mod common;
+
+use common::*;
+use gpu_subset::error::Error;
+use gpu_subset::kernel::{Dispatch, Shader};
+
+#[test]
+fn memory_comes_back_as_it_went_in() {
+    for gpu in gpus() {
+        for len in [1, 3, 4, 255, 100_000] {
+            let values: Vec<u32> = (0..len).collect();
+            let buf = gpu.upload("values", &values).unwrap();
+            assert_eq!(gpu.read::<u32>(&buf).unwrap(), values);
+        }
+        let buf = gpu.upload("values", &(0..256u32).collect::<Vec<_>>()).unwrap();
+        assert_eq!(gpu.read::<u32>(&buf.view(64..67)).unwrap(), [64, 65, 66]);
+        let copy = gpu.alloc("copy", 3).unwrap();
+        gpu.copy(&buf.view(128..131), &copy);
+        assert_eq!(gpu.read::<u32>(&copy).unwrap(), [128, 129, 130]);
+    }
+}
+
+#[test]
+fn a_buffer_beyond_the_device_is_out_of_memory() {
+    let Some(gpu) = gpu() else { return };
+    let words = (gpu.limits.max_buffer_size / 4) as usize + 1024;
+    let error = gpu.alloc("huge", words).unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory(_)), "{error}");
+    assert!(error.to_string().contains("huge") && !error.to_string().contains('\n'), "{error}");
+    gpu.alloc("small", 4).unwrap(); // and the device goes on
+}
+
+#[test]
+fn a_lost_device_is_reported_by_whatever_comes_next() {
+    let Some(gpu) = gpu() else { return };
+    let gpu = gpu.0.clone(); // without the check at the end of the test
+    let buf = gpu.upload("values", &[1u32, 2, 3, 4]).unwrap();
+    gpu.lose();
+    let error = gpu.read::<u32>(&buf).unwrap_err();
+    assert!(matches!(&error, Error::Device(why) if why.contains("lost")), "{error}");
+    assert!(matches!(gpu.alloc("more", 4), Err(Error::Device(_) | Error::OutOfMemory(_))));
+}
+
+#[test]
+fn a_rejected_shader_is_an_error_that_names_it() {
+    let Some(gpu) = gpu() else { return };
+    let broken = Shader::new("broken", "@compute @workgroup_size(1) fn main() { let x: f32 = 1u; }", false);
+    let buf = gpu.alloc("values", 4).unwrap();
+    let error = Dispatch::new(&gpu, &broken, &[], &[&buf], [1, 1, 1]).err().unwrap();
+    assert!(matches!(&error, Error::Device(why) if why.contains("broken") && !why.contains('\n')), "{error}");
+}
+
+#[test]
+fn a_missing_shape_constant_is_an_error() {
+    let Some(gpu) = gpu() else { return };
+    let source = "override LEN: u32; @group(0) @binding(0) var<storage, read_write> y: array<u32>;
+                  @compute @workgroup_size(1) fn main() { y[0] = LEN; }";
+    let buf = gpu.alloc("values", 4).unwrap();
+    let shader = Shader::new("unspecialised", source, false);
+    let error = Dispatch::new(&gpu, &shader, &[], &[&buf], [1, 1, 1]).err().unwrap();
+    assert!(matches!(&error, Error::Device(why) if why.contains("unspecialised")), "{error}");
+}

@@ -1,0 +1,56 @@
+//! Whole runs: the digits always, MNIST where the data is there.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn train(arguments: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let output = Command::new(env!("CARGO_BIN_EXE_gpu-subset"))
+        .args(["train", "--json", "--out", out.to_str().unwrap()])
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A folder of unpacked data sets, or nothing where there is none and nothing requires it.
+fn data(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("GPU_SUBSET_DATA").map(|folder| PathBuf::from(folder).join(name));
+    let found = path.filter(|path| path.is_dir());
+    if found.is_none() {
+        let required = std::env::var("GPU_SUBSET_REQUIRE_DATA").is_ok_and(|value| value == "1");
+        assert!(!required, "GPU_SUBSET_REQUIRE_DATA=1, but GPU_SUBSET_DATA names no folder with {name}/");
+        eprintln!("SKIPPED: GPU_SUBSET_DATA names no folder with {name}/");
+    }
+    found
+}
+
+#[test]
+fn the_default_run_classifies_nine_of_ten_digits() {
+    let Some(_gpu) = common::gpu() else { return };
+    let record = train(&[]);
+    let accuracy = record["test_accuracy"].as_f64().unwrap();
+    assert!(accuracy >= 0.9, "{record}");
+    // the minimum of the subset is near, the full set's loss after the adaptation is below chance by far
+    let stages = record["stages"].as_array().unwrap();
+    assert!(stages[0]["gradient_reduction"].as_f64().unwrap() < 0.1, "{record}");
+    assert!(record["train_loss"].as_f64().unwrap() < 0.2, "{record}");
+}
+
+#[test]
+fn a_small_subset_of_mnist_already_classifies_most_of_the_test_set() {
+    let (Some(_gpu), Some(mnist)) = (common::gpu(), data("mnist")) else { return };
+    let mnist = mnist.to_str().unwrap();
+    let options = ["--model", "mnist-2k", "--subset", "1/32", "--subset-passes", "40", "--full-passes", "2"];
+    let record = train(&[&["--data", mnist][..], &options].concat());
+    assert_eq!(record["subset_examples"], 1875);
+    assert_eq!(record["parameters"], 2202);
+    let accuracy = record["test_accuracy"].as_f64().unwrap();
+    assert!(accuracy >= 0.88, "{record}");
+}
