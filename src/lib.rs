@@ -1,4 +1,44 @@
-//! gpu-subset
+//! Subset pretraining with second-order methods on hand-written WGSL shaders: the engine of the program `gpu-subset`.
+//!
+//! It implements *Efficient Neural Network Training via Subset Pretraining* (Spörer, Bermeitinger, Hrycej, Limacher,
+//! Handschuh, arXiv 2410.16523): the minimum of the training-set loss is well approximated by the minima of its subsets
+//! when the overdetermination ratio Q = K·M/P is well above one, and a subset is small enough to be optimised as a whole.
+//!
+//! Rooms, each of which uses only those before it:
+//!
+//! ```text
+//! device → kernel → kernels → model → objective → optimise → subset → cli
+//!                    data feeds subset and cli;  export, checkpoint, report at the side
+//! ```
+//!
+//! - [`device`]: an open adapter and views of its memory
+//! - [`kernel`]: a shader specialised to shapes, one recorded use of it, a replayable program
+//! - [`kernels`]: one host function a shader, and its f64 reference
+//! - [`model`]: layers with forward, jvp and vjp over one flat parameter vector
+//! - [`objective`]: loss, gradient, tangent and Gauss-Newton product over all chunks of a list of examples
+//! - [`optimise`]: nonlinear conjugate gradients and its line search, on GPU buffers or `Vec<f64>`
+//! - [`subset`]: sampling, overdetermination, the schedule and the run that follows it
+//! - [`data`]: IDX, CIFAR and image-folder readers, and the embedded digits
+//! - [`export`], [`checkpoint`], [`report`]: weight files, runs in the middle, run folders
+//! - [`cli`]: the command line
+//!
+//! ```no_run
+//! use gpu_subset::{data::Dataset, device::*, model::*, objective::*};
+//! use std::sync::Arc;
+//! # fn main() -> gpu_subset::error::Result<()> {
+//! let data = Dataset::digits()?;
+//! let gpu = Gpu::open(&AdapterChoice::default())?;
+//! let model = Arc::new(Model::new(&Description::open("digits-2k")?, data.shape, data.classes.len())?);
+//! let workspace = Arc::new(Workspace::new(&gpu, model.clone(), DEFAULT_MEMORY)?);
+//! let statistics = data.channel_statistics();
+//! let examples = Arc::new(Examples::upload(&gpu, data.shape, &data.train.images, &data.train.labels, &statistics)?);
+//! let mut objective = Objective::new(&gpu, &workspace, &examples, &[0, 1, 2], 1e-3)?;
+//! let theta = gpu.upload("theta", &model.initialise(0))?;
+//! let gradient = gpu.alloc("gradient", theta.len())?;
+//! println!("{:?}", objective.loss_and_gradient(&theta, &gradient)?);
+//! # Ok(()) }
+//! ```
+
 pub mod checkpoint;
 pub mod cli;
 pub mod data;
