@@ -52,7 +52,7 @@ impl Config {
 
 /// Opens `digits` or a folder.
 pub(super) fn open_data(source: &str, resize: Option<(u32, u32)>) -> Result<Dataset> {
-    Dataset::open(source, &Options { resize, ..Options::default() })
+    Dataset::open(source, &Options { resize })
 }
 
 /// The built-in model for images of this shape, when the user names none.

@@ -123,7 +123,7 @@ impl Description {
     }
 
     /// The layers for examples of shape `input`, and the standard deviation of each one's initial weights.
-    pub(super) fn layers(&self, input: Shape, classes: usize) -> Result<(Vec<Box<dyn Layer>>, Vec<f64>)> {
+    pub(super) fn layers(&self, input: Shape, classes: usize) -> Result<(Layers, Vec<f64>)> {
         let mut chain = Chain { name: &self.name, shape: input, layers: Vec::new(), deviations: Vec::new() };
         for (index, layer) in self.layer.iter().enumerate() {
             let is_last = index + 1 == self.layer.len();
@@ -140,11 +140,13 @@ impl Description {
     }
 }
 
+type Layers = Vec<Box<dyn Layer>>;
+
 /// Layers so far, and the shape that the next one meets.
 struct Chain<'a> {
     name: &'a str,
     shape: Shape,
-    layers: Vec<Box<dyn Layer>>,
+    layers: Layers,
     deviations: Vec<f64>,
 }
 

@@ -38,7 +38,7 @@ pub struct Weights {
 
 /// One differentiable map y = f(x; θ) of every example. `x` is `[N/B][input][B]`, `y` is `[N/B][output][B]`.
 /// A layer without parameters is given no [`Weights`].
-pub trait Layer: std::fmt::Debug {
+pub trait Layer: std::fmt::Debug + Send + Sync {
     /// Name in messages and weight files, such as `conv1`.
     fn name(&self) -> &str;
     /// Shape of x.

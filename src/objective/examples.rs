@@ -24,6 +24,7 @@ impl Examples {
     /// [`Error::OutOfMemory`] when the device has no room; [`Error::Device`].
     pub fn upload(gpu: &Gpu, shape: Shape, images: &[u8], labels: &[u32], statistics: &[(f64, f64)]) -> Result<Self> {
         let examples = labels.len();
+        assert!(examples > 0, "a set has examples: readers refuse an empty one");
         assert_eq!(images.len(), examples * shape.len());
         assert_eq!(statistics.len(), shape.channels);
         // A set larger than one binding is split along its features, so that each page holds some of every example.

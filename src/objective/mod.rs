@@ -31,7 +31,7 @@ pub struct Evaluation {
     pub cross_entropy: f64,
     /// Share of examples whose largest logit is their label's.
     pub accuracy: f64,
-    /// The first tensor that held a value which was not finite.
+    /// The first tensor that held a value which was not finite, or `the loss` where only its sums overflowed.
     pub not_finite: Option<String>,
 }
 
@@ -158,12 +158,12 @@ impl Objective {
         Ok(evaluation)
     }
 
-    /// Jv, the derivative of every example's logits along v: `[K/B][M][B]`, overwritten by the next call.
+    /// f(θ), and Jv, the derivative of every example's logits along v: `[K/B][M][B]`, overwritten by the next call.
     /// A forward and a tangent pass.
     ///
     /// # Errors
     /// What the device reports.
-    pub fn tangent(&mut self, theta: &Buf, v: &Buf) -> Result<Buf> {
+    pub fn tangent(&mut self, theta: &Buf, v: &Buf) -> Result<(Evaluation, Buf)> {
         self.cost.forward += self.len as u64;
         self.cost.tangent += self.len as u64;
         let out = match &self.tangents {
@@ -174,7 +174,7 @@ impl Objective {
         self.gpu.copy(theta, &self.workspace.theta);
         self.gpu.copy(v, &self.workspace.tangent);
         self.run(Pass::Tangent)?;
-        Ok(out)
+        Ok((self.evaluation(Pass::Tangent)?, out))
     }
 
     /// Runs the programs of a pass, recorded at its first use: packing, every chunk in order, sums.
@@ -208,7 +208,11 @@ impl Objective {
             None => "the gradient".to_owned(),
         });
         let cross_entropy = sum(0) / self.len as f64;
-        let loss = if not_finite.is_some() { f64::NAN } else { cross_entropy + 0.5 * self.weight_decay * sum(2) };
+        // ‖θ‖² can overflow where no weight decay asks for it
+        let penalty = if self.weight_decay == 0.0 { 0.0 } else { 0.5 * self.weight_decay * sum(2) };
+        let loss = cross_entropy + penalty;
+        let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
+        let loss = if not_finite.is_some() { f64::NAN } else { loss };
         Ok(Evaluation { loss, cross_entropy, accuracy: sum(1) / self.len as f64, not_finite })
     }
 

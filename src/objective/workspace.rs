@@ -4,7 +4,7 @@ use crate::device::{ALIGNMENT, Buf, Gpu};
 use crate::error::{Error, Result};
 use crate::kernel::Program;
 use crate::kernels::vector::PARTIALS;
-use crate::kernels::weights::{Direction, WeightShape, pack};
+use crate::kernels::weights::{Direction, pack};
 use crate::model::{Model, Weights};
 use std::sync::Arc;
 
@@ -68,9 +68,13 @@ impl Workspace {
                 gpu.max_binding_words() >> 18
             )));
         }
-        let fixed: usize = weight_shapes().map(|w| 3 * w.packed_len(Direction::Forward) + w.partial_len()).sum();
+        let packed: usize = weight_shapes().map(|w| 3 * w.packed_len(Direction::Forward)).sum();
+        let partial_len = |examples: usize| {
+            weight_shapes().map(|w| w.splits(gpu, examples / block) * w.partial_len()).max().unwrap_or(1)
+        };
+        let fixed = 3 * vector + packed + partial_len(gpu.profile.chunk);
         let of_example = 4 * (features.iter().sum::<usize>() + 2 * largest);
-        let room = memory.saturating_sub(4 * (3 * vector + fixed) as u64) / of_example as u64;
+        let room = memory.saturating_sub(4 * fixed as u64) / of_example as u64;
         let chunk = (room as usize).min(gpu.max_binding_words() / largest).min(gpu.profile.chunk) / unit * unit;
         if chunk == 0 {
             return Err(Error::OutOfMemory(format!(
@@ -86,8 +90,7 @@ impl Workspace {
         let (theta, tangent, gradient) =
             (alloc("theta", vector)?, alloc("tangent", vector)?, alloc("gradient", vector)?);
 
-        let partial_len = |w: WeightShape| w.splits(gpu, chunk / block) * w.partial_len();
-        let partial = alloc("partial", weight_shapes().map(partial_len).max().unwrap_or(1))?;
+        let partial = alloc("partial", partial_len(chunk))?;
         let weights = model.layers().iter().zip(model.ranges()).map(|(layer, range)| {
             let (Some(w), Some(range)) = (layer.weights(), range) else { return Ok(None) };
             Ok(Some(Weights {

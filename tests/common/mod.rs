@@ -1,6 +1,9 @@
 //! What the tests on a device share: opening it, random data, comparing with a reference, a pairwise table of cases.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod problem;
+pub mod twin;
+
 use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile};
 use gpu_subset::kernel::{Dispatch, Program};
 use rand::{RngExt, SeedableRng};

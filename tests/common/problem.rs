@@ -1,0 +1,95 @@
+//! A random problem: some examples of a data set of bytes, and the loss of a model's twin over them with its derivatives in f64.
+
+use super::twin::Twin;
+use super::{rng, uniform};
+use gpu_subset::device::Gpu;
+use gpu_subset::kernels::gather;
+use gpu_subset::kernels::softmax_xent::reference as xent;
+use gpu_subset::objective::Examples;
+use rand::RngExt;
+use rand::seq::SliceRandom;
+use std::sync::Arc;
+
+/// The mean cross entropy of a twin over K examples, plus weight decay.
+pub struct Problem {
+    pub twin: Twin,
+    pub images: Vec<u8>,
+    /// Labels of the whole data set.
+    pub labels: Vec<u32>,
+    pub statistics: Vec<(f64, f64)>,
+    /// The K chosen examples, in no order.
+    pub indices: Vec<u32>,
+    pub weight_decay: f64,
+    /// Normalised features of the chosen examples.
+    x: Vec<f64>,
+}
+
+impl Problem {
+    pub fn new(twin: Twin, examples: usize, weight_decay: f64, seed: u64) -> Self {
+        let (shape, classes, mut rng) = (twin.model.input, twin.model.classes as u32, rng(seed));
+        let stored = examples + 13; // some are left out
+        let images: Vec<u8> = (0..stored * shape.len()).map(|_| rng.random()).collect();
+        let labels = (0..stored).map(|_| rng.random_range(0..classes)).collect();
+        let statistics: Vec<_> = (0..shape.channels).map(|c| (120.3 + 7.1 * c as f64, 61.7 - 3.3 * c as f64)).collect();
+        let mut indices: Vec<u32> = (0..stored as u32).collect();
+        indices.shuffle(&mut rng);
+        indices.truncate(examples);
+        let (mean, std): (Vec<_>, Vec<_>) = statistics.iter().copied().unzip();
+        let x = gather::reference::gather(shape, &images, &indices, &mean, &std);
+        Self { twin, images, labels, statistics, indices, weight_decay, x }
+    }
+
+    pub fn upload(&self, gpu: &Gpu) -> Arc<Examples> {
+        let shape = self.twin.model.input;
+        Arc::new(Examples::upload(gpu, shape, &self.images, &self.labels, &self.statistics).unwrap())
+    }
+
+    /// Compact parameters with weights of the model's initialisation and biases that are not zero.
+    pub fn parameters(&self, seed: u64) -> Vec<f64> {
+        let model = &self.twin.model;
+        let biases = uniform(model.parameters(), &mut rng(seed ^ 0xb1a5));
+        let start = model.compact(&model.initialise(seed));
+        start.iter().zip(biases).map(|(&w, b)| if w == 0.0 { 0.25 * b } else { f64::from(w) }).collect()
+    }
+
+    /// A direction of the size of the parameters.
+    pub fn direction(&self, seed: u64) -> Vec<f64> {
+        uniform(self.twin.model.parameters(), &mut rng(seed))
+    }
+
+    pub fn activations(&self, theta: &[f64]) -> Vec<Vec<f64>> {
+        self.twin.forward(theta, self.x.clone())
+    }
+
+    /// (logits, label) of each chosen example.
+    fn rows<'a>(&'a self, logits: &'a [f64]) -> impl Iterator<Item = (&'a [f64], usize)> {
+        let labels = self.indices.iter().map(|&i| self.labels[i as usize] as usize);
+        logits.chunks_exact(self.twin.model.classes).zip(labels)
+    }
+
+    pub fn cross_entropy(&self, theta: &[f64]) -> f64 {
+        let x = self.activations(theta);
+        self.rows(&x[x.len() - 1]).map(|(z, label)| xent::loss(z, label)).sum::<f64>() / self.indices.len() as f64
+    }
+
+    pub fn loss(&self, theta: &[f64]) -> f64 {
+        self.cross_entropy(theta) + 0.5 * self.weight_decay * theta.iter().map(|p| p * p).sum::<f64>()
+    }
+
+    pub fn accuracy(&self, theta: &[f64]) -> f64 {
+        let x = self.activations(theta);
+        let hits = self.rows(&x[x.len() - 1]).filter(|(z, label)| xent::correct(z, *label)).count();
+        hits as f64 / self.indices.len() as f64
+    }
+
+    pub fn gradient(&self, theta: &[f64]) -> Vec<f64> {
+        let x = self.activations(theta);
+        let dz = self.rows(&x[x.len() - 1]).flat_map(|(z, label)| xent::gradient(z, label)).collect();
+        self.mean_and_decay(self.twin.vjp(theta, &x, dz), theta)
+    }
+
+    /// (1/K) Σ + λ at
+    pub fn mean_and_decay(&self, sums: Vec<f64>, at: &[f64]) -> Vec<f64> {
+        sums.iter().zip(at).map(|(sum, at)| sum / self.indices.len() as f64 + self.weight_decay * at).collect()
+    }
+}

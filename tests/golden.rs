@@ -1,0 +1,166 @@
+//! The two larger built-in nets against PyTorch in f64: logits, loss, gradient, Gauss-Newton product and ten steps of gradient
+//! descent. `tools/golden.py` wrote the files of `tests/golden` and says what they hold.
+
+mod common;
+
+use common::twin::{dot, norm, relative_error};
+use common::{assert_close, download, download_blocks, gpus, run, unwritten, upload};
+use gpu_subset::device::{Buf, Gpu};
+use gpu_subset::kernels::vector;
+use gpu_subset::model::{Description, Model};
+use gpu_subset::objective::{Examples, Objective, Workspace};
+use gpu_subset::shape::Shape;
+use safetensors::{Dtype, SafeTensors};
+use std::path::Path;
+use std::sync::Arc;
+
+struct Golden {
+    name: &'static str,
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    fn read(name: &'static str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.safetensors"));
+        Self { name, bytes: std::fs::read(path).unwrap() }
+    }
+
+    fn bytes(&self, tensor: &str) -> Vec<u8> {
+        SafeTensors::deserialize(&self.bytes).unwrap().tensor(tensor).unwrap().data().to_vec()
+    }
+
+    fn numbers(&self, tensor: &str) -> Vec<f64> {
+        let bytes = self.bytes(tensor);
+        match SafeTensors::deserialize(&self.bytes).unwrap().tensor(tensor).unwrap().dtype() {
+            Dtype::F64 => bytes.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
+            Dtype::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap()).into()).collect(),
+            Dtype::I16 => bytes.chunks_exact(2).map(|b| i16::from_le_bytes(b.try_into().unwrap()).into()).collect(),
+            other => panic!("{tensor}: {other:?}"),
+        }
+    }
+
+    fn number(&self, tensor: &str) -> f64 {
+        self.numbers(tensor)[0]
+    }
+
+    fn shape(&self) -> Shape {
+        let tensors = SafeTensors::deserialize(&self.bytes).unwrap();
+        let images = tensors.tensor("images").unwrap();
+        Shape::new(images.shape()[1], images.shape()[2], images.shape()[3])
+    }
+
+    fn objective(&self, gpu: &Gpu) -> Objective {
+        let model = Arc::new(Model::new(&Description::open(self.name).unwrap(), self.shape(), 10).unwrap());
+        let labels: Vec<u32> = self.bytes("labels").into_iter().map(u32::from).collect();
+        let statistics: Vec<_> = self.numbers("mean").into_iter().zip(self.numbers("std")).collect();
+        let examples = Examples::upload(gpu, self.shape(), &self.bytes("images"), &labels, &statistics).unwrap();
+        let workspace = Arc::new(Workspace::new(gpu, model, 1 << 26).unwrap());
+        let all: Vec<u32> = (0..labels.len() as u32).collect();
+        Objective::new(gpu, &workspace, &Arc::new(examples), &all, self.number("weight_decay")).unwrap()
+    }
+
+    /// θ, compact.
+    fn parameters(&self) -> Vec<f64> {
+        self.numbers("parameters").iter().map(|p| p / 8192.0).collect()
+    }
+}
+
+fn goldens() -> [Golden; 2] {
+    ["mnist-14k", "cifar-43k"].map(Golden::read)
+}
+
+fn vector_of(gpu: &Gpu, model: &Model, compact: &[f64]) -> Buf {
+    upload(gpu, &model.expand(compact))
+}
+
+#[test]
+fn loss_and_gradient_are_pytorchs() {
+    for gpu in gpus() {
+        for golden in goldens() {
+            let mut objective = golden.objective(&gpu);
+            let model = objective.workspace().model.clone();
+            let (theta, gradient) =
+                (vector_of(&gpu, &model, &golden.parameters()), unwritten(&gpu, model.vector_len()));
+            let found = objective.loss_and_gradient(&theta, &gradient).unwrap();
+            let want = golden.number("loss");
+            assert!((found.loss - want).abs() <= 3e-7 * want, "{}: loss {}, not {want}", golden.name, found.loss);
+
+            let (got, want) = (model.compact(&download(&gpu, &gradient)), golden.numbers("gradient"));
+            let error = relative_error(&got, &want);
+            assert!(error <= 1e-6, "{}: gradient off by {error:e}", golden.name);
+            let cosine = dot(&got, &want) / (norm(&got) * norm(&want));
+            assert!(cosine >= 1.0 - 1e-12, "{}: 1 - cosine {:e}", golden.name, 1.0 - cosine);
+            // and tensor by tensor, since those of the last layers are the largest
+            let (got, want) = (model.expand(&got), model.expand(&want));
+            for tensor in model.tensors() {
+                let error = relative_error(&got[tensor.range.clone()], &want[tensor.range]);
+                assert!(error <= 2e-6, "{}: gradient of {} off by {error:e}", golden.name, tensor.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn logits_and_accuracy_are_pytorchs() {
+    for gpu in gpus() {
+        for golden in goldens() {
+            let mut objective = golden.objective(&gpu);
+            let (model, theta) = (objective.workspace().model.clone(), golden.parameters());
+            // The logits are linear in the last layer's parameters: their derivative along those is the logits themselves.
+            let mut v = model.expand(&theta);
+            v[..model.ranges()[model.layers().len() - 1].clone().unwrap().start].fill(0.0);
+            let (theta, v) = (vector_of(&gpu, &model, &theta), upload(&gpu, &v));
+            let (_, tangents) = objective.tangent(&theta, &v).unwrap();
+            let (got, want) = (download_blocks(&gpu, &tangents, objective.len(), 10), golden.numbers("logits"));
+            assert_close(golden.name, &got, &want, 2e-6);
+
+            let largest = |row: &[f64]| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
+            let rows = want.chunks_exact(10).zip(golden.bytes("labels"));
+            let hits = rows.filter(|(row, label)| largest(row) == usize::from(*label)).count();
+            assert_eq!(
+                objective.loss(&theta).unwrap().accuracy,
+                hits as f64 / objective.len() as f64,
+                "{}",
+                golden.name
+            );
+        }
+    }
+}
+
+#[test]
+fn gauss_newton_product_is_pytorchs() {
+    for gpu in gpus() {
+        for golden in goldens() {
+            let mut objective = golden.objective(&gpu);
+            let (model, theta) = (objective.workspace().model.clone(), golden.parameters());
+            let v: Vec<f64> = theta.iter().rev().copied().collect();
+            let (theta, v) = (vector_of(&gpu, &model, &theta), vector_of(&gpu, &model, &v));
+            let product = unwritten(&gpu, model.vector_len());
+            objective.gauss_newton_product(&theta, &v, &product).unwrap();
+            let got: Vec<f64> = model.compact(&download(&gpu, &product)).into_iter().step_by(7).collect();
+            let error = relative_error(&got, &golden.numbers("product"));
+            assert!(error <= 2e-6, "{}: product off by {error:e}", golden.name);
+        }
+    }
+}
+
+#[test]
+fn ten_steps_of_gradient_descent_follow_pytorchs() {
+    for gpu in gpus() {
+        for golden in goldens() {
+            let mut objective = golden.objective(&gpu);
+            let model = objective.workspace().model.clone();
+            let (theta, gradient) =
+                (vector_of(&gpu, &model, &golden.parameters()), unwritten(&gpu, model.vector_len()));
+            let coefficients = upload(&gpu, &[-golden.number("step"), 1.0]);
+            let descent = golden.numbers("descent");
+            assert_eq!(descent.len(), 10);
+            for (number, want) in (1..).zip(descent) {
+                objective.loss_and_gradient(&theta, &gradient).unwrap();
+                run(&gpu, [vector::axpby(&gpu, &coefficients, &gradient, &theta).unwrap()]);
+                let loss = objective.loss(&theta).unwrap().loss;
+                assert!((loss - want).abs() <= 1e-6 * want, "{}: {loss} after step {number}, not {want}", golden.name);
+            }
+        }
+    }
+}

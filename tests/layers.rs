@@ -1,0 +1,204 @@
+//! Every kind of layer on its own: forward against the f64 reference, jvp against finite differences of it, and vjp as the
+//! adjoint of jvp. Layers come from model descriptions, so that the description's arms are tested too.
+
+mod common;
+
+use common::twin::{Op, Twin, dot, moved, norm, relative_error};
+use common::*;
+use gpu_subset::device::Gpu;
+use gpu_subset::kernels::weights::{self, Direction};
+use gpu_subset::model::{Layer, Weights};
+use gpu_subset::shape::Shape;
+use rand_chacha::ChaCha8Rng;
+
+/// Models whose layers are tested one by one: each kind, with sizes, strides and paddings that leave remainders.
+const MODELS: [(Shape, usize, &str); 5] = [
+    (
+        Shape::new(3, 9, 7),
+        10,
+        r#"{ kind = "conv", channels = 5, size = 3, padding = 1, activation = "relu" },
+           { kind = "max-pool", size = 3, stride = 2, padding = 1 },
+           { kind = "conv", channels = 9, size = 2, activation = "tanh" },
+           { kind = "avg-pool", size = 3, stride = 2, padding = 1 },
+           { kind = "dense", units = 17, activation = "silu" },
+           { kind = "dense" }"#,
+    ),
+    (
+        Shape::new(1, 13, 11),
+        3,
+        r#"{ kind = "conv", channels = 8, size = 5, stride = 2 },
+           { kind = "max-pool", size = 2 },
+           { kind = "conv", channels = 3, size = 1, activation = "softplus" },
+           { kind = "global-avg-pool" }"#,
+    ),
+    (
+        Shape::new(2, 10, 10),
+        4,
+        r#"{ kind = "conv", channels = 4, size = 3, stride = 3, padding = 2, activation = "silu" },
+           { kind = "avg-pool", size = 2, stride = 1 },
+           { kind = "conv", channels = 6, size = 2, stride = 2, activation = "tanh" },
+           { kind = "dense" }"#,
+    ),
+    (
+        Shape::new(3, 12, 9),
+        2,
+        r#"{ kind = "avg-pool", size = 2 },
+           { kind = "conv", channels = 17, size = 7, stride = 2, padding = 3, activation = "softplus" },
+           { kind = "max-pool", size = 2, stride = 1, padding = 1 },
+           { kind = "dense", activation = "relu" }"#,
+    ),
+    (Shape::new(5, 4, 3), 1, r#"{ kind = "dense", units = 40, activation = "tanh" }, { kind = "dense" }"#),
+];
+
+/// Padding in the last block, exactly one more than a block, several splits of a weight gradient.
+const BATCHES: [usize; 3] = [1, 33, 257];
+
+/// Calls `test` for every layer of the table, under every profile.
+fn for_each_layer(mut test: impl FnMut(&Case)) {
+    for gpu in gpus() {
+        for (input, classes, layers) in MODELS {
+            let twin = Twin::new(input, classes, layers);
+            for (layer, op) in twin.model.layers().iter().zip(&twin.ops) {
+                for batch in BATCHES {
+                    let what = format!("{} of {input}, batch {batch}, {:?}: {op:?}", layer.name(), gpu.profile);
+                    test(&Case { gpu: &gpu, layer: &**layer, op, batch, what });
+                }
+            }
+        }
+    }
+}
+
+struct Case<'a> {
+    gpu: &'a Gpu,
+    layer: &'a dyn Layer,
+    op: &'a Op,
+    batch: usize,
+    what: String,
+}
+
+impl Case<'_> {
+    fn inputs(&self, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        // up to ±3, where tanh bends; still exact in f32
+        uniform(self.batch * self.layer.input().len(), rng).iter().map(|x| f64::from((3.0 * x) as f32)).collect()
+    }
+
+    fn outputs(&self, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        uniform(self.batch * self.layer.output().len(), rng)
+    }
+
+    fn parameters(&self, rng: &mut ChaCha8Rng) -> Vec<f64> {
+        uniform(self.op.parameters(), rng)
+    }
+
+    fn upload_x(&self, x: &[f64]) -> gpu_subset::device::Buf {
+        upload_blocks(self.gpu, x, self.layer.input().len())
+    }
+
+    /// θ and v packed as a workspace does, with a gradient of ones that a layer must add to.
+    fn weights(&self, theta: &[f64], v: &[f64]) -> Option<Weights> {
+        let (gpu, shape) = (self.gpu, self.layer.weights()?);
+        let pack = |direction, theta: &[f64]| upload(gpu, &weights::reference::pack(&shape, direction, theta));
+        let most_splits = shape.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3); // a workspace may have more room
+        Some(Weights {
+            theta: upload(gpu, theta),
+            tangent: upload(gpu, v),
+            gradient: upload(gpu, &vec![1.0; shape.len()]),
+            forward: pack(Direction::Forward, theta),
+            backward: pack(Direction::Backward, theta),
+            forward_tangent: pack(Direction::Forward, v),
+            partial: unwritten(gpu, most_splits * shape.partial_len()),
+        })
+    }
+
+    fn forward(&self, weights: Option<&Weights>, x: &[f64]) -> Vec<f64> {
+        let features = self.layer.output().len();
+        let y = unwritten_blocks(self.gpu, self.batch, features);
+        run(self.gpu, self.layer.forward(self.gpu, weights, &self.upload_x(x), &y).unwrap());
+        download_blocks(self.gpu, &y, self.batch, features)
+    }
+
+    fn jvp(&self, weights: Option<&Weights>, x: &[f64], tx: Option<&[f64]>) -> Vec<f64> {
+        let features = self.layer.output().len();
+        let ty = unwritten_blocks(self.gpu, self.batch, features);
+        let tx = tx.map(|tx| self.upload_x(tx));
+        run(self.gpu, self.layer.jvp(self.gpu, weights, &self.upload_x(x), tx.as_ref(), &ty).unwrap());
+        download_blocks(self.gpu, &ty, self.batch, features)
+    }
+
+    /// (dx, dw), dx empty unless it is asked for.
+    fn vjp(&self, weights: Option<&Weights>, x: &[f64], dy: &[f64], with_dx: bool) -> (Vec<f64>, Vec<f64>) {
+        let features = self.layer.input().len();
+        let dx = with_dx.then(|| unwritten_blocks(self.gpu, self.batch, features));
+        let dy = upload_blocks(self.gpu, dy, self.layer.output().len());
+        run(self.gpu, self.layer.vjp(self.gpu, weights, &self.upload_x(x), &dy, dx.as_ref()).unwrap());
+        let dx = dx.map(|dx| download_blocks(self.gpu, &dx, self.batch, features));
+        let dw = weights.map(|w| download(self.gpu, &w.gradient).iter().map(|g| g - 1.0).collect());
+        (dx.unwrap_or_default(), dw.unwrap_or_default())
+    }
+}
+
+#[test]
+fn forward_agrees_with_the_reference() {
+    let mut rng = rng(21);
+    for_each_layer(|case| {
+        let (x, theta) = (case.inputs(&mut rng), case.parameters(&mut rng));
+        let weights = case.weights(&theta, &theta);
+        let want = case.op.forward(&x, &theta);
+        assert_close(&case.what, &case.forward(weights.as_ref(), &x), &want, 2e-6);
+    });
+}
+
+#[test]
+fn jvp_is_the_derivative_of_the_reference() {
+    let mut rng = rng(22);
+    for_each_layer(|case| {
+        let (x, tx) = (case.inputs(&mut rng), case.inputs(&mut rng));
+        let (theta, v) = (case.parameters(&mut rng), case.parameters(&mut rng));
+        // central differences: truncation 1e-12, cancellation 1e-10; a kink within 1e-6 of an input is not in the data
+        let step = 1e-6;
+        let along = |step: f64| case.op.forward(&moved(&x, step, &tx), &moved(&theta, step, &v));
+        let want: Vec<f64> = along(step).iter().zip(along(-step)).map(|(a, b)| (a - b) / (2.0 * step)).collect();
+        let weights = case.weights(&theta, &v);
+        assert_close(&case.what, &case.jvp(weights.as_ref(), &x, Some(&tx)), &want, 3e-6);
+        // The twin's formulas are used as a reference elsewhere: they are right, too.
+        assert_close(&case.what, &case.op.jvp(&x, &theta, &tx, &v), &want, 1e-8);
+    });
+}
+
+#[test]
+fn vjp_is_the_adjoint_of_jvp() {
+    let mut rng = rng(23);
+    for_each_layer(|case| {
+        let (x, tx, c) = (case.inputs(&mut rng), case.inputs(&mut rng), case.outputs(&mut rng));
+        let (theta, v) = (case.parameters(&mut rng), case.parameters(&mut rng));
+        let weights = case.weights(&theta, &v);
+        let still = case.weights(&theta, &vec![0.0; v.len()]);
+
+        let (dx, dw) = case.vjp(weights.as_ref(), &x, &c, true);
+        let along_x = case.jvp(still.as_ref(), &x, Some(&tx));
+        assert_adjoint(&format!("inputs of {}", case.what), [&along_x, &c], [&tx, &dx]);
+        let (want_dx, want_dw) = case.op.vjp(&x, &theta, &c);
+        assert_close(&format!("dx of {}", case.what), &dx, &want_dx, 3e-6);
+
+        if weights.is_none() {
+            let dy = upload_blocks(case.gpu, &c, case.layer.output().len());
+            let nothing = case.layer.vjp(case.gpu, None, &case.upload_x(&x), &dy, None).unwrap();
+            assert!(nothing.is_empty(), "{}: no gradient is asked for", case.what);
+            return;
+        }
+        let along_w = case.jvp(weights.as_ref(), &x, None);
+        assert_adjoint(&format!("parameters of {}", case.what), [&along_w, &c], [&v, &dw]);
+        assert!(relative_error(&dw, &want_dw) <= 2e-6, "dw of {}", case.what);
+
+        // The first layer with parameters is not asked for dx: its weight gradient is the same, added to ones again.
+        let (none, alone) = case.vjp(still.as_ref(), &x, &c, false);
+        assert!(none.is_empty() && alone == dw, "dw alone of {}", case.what);
+    });
+}
+
+/// ⟨Jv, c⟩ = ⟨v, Jᵀc⟩, against the larger of the two sides' norms: a Jv of few values can be small by cancellation.
+#[track_caller]
+fn assert_adjoint(what: &str, [jv, c]: [&[f64]; 2], [v, jc]: [&[f64]; 2]) {
+    let (error, scale) = ((dot(jv, c) - dot(v, jc)).abs(), f64::max(norm(jv) * norm(c), norm(v) * norm(jc)));
+    assert!(error <= 1e-6 * scale, "{what}: error {error:e} of scale {scale:e}");
+}

@@ -1,0 +1,127 @@
+//! Loss, gradient and Gauss-Newton product over subsets, against an f64 twin built from the references of the kernels.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod curvature;
+mod gradient;
+mod limits;
+
+use common::problem::Problem;
+use common::twin::Twin;
+use common::upload;
+use gpu_subset::device::{Buf, Gpu};
+use gpu_subset::error::Error;
+use gpu_subset::objective::{Evaluation, Examples, Objective, Workspace};
+use gpu_subset::shape::Shape;
+use std::sync::Arc;
+
+/// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the first
+/// parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
+const NETS: [(Shape, usize, &str); 4] = [
+    (
+        Shape::new(2, 9, 8),
+        4,
+        r#"{ kind = "conv", channels = 3, size = 3, stride = 2, padding = 1, activation = "tanh" },
+           { kind = "avg-pool", size = 2, stride = 1 },
+           { kind = "conv", channels = 4, size = 2, activation = "relu" },
+           { kind = "max-pool", size = 2, stride = 1 },
+           { kind = "dense", units = 6, activation = "silu" },
+           { kind = "dense" }"#,
+    ),
+    (
+        Shape::new(3, 8, 7),
+        3,
+        r#"{ kind = "avg-pool", size = 3, stride = 2, padding = 1 },
+           { kind = "max-pool", size = 2, stride = 1 },
+           { kind = "conv", channels = 5, size = 3, activation = "softplus" },
+           { kind = "conv", channels = 3, size = 1 },
+           { kind = "global-avg-pool" }"#,
+    ),
+    (Shape::new(1, 5, 5), 10, r#"{ kind = "dense", units = 12, activation = "relu" }, { kind = "dense" }"#),
+    (Shape::new(1, 6, 5), 3, r#"{ kind = "dense" }"#),
+];
+
+const MIB: u64 = 1 << 20;
+
+/// Net `which` of the table with `examples` random examples.
+fn problem(which: usize, examples: usize, weight_decay: f64) -> Problem {
+    let (input, classes, layers) = NETS[which];
+    Problem::new(Twin::new(input, classes, layers), examples, weight_decay, 100 + which as u64)
+}
+
+/// A problem on a device, with compact vectors in and out.
+struct OnDevice<'a> {
+    gpu: &'a Gpu,
+    problem: &'a Problem,
+    objective: Objective,
+}
+
+impl<'a> OnDevice<'a> {
+    fn new(gpu: &'a Gpu, problem: &'a Problem, workspace: &Arc<Workspace>, examples: &Arc<Examples>) -> Self {
+        let objective = Objective::new(gpu, workspace, examples, &problem.indices, problem.weight_decay).unwrap();
+        Self { gpu, problem, objective }
+    }
+
+    /// With memory of its own for at most `chunk` examples at once.
+    fn with_chunks(gpu: &'a Gpu, problem: &'a Problem, chunk: usize) -> Self {
+        Self::new(gpu, problem, &workspace(gpu, problem, chunk), &problem.upload(gpu))
+    }
+
+    fn vector(&self, compact: &[f64]) -> Buf {
+        upload(self.gpu, &self.problem.twin.model.expand(compact))
+    }
+
+    /// An output as it was before: nothing that may survive.
+    fn unwritten(&self) -> Buf {
+        common::unwritten(self.gpu, self.problem.twin.model.vector_len())
+    }
+
+    fn compact(&self, vector: &Buf) -> Vec<f64> {
+        let (model, all) = (&self.problem.twin.model, common::download(self.gpu, vector));
+        let in_tensor = model.expand(&vec![true; model.parameters()]);
+        let is_right = |(in_tensor, &value): (bool, &f64)| in_tensor || value == 0.0;
+        assert!(in_tensor.into_iter().zip(&all).all(is_right), "what gaps hold goes into inner products");
+        model.compact(&all)
+    }
+
+    fn loss(&mut self, theta: &[f64]) -> Evaluation {
+        let theta = self.vector(theta);
+        self.objective.loss(&theta).unwrap()
+    }
+
+    fn loss_and_gradient(&mut self, theta: &[f64]) -> (Evaluation, Vec<f64>) {
+        let (theta, gradient) = (self.vector(theta), self.unwritten());
+        let evaluation = self.objective.loss_and_gradient(&theta, &gradient).unwrap();
+        (evaluation, self.compact(&gradient))
+    }
+
+    fn product(&mut self, theta: &[f64], v: &[f64]) -> (Evaluation, Vec<f64>) {
+        let (theta, v, product) = (self.vector(theta), self.vector(v), self.unwritten());
+        let evaluation = self.objective.gauss_newton_product(&theta, &v, &product).unwrap();
+        (evaluation, self.compact(&product))
+    }
+
+    /// Jv as `[K][M]`.
+    fn tangent(&mut self, theta: &[f64], v: &[f64]) -> Vec<f64> {
+        let (theta, v) = (self.vector(theta), self.vector(v));
+        let (_, tangents) = self.objective.tangent(&theta, &v).unwrap();
+        common::download_blocks(self.gpu, &tangents, self.problem.indices.len(), self.problem.twin.model.classes)
+    }
+}
+
+/// The workspace of the smallest memory budget that makes chunks of `chunk` examples.
+fn workspace(gpu: &Gpu, problem: &Problem, chunk: usize) -> Arc<Workspace> {
+    let (mut too_small, mut enough) = (0, 64 * MIB);
+    while enough - too_small > 64 {
+        let memory = (too_small + enough) / 2;
+        match Workspace::new(gpu, problem.twin.model.clone(), memory) {
+            Ok(workspace) if workspace.chunk >= chunk => enough = memory,
+            Ok(_) | Err(Error::OutOfMemory(_)) => too_small = memory,
+            Err(e) => panic!("{e}"),
+        }
+    }
+    let workspace = Workspace::new(gpu, problem.twin.model.clone(), enough).unwrap();
+    assert_eq!(workspace.chunk, chunk);
+    Arc::new(workspace)
+}
