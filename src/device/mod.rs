@@ -158,7 +158,7 @@ impl Gpu {
         }));
         device.set_device_lost_callback(move |reason, message| {
             // Loss explains whatever the driver complained of before it.
-            *lock(&on_lost) = Some(Fault::Lost(one_line(&format!("{reason:?}: {message}"))));
+            *lock(&on_lost) = Some(Fault::Lost(one_line(&format!("{reason:?} {message}"))));
         });
         Ok(Self { device, queue, pipelines: Arc::default(), faults, info, limits, profile })
     }

@@ -195,19 +195,19 @@ mod tests {
         let mut calls = Vec::new();
         let found = search
             .search(loss, slope, first, |step| {
-                calls.push(step);
-                Ok(phi(step))
+                let value = phi(step);
+                calls.push((step, value));
+                Ok(value)
             })
             .unwrap();
         let Trial { step, .. } = found.trial;
         assert_eq!(calls.len(), found.evaluations, "{name} {first}");
-        assert_eq!((found.trial.loss, found.trial.slope), phi(step), "{name} {first}");
         if found.verdict == Verdict::Failed {
             assert_eq!(step, 0.0, "{name} {first}");
             return found;
         }
-        assert_eq!(calls.last(), Some(&step), "{name} {first}: the caller's vectors belong to another step");
-        let (f, s) = phi(step);
+        let (f, s) = (found.trial.loss, found.trial.slope);
+        assert_eq!(calls.last(), Some(&(step, (f, s))), "{name} {first}: the caller's vectors belong to another step");
         let (c1, noise) = (search.decrease, search.noise * loss.abs());
         assert!(f <= loss + noise, "{name} {first}: rose to {f}");
         if found.verdict == Verdict::Wolfe {
