@@ -1,0 +1,235 @@
+//! Who may use whom: arrows point down only, wgpu stays behind two rooms, files stay short and finished.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every room of `src/` and the rooms it may use. `lib.rs` names them all and `main.rs` may use any.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("error", &[]),
+    ("shape", &[]),
+    ("data", &["error", "shape"]),
+    ("device", &["error", "shape"]),
+    ("kernel", &["error", "shape", "device"]),
+    ("kernels", &["error", "shape", "device", "kernel"]),
+    ("model", &["error", "shape", "device", "kernel", "kernels"]),
+    ("objective", &["error", "shape", "device", "kernel", "kernels", "model"]),
+    ("optimise", &["error", "shape", "device", "kernel", "kernels", "model", "objective"]),
+    ("subset", &["error", "shape", "data", "device", "kernel", "kernels", "model", "objective", "optimise"]),
+    ("export", &["error", "shape", "device", "kernel", "kernels", "model"]),
+    ("checkpoint", BELOW_CHECKPOINT),
+    ("report", BELOW_CHECKPOINT),
+    (
+        "cli",
+        &[
+            "error",
+            "shape",
+            "data",
+            "device",
+            "kernel",
+            "kernels",
+            "model",
+            "objective",
+            "optimise",
+            "subset",
+            "export",
+            "checkpoint",
+            "report",
+        ],
+    ),
+];
+
+const BELOW_CHECKPOINT: &[&str] =
+    &["error", "shape", "device", "kernel", "kernels", "model", "objective", "optimise", "subset", "export"];
+
+/// The rooms that know wgpu.
+const WGPU_ROOMS: [&str; 2] = ["device", "kernel"];
+
+/// Lines of a file of code.
+const MOST_LINES: usize = 400;
+const CODE: [&str; 5] = ["rs", "wgsl", "py", "sh", "ps1"];
+
+/// Written in two parts, so that this file does not hold them.
+const UNFINISHED: [&str; 3] = [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("#[", "ignore")];
+
+#[test]
+fn rooms_use_only_the_rooms_below_them() {
+    let mut faults = Vec::new();
+    for path in files("src") {
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        faults.extend(room_faults(&path, &text));
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn files_are_short_and_finished() {
+    let mut faults = Vec::new();
+    for path in ["src", "tests", "shaders", "tools", "examples", "benches"].into_iter().flat_map(files) {
+        let text = fs::read_to_string(root().join(&path)).unwrap();
+        faults.extend(file_faults(&path, &text));
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_table_of_rooms_has_no_circle() {
+    for (i, (room, below)) in ROOMS.iter().enumerate() {
+        for used in *below {
+            let position = ROOMS.iter().position(|(name, _)| name == used);
+            assert!(
+                position.is_some_and(|position| position < i),
+                "{room} uses {used}, which is no room above it in the table"
+            );
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files of code in a folder, with forward slashes, from the root of the repository; none where there is no such folder.
+fn files(folder: &str) -> Vec<String> {
+    let mut folders = vec![PathBuf::from(folder)];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(root().join(&folder)) else { continue };
+        for entry in entries.map(Result::unwrap) {
+            let path = folder.join(entry.file_name());
+            let is_code = path.extension().is_some_and(|extension| CODE.iter().any(|code| extension == *code));
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(path);
+            } else if is_code {
+                files.push(path.to_str().unwrap().replace('\\', "/"));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// What a file of `src/` uses and may not.
+fn room_faults(path: &str, text: &str) -> Vec<String> {
+    let inside: Vec<&str> = path.split('/').skip(1).collect();
+    let room = inside[0].trim_end_matches(".rs");
+    let code = without_comments(text);
+    let mut faults = Vec::new();
+    if !WGPU_ROOMS.contains(&room) && (code.contains("wgpu::") || code.contains("use wgpu")) {
+        faults.push(format!("{path}: only {WGPU_ROOMS:?} may use wgpu"));
+    }
+    if inside.len() == 1 && matches!(room, "main" | "lib") {
+        return faults;
+    }
+    let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+        faults.push(format!("{path}: {room} is not in the table of rooms in tests/layering.rs"));
+        return faults;
+    };
+    for used in used_by(&code) {
+        if used == room || allowed.contains(&used) {
+            continue;
+        }
+        let known = if ROOMS.iter().any(|(name, _)| *name == used) { "is not below it" } else { "is no room" };
+        faults.push(format!("{path}: {room} uses {used}, which {known}"));
+    }
+    // `super` from the top of a room, or twice from inside it, is a way round the paths above.
+    let is_top = inside.len() == 1 || inside[1] == "mod.rs";
+    let up = if is_top { "super::" } else { "super::super::" };
+    let climbs = first_segments(&code, up).into_iter().filter(|name| ROOMS.iter().any(|(room, _)| room == name));
+    faults.extend(climbs.map(|name| format!("{path}: {up}{name} should be crate::{name}")));
+    faults
+}
+
+/// The rooms named by `crate::room`, also inside `crate::{…}`.
+fn used_by(code: &str) -> Vec<&str> {
+    first_segments(code, "crate::")
+}
+
+/// The identifiers that follow a path's beginning: one, or those of a brace group.
+fn first_segments<'a>(code: &'a str, beginning: &str) -> Vec<&'a str> {
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices(beginning) {
+        let rest = &code[at + beginning.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push(identifier(rest));
+            continue;
+        };
+        let (mut depth, mut start) = (0, 0);
+        for (i, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' | ',' if depth == 0 => {
+                    found.push(identifier(group[start..i].trim_start()));
+                    start = i + 1;
+                    if c == '}' {
+                        break;
+                    }
+                }
+                '}' => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+    found.retain(|name| !name.is_empty());
+    found
+}
+
+fn identifier(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(text.len());
+    &text[..end]
+}
+
+/// Documentation may link anywhere. A `//` after a colon is an address inside a string.
+fn without_comments(text: &str) -> String {
+    let code = |line: &str| {
+        let comment = line.match_indices("//").map(|(at, _)| at).find(|&at| !line[..at].ends_with(':'));
+        line[..comment.unwrap_or(line.len())].to_owned() + "\n"
+    };
+    text.lines().map(code).collect()
+}
+
+fn file_faults(path: &str, text: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    let lines = text.lines().count();
+    if lines > MOST_LINES {
+        faults.push(format!("{path}: {lines} lines, more than {MOST_LINES}: two files"));
+    }
+    let unfinished = UNFINISHED.iter().filter(|mark| text.contains(*mark));
+    faults.extend(unfinished.map(|mark| format!("{path}: {mark} is unfinished work")));
+    faults
+}
+
+/// The checkers above, on files that break each rule and on one that breaks none.
+#[test]
+fn the_checkers_see_what_they_should() {
+    let fine = "//! [`crate::cli`]\nuse crate::{device::{Buf, Gpu}, error};\nuse super::affine; // crate::subset\nlet a = \"http://crate\";\n";
+    assert_eq!(room_faults("src/model/pool.rs", fine), [""; 0]);
+    assert_eq!(room_faults("src/main.rs", "use crate::cli;"), [""; 0]);
+    assert_eq!(room_faults("src/device/mod.rs", "use crate::device::x; use wgpu::Device; use super::*;"), [""; 0]);
+    assert_eq!(room_faults("src/subset/mod.rs", "use crate::{data, optimise};"), [""; 0]);
+
+    let broken = [
+        ("src/model/pool.rs", "use crate::objective::Objective;", "model uses objective, which is not below it"),
+        ("src/kernel.rs", "fn f() { crate::kernels::matmul::f() }", "kernel uses kernels, which is not below it"),
+        ("src/kernels/mod.rs", "use crate::{\n    device::{Buf, Gpu},\n    model::Layer,\n};", "kernels uses model"),
+        ("src/objective/mod.rs", "use crate::data::Dataset;", "objective uses data, which is not below it"),
+        ("src/report/mod.rs", "use crate::checkpoint::Checkpoint;", "report uses checkpoint"),
+        ("src/error.rs", "use crate::shape::Shape;", "error uses shape"),
+        ("src/data/mod.rs", "let a = \"https://x\"; crate::device::lock();", "data uses device"),
+        ("src/optimise/mod.rs", "use crate::nowhere::X;", "optimise uses nowhere, which is no room"),
+        ("src/model/mod.rs", "use super::subset::Subset;", "super::subset should be crate::subset"),
+        ("src/model/pool.rs", "use super::super::cli::Cli;", "super::super::cli should be crate::cli"),
+        ("src/attic.rs", "", "attic is not in the table of rooms"),
+        ("src/model/mod.rs", "fn f(b: &wgpu::Buffer) {}", "may use wgpu"),
+        ("src/main.rs", "use wgpu as gpu;", "may use wgpu"),
+    ];
+    for (path, text, expected) in broken {
+        let faults = room_faults(path, text);
+        assert!(faults.len() == 1 && faults[0].contains(expected), "{path} {text}: {faults:?}, expected {expected}");
+    }
+
+    assert_eq!(file_faults("src/a.rs", &"\n".repeat(MOST_LINES)), [""; 0]);
+    assert!(file_faults("src/a.rs", &"\n".repeat(MOST_LINES + 1))[0].contains("401 lines"));
+    for mark in UNFINISHED {
+        assert!(file_faults("src/a.rs", &format!("fn f() {{ {mark} }}"))[0].contains("unfinished"));
+    }
+}

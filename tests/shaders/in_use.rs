@@ -1,0 +1,79 @@
+//! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for.
+
+use crate::common::{self, TestGpu, rng};
+use gpu_subset::model::{Description, Model};
+use gpu_subset::objective::{Examples, Objective, Workspace};
+use gpu_subset::shape::Shape;
+use rand::RngExt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What the built-in models leave out: every pooling, every activation.
+const OTHER_LAYERS: &str = r#"
+name = "other-layers"
+layer = [
+    { kind = "conv", channels = 6, size = 3, activation = "tanh" },
+    { kind = "max-pool", size = 3, stride = 2, padding = 1 },
+    { kind = "conv", channels = 9, size = 3, padding = 1, activation = "silu" },
+    { kind = "avg-pool", size = 2 },
+    { kind = "conv", channels = 8, size = 3, activation = "softplus" },
+    { kind = "global-avg-pool" },
+    { kind = "dense" },
+]"#;
+
+/// Enough for one small chunk; the size of a chunk is in no constant.
+const MEMORY: u64 = 64 << 20;
+const EXAMPLES: usize = 3;
+
+/// A shader's name and its override constants.
+pub type Specialisation = (&'static str, Vec<(&'static str, usize)>);
+
+/// Every specialisation that the models record, under every profile; nothing where there is no adapter and that is allowed.
+pub fn specialisations() -> BTreeSet<Specialisation> {
+    let mut all = BTreeSet::new();
+    for gpu in common::gpus() {
+        for (description, input, classes) in models() {
+            record(&gpu, &description, input, classes);
+        }
+        all.extend(gpu.specialisations());
+    }
+    all
+}
+
+/// Each model with shape and number of classes of the data it is meant for.
+fn models() -> Vec<(Description, Shape, usize)> {
+    let mut models = vec![(Description::parse(OTHER_LAYERS, "test").unwrap(), Shape::new(1, 28, 28), 10)];
+    for name in Description::builtin_names() {
+        let data: &[(Shape, usize)] = match name.split('-').next() {
+            Some("digits") => &[(Shape::new(1, 8, 8), 10)],
+            Some("mnist") => &[(Shape::new(1, 28, 28), 10)],
+            Some("cifar") => &[(Shape::new(3, 32, 32), 10), (Shape::new(3, 32, 32), 100)],
+            _ => panic!("built-in model {name}: say here what data it is meant for"),
+        };
+        models.extend(data.iter().map(|&(input, classes)| (Description::open(name).unwrap(), input, classes)));
+    }
+    models
+}
+
+/// Runs every pass of an objective once, which records its programs.
+fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize) {
+    let model = Arc::new(Model::new(description, input, classes).unwrap());
+    let mut rng = rng(0);
+    let images: Vec<u8> = (0..EXAMPLES * input.len()).map(|_| rng.random_range(0..=255)).collect();
+    let labels: Vec<u32> = (0..EXAMPLES).map(|_| rng.random_range(0..classes as u32)).collect();
+    let statistics = vec![(128.0, 64.0); input.channels];
+    let examples = Arc::new(Examples::upload(gpu, input, &images, &labels, &statistics).unwrap());
+
+    let theta = gpu.upload("theta", &model.initialise(0)).unwrap();
+    let out = gpu.alloc("out", theta.len()).unwrap();
+    let workspace = Arc::new(Workspace::new(gpu, model, MEMORY).unwrap());
+    let indices: Vec<u32> = (0..EXAMPLES as u32).collect();
+    let mut objective = Objective::new(gpu, &workspace, &examples, &indices, 1e-3).unwrap();
+    let evaluations = [
+        objective.loss(&theta).unwrap(),
+        objective.loss_and_gradient(&theta, &out).unwrap(),
+        objective.gauss_newton_product(&theta, &theta, &out).unwrap(),
+    ];
+    objective.tangent(&theta, &theta).unwrap();
+    assert!(evaluations.iter().all(|e| e.not_finite.is_none()), "{}: {evaluations:?}", description.name);
+}

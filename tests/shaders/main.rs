@@ -1,0 +1,62 @@
+//! The shaders' house rules, and every specialisation in use translated for Vulkan, DirectX 12 and Metal without a device of theirs.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod in_use;
+mod rules;
+mod translate;
+
+use gpu_subset::kernel::Shader;
+use gpu_subset::kernels::SHADERS;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Put before other shaders, not one itself.
+const PRELUDE: &str = "math";
+
+#[test]
+fn every_file_is_registered_and_every_registered_shader_is_a_file() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut files: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .map(|file| file.strip_suffix(".wgsl").unwrap_or_else(|| panic!("shaders/{file} is no shader")).to_owned())
+        .filter(|stem| stem != PRELUDE)
+        .collect();
+    let mut registered: Vec<&str> = SHADERS.iter().map(|shader| shader.name).collect();
+    files.sort();
+    registered.sort_unstable();
+    assert_eq!(files, registered, "files of shaders/ on the left, kernels::SHADERS on the right");
+}
+
+#[test]
+fn every_shader_keeps_the_rules() {
+    let faults: Vec<String> = SHADERS.iter().flat_map(rules::faults).collect();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_specialisation_in_use_translates() {
+    let specialisations = in_use::specialisations();
+    if specialisations.is_empty() {
+        return; // no adapter, which the environment allows: nothing was recorded
+    }
+    let by_name: BTreeMap<&str, &Shader> = SHADERS.iter().map(|shader| (shader.name, shader)).collect();
+    let used: BTreeSet<&str> = specialisations.iter().map(|(name, _)| *name).collect();
+    let unused: Vec<_> = by_name.keys().filter(|name| !used.contains(*name)).collect();
+    assert!(unused.is_empty(), "no program in tests/shaders/in_use.rs records {unused:?}: add one that does");
+
+    let validator = translate::SpirvVal::find();
+    let mut faults = Vec::new();
+    for (name, constants) in &specialisations {
+        let translated = translate::Specialised::new(by_name[name], constants).and_then(|specialised| {
+            rules::check_sizes(&specialised.module)?;
+            specialised.translate(validator.as_ref())
+        });
+        faults.extend(translated.err().map(|why| format!("{name} {constants:?}: {why}")));
+    }
+    let checked = if validator.is_some() { "and checked with spirv-val" } else { "spirv-val: not on the PATH" };
+    println!("{} specialisations of {} shaders translated, {checked}", specialisations.len(), used.len());
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}

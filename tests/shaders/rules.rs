@@ -1,0 +1,232 @@
+//! The house rules of a shader, on its text and on naga's module.
+
+use crate::translate::parse;
+use gpu_subset::device::MAX_BINDINGS;
+use gpu_subset::kernel::Shader;
+use naga::valid::ModuleInfo;
+use naga::{AddressSpace, Block, Module, Statement, StorageAccess};
+
+/// Lines of a file. The shortest reductions need a dozen; beyond the most, a kernel is two.
+const LINES: std::ops::RangeInclusive<usize> = 10..=110;
+
+/// What WebGPU promises everywhere: workgroup memory in bytes, invocations of a workgroup, and those along each dimension.
+const WORKGROUP_BYTES: u32 = 16 << 10;
+const INVOCATIONS: u32 = 256;
+const SIDES: [u32; 3] = [256, 256, 64];
+
+/// Every rule that a shader breaks.
+pub fn faults(shader: &Shader) -> Vec<String> {
+    let mut faults = text_faults(shader);
+    match parse(shader) {
+        Ok((module, info)) => {
+            faults.extend(module_faults(&module));
+            faults.extend(binding_faults(&module, &info));
+            faults.extend(barrier_faults(&module));
+        }
+        Err(why) => faults.push(why),
+    }
+    faults.iter().map(|fault| format!("{}: {fault}", shader.name)).collect()
+}
+
+fn text_faults(shader: &Shader) -> Vec<String> {
+    let mut faults = Vec::new();
+    let header = format!("// {}:", shader.name);
+    if !shader.source.starts_with(&header) {
+        faults.push(format!("does not start with \"{header}\" and what it computes"));
+    }
+    let lines = shader.source.lines().count();
+    if !LINES.contains(&lines) {
+        faults.push(format!("has {lines} lines, not {LINES:?}"));
+    }
+    faults
+}
+
+fn module_faults(module: &Module) -> Vec<String> {
+    let mut faults = Vec::new();
+    let entry_points: Vec<&str> = module.entry_points.iter().map(|entry| entry.name.as_str()).collect();
+    if entry_points != ["main"] {
+        faults.push(format!("entry points {entry_points:?} are not one main"));
+    }
+    for (_, constant) in module.overrides.iter() {
+        let Some(name) = &constant.name else { continue }; // an expression of others, such as an array's length
+        let is_upper = name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        if !is_upper || constant.id.is_some() {
+            faults.push(format!("override {name} is not an UPPER_CASE name without @id"));
+        }
+    }
+    faults
+}
+
+/// Storage buffers only, in group 0, numbered from 0, inputs before outputs, each one used.
+fn binding_faults(module: &Module, info: &ModuleInfo) -> Vec<String> {
+    let mut faults = Vec::new();
+    let bound = module.global_variables.iter().filter_map(|(at, v)| Some((v.binding?, at, v)));
+    let mut bound: Vec<_> = bound.collect();
+    bound.sort_by_key(|(binding, ..)| (binding.group, binding.binding));
+    if bound.is_empty() || bound.len() > MAX_BINDINGS as usize {
+        faults.push(format!("has {} bindings, not 1 to {MAX_BINDINGS}", bound.len()));
+    }
+    let mut saw_output = false;
+    for ((binding, at, variable), expected) in bound.into_iter().zip(0..) {
+        let name = variable.name.as_deref().unwrap_or_default();
+        if (binding.group, binding.binding) != (0, expected) {
+            let (group, number) = (binding.group, binding.binding);
+            faults.push(format!("{name} is group {group} binding {number}, not group 0 binding {expected}"));
+        }
+        match variable.space {
+            AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => saw_output = true,
+            AddressSpace::Storage { .. } if saw_output => faults.push(format!("input {name} comes after an output")),
+            AddressSpace::Storage { .. } => {}
+            space => faults.push(format!("{name} is {space:?}, not a storage buffer")),
+        }
+        if module.entry_points.is_empty() || info.get_entry_point(0)[at].is_empty() {
+            faults.push(format!("{name} is not used"));
+        }
+    }
+    faults
+}
+
+/// A barrier that some invocations miss hangs or is refused (by Tint, by FXC), and naga does not look. So barriers stand in
+/// main, outside branches and loops, and no return comes before them.
+fn barrier_faults(module: &Module) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (_, function) in module.functions.iter() {
+        if count(&function.body, is_barrier) > 0 {
+            faults.push(format!("barrier in function {}", function.name.as_deref().unwrap_or_default()));
+        }
+    }
+    for entry in &module.entry_points {
+        let body = &entry.function.body;
+        let straight = body.iter().filter(|statement| is_barrier(statement)).count();
+        if straight < count(body, is_barrier) {
+            faults.push("barrier in a branch or a loop".to_owned());
+        }
+        let last = body.iter().rposition(is_barrier).unwrap_or(0);
+        let before = Block::from_vec(body.iter().take(last).cloned().collect());
+        if count(&before, |statement| matches!(statement, Statement::Return { .. })) > 0 {
+            faults.push("return before a barrier".to_owned());
+        }
+    }
+    faults
+}
+
+fn is_barrier(statement: &Statement) -> bool {
+    matches!(statement, Statement::ControlBarrier(_) | Statement::WorkGroupUniformLoad { .. })
+}
+
+/// Statements of a kind in a block and all blocks inside it.
+fn count(block: &Block, is_kind: fn(&Statement) -> bool) -> usize {
+    let inside = |statement: &Statement| match statement {
+        Statement::Block(block) => count(block, is_kind),
+        Statement::If { accept, reject, .. } => count(accept, is_kind) + count(reject, is_kind),
+        Statement::Switch { cases, .. } => cases.iter().map(|case| count(&case.body, is_kind)).sum(),
+        Statement::Loop { body, continuing, .. } => count(body, is_kind) + count(continuing, is_kind),
+        _ => 0,
+    };
+    block.iter().map(|statement| usize::from(is_kind(statement)) + inside(statement)).sum()
+}
+
+/// Whether a specialised shader fits into a workgroup everywhere.
+pub fn check_sizes(module: &Module) -> Result<(), String> {
+    let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
+    let bytes: u32 = shared.map(|(_, v)| module.types[v.ty].inner.size(module.to_ctx())).sum();
+    if bytes > WORKGROUP_BYTES {
+        return Err(format!("{bytes} bytes of workgroup memory, more than {WORKGROUP_BYTES}"));
+    }
+    let size = module.entry_points[0].workgroup_size;
+    let invocations: u32 = size.iter().product();
+    if invocations > INVOCATIONS || size.iter().zip(SIDES).any(|(&n, most)| n > most) {
+        return Err(format!("a workgroup of {size:?} invocations, more than {INVOCATIONS} or than {SIDES:?}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::translate::Specialised;
+
+    const GOOD: &str = "\
+// good: out = x, reversed within a workgroup
+override LANES: u32;
+@group(0) @binding(0) var<storage, read>       x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> out: array<f32>;
+var<workgroup> shared_x: array<f32, LANES * 64>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(local_invocation_index) i: u32) {
+  shared_x[i] = x[i];
+  workgroupBarrier();
+  if (i < arrayLength(&out)) { out[i] = shared_x[LANES - 1u - i]; }
+}
+";
+
+    fn shader(source: String) -> Shader {
+        Shader::new("good", source.leak(), false)
+    }
+
+    #[test]
+    fn a_good_shader_breaks_no_rule() {
+        assert_eq!(faults(&shader(GOOD.to_owned())), [""; 0]);
+    }
+
+    #[test]
+    fn every_rule_can_be_broken() {
+        let swap = |a: &str, b: &str| GOOD.replace(a, "\0").replace(b, a).replace('\0', b);
+        let more: String =
+            (2..9).map(|i| format!("@group(0) @binding({i}) var<storage, read_write> b{i}: f32;\n")).collect();
+        let broken = [
+            ("does not start with", GOOD.replace("good:", "other:")),
+            ("lines, not", GOOD.lines().skip(1).take(4).collect()),
+            ("lines, not", GOOD.to_owned() + &"//\n".repeat(110)),
+            ("not one main", GOOD.replace("fn main", "fn entry")),
+            ("not one main", GOOD.to_owned() + "@compute @workgroup_size(1)\nfn second() {}\n"),
+            ("UPPER_CASE", GOOD.replace("LANES", "Lanes")),
+            ("UPPER_CASE", GOOD.replace("override", "@id(1) override")),
+            ("bindings, not", GOOD.to_owned() + &more),
+            ("b2 is not used", GOOD.to_owned() + &more),
+            ("not group 0", GOOD.replace("group(0) @binding(1)", "group(1) @binding(1)")),
+            ("not group 0 binding 1", GOOD.replace("binding(1)", "binding(2)")),
+            ("comes after an output", swap("binding(0)", "binding(1)")),
+            (
+                "not a storage buffer",
+                GOOD.replace("<storage, read>       x: array<f32>", "<uniform> x: array<vec4f, 4>")
+                    .replace("x[i];", "x[i].x;"),
+            ),
+            ("x is not used", GOOD.replace("= x[i]", "= 0.0")),
+            (
+                "is not valid",
+                GOOD.replace(
+                    "var<storage, read_write> out: array<f32>",
+                    "var<storage, read_write> out: array<atomic<f32>>",
+                ),
+            ),
+            ("does not parse", GOOD.replace("workgroupBarrier", "barrier")),
+            ("is not valid", GOOD.replace("workgroupBarrier", "subgroupBarrier")),
+            ("return before", GOOD.replace("  shared_x[i] = ", "  if (i > 7u) { return; }\n  shared_x[i] = ")),
+            ("in a branch", GOOD.replace("workgroupBarrier();", "if (i < 8u) { workgroupBarrier(); }")),
+            (
+                "in a branch",
+                GOOD.replace("workgroupBarrier();", "for (var k = i; k < 8u; k++) { workgroupBarrier(); }"),
+            ),
+            ("in function", GOOD.replace("workgroupBarrier();", "wait();") + "fn wait() { workgroupBarrier(); }\n"),
+        ];
+        for (expected, source) in broken {
+            let found = faults(&shader(source.clone()));
+            assert!(found.iter().any(|fault| fault.contains(expected)), "no {expected:?} in {found:?} for\n{source}");
+        }
+    }
+
+    #[test]
+    fn a_specialisation_fits_into_a_workgroup() {
+        let check =
+            |source: String, lanes| check_sizes(&Specialised::new(&shader(source), &[("LANES", lanes)])?.module);
+        assert_eq!(check(GOOD.to_owned(), 64), Ok(()));
+        assert!(check(GOOD.to_owned(), 65).unwrap_err().contains("workgroup memory"));
+        let small = GOOD.replace("LANES * 64", "LANES");
+        assert_eq!(check(small.clone(), 256), Ok(()));
+        assert!(check(small.clone(), 257).unwrap_err().contains("invocations"));
+        assert!(check(small.replace("size(LANES)", "size(1, 1, LANES)"), 65).unwrap_err().contains("invocations"));
+    }
+}
