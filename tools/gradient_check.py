@@ -6,7 +6,6 @@
 
 Builds and runs examples/gradient.rs. Needs torch, numpy and safetensors; some minutes of CPU.
 """
-import gzip
 import pathlib
 import subprocess
 import sys
@@ -16,6 +15,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from safetensors.numpy import load_file
+
+import mnist
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # (output channels, filter, stride, padding), then dense widths; the last has one output a class
@@ -32,15 +33,7 @@ def read(folder):
     if batches:
         rows = np.concatenate([np.fromfile(batch, np.uint8).reshape(-1, 3073) for batch in batches])
         return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0]
-
-    def idx(name, header):
-        path = folder / name
-        data = path.read_bytes() if path.exists() else gzip.decompress((folder / f"{name}.gz").read_bytes())
-        return np.frombuffer(data, np.uint8, offset=header)
-
-    labels = idx("train-labels-idx1-ubyte", 8)
-    side = int((len(idx("train-images-idx3-ubyte", 16)) // len(labels)) ** 0.5)
-    return idx("train-images-idx3-ubyte", 16).reshape(-1, 1, side, side), labels
+    return mnist.read(folder, "train")
 
 
 def gradient(net, parameters, images, labels):
