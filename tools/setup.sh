@@ -15,8 +15,8 @@ install() {
 }
 
 # cargo 1.88 or later
-cargo_minor() { cargo --version 2>/dev/null | sed -n 's/^cargo 1\.\([0-9]*\)\..*/\1/p'; }
-[ -x "$HOME/.cargo/bin/cargo" ] && PATH="$HOME/.cargo/bin:$PATH"
+cargo_minor() { { cargo --version 2>/dev/null || true; } | sed -n 's/^cargo 1\.\([0-9]*\)\..*/\1/p'; }
+if [ -x "$HOME/.cargo/bin/cargo" ]; then PATH="$HOME/.cargo/bin:$PATH"; fi
 minor=$(cargo_minor)
 if [ "${minor:-0}" -lt 88 ]; then
   install rustc-web cargo-web ca-certificates gcc libc6-dev
