@@ -25,10 +25,13 @@ if [ "${minor:-0}" -lt 88 ]; then
   [ "${minor:-0}" -ge 88 ] || need "cargo 1.88 or later is needed, found ${minor:+1.$minor}${minor:-none}: see https://rustup.rs"
 fi
 
-# a Vulkan driver: an ICD file where the loader looks for one
+# whether a file matches one of the patterns
+any() { local pattern; for pattern in "$@"; do if compgen -G "$pattern" >/dev/null; then return 0; fi; done; return 1; }
+
+# a Vulkan driver: an ICD file where the loader looks for one, and the loader
 has_vulkan() {
-  [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && return
-  ls /usr/share/vulkan/icd.d/*.json /etc/vulkan/icd.d/*.json /usr/local/share/vulkan/icd.d/*.json >/dev/null 2>&1 &&
-    ldconfig -p 2>/dev/null | grep -q libvulkan.so.1
+  if [ -n "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ]; then return 0; fi
+  any "/usr/share/vulkan/icd.d/*.json" "/usr/local/share/vulkan/icd.d/*.json" "/etc/vulkan/icd.d/*.json" &&
+    any "/usr/lib*/libvulkan.so.1" "/usr/lib*/*/libvulkan.so.1" "/usr/local/lib*/libvulkan.so.1"
 }
 [ "$(uname -s)" != Linux ] || has_vulkan || install mesa-vulkan-drivers libvulkan1
