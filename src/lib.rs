@@ -28,7 +28,7 @@
 //! # fn main() -> gpu_subset::error::Result<()> {
 //! let data = Dataset::digits()?;
 //! let gpu = Gpu::open(&AdapterChoice::default())?;
-//! let model = Arc::new(Model::new(&Description::open("digits-2k")?, data.shape, data.classes.len())?);
+//! let model = Arc::new(Model::new(&Description::open("digits-1k")?, data.shape, data.classes.len())?);
 //! let workspace = Arc::new(Workspace::new(&gpu, model.clone(), DEFAULT_MEMORY)?);
 //! let statistics = data.channel_statistics();
 //! let examples = Arc::new(Examples::upload(&gpu, data.shape, &data.train.images, &data.train.labels, &statistics)?);

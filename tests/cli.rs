@@ -60,12 +60,12 @@ fn a_run_leaves_its_folder_and_its_weights_evaluate_to_what_it_reported() {
     for key in ["data_sha256", "adapter", "backend", "weights_sha256"] {
         assert!(printed[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {printed}");
     }
-    assert_eq!(printed["parameters"], 1918);
+    assert_eq!(printed["parameters"], 1370);
     assert_eq!(printed["seed"], 3);
     let accuracy = printed["test_accuracy"].as_f64().unwrap();
     assert!((0.5..=1.0).contains(&accuracy), "{accuracy}");
     let q = printed["overdetermination"].as_f64().unwrap();
-    assert!((q - 359.0 * 10.0 / 1918.0).abs() < 1e-12, "{q}");
+    assert!((q - 359.0 * 10.0 / 1370.0).abs() < 1e-12, "{q}");
 
     // a record an iteration, costs that only grow and end where run.json says
     let steps: Vec<Value> = fs::read_to_string(out.join("steps.jsonl"))
@@ -163,6 +163,7 @@ fn bad_usage_is_refused_with_code_2() {
     refused(&["train", "--held-out", "1/1"], 2, &["--held-out 1/1"]);
     refused(&["train", "--memory", "3 parsecs"], 2, &["3 parsecs"]);
     refused(&["train", "--weight-decay", "-1"], 2, &["weight-decay"]);
+    refused(&["train", "--resume", "runs/x", "--seed", "3"], 2, &["--seed", "--resume"]);
     refused(&["train", "--backend", "cuda"], 2, &["cuda", "vulkan"]);
     refused(&["train", "--model", "resnet"], 2, &["resnet", "mnist-14k"]);
     let model = |text: &str| file("model.toml", text);
@@ -220,7 +221,7 @@ fn a_missing_adapter_is_said_with_code_4() {
 #[test]
 fn too_little_memory_is_said_with_code_5() {
     let Some(_gpu) = common::gpu() else { return };
-    refused(&["train", "--memory", "4KiB"], 5, &["--memory", "digits-2k"]);
+    refused(&["train", "--memory", "4KiB"], 5, &["--memory", "digits-1k"]);
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("wide.toml");
     fs::write(&model, "[[layer]]\nkind = \"dense\"\nunits = 65536\n\n[[layer]]\nkind = \"dense\"\nunits = 65536\n\n[[layer]]\nkind = \"dense\"").unwrap();

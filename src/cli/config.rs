@@ -58,7 +58,7 @@ pub(super) fn open_data(source: &str, resize: Option<(u32, u32)>) -> Result<Data
 /// The built-in model for images of this shape, when the user names none.
 pub(super) fn default_model(shape: Shape) -> Result<&'static str> {
     match (shape.channels, shape.height, shape.width) {
-        (1, 8, 8) => Ok("digits-2k"),
+        (1, 8, 8) => Ok("digits-1k"),
         (1, 28, 28) => Ok("mnist-14k"),
         (3, 32, 32) => Ok("cifar-43k"),
         _ => Err(Error::usage(format!(

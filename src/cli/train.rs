@@ -20,6 +20,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What a resumed run has already decided.
+const CONFIGURATION: [&str; 16] = [
+    "data",
+    "resize",
+    "model",
+    "subset",
+    "held_out",
+    "subset_passes",
+    "full_passes",
+    "check_every",
+    "patience",
+    "tolerance",
+    "weight_decay",
+    "beta",
+    "seed",
+    "memory",
+    "out",
+    "checkpoint_every",
+];
+
 #[derive(Args)]
 pub(super) struct TrainArgs {
     /// `digits` (embedded), or a folder: IDX files (MNIST, …), CIFAR-10/100 binary, or images as train/CLASS/*.png and test/CLASS/*.png
@@ -28,7 +48,7 @@ pub(super) struct TrainArgs {
     /// Bring images to this size
     #[arg(long, value_name = "HxW", value_parser = parse_resize)]
     resize: Option<(u32, u32)>,
-    /// Built-in model (digits-2k, mnist-2k, mnist-14k, cifar-43k) or TOML file; by default one that suits the images
+    /// Built-in model (digits-1k, mnist-2k, mnist-14k, cifar-43k) or TOML file; by default one that suits the images
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
     /// Examples of the subset: a fraction of the training set, a number, or auto (the smallest of 1/2, 1/4, … with Q = K·M/P ≥ 4)
@@ -71,7 +91,7 @@ pub(super) struct TrainArgs {
     #[arg(long, requires = "out")]
     overwrite: bool,
     /// Go on with a run that was stopped; it keeps its own configuration
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "model", "resize"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = CONFIGURATION)]
     resume: Option<PathBuf>,
     /// Seconds between checkpoints
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = non_negative, allow_negative_numbers = true)]

@@ -78,7 +78,7 @@ const MOST_UNITS: usize = 1 << 16;
 const LARGEST_WINDOW: usize = 1 << 10;
 
 const BUILTIN: [(&str, &str); 4] = [
-    ("digits-2k", include_str!("builtin/digits-2k.toml")),
+    ("digits-1k", include_str!("builtin/digits-1k.toml")),
     ("mnist-2k", include_str!("builtin/mnist-2k.toml")),
     ("mnist-14k", include_str!("builtin/mnist-14k.toml")),
     ("cifar-43k", include_str!("builtin/cifar-43k.toml")),

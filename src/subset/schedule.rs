@@ -126,6 +126,8 @@ pub struct Progress<V> {
     pub optimiser: State<V>,
     /// ‖∇f‖ at the start of the stage.
     pub initial_gradient_norm: f64,
+    /// ‖step‖ of the latest iteration: the next stage's first step is as long.
+    pub step_norm: f64,
     /// Cost of this stage's own examples so far.
     pub stage_cost: Cost,
     /// Cost of everything before and beside: earlier stages, held-out examples.

@@ -96,15 +96,21 @@ impl Trainer {
         let start = Instant::now();
         let mut problem = self.problem(stage)?;
         let optimiser = NonlinearCg::new(&mut problem, theta, self.optimiser)?;
-        let state = optimiser.state().clone();
+        let mut state = optimiser.state().clone();
         if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
             return Err(diverged(stage, 0, problem.last.as_ref()));
         }
         let (other_cost, wall_seconds) = before.as_ref().map_or((Cost::default(), 0.0), |b| (b.cost(), b.wall_seconds));
+        let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
+        if step_norm > 0.0 {
+            // The loss is nearly the same function, so a step of the size that served it last is a better guess than 1/‖g‖.
+            state.step_length = step_norm / state.gradient_norm;
+        }
         let (best, stages) = before.map_or((None, Vec::new()), |before| (before.best, before.stages));
         Ok(Progress {
             stage,
             initial_gradient_norm: state.gradient_norm,
+            step_norm,
             optimiser: state,
             stage_cost: problem.objective.cost(),
             other_cost,
@@ -139,7 +145,7 @@ impl Trainer {
                     return Err(diverged(stage, progress.optimiser.iteration, problem.last.as_ref()));
                 }
                 Some(stop) => break stop.to_string(),
-                None => {}
+                None => progress.step_norm = outcome.step_norm,
             }
             let due = progress.optimiser.iteration.is_multiple_of(check_every);
             let looked = if due { self.look(&mut progress)? } else { None };
@@ -252,6 +258,7 @@ impl<V> Progress<V> {
             stage: self.stage,
             optimiser: self.optimiser.convert(&mut convert)?,
             initial_gradient_norm: self.initial_gradient_norm,
+            step_norm: self.step_norm,
             stage_cost: self.stage_cost,
             other_cost: self.other_cost,
             best: best.transpose()?,
