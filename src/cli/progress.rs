@@ -70,7 +70,7 @@ impl<'a> Watcher<'a> {
         let held_out = record.held_out.map_or(String::new(), |h| format!(", held-out {:.4}", h.loss));
         format!(
             "{} {:>4}: loss {:.4}{held_out}, Q {q:.1}, cost {:.2} ep",
-            record.stage, record.iteration, record.loss, record.cost_epochs
+            record.stage, record.iteration, record.outcome.loss, record.cost_epochs
         )
     }
 

@@ -1,5 +1,5 @@
 //! Folders of image files: `train/CLASS/*.png` and `test/CLASS/*.png` (or `val/`, `valid/`), also
-//! jpg, jpeg, bmp, gif (first frame), webp, pgm and ppm.
+//! jpg, jpeg, bmp, gif (first frame), pgm and ppm.
 //!
 //! The classes are the folders of `train/`, sorted by name. Images stay grey, with one channel, if the
 //! files of all of them store grey; otherwise all become RGB. Alpha and Exif rotation are ignored.
@@ -19,10 +19,10 @@ use std::path::{Path, PathBuf};
 pub(super) const TRAIN: &str = "train";
 const TEST: [&str; 3] = ["test", "val", "valid"];
 
-const EXTENSIONS: [&str; 8] = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "pgm", "ppm"];
+const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "gif", "pgm", "ppm"];
 
 /// Images in formats that are not read are an error: passing over them would quietly lose examples.
-const UNREAD_EXTENSIONS: [&str; 6] = ["tif", "tiff", "avif", "heic", "jp2", "jxl"];
+const UNREAD_EXTENSIONS: [&str; 7] = ["webp", "tif", "tiff", "avif", "heic", "jp2", "jxl"];
 
 /// A header is believed if the image it announces takes at most this much memory...
 const SMALL_IMAGE: u64 = 4 << 20;
@@ -220,8 +220,7 @@ fn decode(path: &Path) -> Result<DynamicImage> {
     let decoder = reader.into_decoder().map_err(|error| broken(&error))?;
     let (width, height) = decoder.dimensions();
     let size = decoder.total_bytes();
-    let frame = if format == Some(ImageFormat::WebP) { largest_webp_frame(&bytes) } else { 0 };
-    if size == 0 || size.max(frame) > most {
+    if size == 0 || size > most {
         let length = bytes.len();
         return Err(broken(&format!(
             "a header that announces {height}x{width} pixels (HxW) in a file of {length} bytes"
@@ -231,20 +230,6 @@ fn decode(path: &Path) -> Result<DynamicImage> {
         return Err(broken(&format!("the file ends after {} bytes, before its end marker", bytes.len())));
     }
     DynamicImage::from_decoder(decoder).map_err(|error| broken(&error))
-}
-
-/// Bytes that decoding the largest lossy frame of a WebP file takes. The decoder makes room for a frame
-/// before it compares the frame's size with that of the image, and the two come from different headers.
-fn largest_webp_frame(bytes: &[u8]) -> u64 {
-    // "VP8 ", a length of four bytes, three of frame tag, the start code, then width and height.
-    let frame_size = |chunk: &[u8]| match chunk {
-        [b'V', b'P', b'8', b' ', _, _, _, _, _, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1] => {
-            let side = |low, high| u64::from(u16::from_le_bytes([low, high]) & 0x3fff);
-            side(*w0, *w1) * side(*h0, *h1) * 3
-        }
-        _ => 0,
-    };
-    bytes.windows(18).map(frame_size).max().unwrap_or(0)
 }
 
 /// Whether a JPEG file reaches its end marker. The decoder fills what is cut off with grey, without a
@@ -286,13 +271,5 @@ mod tests {
         let bytes = bytes.into_inner();
         assert!(jpeg_is_complete(&bytes));
         assert!((0..bytes.len()).all(|length| !jpeg_is_complete(&bytes[..length])));
-    }
-
-    #[test]
-    fn the_size_of_a_webp_frame() {
-        let mut file = b"RIFF....WEBPVP8X..........".to_vec();
-        file.extend(b"VP8 ....\x10\x02\x00\x9d\x01\x2a\x00\x10\x00\x20");
-        assert_eq!(largest_webp_frame(&file), 0x1000 * 0x2000 * 3);
-        assert_eq!(largest_webp_frame(&file[..30]), 0);
     }
 }

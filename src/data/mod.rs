@@ -5,9 +5,8 @@
 //! file, the offset in bytes where there is one, what was expected, what was found, and what to do.
 //! Memory never follows a number in a file before that number has been checked against the file's size:
 //! reading takes no more than twice the size of the uncompressed files plus 16 MiB, whatever their
-//! headers say. Image files are decoded by the `image` crate, within the limits that `image_folder`
-//! sets; there a damaged lossy WebP file may take 16 MiB more, and a large progressive JPEG three times
-//! its pixels.
+//! headers say. Image files are decoded by the `image` crate, within the limits that `image_folder` sets; a large
+//! progressive JPEG may take three times its pixels. WebP is left out: its decoder believes sizes in a damaged file.
 
 mod cifar;
 mod digits;

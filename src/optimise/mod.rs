@@ -9,6 +9,7 @@ mod on_gpu;
 mod space;
 
 use crate::error::Result;
+use serde::Serialize;
 use std::fmt;
 
 pub use line_search::{Found, LineSearch, Trial, Verdict};
@@ -49,7 +50,7 @@ pub trait Optimiser<P: Problem> {
 }
 
 /// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Outcome {
     /// The loss after the step.
     pub loss: f64,
@@ -64,6 +65,7 @@ pub struct Outcome {
     /// Whether the method dropped what it knew of earlier steps and went down the gradient.
     pub restarted: bool,
     /// Set when no step was taken, and no further one can be.
+    #[serde(skip)]
     pub stop: Option<Stop>,
 }
 

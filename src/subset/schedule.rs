@@ -1,7 +1,7 @@
 //! What a run does, how far it has come, and what it says of each step.
 
 use crate::objective::Cost;
-use crate::optimise::State;
+use crate::optimise::{Outcome, State};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -61,18 +61,9 @@ pub struct StepRecord {
     pub stage: Stage,
     /// Iteration of the stage, from 1.
     pub iteration: u64,
-    /// Loss over the stage's examples, weight decay included.
-    pub loss: f64,
-    /// ‖∇f‖
-    pub gradient_norm: f64,
-    /// ‖step‖
-    pub step_norm: f64,
-    /// The step as a multiple of the direction.
-    pub step_length: f64,
-    /// Evaluations of loss and gradient in this iteration.
-    pub evaluations: usize,
-    /// Whether the direction was reset to the negative gradient.
-    pub restarted: bool,
+    /// Loss over the stage's examples (weight decay included), norms, evaluations.
+    #[serde(flatten)]
+    pub outcome: Outcome,
     /// The look at held-out examples that followed, if any.
     pub held_out: Option<HeldOut>,
     /// Units spent since the start of the run, everything included.

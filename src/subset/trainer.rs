@@ -211,12 +211,7 @@ impl Trainer {
         StepRecord {
             stage: progress.stage,
             iteration: progress.optimiser.iteration,
-            loss: outcome.loss,
-            gradient_norm: outcome.gradient_norm,
-            step_norm: outcome.step_norm,
-            step_length: outcome.step_length,
-            evaluations: outcome.evaluations,
-            restarted: outcome.restarted,
+            outcome: *outcome,
             held_out,
             units,
             cost_epochs: units / self.train.len() as f64,

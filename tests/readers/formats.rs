@@ -10,7 +10,7 @@ fn every_reader_returns_what_was_written() {
         cifar_10_sample(),
         cifar_100_sample(),
         image_sample(GREY, &["png", "pgm"]),
-        image_sample(COLOUR, &["png", "bmp", "webp", "ppm"]),
+        image_sample(COLOUR, &["png", "bmp", "ppm"]),
     ] {
         sample.assert_reads_back();
     }
@@ -223,7 +223,7 @@ fn image_folder_variants() {
     assert_eq!(set.train.images[8 * 6..9 * 6], [200; 6]);
 
     // Lossy formats: a flat image stays what it was.
-    for extension in ["jpg", "jpeg", "gif", "webp", "JPG"] {
+    for extension in ["jpg", "jpeg", "gif", "JPG"] {
         let format = ImageFormat::from_extension(extension).unwrap();
         let sample = image_sample(COLOUR, &["png"]);
         let name = format!("test/class 2/zz.{extension}");
@@ -244,16 +244,11 @@ fn image_folder_defects() {
     check("train/class 0/00.png", &whole[..whole.len() - 20], &["expected a whole image"]);
     check("train/class 0/00.png", b"text", &["expected a whole image"]);
     check("train/class 0/00.tif", &whole, &["convert it to png"]);
+    check("train/class 0/00.webp", &whole, &["convert it to png"]);
     let jpeg = encode(&[9; 189], COLOUR, ImageFormat::Jpeg);
     check("train/class 0/x.jpg", &jpeg[..jpeg.len() - 2], &["before its end marker"]);
     let liar = b"P5 60000 60000 255\n............";
     check("train/class 0/x.pgm", liar, &["announces 60000x60000 pixels", "a file of 31 bytes"]);
-    // Sizes in the header of the canvas and in that of the frame: the frame lies.
-    let liar = b"RIFF\x2c\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0\x07\0\0\x07\0\0VP8 \x0e\0\0\0\x10\x02\0\x9d\x01\x2a\xff\x3f\xff\x3f....";
-    let (result, peak) = with_peak(|| sample.open_with("train/class 0/x.webp", liar));
-    assert_says(result, &["x.webp: expected a whole image"]);
-    assert!(peak < 1 << 20, "{peak} bytes");
-
     fs::create_dir(sample.path("train/empty")).unwrap();
     assert_says(sample.open(), &["test/empty: missing, while there is", "train/empty; add it"]);
     fs::remove_dir(sample.path("train/empty")).unwrap();
