@@ -1,5 +1,5 @@
-// avg_pool_vjp: dx[n,c,ih,iw] = Σ of dy over the windows that hold the pixel, divided by the window's size.
-// dy: [N/B][C][OH][OW][B], dx: [N/B][C][H][W][B]. Gathered from the input's side: no atomics.
+// avg_pool_vjp: out[n,c,ih,iw] = Σ of dy over the windows that hold the pixel, divided by the window's size.
+// dy: [N/B][C][OH][OW][B], out: [N/B][C][H][W][B]. Gathered from the input's side: no atomics.
 override H: u32;
 override W: u32;
 override OH: u32;
@@ -10,11 +10,11 @@ override STRIDE: u32;
 override PADDING: u32;
 override LANES: u32;
 @group(0) @binding(0) var<storage, read>       dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;  // dx, which DXC keeps for a namespace
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = id.x; i < arrayLength(&dx); i += groups.x * 64u) {
+  for (var i = id.x; i < arrayLength(&out); i += groups.x * 64u) {
     let p = i / LANES % (H * W);
     let channel = i / LANES / (H * W);
     let ih = p / W + PADDING;
@@ -28,6 +28,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         sum += dy[((channel * OH + oh) * OW + ow) * LANES + i % LANES];
       }
     }
-    dx[i] = sum / f32(SIZE_H * SIZE_W);
+    out[i] = sum / f32(SIZE_H * SIZE_W);
   }
 }

@@ -40,7 +40,8 @@ fn patches(first: u32) -> Patches {
 
 fn value(image: u32, plane: u32, ih: i32, iw: i32, real: bool, one: f32) -> vec4f {
   let at = plane + u32(clamp(ih, 0, H - 1) * W + clamp(iw, 0, W - 1));
-  return select(vec4f(one), x[image + at * LANES], real && ih >= 0 && ih < H && iw >= 0 && iw < W);
+  // & and not &&, which is a branch: with eight times four of them in the loop SwiftShader compiles for minutes
+  return select(vec4f(one), x[image + at * LANES], real & (ih >= 0) & (ih < H) & (iw >= 0) & (iw < W));
 }
 
 // columns: four patch rows, each with its four images

@@ -1,4 +1,4 @@
-// max_pool_vjp: dx[n,c,ih,iw] = Σ of dy over the windows whose maximum of x is at (ih, iw); ties as in max_pool_select.
+// max_pool_vjp: out[n,c,ih,iw] = Σ of dy over the windows whose maximum of x is at (ih, iw); ties as in max_pool_select.
 // Gathered from the input's side, so that overlapping windows need no atomics: each window's argmax is found again.
 override H: u32;
 override W: u32;
@@ -10,7 +10,7 @@ override PADDING: u32;
 override LANES: u32;
 @group(0) @binding(0) var<storage, read>       x: array<vec4f>;
 @group(0) @binding(1) var<storage, read>       dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;  // dx, which DXC keeps for a namespace
 
 // Where the window of output pixel (oh, ow) has its maximum, lane by lane: ih·W + iw.
 fn argmax(plane: u32, oh: u32, ow: u32, lane: u32) -> vec4u {
@@ -33,7 +33,7 @@ fn argmax(plane: u32, oh: u32, ow: u32, lane: u32) -> vec4u {
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = id.x; i < arrayLength(&dx); i += groups.x * 64u) {
+  for (var i = id.x; i < arrayLength(&out); i += groups.x * 64u) {
     let lane = i % LANES;
     let p = i / LANES % (H * W);
     let channel = i / LANES / (H * W);
@@ -49,6 +49,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         sum += select(vec4f(), dy[((channel * OH + oh) * OW + ow) * LANES + lane], here);
       }
     }
-    dx[i] = sum;
+    out[i] = sum;
   }
 }

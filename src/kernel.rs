@@ -120,7 +120,7 @@ fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> 
 }
 
 impl Gpu {
-    /// Every (shader, constants) compiled so far, sorted: `tests/shaders.rs` translates each for every backend.
+    /// Every (shader, constants) compiled so far, sorted: `tests/shaders/` translates each for every backend.
     pub fn specialisations(&self) -> Vec<(&'static str, Vec<(&'static str, usize)>)> {
         let mut keys: Vec<_> = lock(&self.pipelines).keys().cloned().collect();
         keys.sort();

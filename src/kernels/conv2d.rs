@@ -11,7 +11,7 @@ pub(super) const FORWARD: Shader = shader!("conv2d_forward");
 pub(super) const GRAD_INPUT: Shader = shader!("conv2d_grad_input");
 pub(super) const GRAD_WEIGHT: Shader = shader!("conv2d_grad_weight");
 
-/// Output pixels of one register tile.
+/// Neighbouring pixels of one register tile.
 const PIXELS: usize = 4;
 
 /// A convolution of square filters with zero padding.
@@ -102,8 +102,9 @@ pub fn forward(gpu: &Gpu, conv: &Conv2d, epilogue: Epilogue, x: &Buf, packed: &B
     assert_eq!(packed.len(), conv.weights().packed_len(Direction::Forward));
     let mut constants = conv.constants(gpu);
     constants.extend(epilogue.constants());
-    let strips = conv.out().pixels().div_ceil(PIXELS * gpu.profile.rows as usize);
-    Dispatch::new(gpu, &FORWARD, &constants, &[x, packed, y], [strips, conv.channels.div_ceil(TILE), blocks])
+    let strips = conv.out().height * conv.out().width.div_ceil(PIXELS);
+    let groups = strips.div_ceil(gpu.profile.rows as usize);
+    Dispatch::new(gpu, &FORWARD, &constants, &[x, packed, y], [groups, conv.channels.div_ceil(TILE), blocks])
 }
 
 /// dx = the transposed convolution of dy. `packed` from [`pack`](super::weights::pack) backward.
@@ -114,9 +115,8 @@ pub fn grad_input(gpu: &Gpu, conv: &Conv2d, dy: &Buf, packed: &Buf, dx: &Buf) ->
     let blocks = conv.blocks(gpu, dx, dy);
     assert_eq!(packed.len(), conv.weights().packed_len(Direction::Backward));
     let phases = conv.stride * conv.stride;
-    let phase_pixels = conv.input.height.div_ceil(conv.stride) * conv.input.width.div_ceil(conv.stride);
-    let strips = phase_pixels.div_ceil(PIXELS * gpu.profile.rows as usize);
-    let grid = [strips, conv.input.channels.div_ceil(TILE) * phases, blocks];
+    let strips = conv.input.height.div_ceil(conv.stride) * conv.input.width.div_ceil(conv.stride).div_ceil(PIXELS);
+    let grid = [strips.div_ceil(gpu.profile.rows as usize), conv.input.channels.div_ceil(TILE) * phases, blocks];
     Dispatch::new(gpu, &GRAD_INPUT, &conv.constants(gpu), &[dy, packed, dx], grid)
 }
 

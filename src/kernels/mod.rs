@@ -16,7 +16,7 @@ pub mod weights;
 
 use crate::kernel::{MAX_GROUPS, Shader};
 
-/// Every shader of the engine; `tests/shaders.rs` checks that no file of `shaders/` is missing here.
+/// Every shader of the engine; `tests/shaders/` checks that no file of `shaders/` is missing here.
 pub const SHADERS: &[Shader] = &[
     activation::FORWARD,
     activation::PRODUCT,

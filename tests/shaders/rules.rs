@@ -14,6 +14,9 @@ const WORKGROUP_BYTES: u32 = 16 << 10;
 const INVOCATIONS: u32 = 256;
 const SIDES: [u32; 3] = [256, 256, 64];
 
+/// A namespace of DXC that naga does not rename away: as the name of a buffer or a function it fails on DirectX 12 alone.
+const DXC_NAMESPACE: &str = "dx";
+
 /// Every rule that a shader breaks.
 pub fn faults(shader: &Shader) -> Vec<String> {
     let mut faults = text_faults(shader);
@@ -54,6 +57,11 @@ fn module_faults(module: &Module) -> Vec<String> {
         if !is_upper || constant.id.is_some() {
             faults.push(format!("override {name} is not an UPPER_CASE name without @id"));
         }
+    }
+    let variables = module.global_variables.iter().filter_map(|(_, variable)| variable.name.as_deref());
+    let functions = module.functions.iter().filter_map(|(_, function)| function.name.as_deref());
+    if variables.chain(functions).any(|name| name == DXC_NAMESPACE) {
+        faults.push(format!("{DXC_NAMESPACE} is a namespace of DXC"));
     }
     faults
 }
@@ -184,6 +192,7 @@ fn main(@builtin(local_invocation_index) i: u32) {
             ("not one main", GOOD.to_owned() + "@compute @workgroup_size(1)\nfn second() {}\n"),
             ("UPPER_CASE", GOOD.replace("LANES", "Lanes")),
             ("UPPER_CASE", GOOD.replace("override", "@id(1) override")),
+            ("dx is a namespace", GOOD.replace("out", "dx")),
             ("bindings, not", GOOD.to_owned() + &more),
             ("b2 is not used", GOOD.to_owned() + &more),
             ("not group 0", GOOD.replace("group(0) @binding(1)", "group(1) @binding(1)")),
