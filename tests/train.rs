@@ -3,8 +3,8 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use common::data::data;
 use serde_json::Value;
-use std::path::PathBuf;
 use std::process::Command;
 
 fn train(arguments: &[&str]) -> Value {
@@ -17,18 +17,6 @@ fn train(arguments: &[&str]) -> Value {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-/// A folder of unpacked data sets, or nothing where there is none and nothing requires it.
-fn data(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("GPU_SUBSET_DATA").map(|folder| PathBuf::from(folder).join(name));
-    let found = path.filter(|path| path.is_dir());
-    if found.is_none() {
-        let required = std::env::var("GPU_SUBSET_REQUIRE_DATA").is_ok_and(|value| value == "1");
-        assert!(!required, "GPU_SUBSET_REQUIRE_DATA=1, but GPU_SUBSET_DATA names no folder with {name}/");
-        eprintln!("SKIPPED: GPU_SUBSET_DATA names no folder with {name}/");
-    }
-    found
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What the tests on a device share: opening it, random data, comparing with a reference, a pairwise table of cases.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
+pub mod data;
 pub mod problem;
 pub mod twin;
 
@@ -74,7 +75,7 @@ fn required(gpu: Option<TestGpu>) -> Option<TestGpu> {
     if gpu.is_none() {
         let allowed = std::env::var("GPU_SUBSET_ALLOW_NO_ADAPTER").is_ok_and(|value| value == "1");
         assert!(allowed, "no GPU adapter: install mesa-vulkan-drivers, or set GPU_SUBSET_ALLOW_NO_ADAPTER=1 to skip");
-        eprintln!("SKIPPED: no GPU adapter, and GPU_SUBSET_ALLOW_NO_ADAPTER=1");
+        data::skipped("no GPU adapter, and GPU_SUBSET_ALLOW_NO_ADAPTER=1");
     }
     gpu
 }

@@ -15,10 +15,14 @@ use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+#[path = "../common/data.rs"]
+mod data;
+
 mod damage;
 mod formats;
 mod samples;
 
+use data::data;
 use samples::*;
 
 /// Counts the bytes that the current thread holds, and the most it has held. Tests run on threads of
