@@ -116,7 +116,7 @@ fn a_run_that_is_stopped_goes_on_to_the_same_bits() {
     let at = |name: &str| folder.path().join(name);
     // long enough to be stopped in the middle, short enough for a test
     let options =
-        ["train", "--subset", "1/2", "--subset-passes", "100", "--full-passes", "10", "--checkpoint-every", "0"];
+        ["train", "--subset", "1/2", "--subset-passes", "300", "--full-passes", "10", "--checkpoint-every", "0"];
     let whole = run(&[&options[..], &["--out", at("whole").to_str().unwrap()]].concat());
     assert!(whole.status.success());
 
