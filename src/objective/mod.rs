@@ -184,8 +184,6 @@ impl Objective {
             self.programs.insert(pass, programs);
         }
         if pass.has_backward() {
-            let at = if pass == Pass::Gradient { &self.workspace.theta } else { &self.workspace.tangent };
-            debug_assert_eq!(at.len(), self.workspace.gradient.len());
             // g ← λ θ + (1/K) Σ, with λ v in place of λ θ for the product
             let coefficients = [self.weight_decay as f32, (1.0 / self.len as f64) as f32];
             self.gpu.write(&self.workspace.coefficients, &coefficients);
