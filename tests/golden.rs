@@ -59,6 +59,15 @@ impl Golden {
         Objective::new(gpu, &workspace, &Arc::new(examples), &all, self.number("weight_decay")).unwrap()
     }
 
+    /// The objective with its model, θ on the device, and room for a gradient.
+    fn start(&self, gpu: &Gpu) -> (Objective, Arc<Model>, Buf, Buf) {
+        let objective = self.objective(gpu);
+        let model = objective.workspace().model.clone();
+        let theta = vector_of(gpu, &model, &self.parameters());
+        let gradient = unwritten(gpu, model.vector_len());
+        (objective, model, theta, gradient)
+    }
+
     /// θ, compact.
     fn parameters(&self) -> Vec<f64> {
         self.numbers("parameters").iter().map(|p| p / 8192.0).collect()
@@ -77,10 +86,7 @@ fn vector_of(gpu: &Gpu, model: &Model, compact: &[f64]) -> Buf {
 fn loss_and_gradient_are_pytorchs() {
     for gpu in gpus() {
         for golden in goldens() {
-            let mut objective = golden.objective(&gpu);
-            let model = objective.workspace().model.clone();
-            let (theta, gradient) =
-                (vector_of(&gpu, &model, &golden.parameters()), unwritten(&gpu, model.vector_len()));
+            let (mut objective, model, theta, gradient) = golden.start(&gpu);
             let found = objective.loss_and_gradient(&theta, &gradient).unwrap();
             let want = golden.number("loss");
             assert!((found.loss - want).abs() <= 3e-7 * want, "{}: loss {}, not {want}", golden.name, found.loss);
@@ -148,10 +154,7 @@ fn gauss_newton_product_is_pytorchs() {
 fn ten_steps_of_gradient_descent_follow_pytorchs() {
     for gpu in gpus() {
         for golden in goldens() {
-            let mut objective = golden.objective(&gpu);
-            let model = objective.workspace().model.clone();
-            let (theta, gradient) =
-                (vector_of(&gpu, &model, &golden.parameters()), unwritten(&gpu, model.vector_len()));
+            let (mut objective, _, theta, gradient) = golden.start(&gpu);
             let coefficients = upload(&gpu, &[-golden.number("step"), 1.0]);
             let descent = golden.numbers("descent");
             assert_eq!(descent.len(), 10);

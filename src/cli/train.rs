@@ -4,7 +4,7 @@ use super::DeviceArgs;
 use super::config::{Bytes, Config, default_model, open_data, parse_resize};
 use super::progress::Watcher;
 use crate::checkpoint;
-use crate::data::Dataset;
+use crate::data::{Dataset, hex};
 use crate::device::{Buf, Gpu};
 use crate::error::Error;
 use crate::export::{Signature, save_weights};
@@ -150,7 +150,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         model: config.model.clone(),
         input: data.shape,
         classes: data.classes.clone(),
-        normalisation: data.channel_statistics(),
+        normalisation: run.statistics,
     };
     save_weights(&folder.weights(), &run.model, &theta, &signature)?;
     folder.finish(&record)?;
@@ -236,6 +236,8 @@ struct Run {
     model: Arc<Model>,
     trainer: Trainer,
     train_loss: Objective,
+    /// Mean and standard deviation of each channel over the training set.
+    statistics: Vec<(f64, f64)>,
 }
 
 impl Run {
@@ -267,7 +269,7 @@ impl Run {
             space: GpuSpace::new(gpu, model.vector_len())?,
             workspace: workspace.clone(),
         };
-        Ok(Self { model, trainer, train_loss })
+        Ok(Self { model, trainer, train_loss, statistics })
     }
 
     fn q(&self, examples: usize) -> f64 {
@@ -315,7 +317,7 @@ impl Run {
         let digest = Sha256::digest(bytemuck::cast_slice::<f32, u8>(&compact));
         let n = self.trainer.train.len() as f64;
         let reporting = (self.train_loss.cost() + self.trainer.test.cost()).units() / n;
-        let info = &self.train_loss.gpu().info;
+        let gpu = self.train_loss.gpu();
         let subset = &self.trainer.subset;
         let record = RunRecord {
             test_accuracy: test.accuracy,
@@ -331,14 +333,14 @@ impl Run {
             subset_sha256: subset.hash.clone(),
             stages: progress.stages.clone(),
             weights: weights.to_owned(),
-            weights_sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            weights_sha256: hex(&digest),
             seed: config.seed,
             model: config.model.name.clone(),
             data: data.name.clone(),
             data_sha256: data.sha256.clone(),
-            adapter: info.name.clone(),
-            backend: format!("{:?}", info.backend).to_lowercase(),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            adapter: gpu.info.name.clone(),
+            backend: gpu.backend(),
+            driver: gpu.driver(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         Ok((host, record))

@@ -1,6 +1,6 @@
 //! What matters about an adapter, for people and for bug reports.
 
-use super::{AdapterChoice, MAX_BINDINGS};
+use super::{AdapterChoice, Gpu, MAX_BINDINGS};
 use crate::error::Result;
 use serde::Serialize;
 use std::fmt;
@@ -52,13 +52,35 @@ impl AdapterChoice {
     }
 }
 
+/// vulkan, metal, dx12 or gl.
+fn backend(info: &wgpu::AdapterInfo) -> String {
+    format!("{:?}", info.backend).to_lowercase()
+}
+
+/// Driver and its version.
+fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+impl Gpu {
+    /// vulkan, metal, dx12 or gl.
+    pub fn backend(&self) -> String {
+        backend(&self.info)
+    }
+
+    /// Driver and its version.
+    pub fn driver(&self) -> String {
+        driver(&self.info)
+    }
+}
+
 fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
     AdapterSummary {
         index,
-        name: info.name,
-        backend: format!("{:?}", info.backend).to_lowercase(),
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        name: info.name.clone(),
+        backend: backend(&info),
+        driver: driver(&info),
         class: match info.device_type {
             wgpu::DeviceType::DiscreteGpu => "discrete",
             wgpu::DeviceType::IntegratedGpu => "integrated",

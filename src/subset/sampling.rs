@@ -1,6 +1,7 @@
 //! Which examples a subset holds.
 
 use super::{WELL_ABOVE_ONE, overdetermination};
+use crate::data::hex;
 use crate::error::{Error, Result};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -26,7 +27,7 @@ impl Subset {
     pub fn new(mut indices: Vec<u32>, seed: u64) -> Self {
         indices.sort_unstable();
         let digest = Sha256::digest(indices.iter().flat_map(|i| i.to_le_bytes()).collect::<Vec<u8>>());
-        let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&digest);
         Self { indices, seed, hash }
     }
 

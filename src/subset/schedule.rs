@@ -1,5 +1,6 @@
 //! What a run does, how far it has come, and what it says of each step.
 
+use crate::error::Result;
 use crate::objective::Cost;
 use crate::optimise::{Outcome, State};
 use serde::{Deserialize, Serialize};
@@ -139,5 +140,24 @@ impl<V> Progress<V> {
     /// Everything spent so far.
     pub fn cost(&self) -> Cost {
         self.stage_cost + self.other_cost
+    }
+
+    /// The same progress with each vector passed through `convert`.
+    pub(super) fn convert<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<Progress<W>> {
+        let best =
+            self.best.as_ref().map(|best| Ok(Best { held_out: best.held_out, parameters: convert(&best.parameters)? }));
+        Ok(Progress {
+            stage: self.stage,
+            optimiser: self.optimiser.convert(&mut convert)?,
+            initial_gradient_norm: self.initial_gradient_norm,
+            step_norm: self.step_norm,
+            stage_cost: self.stage_cost,
+            other_cost: self.other_cost,
+            best: best.transpose()?,
+            last_look: self.last_look,
+            looks_since_best: self.looks_since_best,
+            stages: self.stages.clone(),
+            wall_seconds: self.wall_seconds,
+        })
     }
 }

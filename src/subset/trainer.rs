@@ -153,7 +153,7 @@ impl Trainer {
             observer.step(&self.record(&progress, &outcome, looked))?;
             let interrupted = observer.is_interrupted();
             if interrupted || observer.wants_checkpoint() {
-                observer.checkpoint(&progress.convert_ref(|vector| self.space.download(vector))?)?;
+                observer.checkpoint(&progress.convert(|vector| self.space.download(vector))?)?;
             }
             if interrupted {
                 return Err(Error::Interrupted(format!(
@@ -196,7 +196,8 @@ impl Trainer {
         let held_out = HeldOut { loss: evaluation.cross_entropy, accuracy: evaluation.accuracy };
         progress.last_look = Some((progress.optimiser.iteration, held_out));
         progress.looks_since_best += 1;
-        if progress.best.as_ref().is_none_or(|best| held_out.loss < best.held_out.loss) {
+        let is_lower = progress.best.as_ref().is_none_or(|best| held_out.loss < best.held_out.loss);
+        if is_lower && evaluation.not_finite.is_none() {
             // Its own memory: the optimiser goes on to overwrite the vector it holds.
             let mut parameters = self.space.zeros()?;
             self.space.copy(&progress.optimiser.parameters, &mut parameters)?;
@@ -242,32 +243,4 @@ fn diverged(stage: Stage, iteration: u64, evaluation: Option<&Evaluation>) -> Er
     Error::Diverged(format!(
         "{tensor} is not finite in iteration {iteration} of the {stage}: try another --seed, more --weight-decay, or check the model"
     ))
-}
-
-impl<V> Progress<V> {
-    /// The same progress with each vector passed through `convert`.
-    fn convert_ref<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<Progress<W>> {
-        let best =
-            self.best.as_ref().map(|best| Ok(Best { held_out: best.held_out, parameters: convert(&best.parameters)? }));
-        Ok(Progress {
-            stage: self.stage,
-            optimiser: self.optimiser.convert(&mut convert)?,
-            initial_gradient_norm: self.initial_gradient_norm,
-            step_norm: self.step_norm,
-            stage_cost: self.stage_cost,
-            other_cost: self.other_cost,
-            best: best.transpose()?,
-            last_look: self.last_look,
-            looks_since_best: self.looks_since_best,
-            stages: self.stages.clone(),
-            wall_seconds: self.wall_seconds,
-        })
-    }
-
-    fn convert<W>(self, mut convert: impl FnMut(&[f32]) -> Result<W>) -> Result<Progress<W>>
-    where
-        V: AsRef<[f32]>,
-    {
-        self.convert_ref(|vector| convert(vector.as_ref()))
-    }
 }
