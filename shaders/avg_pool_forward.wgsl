@@ -9,12 +9,13 @@ override SIZE_W: u32;
 override STRIDE: u32;
 override PADDING: u32;
 override LANES: u32;
-@group(0) @binding(0) var<storage, read>       x: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(0) var<quads, read>    x: array<vec4f>;
+@group(0) @binding(1) var<uniform>        count: u32;  // vec4 of y
+@group(0) @binding(2) var<quads, write>   y: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = id.x; i < arrayLength(&y); i += groups.x * 64u) {
+  for (var i = id.x; i < count; i += groups.x * 64u) {
     let p = i / LANES % (OH * OW);
     let plane = i / LANES / (OH * OW) * H * W;
     var sum = vec4f();
@@ -23,10 +24,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         let ih = p / OW * STRIDE + kh - PADDING;  // wraps above H in the padding
         let iw = p % OW * STRIDE + kw - PADDING;
         if (ih < H && iw < W) {
-          sum += x[(plane + ih * W + iw) * LANES + i % LANES];
+          sum += load_x((plane + ih * W + iw) * LANES + i % LANES);
         }
       }
     }
-    y[i] = sum / f32(SIZE_H * SIZE_W);
+    store_y(i, sum / f32(SIZE_H * SIZE_W));
   }
 }

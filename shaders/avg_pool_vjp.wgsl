@@ -1,4 +1,4 @@
-// avg_pool_vjp: out[n,c,ih,iw] = Σ of dy over the windows that hold the pixel, divided by the window's size.
+// avg_pool_vjp: out[n,c,ih,iw] = Σ of dy over the windows that hold the pixel, divided by the window's size, and masked.
 // dy: [N/B][C][OH][OW][B], out: [N/B][C][H][W][B]. Gathered from the input's side: no atomics.
 override H: u32;
 override W: u32;
@@ -9,12 +9,14 @@ override SIZE_W: u32;
 override STRIDE: u32;
 override PADDING: u32;
 override LANES: u32;
-@group(0) @binding(0) var<storage, read>       dy: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;  // dx, which DXC keeps for a namespace
+@group(0) @binding(0) var<quads, read>    dy: array<vec4f>;
+@group(0) @binding(1) var<quads, read>    mask: array<vec4f>;
+@group(0) @binding(2) var<uniform>        count: u32;  // vec4 of out
+@group(0) @binding(3) var<quads, write>   out: array<vec4f>;  // dx, which DXC keeps for a namespace
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = id.x; i < arrayLength(&out); i += groups.x * 64u) {
+  for (var i = id.x; i < count; i += groups.x * 64u) {
     let p = i / LANES % (H * W);
     let channel = i / LANES / (H * W);
     let ih = p / W + PADDING;
@@ -25,9 +27,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     var sum = vec4f();
     for (var oh = first_h; oh <= min(ih / STRIDE, OH - 1u); oh++) {
       for (var ow = first_w; ow <= min(iw / STRIDE, OW - 1u); ow++) {
-        sum += dy[((channel * OH + oh) * OW + ow) * LANES + i % LANES];
+        sum += load_dy(((channel * OH + oh) * OW + ow) * LANES + i % LANES);
       }
     }
-    out[i] = sum / f32(SIZE_H * SIZE_W);
+    sum /= f32(SIZE_H * SIZE_W);
+    if (MASK != 0u) { sum = masked(sum, load_mask(i)); }
+    store_out(i, sum);
   }
 }

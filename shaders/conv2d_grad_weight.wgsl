@@ -1,106 +1,98 @@
 // conv2d_grad_weight: partial[s,r,co] = Σ_{n in split s, oh, ow} dy[n,co,oh,ow] · patch[n,r,oh,ow],
-// patch[r = (ci,kh,kw)] = x[n,ci, oh·STRIDE+kh-PADDING, ow·STRIDE+kw-PADDING], and patch[CI·SIZE·SIZE] = 1, whose row is the bias.
-// x: [N/B][CI][H][W][B], dy: [N/B][CO][OH][OW][B], partial: [splits][patches to a multiple of 8][CO to a multiple of 8].
-// A dense layer is the case of one pixel. A workgroup owns 8 channels × 8 patch rows of one split; an invocation sums its 4
-// images into four mat4x4 (columns: patch rows, rows: channels), 16 vec4 loads for 256 multiply-adds. Lanes are summed in a
-// fixed order at the end, the splits by reduce_partials.
+// patch[r = (ci,kh,kw)] = x[n,ci, oh·STRIDE+kh-PADDING, ow·STRIDE+kw-PADDING]; the row after the last is Σ dy, the bias.
+// x: [N/B][CI][H][W][B], dy: [N/B][CO][OH][OW][B], partial: [splits][patches and bias to a multiple of 8][CO to a multiple of 8].
+// A workgroup owns QUADS·4 channels × LINES lines of TAPS patch rows (a line is a filter row, or one tap of a wide one) of one
+// split of the batch blocks; an invocation sums its 4 images over all pixels (see outer_tile). reduce_partials sums the splits.
 override CI: u32;
 override CO: u32;
-override H: i32;
-override W: i32;
+override H: u32;
+override W: u32;
 override OH: u32;
 override OW: u32;
 override SIZE: u32;
-override STRIDE: i32;
-override PADDING: i32;
+override STRIDE: u32;
+override PADDING: u32;
+override SEGMENTS: u32;
 override LANES: u32;
 override ROWS: u32;
-@group(0) @binding(0) var<storage, read>       x: array<vec4f>;
-@group(0) @binding(1) var<storage, read>       dy: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> partial: array<vec4f>;
-var<workgroup> sums: array<vec4f, LANES * ROWS * 16>;
+@group(0) @binding(0) var<quads, read>          x: array<vec4f>;
+@group(0) @binding(1) var<quads, read>          dy: array<vec4f>;
+@group(0) @binding(2) var<uniform>              blocks: u32;
+@group(0) @binding(3) var<storage, read_write>  partial: array<vec4f>;
+var<private> lines: array<vec4i, 8>;  // channel plane, row and column of the first tap at output pixel 0
 
-// Row r of the patch matrix at output pixel (oh, ow): where it lies in x, for four rows r at a time.
-struct Patches {
-  plane: vec4u,      // channel plane
-  h: vec4i,          // row and column at output pixel (0, 0)
-  w: vec4i,
-  real: vec4<bool>,  // r < CI·SIZE·SIZE
-  ones: vec4f,       // 1 on the bias row, else 0
+struct Step { block: u32, oh: u32, ow: u32, lane: u32 }
+
+fn gradient(pixel: u32, channel: u32, s: Step) -> vec4f {
+  let at = (s.block * CO + min(channel, CO - 1u)) * OH * OW + s.oh * OW + min(s.ow + pixel, OW - 1u);
+  return select(vec4f(), load_dy(at * LANES + s.lane), s.ow + pixel < OW);
 }
 
-fn patches(first: u32) -> Patches {
-  let r = vec4u(first) + vec4u(0u, 1u, 2u, 3u);
-  let rows = CI * SIZE * SIZE;
-  let inside = min(r, vec4u(rows - 1u));
-  let tap = inside % (SIZE * SIZE);
-  return Patches(inside / (SIZE * SIZE) * u32(H * W), vec4i(tap / SIZE) - PADDING, vec4i(tap % SIZE) - PADDING,
-                 r < vec4u(rows), select(vec4f(), vec4f(1.0), r == vec4u(rows)));
+fn fetch_gradients(pixel: u32, quad: u32, channel: u32, s: Step) {
+  if ((pixel < PIXELS) & (quad < QUADS)) {
+    let c = channel + quad * 4u;
+    let a = gradient(pixel, c, s);
+    let b = gradient(pixel, c + 1u, s);
+    set_gradients(pixel, quad, a, b, gradient(pixel, c + 2u, s), gradient(pixel, c + 3u, s));
+  }
 }
 
-fn value(image: u32, plane: u32, ih: i32, iw: i32, real: bool, one: f32) -> vec4f {
-  let at = plane + u32(clamp(ih, 0, H - 1) * W + clamp(iw, 0, W - 1));
-  // & and not &&, which is a branch: with eight times four of them in the loop SwiftShader compiles for minutes
-  return select(vec4f(one), x[image + at * LANES], real & (ih >= 0) & (ih < H) & (iw >= 0) & (iw < W));
+fn fetch_pixel(pixel: u32, channel: u32, s: Step) {
+  fetch_gradients(pixel, 0u, channel, s); fetch_gradients(pixel, 1u, channel, s);
+  fetch_gradients(pixel, 2u, channel, s); fetch_gradients(pixel, 3u, channel, s);
 }
 
-// columns: four patch rows, each with its four images
-fn values(image: u32, p: Patches, oh: i32, ow: i32) -> mat4x4f {
-  let ih = p.h + oh * STRIDE;
-  let iw = p.w + ow * STRIDE;
-  return mat4x4f(value(image, p.plane.x, ih.x, iw.x, p.real.x, p.ones.x),
-                 value(image, p.plane.y, ih.y, iw.y, p.real.y, p.ones.y),
-                 value(image, p.plane.z, ih.z, iw.z, p.real.z, p.ones.z),
-                 value(image, p.plane.w, ih.w, iw.w, p.real.w, p.ones.w));
+fn fetch(i: u32, row: u32, inside: bool, left: i32, lane: u32) {
+  if (i <= (PIXELS - 1u) * STEP + TAPS - 1u) {
+    // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
+    let col = left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
+    let value = load_x((row + u32(clamp(col, 0, i32(W) - 1))) * LANES + lane);
+    window[i] = select(vec4f(), value, inside & (col >= 0) & (col < i32(W)));
+  }
 }
 
-// columns: four channels (beyond the last: the last, never read), each with its four images
-fn gradients(image: u32, channel: u32, at: u32) -> mat4x4f {
-  let c = min(vec4u(channel) + vec4u(0u, 1u, 2u, 3u), vec4u(CO - 1u)) * OH * OW + image;
-  return mat4x4f(dy[c.x * LANES + at], dy[c.y * LANES + at], dy[c.z * LANES + at], dy[c.w * LANES + at]);
+fn fetch4(i: u32, row: u32, inside: bool, left: i32, lane: u32) {
+  fetch(i, row, inside, left, lane); fetch(i + 1u, row, inside, left, lane);
+  fetch(i + 2u, row, inside, left, lane); fetch(i + 3u, row, inside, left, lane);
 }
 
-fn keep(at: u32, upper: mat4x4f, lower: mat4x4f) {
-  for (var r = 0u; r < 4u; r++) {
-    sums[at + 2u * r] = upper[r];
-    sums[at + 2u * r + 1u] = lower[r];
+fn locate(line: u32, first: u32) {
+  let l = min(first + line, CI * SIZE * SEGMENTS - 1u);  // lines beyond the last are read as the last and not stored
+  lines[line] = vec4i(i32(l / (SIZE * SEGMENTS) * H), i32(l / SEGMENTS % SIZE) - i32(PADDING),
+                      i32(l % SEGMENTS) - i32(PADDING), 0);
+}
+
+fn sum_line(line: u32, s: Step) {
+  if (line < LINES) {
+    let ih = i32(s.oh * STRIDE) + lines[line].y;
+    let row = (s.block * CI * H + u32(lines[line].x + clamp(ih, 0, i32(H) - 1))) * W;
+    let inside = (ih >= 0) & (ih < i32(H));
+    let left = i32(s.ow * STRIDE) + lines[line].z;
+    fetch4(0u, row, inside, left, s.lane); fetch4(4u, row, inside, left, s.lane); fetch4(8u, row, inside, left, s.lane);
+    fetch4(12u, row, inside, left, s.lane); fetch4(16u, row, inside, left, s.lane); fetch4(20u, row, inside, left, s.lane);
+    fetch4(24u, row, inside, left, s.lane);
+    add_line(line);
   }
 }
 
 @compute @workgroup_size(LANES, ROWS)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32,
         @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let lane = local.x;
-  let channel = group.x * 8u;
-  let left = patches(group.y * 8u);
-  let right = patches(group.y * 8u + 4u);
-  let blocks = arrayLength(&x) / (CI * u32(H * W) * LANES);
-
-  var a0 = mat4x4f(); var a1 = mat4x4f();  // channels 0..4 × rows 0..4, 4..8
-  var b0 = mat4x4f(); var b1 = mat4x4f();  // channels 4..8
+  let channel = group.x * QUADS * 4u;
+  let first = group.y * LINES;
+  locate(0u, first); locate(1u, first); locate(2u, first); locate(3u, first);
+  locate(4u, first); locate(5u, first); locate(6u, first); locate(7u, first);
   for (var block = group.z * ROWS + local.y; block < blocks; block += groups.z * ROWS) {
-    let image = block * CI * u32(H * W) * LANES + lane;
     for (var oh = 0u; oh < OH; oh++) {
-      for (var ow = 0u; ow < OW; ow++) {
-        let at = (oh * OW + ow) * LANES + lane;
-        let da = transpose(gradients(block * CO * OH * OW, channel, at));
-        let db = transpose(gradients(block * CO * OH * OW, channel + 4u, at));
-        let xl = values(image, left, i32(oh), i32(ow));
-        let xr = values(image, right, i32(oh), i32(ow));
-        a0 += da * xl; a1 += da * xr;
-        b0 += db * xl; b1 += db * xr;
+      for (var ow = 0u; ow < OW; ow += PIXELS) {
+        let s = Step(block, oh, ow, local.x);
+        fetch_pixel(0u, channel, s); fetch_pixel(1u, channel, s); fetch_pixel(2u, channel, s); fetch_pixel(3u, channel, s);
+        sum_line(0u, s); sum_line(1u, s); sum_line(2u, s); sum_line(3u, s);
+        sum_line(4u, s); sum_line(5u, s); sum_line(6u, s); sum_line(7u, s);
       }
     }
   }
-  keep(index * 16u, a0, b0);
-  keep(index * 16u + 8u, a1, b1);
-  workgroupBarrier();
-  for (var k = index; k < 16u; k += LANES * ROWS) {  // k = patch row · 2 + channel quad
-    var sum = vec4f();
-    for (var i = 0u; i < LANES * ROWS; i++) {
-      sum += sums[i * 16u + k];
-    }
-    let row = (group.z * groups.y + group.y) * 8u + k / 2u;
-    partial[(row * groups.x + group.x) * 2u + k % 2u] = sum;
-  }
+  let rows = CI * SIZE * SIZE;
+  let stride = (CO + 7u) / 8u * 2u;
+  write_tile(Target(group.z * ((rows + 8u) / 8u * 8u) * stride, first * TAPS, rows, stride, channel / 4u, index));
 }

@@ -8,13 +8,14 @@ override SIZE: u32;
 override STRIDE: u32;
 override PADDING: u32;
 override LANES: u32;
-@group(0) @binding(0) var<storage, read>       x: array<vec4f>;
-@group(0) @binding(1) var<storage, read>       v: array<vec4f>;
-@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(0) var<quads, read>    x: array<vec4f>;
+@group(0) @binding(1) var<quads, read>    v: array<vec4f>;
+@group(0) @binding(2) var<uniform>        count: u32;  // vec4 of out
+@group(0) @binding(3) var<quads, write>   out: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = id.x; i < arrayLength(&out); i += groups.x * 64u) {
+  for (var i = id.x; i < count; i += groups.x * 64u) {
     let p = i / LANES % (OH * OW);
     let plane = i / LANES / (OH * OW) * H * W;
     var best = vec4f(-3.4028234e38);
@@ -25,13 +26,13 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         let iw = p % OW * STRIDE + kw - PADDING;
         if (ih < H && iw < W) {
           let at = (plane + ih * W + iw) * LANES + i % LANES;
-          let value = x[at];
+          let value = load_x(at);
           let better = value > best;
           best = select(best, value, better);
-          chosen = select(chosen, v[at], better);
+          chosen = select(chosen, load_v(at), better);
         }
       }
     }
-    out[i] = chosen;
+    store_out(i, chosen);
   }
 }

@@ -3,7 +3,7 @@
 // z: [N/B][CLASSES][B]; label, weight, loss, correct: [N/B][B]. Padded examples have weight 0. An invocation owns four images.
 override CLASSES: u32;
 override LANES: u32;
-@group(0) @binding(0) var<storage, read>       z: array<vec4f>;
+@group(0) @binding(0) var<quads, read>         z: array<vec4f>;
 @group(0) @binding(1) var<storage, read>       label: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       weight: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> loss: array<vec4f>;
@@ -13,17 +13,17 @@ override LANES: u32;
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   for (var i = id.x; i < arrayLength(&loss); i += groups.x * 64u) {
     let at = i / LANES * CLASSES * LANES + i % LANES;
-    var largest = z[at];
+    var largest = load_z(at);
     var predicted = vec4u();
     for (var m = 1u; m < CLASSES; m++) {
-      let logit = z[at + m * LANES];
+      let logit = load_z(at + m * LANES);
       predicted = select(predicted, vec4u(m), logit > largest);
       largest = max(largest, logit);
     }
     var sum = vec4f();
     var target_logit = vec4f();
     for (var m = 0u; m < CLASSES; m++) {
-      let logit = z[at + m * LANES];
+      let logit = load_z(at + m * LANES);
       sum += exp4(logit - largest);
       target_logit = select(target_logit, logit, label[i] == vec4u(m));
     }

@@ -17,6 +17,12 @@ fn memory_comes_back_as_it_went_in() {
         }
         let buf = gpu.upload("values", &(0..256u32).collect::<Vec<_>>()).unwrap();
         assert_eq!(gpu.read::<u32>(&buf.view(64..67)).unwrap(), [64, 65, 66]);
+        for len in [4, 1000, 32_768, 32_772, 2_000_000] {
+            let values: Vec<u32> = (0..len).collect();
+            let quads = gpu.upload_quads("values", &values, true).unwrap();
+            assert_eq!(gpu.read_quads::<u32>(&quads).unwrap(), values);
+            assert_eq!(gpu.read_quads::<u32>(&quads.prefix(4)).unwrap(), values[..4]);
+        }
         let copy = gpu.alloc("copy", 3).unwrap();
         gpu.copy(&buf.view(128..131), &copy);
         assert_eq!(gpu.read::<u32>(&copy).unwrap(), [128, 129, 130]);
@@ -49,9 +55,9 @@ fn a_lost_device_is_reported_by_whatever_comes_next() {
 #[test]
 fn a_rejected_shader_is_an_error_that_names_it() {
     let Some(gpu) = gpu() else { return };
-    let broken = Shader::new("broken", "@compute @workgroup_size(1) fn main() { let x: f32 = 1u; }", false);
+    let broken = Shader::new("broken", "@compute @workgroup_size(1) fn main() { let x: f32 = 1u; }", &[]);
     let buf = gpu.alloc("values", 4).unwrap();
-    let error = Dispatch::new(&gpu, &broken, &[], &[&buf], [1, 1, 1]).err().unwrap();
+    let error = Dispatch::new(&gpu, &broken, &[], &[(&buf).into()], [1, 1, 1]).err().unwrap();
     assert!(matches!(&error, Error::Device(why) if why.contains("broken") && !why.contains('\n')), "{error}");
 }
 
@@ -61,7 +67,7 @@ fn a_missing_shape_constant_is_an_error() {
     let source = "override LEN: u32; @group(0) @binding(0) var<storage, read_write> y: array<u32>;
                   @compute @workgroup_size(1) fn main() { y[0] = LEN; }";
     let buf = gpu.alloc("values", 4).unwrap();
-    let shader = Shader::new("unspecialised", source, false);
-    let error = Dispatch::new(&gpu, &shader, &[], &[&buf], [1, 1, 1]).err().unwrap();
+    let shader = Shader::new("unspecialised", source, &[]);
+    let error = Dispatch::new(&gpu, &shader, &[], &[(&buf).into()], [1, 1, 1]).err().unwrap();
     assert!(matches!(&error, Error::Device(why) if why.contains("unspecialised")), "{error}");
 }

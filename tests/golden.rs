@@ -117,7 +117,7 @@ fn logits_and_accuracy_are_pytorchs() {
             v[..model.ranges()[model.layers().len() - 1].clone().unwrap().start].fill(0.0);
             let (theta, v) = (vector_of(&gpu, &model, &theta), upload(&gpu, &v));
             let (_, tangents) = objective.tangent(&theta, &v).unwrap();
-            let (got, want) = (download_blocks(&gpu, &tangents, objective.len(), 10), golden.numbers("logits"));
+            let (got, want) = (download_buffer_blocks(&gpu, &tangents, objective.len(), 10), golden.numbers("logits"));
             assert_close(golden.name, &got, &want, 2e-6);
 
             let largest = |row: &[f64]| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();

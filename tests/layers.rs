@@ -5,7 +5,8 @@ mod common;
 
 use common::twin::{Op, Twin, dot, moved, norm, relative_error};
 use common::*;
-use gpu_subset::device::Gpu;
+use gpu_subset::device::{Gpu, Quads};
+use gpu_subset::kernels::epilogue::Epilogue;
 use gpu_subset::kernels::weights::{self, Direction};
 use gpu_subset::model::{Layer, Weights};
 use gpu_subset::shape::Shape;
@@ -90,15 +91,18 @@ impl Case<'_> {
         uniform(self.op.parameters(), rng)
     }
 
-    fn upload_x(&self, x: &[f64]) -> gpu_subset::device::Buf {
+    fn upload_x(&self, x: &[f64]) -> Quads {
         upload_blocks(self.gpu, x, self.layer.input().len())
     }
 
     /// θ and v packed as a workspace does, with a gradient of ones that a layer must add to.
     fn weights(&self, theta: &[f64], v: &[f64]) -> Option<Weights> {
         let (gpu, shape) = (self.gpu, self.layer.weights()?);
-        let pack = |direction, theta: &[f64]| upload(gpu, &weights::reference::pack(&shape, direction, theta));
-        let most_splits = shape.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3); // a workspace may have more room
+        let pack = |direction, theta: &[f64]| {
+            let packings = self.layer.packings(gpu, direction);
+            packings.iter().map(|packing| upload_quads(gpu, &weights::reference::pack(packing, theta))).collect()
+        };
+        let most_splits = self.layer.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3); // a workspace may have more room
         Some(Weights {
             theta: upload(gpu, theta),
             tangent: upload(gpu, v),
@@ -113,7 +117,7 @@ impl Case<'_> {
     fn forward(&self, weights: Option<&Weights>, x: &[f64]) -> Vec<f64> {
         let features = self.layer.output().len();
         let y = unwritten_blocks(self.gpu, self.batch, features);
-        run(self.gpu, self.layer.forward(self.gpu, weights, &self.upload_x(x), &y).unwrap());
+        run(self.gpu, self.layer.forward(self.gpu, weights, &self.upload_x(x), &y, &Epilogue::default()).unwrap());
         download_blocks(self.gpu, &y, self.batch, features)
     }
 
@@ -121,7 +125,7 @@ impl Case<'_> {
         let features = self.layer.output().len();
         let ty = unwritten_blocks(self.gpu, self.batch, features);
         let tx = tx.map(|tx| self.upload_x(tx));
-        run(self.gpu, self.layer.jvp(self.gpu, weights, &self.upload_x(x), tx.as_ref(), &ty).unwrap());
+        run(self.gpu, self.layer.jvp(self.gpu, weights, &self.upload_x(x), tx.as_ref(), &ty, None).unwrap());
         download_blocks(self.gpu, &ty, self.batch, features)
     }
 
@@ -130,7 +134,7 @@ impl Case<'_> {
         let features = self.layer.input().len();
         let dx = with_dx.then(|| unwritten_blocks(self.gpu, self.batch, features));
         let dy = upload_blocks(self.gpu, dy, self.layer.output().len());
-        run(self.gpu, self.layer.vjp(self.gpu, weights, &self.upload_x(x), &dy, dx.as_ref()).unwrap());
+        run(self.gpu, self.layer.vjp(self.gpu, weights, &self.upload_x(x), &dy, dx.as_ref(), None).unwrap());
         let dx = dx.map(|dx| download_blocks(self.gpu, &dx, self.batch, features));
         let dw = weights.map(|w| download(self.gpu, &w.gradient).iter().map(|g| g - 1.0).collect());
         (dx.unwrap_or_default(), dw.unwrap_or_default())
@@ -182,7 +186,7 @@ fn vjp_is_the_adjoint_of_jvp() {
 
         if weights.is_none() {
             let dy = upload_blocks(case.gpu, &c, case.layer.output().len());
-            let nothing = case.layer.vjp(case.gpu, None, &case.upload_x(&x), &dy, None).unwrap();
+            let nothing = case.layer.vjp(case.gpu, None, &case.upload_x(&x), &dy, None, None).unwrap();
             assert!(nothing.is_empty(), "{}: no gradient is asked for", case.what);
             return;
         }

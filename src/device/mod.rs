@@ -1,9 +1,13 @@
 //! An open adapter ([`Gpu`]) and views into its memory ([`Buf`]). Only this room and `kernel` touch wgpu.
 
 mod adapter;
+mod profile;
+mod quads;
 mod summary;
 
 pub use adapter::AdapterChoice;
+pub use profile::{Profile, Storage, Variant};
+pub use quads::{Binding, QUADS_WIDTH, Quads};
 pub use summary::AdapterSummary;
 
 use crate::error::{Error, Result};
@@ -15,37 +19,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Views start at multiples of this many 32-bit words: 256 bytes, the coarsest offset alignment WebGPU allows.
 pub const ALIGNMENT: usize = 64;
 
-/// Storage buffers a kernel of ours may bind.
-pub const MAX_BINDINGS: u32 = 8;
+/// Storage buffers, or storage textures, that a kernel of ours may bind.
+pub const MAX_STORAGE: u32 = 8;
 
-/// How work is laid out on an adapter. One row a class of adapter; kernels take these as override constants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Profile {
-    /// B: images of one batch block, innermost in memory; a multiple of 4. A block's lanes are vec4, so B/4 invocations.
-    pub block: usize,
-    /// Tiles that share a workgroup, so that a workgroup has B/4 × rows invocations.
-    pub rows: u32,
-    /// Workgroups that keep the device busy; reductions are split until there are about so many.
-    pub workgroups: usize,
-    /// Examples of one chunk, at most: enough to fill the device, few enough for its caches.
-    pub chunk: usize,
-}
-
-impl Profile {
-    /// Mesa's llvmpipe and SwiftShader: eight lanes are one AVX register, and a workgroup needs no company.
-    pub const SOFTWARE: Self = Self { block: 32, rows: 1, workgroups: 32, chunk: 1024 };
-    /// Real GPUs: 64 invocations a workgroup.
-    pub const HARDWARE: Self = Self { block: 32, rows: 8, workgroups: 512, chunk: 8192 };
-
-    fn of(class: wgpu::DeviceType) -> Self {
-        if class == wgpu::DeviceType::Cpu { Self::SOFTWARE } else { Self::HARDWARE }
-    }
-
-    /// Invocations along a block: one a vec4 of images.
-    pub fn lanes(&self) -> usize {
-        self.block / 4
-    }
-}
+/// Bindings of a kernel: what it may store, and a number or two.
+pub const MAX_BINDINGS: usize = MAX_STORAGE as usize + 2;
 
 /// (shader, its override constants by name): what a pipeline is cached by.
 pub type PipelineKey = (&'static str, Vec<(&'static str, usize)>);
@@ -57,6 +35,8 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     pub(crate) pipelines: Arc<Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>>,
     faults: Arc<Mutex<Option<Fault>>>,
+    numbers: Arc<Mutex<HashMap<u32, Buf>>>,
+    unused: Arc<Mutex<Option<(Quads, Buf)>>>,
     /// Name, backend, driver and class of the adapter.
     pub info: wgpu::AdapterInfo,
     /// Sizes this device was opened with.
@@ -112,7 +92,7 @@ impl Gpu {
     /// [`Error::Device`] when there is no such adapter, or it offers less than the kernels need.
     pub fn open(choice: &AdapterChoice) -> Result<Self> {
         let adapter = choice.select()?;
-        let profile = Profile::of(adapter.get_info().device_type);
+        let profile = Profile::of(&adapter);
         Self::open_adapter(&adapter, profile)
     }
 
@@ -122,21 +102,31 @@ impl Gpu {
     /// [`Error::Device`] when the adapter offers less than the kernels need or refuses to open.
     pub fn open_adapter(adapter: &wgpu::Adapter, profile: Profile) -> Result<Self> {
         let (info, offered) = (adapter.get_info(), adapter.limits());
-        if offered.max_storage_buffers_per_shader_stage < MAX_BINDINGS {
+        if offered.max_storage_buffers_per_shader_stage < MAX_STORAGE {
             return Err(Error::device(format!(
-                "adapter {} ({:?}) offers {} storage buffers a shader, {MAX_BINDINGS} are needed: choose another with --adapter",
+                "adapter {} ({:?}) offers {} storage buffers a shader, {MAX_STORAGE} are needed: choose another with --adapter",
                 info.name, info.backend, offered.max_storage_buffers_per_shader_stage
             )));
         }
-        // The portable limits, lowered where the adapter has less; only the two sizes are raised, since smaller chunks are the fallback.
+        if let Some(why) = profile.unmet(adapter) {
+            return Err(Error::device(format!("adapter {} ({:?}) {why}", info.name, info.backend)));
+        }
+        // The portable limits, lowered where the adapter has less; only the two sizes are raised, since smaller chunks are the
+        // fallback, and the storage textures where the profile needs them.
         let limits = wgpu::Limits {
             max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
             max_buffer_size: offered.max_buffer_size,
+            max_storage_textures_per_shader_stage: match profile.storage {
+                Storage::Buffer => wgpu::Limits::defaults()
+                    .max_storage_textures_per_shader_stage
+                    .min(offered.max_storage_textures_per_shader_stage),
+                Storage::Texture => MAX_STORAGE,
+            },
             ..wgpu::Limits::defaults().or_worse_values_from(&offered)
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("gpu-subset"),
-            required_features: wgpu::Features::empty(),
+            required_features: profile.features() | adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits: limits.clone(),
             experimental_features: wgpu::ExperimentalFeatures::disabled(),
             memory_hints: wgpu::MemoryHints::Performance,
@@ -160,7 +150,17 @@ impl Gpu {
             // Loss explains whatever the driver complained of before it.
             *lock(&on_lost) = Some(Fault::Lost(one_line(&format!("{reason:?} {message}"))));
         });
-        Ok(Self { device, queue, pipelines: Arc::default(), faults, info, limits, profile })
+        Ok(Self {
+            device,
+            queue,
+            pipelines: Arc::default(),
+            faults,
+            numbers: Arc::default(),
+            unused: Arc::default(),
+            info,
+            limits,
+            profile,
+        })
     }
 
     /// Whether the adapter computes on the CPU.
@@ -192,7 +192,10 @@ impl Gpu {
         let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size: bytes,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+            usage: wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::UNIFORM
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         if pollster::block_on(scope.pop()).is_some() {
@@ -210,6 +213,32 @@ impl Gpu {
         let buf = self.alloc(label, size_of_val(data) / 4)?;
         self.write(&buf, data);
         Ok(buf)
+    }
+
+    /// A number that a kernel reads as a uniform, so that it needs no pipeline of its own. Equal numbers share their memory.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn number(&self, value: usize) -> Result<Buf> {
+        let value = u32::try_from(value).expect("counts on a device are 32 bits wide");
+        if let Some(buf) = lock(&self.numbers).get(&value) {
+            return Ok(buf.clone());
+        }
+        let buf = self.upload("number", &[value; 4])?;
+        lock(&self.numbers).insert(value, buf.clone());
+        Ok(buf)
+    }
+
+    /// What a kernel is bound to where its specialisation writes nothing: quads, and a word.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn unused(&self) -> Result<(Quads, Buf)> {
+        if let Some(unused) = lock(&self.unused).as_ref() {
+            return Ok(unused.clone());
+        }
+        let unused = (self.alloc_quads("unused", 4, false)?, self.alloc("unused", 1)?);
+        Ok(lock(&self.unused).insert(unused).clone())
     }
 
     /// Overwrites the start of `buf` with `data`, before whatever is submitted next.

@@ -1,6 +1,6 @@
 //! What matters about an adapter, for people and for bug reports.
 
-use super::{AdapterChoice, Gpu, MAX_BINDINGS};
+use super::{AdapterChoice, Gpu, MAX_STORAGE};
 use crate::error::Result;
 use serde::Serialize;
 use std::fmt;
@@ -96,7 +96,7 @@ fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         subgroup_size: (info.subgroup_min_size, info.subgroup_max_size),
         subgroups: features.contains(wgpu::Features::SUBGROUP),
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
-        usable: limits.max_storage_buffers_per_shader_stage >= MAX_BINDINGS,
+        usable: limits.max_storage_buffers_per_shader_stage >= MAX_STORAGE,
     }
 }
 
@@ -112,7 +112,7 @@ impl fmt::Display for AdapterSummary {
             self.workgroup_invocations,
             self.workgroup_memory >> 10
         )?;
-        writeln!(f, "   storage buffers     {} a shader ({MAX_BINDINGS} needed)", self.storage_buffers)?;
+        writeln!(f, "   storage buffers     {} a shader ({MAX_STORAGE} needed)", self.storage_buffers)?;
         let offered = |yes| if yes { "offered" } else { "not offered" };
         writeln!(f, "   subgroups           {}, size {least} to {most}", offered(self.subgroups))?;
         write!(f, "   time stamps         {}", offered(self.timestamps))

@@ -1,13 +1,13 @@
 //! Element-wise activations and the product with their diagonal Jacobian.
 
 use super::elementwise_grid;
-use crate::device::{Buf, Gpu};
+use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 use serde::{Deserialize, Serialize};
 
-pub(super) const FORWARD: Shader = shader!("activation_forward", math);
-pub(super) const PRODUCT: Shader = shader!("activation_product", math);
+pub(super) const FORWARD: Shader = shader!("activation_forward", Math, Activation);
+pub(super) const PRODUCT: Shader = shader!("activation_product", Math, Activation);
 
 /// An element-wise non-linearity; the discriminant is the shaders' `KIND`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,24 +36,33 @@ impl Activation {
             Self::Softplus => "softplus",
         }
     }
+
+    /// `KIND` of the shaders, which have one for none.
+    pub(super) fn kind(activation: Option<Self>) -> usize {
+        activation.map_or(Self::ALL.len(), |f| f as usize)
+    }
 }
 
-/// y = f(x), element by element. `x` and `y` have equal lengths, multiples of 4.
+/// y = f(x), element by element.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn forward(gpu: &Gpu, f: Activation, x: &Buf, y: &Buf) -> Result<Dispatch> {
+pub fn forward(gpu: &Gpu, f: Activation, x: &Quads, y: &Quads) -> Result<Dispatch> {
     assert_eq!(x.len(), y.len());
-    Dispatch::new(gpu, &FORWARD, &[("KIND", f as usize)], &[x, y], elementwise_grid(y.len() / 4))
+    let count = y.len() / 4;
+    let bindings = [x.into(), gpu.number(count)?.into(), y.into()];
+    Dispatch::new(gpu, &FORWARD, &[("KIND", f as usize)], &bindings, elementwise_grid(count))
 }
 
 /// out = v ⊙ f'(x): both jvp and vjp of the activation at its input x.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn product(gpu: &Gpu, f: Activation, x: &Buf, v: &Buf, out: &Buf) -> Result<Dispatch> {
+pub fn product(gpu: &Gpu, f: Activation, x: &Quads, v: &Quads, out: &Quads) -> Result<Dispatch> {
     assert!(x.len() == v.len() && x.len() == out.len());
-    Dispatch::new(gpu, &PRODUCT, &[("KIND", f as usize)], &[x, v, out], elementwise_grid(out.len() / 4))
+    let count = out.len() / 4;
+    let bindings = [x.into(), v.into(), gpu.number(count)?.into(), out.into()];
+    Dispatch::new(gpu, &PRODUCT, &[("KIND", f as usize)], &bindings, elementwise_grid(count))
 }
 
 /// The same in f64.

@@ -1,18 +1,15 @@
-//! Two-dimensional convolution (cross-correlation, as PyTorch's): forward, gradient to the input, gradient to the weights.
+//! Two-dimensional convolution (cross-correlation, as PyTorch's): forward, jvp, gradient to the input, gradient to the weights.
 
-use super::TILE;
-use super::weights::{Direction, WeightShape};
-use crate::device::{Buf, Gpu};
+use super::epilogue::{Epilogue, Mask};
+use super::tile::{MOST_TAPS, OuterTile, ProductTile};
+use super::weights::{Direction, Packing, WeightShape};
+use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 
-pub(super) const FORWARD: Shader = shader!("conv2d_forward");
-pub(super) const GRAD_INPUT: Shader = shader!("conv2d_grad_input");
-pub(super) const GRAD_WEIGHT: Shader = shader!("conv2d_grad_weight");
-
-/// Neighbouring pixels of one register tile.
-const PIXELS: usize = 4;
+pub(super) const CONV2D: Shader = shader!("conv2d", Math, Activation, Epilogue, ProductTile, Weights);
+pub(super) const GRAD_WEIGHT: Shader = shader!("conv2d_grad_weight", OuterTile, Total);
 
 /// A convolution of square filters with zero padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,20 +26,23 @@ pub struct Conv2d {
     pub padding: usize,
 }
 
-/// What a forward product does beyond the product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Epilogue {
-    /// y = w x + b
-    Bias,
-    /// y += w x
-    Accumulate,
-    /// y = w x
-    Store,
+/// The taps of a filter row that a dispatch uses: all of them forward; backward those that meet the columns of one phase.
+#[derive(Clone, Copy, Debug)]
+struct Taps {
+    phase: usize,
+    /// First column of the filter, and how many, a stride apart.
+    first: usize,
+    count: usize,
+    /// Terms of a step and steps of a row.
+    taps: usize,
+    segments: usize,
 }
 
-impl Epilogue {
-    pub(super) fn constants(self) -> [(&'static str, usize); 2] {
-        [("BIAS", usize::from(self == Self::Bias)), ("ACCUMULATE", usize::from(self == Self::Accumulate))]
+impl Taps {
+    fn new(phase: usize, first: usize, count: usize) -> Self {
+        // where a phase meets no tap at all, one whose weight is zero stands for it
+        let (taps, segments) = if count > MOST_TAPS { (1, count) } else { (count.max(1), 1) };
+        Self { phase, first, count, taps, segments }
     }
 }
 
@@ -67,70 +67,238 @@ impl Conv2d {
         WeightShape { outputs: self.channels, inputs: self.input.channels, taps: self.size * self.size }
     }
 
-    fn constants(&self, gpu: &Gpu) -> Vec<(&'static str, usize)> {
-        let out = self.out();
-        vec![
-            ("CI", self.input.channels),
-            ("CO", self.channels),
-            ("H", self.input.height),
-            ("W", self.input.width),
-            ("OH", out.height),
-            ("OW", out.width),
-            ("SIZE", self.size),
-            ("STRIDE", self.stride),
-            ("PADDING", self.padding),
-            ("LANES", gpu.profile.lanes()),
-            ("ROWS", gpu.profile.rows as usize),
-        ]
-    }
-
     /// Batch blocks of an input `x` and an output `y`, whose lengths must agree.
-    fn blocks(&self, gpu: &Gpu, x: &Buf, y: &Buf) -> usize {
+    fn blocks(&self, gpu: &Gpu, x: &Quads, y: &Quads) -> usize {
         let blocks = x.len() / (self.input.len() * gpu.profile.block);
         assert_eq!(x.len(), blocks * self.input.len() * gpu.profile.block);
         assert_eq!(y.len(), blocks * self.out().len() * gpu.profile.block);
         blocks
     }
+
+    /// Phases of columns that have pixels, and the taps that meet each.
+    fn taps(&self, direction: Direction) -> Vec<Taps> {
+        match direction {
+            Direction::Forward => vec![Taps::new(0, 0, self.size)],
+            Direction::Backward => (0..self.stride.min(self.input.width))
+                .map(|phase| {
+                    let first = (phase + self.padding) % self.stride;
+                    Taps::new(phase, first, (self.size + self.stride - 1 - first) / self.stride)
+                })
+                .collect(),
+        }
+    }
+
+    fn tile(&self, gpu: &Gpu, direction: Direction) -> ProductTile {
+        match direction {
+            Direction::Forward => ProductTile::choose(gpu, self.channels, self.out().width),
+            Direction::Backward => {
+                ProductTile::choose(gpu, self.input.channels, self.input.width.div_ceil(self.stride))
+            }
+        }
+    }
+
+    /// How the dispatches of a product read their weights, one packing each.
+    pub fn packings(&self, gpu: &Gpu, direction: Direction) -> Vec<Packing> {
+        let (of_output, of_input) = (self.weights().patches(), self.size * self.size); // strides in θ
+        let tile = self.tile(gpu, direction).outputs;
+        let packing = |t: &Taps| {
+            let forward = Packing {
+                outputs: self.channels,
+                tile,
+                channels: self.input.channels,
+                lines: self.size * t.segments,
+                segments: t.segments,
+                taps: t.taps,
+                limit: if t.count == 0 { 0 } else { usize::MAX >> 33 },
+                output_stride: of_output,
+                channel_stride: of_input,
+                line_stride: self.size,
+                tap_stride: 1,
+                first: 0,
+                biases: Some(self.channels * of_output),
+            };
+            match direction {
+                Direction::Forward => forward,
+                Direction::Backward => Packing {
+                    outputs: self.input.channels,
+                    channels: self.channels,
+                    output_stride: of_input,
+                    channel_stride: of_output,
+                    tap_stride: -(self.stride as isize), // the window slides against the filter
+                    first: t.first + self.stride * t.count.saturating_sub(1),
+                    biases: None,
+                    ..forward
+                },
+            }
+        };
+        self.taps(direction).iter().map(packing).collect()
+    }
+
+    /// y = g(w ∗ x), of which `second` is another (x, w) to add; one dispatch a phase.
+    fn product(
+        &self,
+        gpu: &Gpu,
+        direction: Direction,
+        [x, y]: [&Quads; 2],
+        weights: &[Quads],
+        second: Option<(&Quads, &[Quads])>,
+        epilogue: &Epilogue,
+    ) -> Result<Vec<Dispatch>> {
+        let is_backward = direction == Direction::Backward;
+        let [input, output] = if is_backward { [self.out(), self.input] } else { [self.input, self.out()] };
+        let (stride, phases) = if is_backward { (1, self.stride) } else { (self.stride, 1) };
+        let blocks = x.len() / (input.len() * gpu.profile.block);
+        let tile = self.tile(gpu, direction);
+        let (derivative, found) = epilogue.outputs(gpu)?;
+        let dispatch = |(i, (t, packing)): (usize, (Taps, Packing))| {
+            assert_eq!(weights[i].len(), packing.len());
+            let left = if is_backward {
+                ((t.phase + self.padding) / self.stride) as isize - t.count.max(1) as isize + 1
+            } else {
+                -(self.padding as isize)
+            };
+            let mut constants = vec![
+                ("CI", input.channels),
+                ("CO", output.channels),
+                ("H", input.height),
+                ("W", input.width),
+                ("OH", output.height),
+                ("OW", output.width),
+                ("SIZE", self.size),
+                ("STRIDE", stride),
+                ("PADDING", self.padding),
+                ("PHASES", phases),
+                ("PHASE", t.phase),
+                ("LEFT", left as usize),
+                ("BACKWARD", usize::from(is_backward)),
+                ("SEGMENTS", t.segments),
+                ("TILE_ROWS", packing.rows()),
+                ("BIAS", usize::from(packing.biases.is_some())),
+                ("TANGENT", usize::from(second.is_some())),
+                ("LANES", gpu.profile.lanes()),
+                ("ROWS", gpu.profile.rows),
+            ];
+            constants.extend(tile.constants(t.taps, stride.min(t.taps)));
+            constants.extend(epilogue.constants());
+            let (tx, v) = second.map_or((x, &weights[i]), |(tx, v)| (tx, &v[i]));
+            let mask = Mask::binding(epilogue.mask.as_ref(), x);
+            let bindings = [
+                x.into(),
+                (&weights[i]).into(),
+                tx.into(),
+                v.into(),
+                mask,
+                y.into(),
+                (&derivative).into(),
+                (&found).into(),
+            ];
+            let strips = output.height.div_ceil(phases) * (output.width.div_ceil(phases)).div_ceil(tile.pixels);
+            let groups = [strips.div_ceil(gpu.profile.rows), packing.tiles() * phases, blocks];
+            Dispatch::new(gpu, &CONV2D, &constants, &bindings, groups)
+        };
+        self.taps(direction).into_iter().zip(self.packings(gpu, direction)).enumerate().map(dispatch).collect()
+    }
+
+    /// Lines of a weight gradient's patch matrix, and the taps of each.
+    fn lines(&self) -> (usize, Taps) {
+        let taps = Taps::new(0, 0, self.size);
+        (self.input.channels * self.size * taps.segments, taps)
+    }
+
+    fn outer_tile(&self, gpu: &Gpu) -> OuterTile {
+        let (lines, taps) = self.lines();
+        OuterTile::choose(gpu, lines, taps.taps, self.channels, self.out().width)
+    }
+
+    /// Parts into which a weight gradient over so many batch blocks is split.
+    pub fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {
+        let tile = self.outer_tile(gpu);
+        let tiles = self.lines().0.div_ceil(tile.lines) * self.channels.div_ceil(4 * tile.quads);
+        self.weights().splits(gpu, tiles, blocks)
+    }
 }
 
-/// y (+)= w ∗ x (+ b). `x` `[N/B][CI][H][W][B]`, `packed` from [`pack`](super::weights::pack) forward, `y` `[N/B][CO][OH][OW][B]`.
+/// y = f(w ∗ x + b). `x` `[N/B][CI][H][W][B]`, `packed` as [`Conv2d::packings`] forward, `y` `[N/B][CO][OH][OW][B]`.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn forward(gpu: &Gpu, conv: &Conv2d, epilogue: Epilogue, x: &Buf, packed: &Buf, y: &Buf) -> Result<Dispatch> {
-    let blocks = conv.blocks(gpu, x, y);
-    assert_eq!(packed.len(), conv.weights().packed_len(Direction::Forward));
-    let mut constants = conv.constants(gpu);
-    constants.extend(epilogue.constants());
-    let strips = conv.out().height * conv.out().width.div_ceil(PIXELS);
-    let groups = strips.div_ceil(gpu.profile.rows as usize);
-    Dispatch::new(gpu, &FORWARD, &constants, &[x, packed, y], [groups, conv.channels.div_ceil(TILE), blocks])
+pub fn forward(
+    gpu: &Gpu,
+    conv: &Conv2d,
+    x: &Quads,
+    packed: &[Quads],
+    y: &Quads,
+    epilogue: &Epilogue,
+) -> Result<Vec<Dispatch>> {
+    conv.blocks(gpu, x, y);
+    conv.product(gpu, Direction::Forward, [x, y], packed, None, epilogue)
 }
 
-/// dx = the transposed convolution of dy. `packed` from [`pack`](super::weights::pack) backward.
+/// ty = mask ⊙ (w ∗ tx + v ∗ x + v's biases) in one pass, without the first product when the input is constant; `tangent` is v
+/// packed as `packed`.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn grad_input(gpu: &Gpu, conv: &Conv2d, dy: &Buf, packed: &Buf, dx: &Buf) -> Result<Dispatch> {
-    let blocks = conv.blocks(gpu, dx, dy);
-    assert_eq!(packed.len(), conv.weights().packed_len(Direction::Backward));
-    let phases = conv.stride * conv.stride;
-    let strips = conv.input.height.div_ceil(conv.stride) * conv.input.width.div_ceil(conv.stride).div_ceil(PIXELS);
-    let grid = [strips.div_ceil(gpu.profile.rows as usize), conv.input.channels.div_ceil(TILE) * phases, blocks];
-    Dispatch::new(gpu, &GRAD_INPUT, &conv.constants(gpu), &[dy, packed, dx], grid)
+pub fn jvp(
+    gpu: &Gpu,
+    conv: &Conv2d,
+    x: (&Quads, &[Quads]),
+    tx: Option<(&Quads, &[Quads])>,
+    ty: &Quads,
+    mask: Option<&Mask>,
+) -> Result<Vec<Dispatch>> {
+    conv.blocks(gpu, x.0, ty);
+    let epilogue = Epilogue::masked(mask);
+    match tx {
+        None => conv.product(gpu, Direction::Forward, [x.0, ty], x.1, None, &epilogue),
+        Some((tx, packed)) => conv.product(gpu, Direction::Forward, [tx, ty], packed, Some(x), &epilogue),
+    }
+}
+
+/// dx = mask ⊙ the transposed convolution of dy. `packed` as [`Conv2d::packings`] backward.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn grad_input(
+    gpu: &Gpu,
+    conv: &Conv2d,
+    dy: &Quads,
+    packed: &[Quads],
+    dx: &Quads,
+    mask: Option<&Mask>,
+) -> Result<Vec<Dispatch>> {
+    conv.blocks(gpu, dx, dy);
+    conv.product(gpu, Direction::Backward, [dy, dx], packed, None, &Epilogue::masked(mask))
 }
 
 /// partial\[s\] = the weight and bias gradient of split s; [`reduce_partials`](super::weights::reduce_partials) sums them.
-/// `partial` holds [`WeightShape::splits`] × [`WeightShape::partial_len`] words.
+/// `partial` holds [`Conv2d::splits`] × [`WeightShape::partial_len`] words.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Buf, dy: &Buf, partial: &Buf) -> Result<Dispatch> {
-    let shape = conv.weights();
-    let splits = shape.splits(gpu, conv.blocks(gpu, x, dy));
-    assert_eq!(partial.len(), splits * shape.partial_len());
-    let grid = [shape.outputs.div_ceil(TILE), (shape.patches() + 1).div_ceil(TILE), splits];
-    Dispatch::new(gpu, &GRAD_WEIGHT, &conv.constants(gpu), &[x, dy, partial], grid)
+pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Buf) -> Result<Dispatch> {
+    let blocks = conv.blocks(gpu, x, dy);
+    let splits = conv.splits(gpu, blocks);
+    assert_eq!(partial.len(), splits * conv.weights().partial_len());
+    let (tile, (lines, taps), out) = (conv.outer_tile(gpu), conv.lines(), conv.out());
+    let mut constants = vec![
+        ("CI", conv.input.channels),
+        ("CO", conv.channels),
+        ("H", conv.input.height),
+        ("W", conv.input.width),
+        ("OH", out.height),
+        ("OW", out.width),
+        ("SIZE", conv.size),
+        ("STRIDE", conv.stride),
+        ("PADDING", conv.padding),
+        ("SEGMENTS", taps.segments),
+        ("LANES", gpu.profile.lanes()),
+        ("ROWS", gpu.profile.rows),
+    ];
+    constants.extend(tile.constants(taps.taps, conv.stride.min(taps.taps)));
+    let bindings = [x.into(), dy.into(), gpu.number(blocks)?.into(), partial.into()];
+    let grid = [conv.channels.div_ceil(4 * tile.quads), lines.div_ceil(tile.lines), splits];
+    Dispatch::new(gpu, &GRAD_WEIGHT, &constants, &bindings, grid)
 }
 
 /// The same in f64, on plain `[N][C][H][W]`.

@@ -1,6 +1,6 @@
 //! From a data set of bytes in device memory to the normalised activations of chosen examples.
 
-use crate::device::{Buf, Gpu};
+use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 use crate::shape::Shape;
@@ -10,44 +10,51 @@ pub(super) const GATHER: Shader = shader!("gather");
 /// The index that stands for a padded example.
 pub const PADDING: u32 = u32::MAX;
 
-/// Some features of every example: `[examples][words]` of four bytes each, starting at feature `first`.
+/// Some features of every example: `[examples][sixteens]` of sixteen bytes each, starting at feature `first`.
 #[derive(Clone, Debug)]
 pub struct Page {
     /// The bytes, little-endian in words.
-    pub bytes: Buf,
+    pub bytes: Quads,
     /// First feature.
     pub first: usize,
-    /// Words an example.
-    pub words: usize,
+    /// Sixteens of bytes an example.
+    pub sixteens: usize,
 }
 
-/// Mean and inverse standard deviation of each channel, in units of a byte.
+/// Mean and inverse standard deviation of each channel, in units of a byte: `[C]` vec4s, the last two words unused.
 #[derive(Clone, Debug)]
-pub struct Normalisation {
-    /// f32 `[C]`
-    pub mean: Buf,
-    /// f32 `[C]`
-    pub inverse_std: Buf,
+pub struct Normalisation(pub Quads);
+
+impl Normalisation {
+    /// From the mean and standard deviation of each channel.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc_quads`].
+    pub fn upload(gpu: &Gpu, statistics: &[(f64, f64)]) -> Result<Self> {
+        let channels: Vec<f32> =
+            statistics.iter().flat_map(|&(mean, std)| [mean as f32, (1.0 / std) as f32, 0.0, 0.0]).collect();
+        Ok(Self(gpu.upload_quads("data.normalisation", &channels, false)?))
+    }
 }
 
 /// x\[n, features of the page\] = (bytes − mean) / std for the examples `index` u32 `[N/B][B]`; `x` is `[N/B][C·H·W][B]`.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn gather(gpu: &Gpu, shape: Shape, page: &Page, index: &Buf, by: &Normalisation, x: &Buf) -> Result<Dispatch> {
+pub fn gather(gpu: &Gpu, shape: Shape, page: &Page, index: &Buf, by: &Normalisation, x: &Quads) -> Result<Dispatch> {
     let blocks = index.len() / gpu.profile.block;
     assert_eq!(x.len(), index.len() * shape.len());
-    let rows = gpu.profile.rows as usize;
+    let rows = gpu.profile.rows;
     let constants = [
         ("FEATURES", shape.len()),
         ("PIXELS", shape.pixels()),
         ("FIRST", page.first),
-        ("WORDS", page.words),
+        ("SIXTEENS", page.sixteens),
         ("LANES", gpu.profile.lanes()),
         ("ROWS", rows),
     ];
-    let bindings = [&page.bytes, index, &by.mean, &by.inverse_std, x];
-    Dispatch::new(gpu, &GATHER, &constants, &bindings, [page.words.div_ceil(rows), blocks, 1])
+    let bindings = [(&page.bytes).into(), index.into(), (&by.0).into(), x.into()];
+    Dispatch::new(gpu, &GATHER, &constants, &bindings, [page.sixteens.div_ceil(rows), blocks, 1])
 }
 
 /// The same in f64, on plain `[N][C][H][W]`.

@@ -6,25 +6,32 @@
 
 pub mod activation;
 pub mod conv2d;
+pub mod epilogue;
 pub mod finite;
 pub mod gather;
 pub mod matmul;
 pub mod pool;
 pub mod softmax_xent;
+pub mod tile;
 pub mod vector;
 pub mod weights;
 
-use crate::kernel::{MAX_GROUPS, Shader};
+use crate::device::{Gpu, Quads};
+use crate::error::Result;
+use crate::kernel::{Dispatch, MAX_GROUPS, Shader, shader};
+
+const QUADS_COPY: Shader = shader!("quads_copy");
 
 /// Every shader of the engine; `tests/shaders/` checks that no file of `shaders/` is missing here.
 pub const SHADERS: &[Shader] = &[
+    QUADS_COPY,
     activation::FORWARD,
     activation::PRODUCT,
-    conv2d::FORWARD,
-    conv2d::GRAD_INPUT,
+    conv2d::CONV2D,
     conv2d::GRAD_WEIGHT,
     finite::CHECK,
     gather::GATHER,
+    matmul::GRAD_WEIGHT,
     matmul::MATMUL,
     pool::AVG_FORWARD,
     pool::AVG_VJP,
@@ -40,12 +47,18 @@ pub const SHADERS: &[Shader] = &[
     weights::REDUCE,
 ];
 
-/// Outputs (channels, units) of one register tile.
-pub const TILE: usize = 8;
-
 /// Grid of an element-wise kernel: 64 invocations a group, striding beyond the largest grid.
 fn elementwise_grid(items: usize) -> [usize; 3] {
     [items.div_ceil(64).min(MAX_GROUPS), 1, 1]
+}
+
+/// out = x, from wherever quads live to a buffer.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn copy_quads(gpu: &Gpu, x: &Quads, out: &crate::device::Buf) -> Result<Dispatch> {
+    assert_eq!(x.len(), out.len());
+    Dispatch::new(gpu, &QUADS_COPY, &[], &[x.into(), out.into()], elementwise_grid(out.len() / 4))
 }
 
 /// Plain `[N][features]` into blocks `[⌈N/B⌉][features][B]`, the last block padded with `padding`.

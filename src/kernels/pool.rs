@@ -1,15 +1,16 @@
 //! Max, average and global-average pooling: forward, jvp and vjp.
 
 use super::elementwise_grid;
-use crate::device::{Buf, Gpu};
+use super::epilogue::Mask;
+use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 
 pub(super) const MAX_SELECT: Shader = shader!("max_pool_select");
-pub(super) const MAX_VJP: Shader = shader!("max_pool_vjp");
+pub(super) const MAX_VJP: Shader = shader!("max_pool_vjp", Epilogue);
 pub(super) const AVG_FORWARD: Shader = shader!("avg_pool_forward");
-pub(super) const AVG_VJP: Shader = shader!("avg_pool_vjp");
+pub(super) const AVG_VJP: Shader = shader!("avg_pool_vjp", Epilogue);
 
 /// A window that slides over every channel on its own. Padding never wins a maximum and counts as zeros in an average.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Pool {
         self.constants(gpu, &[("SIZE_H", self.height), ("SIZE_W", self.width)])
     }
 
-    fn check(&self, x: &Buf, y: &Buf) {
+    fn check(&self, x: &Quads, y: &Quads) {
         assert_eq!(x.len() / self.input.len(), y.len() / self.out().len(), "batches differ");
     }
 }
@@ -68,38 +69,50 @@ impl Pool {
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn max_select(gpu: &Gpu, pool: &Pool, x: &Buf, v: &Buf, out: &Buf) -> Result<Dispatch> {
+pub fn max_select(gpu: &Gpu, pool: &Pool, x: &Quads, v: &Quads, out: &Quads) -> Result<Dispatch> {
     pool.check(x, out);
     assert_eq!(x.len(), v.len());
-    Dispatch::new(gpu, &MAX_SELECT, &pool.max_constants(gpu), &[x, v, out], elementwise_grid(out.len() / 4))
+    let count = out.len() / 4;
+    let bindings = [x.into(), v.into(), gpu.number(count)?.into(), out.into()];
+    Dispatch::new(gpu, &MAX_SELECT, &pool.max_constants(gpu), &bindings, elementwise_grid(count))
 }
 
-/// dx of max pooling at its input x.
+/// dx = mask ⊙ the gradient of max pooling at its input x.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn max_vjp(gpu: &Gpu, pool: &Pool, x: &Buf, dy: &Buf, dx: &Buf) -> Result<Dispatch> {
+pub fn max_vjp(gpu: &Gpu, pool: &Pool, x: &Quads, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Dispatch> {
     pool.check(x, dy);
     assert_eq!(x.len(), dx.len());
-    Dispatch::new(gpu, &MAX_VJP, &pool.max_constants(gpu), &[x, dy, dx], elementwise_grid(dx.len() / 4))
+    let count = dx.len() / 4;
+    let mut constants = pool.max_constants(gpu);
+    constants.push(Mask::constant(mask));
+    let bindings = [x.into(), dy.into(), Mask::binding(mask, x), gpu.number(count)?.into(), dx.into()];
+    Dispatch::new(gpu, &MAX_VJP, &constants, &bindings, elementwise_grid(count))
 }
 
 /// y = window means of x; also the jvp.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn avg_forward(gpu: &Gpu, pool: &Pool, x: &Buf, y: &Buf) -> Result<Dispatch> {
+pub fn avg_forward(gpu: &Gpu, pool: &Pool, x: &Quads, y: &Quads) -> Result<Dispatch> {
     pool.check(x, y);
-    Dispatch::new(gpu, &AVG_FORWARD, &pool.avg_constants(gpu), &[x, y], elementwise_grid(y.len() / 4))
+    let count = y.len() / 4;
+    let bindings = [x.into(), gpu.number(count)?.into(), y.into()];
+    Dispatch::new(gpu, &AVG_FORWARD, &pool.avg_constants(gpu), &bindings, elementwise_grid(count))
 }
 
-/// dx of average pooling.
+/// dx = mask ⊙ the gradient of average pooling.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn avg_vjp(gpu: &Gpu, pool: &Pool, dy: &Buf, dx: &Buf) -> Result<Dispatch> {
+pub fn avg_vjp(gpu: &Gpu, pool: &Pool, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Dispatch> {
     pool.check(dx, dy);
-    Dispatch::new(gpu, &AVG_VJP, &pool.avg_constants(gpu), &[dy, dx], elementwise_grid(dx.len() / 4))
+    let count = dx.len() / 4;
+    let mut constants = pool.avg_constants(gpu);
+    constants.push(Mask::constant(mask));
+    let bindings = [dy.into(), Mask::binding(mask, dy), gpu.number(count)?.into(), dx.into()];
+    Dispatch::new(gpu, &AVG_VJP, &constants, &bindings, elementwise_grid(count))
 }
 
 /// The same in f64, on plain `[N][C][H][W]`.

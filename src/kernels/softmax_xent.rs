@@ -1,13 +1,13 @@
 //! Softmax cross-entropy with example weights: loss and hits of each example, gradient, Hessian product.
 
 use super::elementwise_grid;
-use crate::device::{Buf, Gpu};
+use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 
-pub(super) const LOSS: Shader = shader!("softmax_xent_loss", math);
-pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", math);
-pub(super) const HVP: Shader = shader!("softmax_xent_hvp", math);
+pub(super) const LOSS: Shader = shader!("softmax_xent_loss", Math);
+pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", Math);
+pub(super) const HVP: Shader = shader!("softmax_xent_hvp", Math);
 
 /// What a batch of examples is compared with: one word an example, whole blocks, weight 0 on padding.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Targets {
     pub weight: Buf,
 }
 
-fn constants(gpu: &Gpu, z: &Buf, targets: &Targets) -> [(&'static str, usize); 2] {
+fn constants(gpu: &Gpu, z: &Quads, targets: &Targets) -> [(&'static str, usize); 2] {
     assert_eq!(targets.label.len(), targets.weight.len());
     assert!(z.len().is_multiple_of(targets.label.len()));
     [("CLASSES", z.len() / targets.label.len()), ("LANES", gpu.profile.lanes())]
@@ -28,9 +28,9 @@ fn constants(gpu: &Gpu, z: &Buf, targets: &Targets) -> [(&'static str, usize); 2
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn loss(gpu: &Gpu, z: &Buf, targets: &Targets, loss: &Buf, correct: &Buf) -> Result<Dispatch> {
+pub fn loss(gpu: &Gpu, z: &Quads, targets: &Targets, loss: &Buf, correct: &Buf) -> Result<Dispatch> {
     assert!(loss.len() == targets.label.len() && correct.len() == loss.len());
-    let bindings = [z, &targets.label, &targets.weight, loss, correct];
+    let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), loss.into(), correct.into()];
     Dispatch::new(gpu, &LOSS, &constants(gpu, z, targets), &bindings, elementwise_grid(loss.len() / 4))
 }
 
@@ -38,9 +38,9 @@ pub fn loss(gpu: &Gpu, z: &Buf, targets: &Targets, loss: &Buf, correct: &Buf) ->
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn gradient(gpu: &Gpu, z: &Buf, targets: &Targets, dz: &Buf) -> Result<Dispatch> {
+pub fn gradient(gpu: &Gpu, z: &Quads, targets: &Targets, dz: &Quads) -> Result<Dispatch> {
     assert_eq!(z.len(), dz.len());
-    let bindings = [z, &targets.label, &targets.weight, dz];
+    let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), dz.into()];
     Dispatch::new(gpu, &GRADIENT, &constants(gpu, z, targets), &bindings, elementwise_grid(targets.label.len() / 4))
 }
 
@@ -48,9 +48,9 @@ pub fn gradient(gpu: &Gpu, z: &Buf, targets: &Targets, dz: &Buf) -> Result<Dispa
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn hvp(gpu: &Gpu, z: &Buf, u: &Buf, targets: &Targets, h: &Buf) -> Result<Dispatch> {
+pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Result<Dispatch> {
     assert!(z.len() == u.len() && z.len() == h.len());
-    let bindings = [z, u, &targets.weight, h];
+    let bindings = [z.into(), u.into(), (&targets.weight).into(), h.into()];
     Dispatch::new(gpu, &HVP, &constants(gpu, z, targets), &bindings, elementwise_grid(targets.weight.len() / 4))
 }
 

@@ -21,7 +21,7 @@ pub const PARTIALS: usize = ALIGNMENT;
 /// As [`Dispatch::new`].
 pub fn axpby(gpu: &Gpu, coefficients: &Buf, x: &Buf, y: &Buf) -> Result<Dispatch> {
     assert!(x.len() == y.len() && coefficients.len() == 2);
-    Dispatch::new(gpu, &AXPBY, &[], &[coefficients, x, y], elementwise_grid(y.len() / 4))
+    Dispatch::new(gpu, &AXPBY, &[], &[coefficients.into(), x.into(), y.into()], elementwise_grid(y.len() / 4))
 }
 
 /// Words of scratch memory that a sum or an inner product needs.
@@ -35,9 +35,15 @@ pub const SCRATCH: usize = PARTIALS * LOADS;
 pub fn dot(gpu: &Gpu, x: &Buf, y: &Buf, scratch: &Buf, partials: &Buf) -> Result<Vec<Dispatch>> {
     assert_eq!(x.len(), y.len());
     let stages = Stages::of(x.len() / 4, scratch, partials);
-    let mut steps = vec![Dispatch::new(gpu, &DOT_PARTIAL, &[], &[x, y, &stages.first], grid(&stages.first))?];
+    let mut steps = vec![Dispatch::new(
+        gpu,
+        &DOT_PARTIAL,
+        &[],
+        &[x.into(), y.into(), (&stages.first).into()],
+        grid(&stages.first),
+    )?];
     if let Some(second) = &stages.second {
-        steps.push(Dispatch::new(gpu, &SUM_PARTIAL, &[], &[&stages.first, second], grid(second))?);
+        steps.push(Dispatch::new(gpu, &SUM_PARTIAL, &[], &[(&stages.first).into(), second.into()], grid(second))?);
     }
     Ok(steps)
 }
@@ -48,9 +54,10 @@ pub fn dot(gpu: &Gpu, x: &Buf, y: &Buf, scratch: &Buf, partials: &Buf) -> Result
 /// As [`Dispatch::new`].
 pub fn sum(gpu: &Gpu, x: &Buf, scratch: &Buf, partials: &Buf) -> Result<Vec<Dispatch>> {
     let stages = Stages::of(x.len(), scratch, partials);
-    let mut steps = vec![Dispatch::new(gpu, &SUM_PARTIAL, &[], &[x, &stages.first], grid(&stages.first))?];
+    let mut steps =
+        vec![Dispatch::new(gpu, &SUM_PARTIAL, &[], &[x.into(), (&stages.first).into()], grid(&stages.first))?];
     if let Some(second) = &stages.second {
-        steps.push(Dispatch::new(gpu, &SUM_PARTIAL, &[], &[&stages.first, second], grid(second))?);
+        steps.push(Dispatch::new(gpu, &SUM_PARTIAL, &[], &[(&stages.first).into(), second.into()], grid(second))?);
     }
     Ok(steps)
 }

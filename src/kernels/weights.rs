@@ -1,12 +1,15 @@
 //! Weights between the flat parameter vector (PyTorch's order) and the tiles that products read and gradients write.
 
-use super::{TILE, elementwise_grid};
-use crate::device::{Buf, Gpu};
+use super::elementwise_grid;
+use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 
 pub(super) const PACK: Shader = shader!("pack_weights");
 pub(super) const REDUCE: Shader = shader!("reduce_partials");
+
+/// Rows and columns of partial sums are padded to multiples of this.
+const PADDING: usize = 8;
 
 /// Parameters of one convolution or dense layer: `w[outputs][inputs][taps]`, then `b[outputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +25,9 @@ pub struct WeightShape {
 /// Which product the packed weights are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// y = w x + b: tiles of outputs, rows (input, tap), then a row of biases.
+    /// y = w x + b
     Forward,
-    /// dx = wᵀ dy: tiles of inputs, rows (output, tap).
+    /// dx = wᵀ dy
     Backward,
 }
 
@@ -44,49 +47,98 @@ impl WeightShape {
         self.inputs * self.taps
     }
 
-    /// Words that the packed weights take.
-    pub fn packed_len(&self, direction: Direction) -> usize {
-        match direction {
-            Direction::Forward => self.outputs.next_multiple_of(TILE) * (self.patches() + 1),
-            Direction::Backward => self.inputs.next_multiple_of(TILE) * self.outputs * self.taps,
-        }
-    }
-
-    /// Words that one split of the weight gradient takes: patches with the bias row × outputs, both padded to tiles.
+    /// Words that one split of the weight gradient takes: patches with the bias row × outputs, both padded.
     pub fn partial_len(&self) -> usize {
-        (self.patches() + 1).next_multiple_of(TILE) * self.outputs.next_multiple_of(TILE)
+        (self.patches() + 1).next_multiple_of(PADDING) * self.outputs.next_multiple_of(PADDING)
     }
 
-    /// Parts into which `blocks` batch blocks are split for the weight gradient: enough workgroups to fill the device, at
-    /// least one block for each row of a workgroup, and no more than 16 MiB of partial sums.
-    pub fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {
-        let tiles = self.partial_len() / (TILE * TILE);
+    /// Parts into which `blocks` batch blocks are split for a weight gradient in so many `tiles`: enough workgroups to fill the
+    /// device, at least one block for each row of a workgroup, and no more than 16 MiB of partial sums.
+    pub(super) fn splits(&self, gpu: &Gpu, tiles: usize, blocks: usize) -> usize {
         let room = ((1 << 22) / self.partial_len()).max(1);
-        gpu.profile.workgroups.div_ceil(tiles).min(blocks.div_ceil(gpu.profile.rows as usize)).min(room)
+        gpu.profile.workgroups.div_ceil(tiles).min(blocks.div_ceil(gpu.profile.rows)).min(room)
     }
 }
 
-/// packed = tiles of `theta` for one direction.
+/// The weights that one dispatch of a product reads: `[tile][row][o][tap]`, rows (channel, line) padded to whole vec4s, a tile
+/// ending with a row of biases if `biases`. Strides are in words of θ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packing {
+    /// Outputs of the product.
+    pub outputs: usize,
+    /// Outputs of a tile.
+    pub tile: usize,
+    /// Channels summed over, or groups of `taps` inputs of a dense layer.
+    pub channels: usize,
+    /// Rows of a channel, `segments` to a filter row.
+    pub lines: usize,
+    /// Rows of a filter row.
+    pub segments: usize,
+    /// Terms of a row.
+    pub taps: usize,
+    /// Terms of all channels of a line that are real; the others are zero.
+    pub limit: usize,
+    /// From an output to the next.
+    pub output_stride: usize,
+    /// From a channel to the next.
+    pub channel_stride: usize,
+    /// From a filter row to the next.
+    pub line_stride: usize,
+    /// From a tap, or a segment of one, to the next.
+    pub tap_stride: isize,
+    /// Tap 0.
+    pub first: usize,
+    /// Where the biases begin.
+    pub biases: Option<usize>,
+}
+
+impl Packing {
+    /// Rows of a tile.
+    pub fn rows(&self) -> usize {
+        self.channels * self.lines + usize::from(self.biases.is_some())
+    }
+
+    fn row_len(&self) -> usize {
+        (self.tile * self.taps).next_multiple_of(4)
+    }
+
+    /// Tiles of outputs.
+    pub fn tiles(&self) -> usize {
+        self.outputs.div_ceil(self.tile)
+    }
+
+    /// Words that the packed weights take.
+    #[expect(clippy::len_without_is_empty, reason = "there is always a weight")]
+    pub fn len(&self) -> usize {
+        self.tiles() * self.rows() * self.row_len()
+    }
+}
+
+/// packed = the tiles of `theta`.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn pack(gpu: &Gpu, shape: &WeightShape, direction: Direction, theta: &Buf, packed: &Buf) -> Result<Dispatch> {
-    assert_eq!(theta.len(), shape.len());
-    assert_eq!(packed.len(), shape.packed_len(direction));
-    let (of_output, of_input) = (shape.patches(), shape.taps); // strides in theta
-    let (outputs, reduced, output_stride, reduced_stride) = match direction {
-        Direction::Forward => (shape.outputs, shape.inputs, of_output, of_input),
-        Direction::Backward => (shape.inputs, shape.outputs, of_input, of_output),
-    };
+pub fn pack(gpu: &Gpu, packing: &Packing, theta: &Buf, packed: &Quads) -> Result<Dispatch> {
+    assert_eq!(packed.len(), packing.len());
     let constants = [
-        ("OUTPUTS", outputs),
-        ("REDUCED", reduced),
-        ("TAPS", shape.taps),
-        ("OUTPUT_STRIDE", output_stride),
-        ("REDUCED_STRIDE", reduced_stride),
-        ("BIAS", usize::from(direction == Direction::Forward)),
+        ("OUTPUTS", packing.outputs),
+        ("TILE", packing.tile),
+        ("CHANNELS", packing.channels),
+        ("LINES", packing.lines),
+        ("SEGMENTS", packing.segments),
+        ("TAPS", packing.taps),
+        ("LIMIT", packing.limit),
+        ("OUTPUT_STRIDE", packing.output_stride),
+        ("CHANNEL_STRIDE", packing.channel_stride),
+        ("LINE_STRIDE", packing.line_stride),
+        ("TAP_STRIDE", packing.tap_stride as usize),
+        ("FIRST", packing.first),
+        ("BIAS", usize::from(packing.biases.is_some())),
+        ("BIASES", packing.biases.unwrap_or(0)),
     ];
-    Dispatch::new(gpu, &PACK, &constants, &[theta, packed], elementwise_grid(packed.len()))
+    let quads = packed.len() / 4;
+    let bindings = [theta.into(), gpu.number(quads)?.into(), packed.into()];
+    Dispatch::new(gpu, &PACK, &constants, &bindings, elementwise_grid(quads))
 }
 
 /// g += the sum over splits of `partial[splits][patches+1 padded][outputs padded]`, in the layout of the parameters.
@@ -97,34 +149,37 @@ pub fn reduce_partials(gpu: &Gpu, shape: &WeightShape, partial: &Buf, g: &Buf) -
     assert_eq!(g.len(), shape.len());
     assert!(partial.len().is_multiple_of(shape.partial_len()));
     let constants = [("OUTPUTS", shape.outputs), ("PATCHES", shape.patches())];
-    Dispatch::new(gpu, &REDUCE, &constants, &[partial, g], elementwise_grid(g.len()))
+    Dispatch::new(gpu, &REDUCE, &constants, &[partial.into(), g.into()], elementwise_grid(g.len()))
 }
 
 /// The same in f64.
 pub mod reference {
-    use super::{Direction, TILE, WeightShape};
+    use super::{PADDING, Packing, WeightShape};
 
-    /// Tiles of `theta` for one direction.
-    pub fn pack(shape: &WeightShape, direction: Direction, theta: &[f64]) -> Vec<f64> {
-        let weight = |o: usize, i: usize, tap: usize| theta[(o * shape.inputs + i) * shape.taps + tap];
-        let bias = |o: usize| theta[shape.outputs * shape.patches() + o];
-        let (tiled, reduced) = match direction {
-            Direction::Forward => (shape.outputs, shape.inputs),
-            Direction::Backward => (shape.inputs, shape.outputs),
-        };
+    /// The tiles of `theta`.
+    pub fn pack(packing: &Packing, theta: &[f64]) -> Vec<f64> {
         let mut packed = Vec::new();
-        for first in (0..tiled).step_by(TILE) {
-            for r in 0..reduced {
-                for tap in 0..shape.taps {
-                    packed.extend((first..first + TILE).map(|t| match direction {
-                        _ if t >= tiled => 0.0,
-                        Direction::Forward => weight(t, r, tap),
-                        Direction::Backward => weight(r, t, tap),
-                    }));
+        for tile in 0..packing.tiles() {
+            for row in 0..packing.rows() {
+                let (channel, line) = (row / packing.lines, row % packing.lines);
+                let mut words = vec![0.0; packing.row_len()];
+                for o in (0..packing.tile).filter(|o| tile * packing.tile + o < packing.outputs) {
+                    let output = tile * packing.tile + o;
+                    match packing.biases {
+                        Some(biases) if channel == packing.channels => words[o] = theta[biases + output],
+                        _ => {
+                            for tap in (0..packing.taps).filter(|tap| channel * packing.taps + tap < packing.limit) {
+                                let at = output * packing.output_stride
+                                    + channel * packing.channel_stride
+                                    + line / packing.segments * packing.line_stride
+                                    + packing.first;
+                                let step = (line % packing.segments + tap) as isize * packing.tap_stride;
+                                words[o * packing.taps + tap] = theta[at.wrapping_add_signed(step)];
+                            }
+                        }
+                    }
                 }
-            }
-            if direction == Direction::Forward {
-                packed.extend((first..first + TILE).map(|t| if t < tiled { bias(t) } else { 0.0 }));
+                packed.extend(words);
             }
         }
         packed
@@ -132,9 +187,9 @@ pub mod reference {
 
     /// Sum over splits, in the layout of the parameters.
     pub fn reduce_partials(shape: &WeightShape, partial: &[f64]) -> Vec<f64> {
-        let outputs8 = shape.outputs.next_multiple_of(TILE);
+        let stride = shape.outputs.next_multiple_of(PADDING);
         let sum = |row: usize, o: usize| {
-            partial.chunks_exact(shape.partial_len()).map(|split| split[row * outputs8 + o]).sum::<f64>()
+            partial.chunks_exact(shape.partial_len()).map(|split| split[row * stride + o]).sum::<f64>()
         };
         let weights = (0..shape.outputs).flat_map(|o| (0..shape.patches()).map(move |row| (row, o)));
         let biases = (0..shape.outputs).map(|o| (shape.patches(), o));

@@ -1,10 +1,11 @@
 //! Element-wise activation layers.
 
 use super::{Layer, Weights};
-use crate::device::{Buf, Gpu};
+use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::Dispatch;
 use crate::kernels::activation::{self, Activation};
+use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::shape::Shape;
 
 /// y = f(x), element by element.
@@ -31,15 +32,36 @@ impl Layer for Elementwise {
         self.shape
     }
 
-    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, y: &Buf) -> Result<Vec<Dispatch>> {
+    fn activation(&self) -> Option<Activation> {
+        Some(self.function)
+    }
+
+    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
         Ok(vec![activation::forward(gpu, self.function, x, y)?])
     }
 
-    fn jvp(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, tx: Option<&Buf>, ty: &Buf) -> Result<Vec<Dispatch>> {
+    fn jvp(
+        &self,
+        gpu: &Gpu,
+        _: Option<&Weights>,
+        x: &Quads,
+        tx: Option<&Quads>,
+        ty: &Quads,
+        _: Option<&Mask>,
+    ) -> Result<Vec<Dispatch>> {
         tx.map(|tx| activation::product(gpu, self.function, x, tx, ty)).into_iter().collect()
     }
 
-    fn vjp(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, dy: &Buf, dx: Option<&Buf>) -> Result<Vec<Dispatch>> {
+    fn vjp(
+        &self,
+        gpu: &Gpu,
+        _: Option<&Weights>,
+        x: &Quads,
+        dy: &Quads,
+        dx: Option<&Quads>,
+        mask: Option<&Mask>,
+    ) -> Result<Vec<Dispatch>> {
+        assert!(mask.is_none(), "an activation follows a product, which has none of its own");
         dx.map(|dx| activation::product(gpu, self.function, x, dy, dx)).into_iter().collect()
     }
 }

@@ -1,12 +1,13 @@
 //! Convolution and dense layers: y = w x + b. Both are bilinear in (x, w), so jvp is two forward products.
 
 use super::{Layer, Weights};
-use crate::device::{Buf, Gpu};
+use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::Dispatch;
-use crate::kernels::conv2d::{self, Conv2d, Epilogue};
+use crate::kernels::conv2d::{self, Conv2d};
+use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::matmul;
-use crate::kernels::weights::{WeightShape, reduce_partials};
+use crate::kernels::weights::{Direction, Packing, WeightShape, reduce_partials};
 use crate::shape::Shape;
 
 /// A convolution, or a dense layer as a convolution of one pixel with matmul kernels.
@@ -27,14 +28,6 @@ impl Affine {
     /// A dense layer on the flattened input.
     pub fn dense(name: String, inputs: usize, units: usize) -> Self {
         Self { name, geometry: Conv2d::dense(inputs, units), output: Shape::vector(units), is_dense: true }
-    }
-
-    fn product(&self, gpu: &Gpu, epilogue: Epilogue, x: &Buf, packed: &Buf, y: &Buf) -> Result<Dispatch> {
-        if self.is_dense {
-            matmul::forward(gpu, &self.geometry.weights(), epilogue, x, packed, y)
-        } else {
-            conv2d::forward(gpu, &self.geometry, epilogue, x, packed, y)
-        }
     }
 }
 
@@ -72,37 +65,84 @@ impl Layer for Affine {
         self.output.len() * self.geometry.weights().patches()
     }
 
-    fn needs_check(&self) -> bool {
-        true // only products overflow; a ReLU or a maximum after them would hide a NaN
-    }
-
-    fn forward(&self, gpu: &Gpu, weights: Option<&Weights>, x: &Buf, y: &Buf) -> Result<Vec<Dispatch>> {
-        Ok(vec![self.product(gpu, Epilogue::Bias, x, &required(weights).forward, y)?])
-    }
-
-    fn jvp(&self, gpu: &Gpu, weights: Option<&Weights>, x: &Buf, tx: Option<&Buf>, ty: &Buf) -> Result<Vec<Dispatch>> {
-        let weights = required(weights);
-        let mut steps = vec![self.product(gpu, Epilogue::Bias, x, &weights.forward_tangent, ty)?];
-        if let Some(tx) = tx {
-            steps.push(self.product(gpu, Epilogue::Accumulate, tx, &weights.forward, ty)?);
+    fn packings(&self, gpu: &Gpu, direction: Direction) -> Vec<Packing> {
+        if self.is_dense {
+            vec![matmul::packing(gpu, &self.geometry.weights(), direction)]
+        } else {
+            self.geometry.packings(gpu, direction)
         }
-        Ok(steps)
     }
 
-    fn vjp(&self, gpu: &Gpu, weights: Option<&Weights>, x: &Buf, dy: &Buf, dx: Option<&Buf>) -> Result<Vec<Dispatch>> {
+    fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {
+        if self.is_dense {
+            matmul::splits(gpu, &self.geometry.weights(), blocks)
+        } else {
+            self.geometry.splits(gpu, blocks)
+        }
+    }
+
+    fn forward(
+        &self,
+        gpu: &Gpu,
+        weights: Option<&Weights>,
+        x: &Quads,
+        y: &Quads,
+        epilogue: &Epilogue,
+    ) -> Result<Vec<Dispatch>> {
+        let packed = &required(weights).forward;
+        if self.is_dense {
+            Ok(vec![matmul::forward(gpu, &self.geometry.weights(), x, &packed[0], y, epilogue)?])
+        } else {
+            conv2d::forward(gpu, &self.geometry, x, packed, y, epilogue)
+        }
+    }
+
+    fn jvp(
+        &self,
+        gpu: &Gpu,
+        weights: Option<&Weights>,
+        x: &Quads,
+        tx: Option<&Quads>,
+        ty: &Quads,
+        mask: Option<&Mask>,
+    ) -> Result<Vec<Dispatch>> {
+        let weights = required(weights);
+        if self.is_dense {
+            let tx = tx.map(|tx| (tx, &weights.forward[0]));
+            let x = (x, &weights.forward_tangent[0]);
+            Ok(vec![matmul::jvp(gpu, &self.geometry.weights(), x, tx, ty, mask)?])
+        } else {
+            let tx = tx.map(|tx| (tx, &weights.forward[..]));
+            conv2d::jvp(gpu, &self.geometry, (x, &weights.forward_tangent), tx, ty, mask)
+        }
+    }
+
+    fn vjp(
+        &self,
+        gpu: &Gpu,
+        weights: Option<&Weights>,
+        x: &Quads,
+        dy: &Quads,
+        dx: Option<&Quads>,
+        mask: Option<&Mask>,
+    ) -> Result<Vec<Dispatch>> {
         let (weights, shape) = (required(weights), self.geometry.weights());
         let blocks = x.len() / (self.geometry.input.len() * gpu.profile.block);
-        let partial = weights.partial.prefix(shape.splits(gpu, blocks) * shape.partial_len());
+        let partial = weights.partial.prefix(self.splits(gpu, blocks) * shape.partial_len());
         let mut steps = vec![
-            conv2d::grad_weight(gpu, &self.geometry, x, dy, &partial)?,
+            if self.is_dense {
+                matmul::grad_weight(gpu, &shape, x, dy, &partial)?
+            } else {
+                conv2d::grad_weight(gpu, &self.geometry, x, dy, &partial)?
+            },
             reduce_partials(gpu, &shape, &partial, &weights.gradient)?,
         ];
         if let Some(dx) = dx {
-            steps.push(if self.is_dense {
-                matmul::grad_input(gpu, &shape, dy, &weights.backward, dx)?
+            if self.is_dense {
+                steps.push(matmul::grad_input(gpu, &shape, dy, &weights.backward[0], dx, mask)?);
             } else {
-                conv2d::grad_input(gpu, &self.geometry, dy, &weights.backward, dx)?
-            });
+                steps.extend(conv2d::grad_input(gpu, &self.geometry, dy, &weights.backward, dx, mask)?);
+            }
         }
         Ok(steps)
     }

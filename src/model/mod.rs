@@ -7,10 +7,12 @@ mod pool;
 
 pub use description::{Description, Initialisation};
 
-use crate::device::{ALIGNMENT, Buf, Gpu};
+use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{Error, Result};
 use crate::kernel::Dispatch;
-use crate::kernels::weights::WeightShape;
+use crate::kernels::activation::Activation;
+use crate::kernels::epilogue::{Epilogue, Mask};
+use crate::kernels::weights::{Direction, Packing, WeightShape};
 use crate::shape::Shape;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -26,12 +28,12 @@ pub struct Weights {
     pub tangent: Buf,
     /// g: gradients are added here, laid out as θ.
     pub gradient: Buf,
-    /// θ packed for y = w x + b.
-    pub forward: Buf,
+    /// θ packed for y = w x + b, as [`Layer::packings`] says; so for the other two.
+    pub forward: Vec<Quads>,
     /// θ packed for dx = wᵀ dy.
-    pub backward: Buf,
+    pub backward: Vec<Quads>,
     /// v packed for ty = v x.
-    pub forward_tangent: Buf,
+    pub forward_tangent: Vec<Quads>,
     /// Room for the split sums of a weight gradient, shared by all layers.
     pub partial: Buf,
 }
@@ -57,19 +59,52 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn multiply_adds(&self) -> usize {
         0
     }
-    /// Whether a non-finite value in y can be hidden by the next layer, so that y is checked.
-    fn needs_check(&self) -> bool {
-        false
+    /// The function of a layer that is nothing but an element-wise activation; a product before it takes it over.
+    fn activation(&self) -> Option<Activation> {
+        None
     }
-    /// y = f(x; θ)
+    /// How the products of a direction read their weights.
+    fn packings(&self, _gpu: &Gpu, _direction: Direction) -> Vec<Packing> {
+        Vec::new()
+    }
+    /// Parts into which a weight gradient over so many batch blocks is split.
+    fn splits(&self, _gpu: &Gpu, _blocks: usize) -> usize {
+        1
+    }
+    /// y = f(x; θ), and the epilogue where there are parameters; layers without any are given none.
     ///
     /// # Errors
     /// As [`Dispatch::new`]; so for the other two.
-    fn forward(&self, gpu: &Gpu, weights: Option<&Weights>, x: &Buf, y: &Buf) -> Result<Vec<Dispatch>>;
-    /// ty = J_x tx + J_θ v, without the first term when the input is constant. `y` of forward is not needed.
-    fn jvp(&self, gpu: &Gpu, weights: Option<&Weights>, x: &Buf, tx: Option<&Buf>, ty: &Buf) -> Result<Vec<Dispatch>>;
-    /// dx = J_xᵀ dy where it is asked for, and g += J_θᵀ dy.
-    fn vjp(&self, gpu: &Gpu, weights: Option<&Weights>, x: &Buf, dy: &Buf, dx: Option<&Buf>) -> Result<Vec<Dispatch>>;
+    fn forward(
+        &self,
+        gpu: &Gpu,
+        weights: Option<&Weights>,
+        x: &Quads,
+        y: &Quads,
+        epilogue: &Epilogue,
+    ) -> Result<Vec<Dispatch>>;
+    /// ty = mask ⊙ (J_x tx + J_θ v), without the first term when the input is constant; the mask is that of an activation which
+    /// the layer took over. `y` of forward is not needed.
+    fn jvp(
+        &self,
+        gpu: &Gpu,
+        weights: Option<&Weights>,
+        x: &Quads,
+        tx: Option<&Quads>,
+        ty: &Quads,
+        mask: Option<&Mask>,
+    ) -> Result<Vec<Dispatch>>;
+    /// dx = mask ⊙ J_xᵀ dy where it is asked for, and g += J_θᵀ dy; the mask is that of an activation which the layer *before*
+    /// took over.
+    fn vjp(
+        &self,
+        gpu: &Gpu,
+        weights: Option<&Weights>,
+        x: &Quads,
+        dy: &Quads,
+        dx: Option<&Quads>,
+        mask: Option<&Mask>,
+    ) -> Result<Vec<Dispatch>>;
 }
 
 /// A named tensor inside the flat parameter vector.

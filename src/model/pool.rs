@@ -1,9 +1,10 @@
 //! Pooling layers.
 
 use super::{Layer, Weights};
-use crate::device::{Buf, Gpu};
+use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::Dispatch;
+use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::pool::{self, Pool};
 use crate::shape::Shape;
 
@@ -36,7 +37,7 @@ impl Layer for Pooling {
         self.output
     }
 
-    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, y: &Buf) -> Result<Vec<Dispatch>> {
+    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
         Ok(vec![if self.is_max {
             pool::max_select(gpu, &self.window, x, x, y)?
         } else {
@@ -44,7 +45,15 @@ impl Layer for Pooling {
         }])
     }
 
-    fn jvp(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, tx: Option<&Buf>, ty: &Buf) -> Result<Vec<Dispatch>> {
+    fn jvp(
+        &self,
+        gpu: &Gpu,
+        _: Option<&Weights>,
+        x: &Quads,
+        tx: Option<&Quads>,
+        ty: &Quads,
+        _: Option<&Mask>,
+    ) -> Result<Vec<Dispatch>> {
         let step = |tx| match self.is_max {
             true => pool::max_select(gpu, &self.window, x, tx, ty),
             false => pool::avg_forward(gpu, &self.window, tx, ty),
@@ -52,10 +61,18 @@ impl Layer for Pooling {
         tx.map(step).into_iter().collect()
     }
 
-    fn vjp(&self, gpu: &Gpu, _: Option<&Weights>, x: &Buf, dy: &Buf, dx: Option<&Buf>) -> Result<Vec<Dispatch>> {
+    fn vjp(
+        &self,
+        gpu: &Gpu,
+        _: Option<&Weights>,
+        x: &Quads,
+        dy: &Quads,
+        dx: Option<&Quads>,
+        mask: Option<&Mask>,
+    ) -> Result<Vec<Dispatch>> {
         let step = |dx| match self.is_max {
-            true => pool::max_vjp(gpu, &self.window, x, dy, dx),
-            false => pool::avg_vjp(gpu, &self.window, dy, dx),
+            true => pool::max_vjp(gpu, &self.window, x, dy, dx, mask),
+            false => pool::avg_vjp(gpu, &self.window, dy, dx, mask),
         };
         dx.map(step).into_iter().collect()
     }

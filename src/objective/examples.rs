@@ -28,32 +28,30 @@ impl Examples {
         assert_eq!(images.len(), examples * shape.len());
         assert_eq!(statistics.len(), shape.channels);
         // A set larger than one binding is split along its features, so that each page holds some of every example.
-        let most = gpu.max_binding_words() / examples;
+        let most = gpu.max_quads_words() / 4 / examples;
         if most == 0 {
             return Err(Error::OutOfMemory(format!(
                 "{examples} examples are more than a binding of this adapter indexes"
             )));
         }
-        let words = shape.len().div_ceil(4);
-        let pages = (0..words).step_by(most).map(|start| {
-            let page_words = most.min(words - start);
-            let (first, last) = (4 * start, (4 * (start + page_words)).min(shape.len()));
-            let mut bytes = vec![0u8; examples * page_words * 4];
-            for (row, image) in bytes.chunks_exact_mut(page_words * 4).zip(images.chunks_exact(shape.len())) {
-                row[..last - first].copy_from_slice(&image[first..last]);
+        let sixteens = shape.len().div_ceil(16);
+        let pages = (0..sixteens).step_by(most).map(|start| {
+            let count = most.min(sixteens - start);
+            let (first, last) = (16 * start, (16 * (start + count)).min(shape.len()));
+            let mut words = vec![0u32; examples * count * 4];
+            for (row, image) in words.chunks_exact_mut(count * 4).zip(images.chunks_exact(shape.len())) {
+                // the first byte is the lowest of its word, whatever the host's order
+                for (word, bytes) in row.iter_mut().zip(image[first..last].chunks(4)) {
+                    *word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+                }
             }
-            Ok(Page { bytes: gpu.upload("data.page", &le_words(&bytes))?, first, words: page_words })
+            Ok(Page { bytes: gpu.upload_quads("data.page", &words, true)?, first, sixteens: count })
         });
-        let means: Vec<f32> = statistics.iter().map(|s| s.0 as f32).collect();
-        let inverse_stds: Vec<f32> = statistics.iter().map(|s| (1.0 / s.1) as f32).collect();
         Ok(Self {
             shape,
             labels: labels.to_vec(),
             pages: pages.collect::<Result<_>>()?,
-            normalisation: Normalisation {
-                mean: gpu.upload("data.mean", &means)?,
-                inverse_std: gpu.upload("data.inverse_std", &inverse_stds)?,
-            },
+            normalisation: Normalisation::upload(gpu, statistics)?,
         })
     }
 
@@ -78,9 +76,4 @@ impl Examples {
         words.resize(words.len().next_multiple_of(gpu.profile.block), padding);
         gpu.upload(label, &words)
     }
-}
-
-/// Shaders take bytes from words with the first byte lowest, whatever the host's order.
-fn le_words(bytes: &[u8]) -> Vec<u32> {
-    bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }

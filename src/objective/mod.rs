@@ -6,6 +6,7 @@
 mod cost;
 mod examples;
 mod record;
+mod stage;
 mod workspace;
 
 pub use cost::Cost;

@@ -1,11 +1,12 @@
 //! Recording the programs of a pass: what runs before the chunks, for each chunk, and after them.
 
 use super::Objective;
-use crate::device::Buf;
+use crate::device::{Buf, Quads};
 use crate::error::Result;
 use crate::kernel::Program;
+use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::softmax_xent::{self, Targets};
-use crate::kernels::{finite, gather, vector};
+use crate::kernels::{copy_quads, finite, gather, vector};
 use std::ops::Range;
 
 /// What a pass over the examples computes.
@@ -37,6 +38,12 @@ pub(super) struct Chunk {
     pub correct: Buf,
 }
 
+/// What the forward pass of a chunk leaves behind: x of each stage and the logits, and each stage's mask.
+struct Forward {
+    x: Vec<Quads>,
+    masks: Vec<Option<Mask>>,
+}
+
 impl Objective {
     pub(super) fn record(&self, pass: Pass) -> Result<Vec<Program>> {
         let mut programs = vec![self.record_start(pass)?];
@@ -58,75 +65,93 @@ impl Objective {
 
     fn record_chunk(&self, pass: Pass, chunk: &Chunk) -> Result<Program> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let examples = chunk.range.len();
         let mut program = Program::default();
-        // x of each layer and the logits, for the examples of this chunk
-        let x: Vec<Buf> =
-            workspace.activations.iter().map(|x| x.prefix(x.len() / workspace.chunk * examples)).collect();
-        for page in &self.examples.pages {
-            let by = &self.examples.normalisation;
-            program.push(gather::gather(gpu, self.examples.shape, page, &chunk.index, by, &x[0])?);
-        }
-        for (i, layer) in workspace.model.layers().iter().enumerate() {
-            program.extend(layer.forward(gpu, workspace.weights[i].as_ref(), &x[i], &x[i + 1])?);
-            if layer.needs_check() {
-                program.push(finite::check(gpu, &x[i + 1], &workspace.report.found[i])?);
-            }
-        }
-        let logits = &x[x.len() - 1];
+        let forward = self.record_forward(&mut program, pass, chunk)?;
+        let logits = &forward.x[forward.x.len() - 1];
         program.push(softmax_xent::loss(gpu, logits, &chunk.targets, &chunk.loss, &chunk.correct)?);
 
         let [a, b] = &workspace.passing;
-        let [a, b] = [a, b].map(|buf| buf.prefix(logits.len()));
+        let [a, b] = [a, b].map(|quads| quads.prefix(logits.len()));
         match pass {
             Pass::Loss => {}
             Pass::Tangent => {
+                self.record_jvp(&mut program, &forward, &b)?;
                 let out = self.tangents.as_ref().expect("allocated before the pass is recorded");
                 let classes = workspace.model.classes;
                 let out = out.view(chunk.range.start * classes..chunk.range.end * classes);
-                self.record_jvp(&mut program, &x, &out)?;
+                program.push(copy_quads(gpu, &b, &out)?);
             }
             Pass::Gradient => {
                 program.push(softmax_xent::gradient(gpu, logits, &chunk.targets, &a)?);
-                self.record_vjp(&mut program, &x)?;
+                self.record_vjp(&mut program, &forward)?;
             }
             Pass::GaussNewton => {
-                self.record_jvp(&mut program, &x, &b)?;
+                self.record_jvp(&mut program, &forward, &b)?;
                 program.push(softmax_xent::hvp(gpu, logits, &b, &chunk.targets, &a)?);
-                self.record_vjp(&mut program, &x)?;
+                self.record_vjp(&mut program, &forward)?;
             }
         }
         Ok(program)
     }
 
-    /// Tangents through all layers, the logits' into `out`. Layers before the first parameters have none.
-    fn record_jvp(&self, program: &mut Program, x: &[Buf], out: &Buf) -> Result<()> {
-        let layers = self.workspace.model.layers();
-        let mut tx: Option<Buf> = None;
-        for (i, layer) in layers.iter().enumerate() {
-            let weights = self.workspace.weights[i].as_ref();
+    fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
+        let (gpu, workspace) = (&self.gpu, &*self.workspace);
+        let prefix = |quads: &Quads| quads.prefix(quads.len() / workspace.chunk * chunk.range.len());
+        let x: Vec<Quads> = workspace.activations.iter().map(prefix).collect();
+        for page in &self.examples.pages {
+            let by = &self.examples.normalisation;
+            program.push(gather::gather(gpu, self.examples.shape, page, &chunk.index, by, &x[0])?);
+        }
+        let mut masks = Vec::new();
+        for (i, stage) in workspace.stages.iter().enumerate() {
+            let derivative = workspace.derivatives[i].as_ref().map(prefix);
+            masks.push(stage.mask(&x[i + 1], derivative.as_ref()));
+            let weights = workspace.weights[stage.layer].as_ref();
+            let epilogue = Epilogue {
+                activation: stage.activation,
+                derivative: derivative.filter(|_| pass != Pass::Loss),
+                found: weights.map(|_| workspace.report.found[stage.layer].clone()), // only products overflow
+                mask: None,
+            };
+            let layer = &workspace.model.layers()[stage.layer];
+            program.extend(layer.forward(gpu, weights, &x[i], &x[i + 1], &epilogue)?);
+        }
+        Ok(Forward { x, masks })
+    }
+
+    /// Tangents through all stages, the logits' into `out`. Stages before the first parameters have none.
+    fn record_jvp(&self, program: &mut Program, forward: &Forward, out: &Quads) -> Result<()> {
+        let stages = &self.workspace.stages;
+        let mut tx: Option<Quads> = None;
+        for (i, stage) in stages.iter().enumerate() {
+            let weights = self.workspace.weights[stage.layer].as_ref();
             if weights.is_none() && tx.is_none() {
                 continue;
             }
-            let is_last = i + 1 == layers.len();
-            // Even layers write one buffer, odd ones the other; `out` may be the second, so the layer before reads the first.
-            let side = usize::from((layers.len() - 1 - i).is_multiple_of(2));
-            let ty = if is_last { out.clone() } else { self.workspace.passing[side].prefix(x[i + 1].len()) };
-            program.extend(layer.jvp(&self.gpu, weights, &x[i], tx.as_ref(), &ty)?);
+            // Even stages write one of the passing arrays, odd ones the other; `out` is the second, so the one before reads the first.
+            let side = usize::from((stages.len() - 1 - i).is_multiple_of(2));
+            let is_last = i + 1 == stages.len();
+            let ty = if is_last { out.clone() } else { self.workspace.passing[side].prefix(forward.x[i + 1].len()) };
+            let layer = &self.workspace.model.layers()[stage.layer];
+            let mask = forward.masks[i].as_ref();
+            program.extend(layer.jvp(&self.gpu, weights, &forward.x[i], tx.as_ref(), &ty, mask)?);
             tx = Some(ty);
         }
         Ok(())
     }
 
-    /// Cotangents from the logits' in the first passing buffer back to the first layer with parameters.
-    fn record_vjp(&self, program: &mut Program, x: &[Buf]) -> Result<()> {
-        let layers = self.workspace.model.layers();
-        let first = self.workspace.weights.iter().position(Option::is_some).unwrap_or(0);
-        for (i, layer) in layers.iter().enumerate().skip(first).rev() {
-            let side = (layers.len() - 1 - i) % 2;
-            let dy = self.workspace.passing[side].prefix(x[i + 1].len());
-            let dx = (i > first).then(|| self.workspace.passing[1 - side].prefix(x[i].len()));
-            program.extend(layer.vjp(&self.gpu, self.workspace.weights[i].as_ref(), &x[i], &dy, dx.as_ref())?);
+    /// Cotangents from the logits' in the first passing array back to the first stage with parameters.
+    fn record_vjp(&self, program: &mut Program, forward: &Forward) -> Result<()> {
+        let stages = &self.workspace.stages;
+        let weights = |stage: usize| self.workspace.weights[stages[stage].layer].as_ref();
+        let first = (0..stages.len()).find(|&i| weights(i).is_some()).unwrap_or(0);
+        for i in (first..stages.len()).rev() {
+            let side = (stages.len() - 1 - i) % 2;
+            let dy = self.workspace.passing[side].prefix(forward.x[i + 1].len());
+            let dx = (i > first).then(|| self.workspace.passing[1 - side].prefix(forward.x[i].len()));
+            let mask = i.checked_sub(1).and_then(|before| forward.masks[before].as_ref());
+            let layer = &self.workspace.model.layers()[stages[i].layer];
+            program.extend(layer.vjp(&self.gpu, weights(i), &forward.x[i], &dy, dx.as_ref(), mask)?);
         }
         Ok(())
     }

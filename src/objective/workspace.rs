@@ -1,11 +1,12 @@
 //! Device memory shared by all objectives of one model: activations of one chunk, packed weights, the flat vectors.
 
-use crate::device::{ALIGNMENT, Buf, Gpu};
+use super::stage::{Stage, stages};
+use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{Error, Result};
 use crate::kernel::Program;
 use crate::kernels::vector::PARTIALS;
-use crate::kernels::weights::{Direction, pack};
-use crate::model::{Model, Weights};
+use crate::kernels::weights::{Direction, Packing, pack};
+use crate::model::{Layer, Model, Weights};
 use std::sync::Arc;
 
 /// Memory for activations unless the user says otherwise, in bytes.
@@ -18,10 +19,14 @@ pub struct Workspace {
     pub model: Arc<Model>,
     /// Examples of a whole chunk, a multiple of the block.
     pub chunk: usize,
-    /// x of each layer, and last the logits: `[chunk/B][features][B]`.
-    pub(super) activations: Vec<Buf>,
-    /// Two buffers as large as the largest activation, between which tangents and cotangents pass from layer to layer.
-    pub(super) passing: [Buf; 2],
+    /// The model's layers as they run.
+    pub(super) stages: Vec<Stage>,
+    /// x of each stage, and last the logits: `[chunk/B][features][B]`.
+    pub(super) activations: Vec<Quads>,
+    /// f' of each stage's activation, where its outputs do not tell it.
+    pub(super) derivatives: Vec<Option<Quads>>,
+    /// Two arrays as large as the largest activation, between which tangents and cotangents pass from stage to stage.
+    pub(super) passing: [Quads; 2],
     pub(super) theta: Buf,
     pub(super) tangent: Buf,
     pub(super) gradient: Buf,
@@ -52,14 +57,21 @@ impl Workspace {
     pub fn new(gpu: &Gpu, model: Arc<Model>, memory: u64) -> Result<Self> {
         let block = gpu.profile.block;
         let unit = block.max(ALIGNMENT); // chunks start where a view may start
+        let stages = stages(&model);
         let features: Vec<usize> =
-            std::iter::once(model.input.len()).chain(model.layers().iter().map(|layer| layer.output().len())).collect();
+            std::iter::once(model.input.len()).chain(stages.iter().map(|stage| stage.outputs)).collect();
+        let with_derivative = stages.iter().filter(|stage| stage.has_derivative()).map(|stage| stage.outputs);
         let largest = features.iter().copied().max().unwrap_or(1);
         let vector = model.vector_len();
-        let weight_shapes = || model.layers().iter().filter_map(|layer| layer.weights());
-        let most_packed = weight_shapes()
-            .flat_map(|w| [w.packed_len(Direction::Forward), w.packed_len(Direction::Backward), w.partial_len()]);
-        if most_packed.max().unwrap_or(0).max(vector) > gpu.max_binding_words() {
+        let packings = |direction| model.layers().iter().flat_map(move |layer| layer.packings(gpu, direction));
+        let packed = |direction| packings(direction).map(|packing: Packing| packing.len());
+        let partials = |examples: usize| {
+            let partial =
+                |layer: &Box<dyn Layer>| Some(layer.splits(gpu, examples / block) * layer.weights()?.partial_len());
+            model.layers().iter().filter_map(partial).max().unwrap_or(1)
+        };
+        let most_packed = packed(Direction::Forward).chain(packed(Direction::Backward)).max().unwrap_or(0);
+        if most_packed > gpu.max_quads_words() || vector.max(partials(block)) > gpu.max_binding_words() {
             return Err(Error::OutOfMemory(format!(
                 "model {}: {} parameters are more than {} binds at once ({} MiB): use a smaller model",
                 model.name,
@@ -68,14 +80,12 @@ impl Workspace {
                 gpu.max_binding_words() >> 18
             )));
         }
-        let packed: usize = weight_shapes().map(|w| 3 * w.packed_len(Direction::Forward)).sum();
-        let partial_len = |examples: usize| {
-            weight_shapes().map(|w| w.splits(gpu, examples / block) * w.partial_len()).max().unwrap_or(1)
-        };
-        let fixed = 3 * vector + packed + partial_len(gpu.profile.chunk);
-        let of_example = 4 * (features.iter().sum::<usize>() + 2 * largest);
+        let all_packed: usize =
+            2 * packed(Direction::Forward).sum::<usize>() + packed(Direction::Backward).sum::<usize>();
+        let fixed = 3 * vector + all_packed + partials(gpu.profile.chunk);
+        let of_example = 4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + 2 * largest);
         let room = memory.saturating_sub(4 * fixed as u64) / of_example as u64;
-        let chunk = (room as usize).min(gpu.max_binding_words() / largest).min(gpu.profile.chunk) / unit * unit;
+        let chunk = (room as usize).min(gpu.max_quads_words() / largest).min(gpu.profile.chunk) / unit * unit;
         if chunk == 0 {
             return Err(Error::OutOfMemory(format!(
                 "model {}: a chunk of {unit} examples takes {:.1} MiB, more than --memory or a binding of {} holds: raise --memory or use a smaller model",
@@ -85,41 +95,65 @@ impl Workspace {
             )));
         }
         let alloc = |label: &str, len: usize| gpu.alloc(label, len);
-        let activations = features.iter().map(|f| alloc("activation", f * chunk)).collect::<Result<_>>()?;
-        let passing = [alloc("passing.0", largest * chunk)?, alloc("passing.1", largest * chunk)?];
+        let quads = |label: &str, len: usize| gpu.alloc_quads(label, len, false);
+        let activations = features.iter().map(|f| quads("activation", f * chunk)).collect::<Result<_>>()?;
+        let derivatives = stages.iter().map(|stage| stage.alloc_derivative(gpu, chunk)).collect::<Result<_>>()?;
+        let passing = [quads("passing.0", largest * chunk)?, quads("passing.1", largest * chunk)?];
         let (theta, tangent, gradient) =
             (alloc("theta", vector)?, alloc("tangent", vector)?, alloc("gradient", vector)?);
 
-        let partial = alloc("partial", partial_len(chunk))?;
+        let partial = alloc("partial", partials(chunk))?;
         let weights = model.layers().iter().zip(model.ranges()).map(|(layer, range)| {
-            let (Some(w), Some(range)) = (layer.weights(), range) else { return Ok(None) };
+            let Some(range) = range else { return Ok(None) };
+            let packed = |label: &str, direction| {
+                layer.packings(gpu, direction).iter().map(|packing| quads(label, packing.len())).collect::<Result<_>>()
+            };
             Ok(Some(Weights {
                 theta: theta.view(range.clone()),
                 tangent: tangent.view(range.clone()),
                 gradient: gradient.view(range.clone()),
-                forward: alloc("packed.forward", w.packed_len(Direction::Forward))?,
-                backward: alloc("packed.backward", w.packed_len(Direction::Backward))?,
-                forward_tangent: alloc("packed.tangent", w.packed_len(Direction::Forward))?,
+                forward: packed("packed.forward", Direction::Forward)?,
+                backward: packed("packed.backward", Direction::Backward)?,
+                forward_tangent: packed("packed.tangent", Direction::Forward)?,
                 partial: partial.clone(),
             }))
         });
         let weights = weights.collect::<Result<_>>()?;
         let report = Report::new(gpu, model.layers().len() + 1)?;
         let coefficients = alloc("coefficients", 2)?;
-        Ok(Self { model, chunk, activations, passing, theta, tangent, gradient, coefficients, weights, report })
+        Ok(Self {
+            model,
+            chunk,
+            stages,
+            activations,
+            derivatives,
+            passing,
+            theta,
+            tangent,
+            gradient,
+            coefficients,
+            weights,
+            report,
+        })
     }
 
     /// The steps that pack θ, and the direction v if `with_tangent`, into the tiles that the products read.
     pub(super) fn packing(&self, gpu: &Gpu, with_backward: bool, with_tangent: bool) -> Result<Program> {
         let mut program = Program::default();
         for (layer, weights) in self.model.layers().iter().zip(&self.weights) {
-            let (Some(shape), Some(w)) = (layer.weights(), weights) else { continue };
-            program.push(pack(gpu, &shape, Direction::Forward, &w.theta, &w.forward)?);
+            let Some(w) = weights else { continue };
+            let mut push = |direction, theta: &Buf, packed: &[Quads]| -> Result<()> {
+                for (packing, packed) in layer.packings(gpu, direction).iter().zip(packed) {
+                    program.push(pack(gpu, packing, theta, packed)?);
+                }
+                Ok(())
+            };
+            push(Direction::Forward, &w.theta, &w.forward)?;
             if with_backward {
-                program.push(pack(gpu, &shape, Direction::Backward, &w.theta, &w.backward)?);
+                push(Direction::Backward, &w.theta, &w.backward)?;
             }
             if with_tangent {
-                program.push(pack(gpu, &shape, Direction::Forward, &w.tangent, &w.forward_tangent)?);
+                push(Direction::Forward, &w.tangent, &w.forward_tangent)?;
             }
         }
         Ok(program)

@@ -5,7 +5,7 @@ pub mod data;
 pub mod problem;
 pub mod twin;
 
-use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile};
+use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile, Quads};
 use gpu_subset::kernel::{Dispatch, Program};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -52,13 +52,11 @@ impl Drop for TestGpu {
     }
 }
 
-/// The adapter's own profile and the other one: every kernel is right under both.
+/// The adapter under every profile it can run: every variant of every kernel is right.
 pub fn gpus() -> Vec<TestGpu> {
-    let open = |profile| {
-        let adapter = AdapterChoice::default().select().ok()?;
-        Some(TestGpu(Gpu::open_adapter(&adapter, profile).unwrap()))
-    };
-    [Profile::SOFTWARE, Profile::HARDWARE].into_iter().filter_map(|profile| required(open(profile))).collect()
+    let Ok(adapter) = AdapterChoice::default().select() else { return required(None).into_iter().collect() };
+    let runs = Profile::ALL.into_iter().filter(|profile| profile.unmet(&adapter).is_none());
+    runs.filter_map(|profile| required(Some(TestGpu(Gpu::open_adapter(&adapter, profile).unwrap())))).collect()
 }
 
 /// The device, or nothing where there is none and `GPU_SUBSET_ALLOW_NO_ADAPTER` says that this is fine.
@@ -95,8 +93,21 @@ pub fn upload(gpu: &Gpu, values: &[f64]) -> Buf {
 }
 
 /// Plain `[N][features]` as blocks; padded examples hold zeros, as the gather leaves them.
-pub fn upload_blocks(gpu: &Gpu, values: &[f64], features: usize) -> Buf {
-    upload(gpu, &gpu_subset::kernels::to_blocks(values, features, gpu.profile.block, 0.0))
+pub fn upload_blocks(gpu: &Gpu, values: &[f64], features: usize) -> Quads {
+    upload_quads(gpu, &gpu_subset::kernels::to_blocks(values, features, gpu.profile.block, 0.0))
+}
+
+pub fn upload_quads(gpu: &Gpu, values: &[f64]) -> Quads {
+    let values: Vec<f32> = values.iter().map(|&x| x as f32).collect();
+    gpu.upload_quads("test.input", &values, false).unwrap()
+}
+
+pub fn unwritten_quads(gpu: &Gpu, len: usize) -> Quads {
+    gpu.upload_quads("test.output", &vec![f32::NAN; len], false).unwrap()
+}
+
+pub fn download_quads(gpu: &Gpu, quads: &Quads) -> Vec<f64> {
+    gpu.read_quads::<f32>(quads).unwrap().into_iter().map(f64::from).collect()
 }
 
 /// An output that no kernel has written: all NaN.
@@ -104,8 +115,8 @@ pub fn unwritten(gpu: &Gpu, len: usize) -> Buf {
     gpu.upload("test.output", &vec![f32::NAN; len]).unwrap()
 }
 
-pub fn unwritten_blocks(gpu: &Gpu, examples: usize, features: usize) -> Buf {
-    unwritten(gpu, examples.next_multiple_of(gpu.profile.block) * features)
+pub fn unwritten_blocks(gpu: &Gpu, examples: usize, features: usize) -> Quads {
+    unwritten_quads(gpu, examples.next_multiple_of(gpu.profile.block) * features)
 }
 
 pub fn run(gpu: &Gpu, steps: impl IntoIterator<Item = Dispatch>) {
@@ -118,7 +129,12 @@ pub fn download(gpu: &Gpu, buf: &Buf) -> Vec<f64> {
     gpu.read::<f32>(buf).unwrap().into_iter().map(f64::from).collect()
 }
 
-pub fn download_blocks(gpu: &Gpu, buf: &Buf, examples: usize, features: usize) -> Vec<f64> {
+pub fn download_blocks(gpu: &Gpu, quads: &Quads, examples: usize, features: usize) -> Vec<f64> {
+    gpu_subset::kernels::from_blocks(&download_quads(gpu, quads), features, gpu.profile.block, examples)
+}
+
+/// The same of blocks in a buffer.
+pub fn download_buffer_blocks(gpu: &Gpu, buf: &Buf, examples: usize, features: usize) -> Vec<f64> {
     gpu_subset::kernels::from_blocks(&download(gpu, buf), features, gpu.profile.block, examples)
 }
 

@@ -4,7 +4,7 @@ use crate::common::*;
 use gpu_subset::kernels::activation::{self, Activation};
 use gpu_subset::kernels::gather::{self, Normalisation, PADDING, Page};
 use gpu_subset::kernels::softmax_xent::{self, Targets};
-use gpu_subset::kernels::{finite, to_blocks};
+use gpu_subset::kernels::{copy_quads, finite, to_blocks};
 use gpu_subset::shape::Shape;
 use rand::RngExt;
 
@@ -25,8 +25,8 @@ fn activations_keep_their_digits_over_the_whole_range() {
     let v = uniform(x.len(), &mut rng);
     for gpu in gpus() {
         for f in Activation::ALL {
-            let (x_buf, v_buf) = (upload(&gpu, &x), upload(&gpu, &v));
-            let (y, out) = (unwritten(&gpu, x.len()), unwritten(&gpu, x.len()));
+            let (x_buf, v_buf) = (upload_quads(&gpu, &x), upload_quads(&gpu, &v));
+            let (y, out) = (unwritten_quads(&gpu, x.len()), unwritten_quads(&gpu, x.len()));
             run(
                 &gpu,
                 [
@@ -35,10 +35,10 @@ fn activations_keep_their_digits_over_the_whole_range() {
                 ],
             );
             let want: Vec<f64> = x.iter().map(|&x| activation::reference::forward(f, x)).collect();
-            assert_digits(&format!("{f:?}"), &download(&gpu, &y), &want, 1e-6);
+            assert_digits(&format!("{f:?}"), &download_quads(&gpu, &y), &want, 1e-6);
             // 1 - tanh² and SiLU's derivative near its zero cancel: their error is against 1
             let want = activation::reference::product(f, &x, &v);
-            assert_close(&format!("{f:?} product"), &download(&gpu, &out), &want, 1e-6);
+            assert_close(&format!("{f:?} product"), &download_quads(&gpu, &out), &want, 1e-6);
         }
     }
 }
@@ -49,10 +49,12 @@ fn activations_take_every_length() {
     for gpu in gpus() {
         for len in [4, 17 * 4, 255 * 4, 257 * 4, 100_000] {
             let x = uniform(len, &mut rng);
-            let y = unwritten(&gpu, len);
-            run(&gpu, [activation::forward(&gpu, Activation::Relu, &upload(&gpu, &x), &y).unwrap()]);
+            let (y, copy) = (unwritten_quads(&gpu, len), unwritten(&gpu, len));
+            let relu = activation::forward(&gpu, Activation::Relu, &upload_quads(&gpu, &x), &y).unwrap();
+            run(&gpu, [relu, copy_quads(&gpu, &y, &copy).unwrap()]);
             let want: Vec<f64> = x.iter().map(|x| x.max(0.0)).collect();
-            assert_eq!(download(&gpu, &y), want, "{len}");
+            assert_eq!(download_quads(&gpu, &y), want, "{len}");
+            assert_eq!(download(&gpu, &copy), want, "{len}");
         }
     }
 }
@@ -71,9 +73,10 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
             let (z_buf, u_buf) = (upload_blocks(&gpu, &z, classes), upload_blocks(&gpu, &u, classes));
             let targets = Targets {
                 label: gpu.upload("label", &to_blocks(&labels, 1, gpu.profile.block, 0)).unwrap(),
-                weight: upload_blocks(&gpu, &weight, 1),
+                weight: upload(&gpu, &to_blocks(&weight, 1, gpu.profile.block, 0.0)),
             };
-            let (loss, correct) = (unwritten_blocks(&gpu, batch, 1), unwritten_blocks(&gpu, batch, 1));
+            let padded = batch.next_multiple_of(gpu.profile.block);
+            let (loss, correct) = (unwritten(&gpu, padded), unwritten(&gpu, padded));
             let (dz, h) = (unwritten_blocks(&gpu, batch, classes), unwritten_blocks(&gpu, batch, classes));
             run(
                 &gpu,
@@ -89,14 +92,17 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
                 .map(|(row, label, weight)| (&z[row.clone()], &u[row], label, weight))
                 .collect();
             let want: Vec<f64> = rows.iter().map(|(z, _, label, w)| w * reference::loss(z, *label)).collect();
-            assert_close(&format!("loss, {what}"), &download_blocks(&gpu, &loss, batch, 1), &want, 1e-6);
+            assert_close(&format!("loss, {what}"), &download(&gpu, &loss)[..batch], &want, 1e-6);
             let want: Vec<f64> =
                 rows.iter().map(|(z, _, label, w)| if reference::correct(z, *label) { *w } else { 0.0 }).collect();
-            assert_eq!(download_blocks(&gpu, &correct, batch, 1), want, "correct, {what}");
+            assert_eq!(download(&gpu, &correct)[..batch], want, "correct, {what}");
             let want: Vec<f64> =
                 rows.iter().flat_map(|(z, _, label, w)| scaled(*w, reference::gradient(z, *label))).collect();
             // e^-60 carries 60 times the rounding of its argument: 60 · 6e-8
-            assert_close(&format!("gradient, {what}"), &download_blocks(&gpu, &dz, batch, classes), &want, 4e-6);
+            // p - 1 of a certain example cancels: its error is against the weight
+            let with_weights = |dz: Vec<f64>| [dz, weight.clone()].concat();
+            let got = with_weights(download_blocks(&gpu, &dz, batch, classes));
+            assert_close(&format!("gradient, {what}"), &got, &with_weights(want), 4e-6);
             let want: Vec<f64> = rows.iter().flat_map(|(z, u, _, w)| scaled(*w, reference::hvp(z, u))).collect();
             assert_close(&format!("hvp, {what}"), &download_blocks(&gpu, &h, batch, classes), &want, 4e-6);
             let padding: f64 = download(&gpu, &loss)[batch..].iter().map(|x| x.abs()).sum();
@@ -113,10 +119,10 @@ fn scaled(weight: f64, values: Vec<f64>) -> Vec<f64> {
 fn gathering_agrees_with_the_reference_over_pages() {
     let mut rng = rng(10);
     for gpu in gpus() {
-        for (batch, shape, page_words) in [
+        for (batch, shape, most) in [
             (1usize, Shape::new(1, 1, 1), 1),
-            (17, Shape::new(3, 5, 7), 4),
-            (255, Shape::new(1, 8, 8), 16),
+            (17, Shape::new(3, 5, 7), 2),
+            (255, Shape::new(1, 8, 8), 3),
             (257, Shape::new(3, 5, 7), 1000),
         ] {
             let examples = 50;
@@ -125,20 +131,20 @@ fn gathering_agrees_with_the_reference_over_pages() {
             index.resize(batch.next_multiple_of(gpu.profile.block), PADDING);
             let mean = uniform(shape.channels, &mut rng);
             let std: Vec<f64> = (0..shape.channels).map(|c| 50.0 + c as f64).collect();
-            let inverse: Vec<f64> = std.iter().map(|s| 1.0 / s).collect();
-            let by = Normalisation { mean: upload(&gpu, &mean), inverse_std: upload(&gpu, &inverse) };
+            let statistics: Vec<(f64, f64)> = mean.iter().copied().zip(std.iter().copied()).collect();
+            let by = Normalisation::upload(&gpu, &statistics).unwrap();
             let index_buf = gpu.upload("index", &index).unwrap();
-            let x = unwritten(&gpu, index.len() * shape.len());
-            let words = shape.len().div_ceil(4);
-            let pages = (0..words).step_by(page_words).map(|first| {
-                let words = page_words.min(words - first);
+            let x = unwritten_quads(&gpu, index.len() * shape.len());
+            let sixteens = shape.len().div_ceil(16);
+            let pages = (0..sixteens).step_by(most).map(|first| {
+                let count = most.min(sixteens - first);
                 let byte =
-                    |n: usize, i: usize| images[n * shape.len()..(n + 1) * shape.len()].get(4 * first + i).copied();
+                    |n: usize, i: usize| images[n * shape.len()..(n + 1) * shape.len()].get(16 * first + i).copied();
                 let bytes: Vec<u8> = (0..examples)
-                    .flat_map(|n| (0..4 * words).map(move |i| (n, i)))
+                    .flat_map(|n| (0..16 * count).map(move |i| (n, i)))
                     .map(|(n, i)| byte(n, i).unwrap_or(7))
                     .collect();
-                Page { bytes: gpu.upload("page", &bytes).unwrap(), first: 4 * first, words }
+                Page { bytes: gpu.upload_quads("page", &bytes, true).unwrap(), first: 16 * first, sixteens: count }
             });
             run(&gpu, pages.map(|page| gather::gather(&gpu, shape, &page, &index_buf, &by, &x).unwrap()));
             let want = gather::reference::gather(shape, &images, &index, &mean, &std);

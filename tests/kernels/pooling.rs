@@ -47,7 +47,7 @@ fn max_pooling_agrees_with_the_reference_ties_included() {
                 [
                     pool::max_select(&gpu, &pool, &x_buf, &x_buf, &y).unwrap(),
                     pool::max_select(&gpu, &pool, &x_buf, &v_buf, &ty).unwrap(),
-                    pool::max_vjp(&gpu, &pool, &x_buf, &dy_buf, &dx).unwrap(),
+                    pool::max_vjp(&gpu, &pool, &x_buf, &dy_buf, &dx, None).unwrap(),
                 ],
             );
             assert_eq!(
@@ -79,7 +79,7 @@ fn average_pooling_agrees_with_the_reference_global_included() {
                 &gpu,
                 [
                     pool::avg_forward(&gpu, &pool, &upload_blocks(&gpu, &x, inputs), &y).unwrap(),
-                    pool::avg_vjp(&gpu, &pool, &upload_blocks(&gpu, &dy, outputs), &dx).unwrap(),
+                    pool::avg_vjp(&gpu, &pool, &upload_blocks(&gpu, &dy, outputs), &dx, None).unwrap(),
                 ],
             );
             let want = reference::avg_forward(&pool, &x);

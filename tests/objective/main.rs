@@ -106,7 +106,8 @@ impl<'a> OnDevice<'a> {
     fn tangent(&mut self, theta: &[f64], v: &[f64]) -> Vec<f64> {
         let (theta, v) = (self.vector(theta), self.vector(v));
         let (_, tangents) = self.objective.tangent(&theta, &v).unwrap();
-        common::download_blocks(self.gpu, &tangents, self.problem.indices.len(), self.problem.twin.model.classes)
+        let (classes, examples) = (self.problem.twin.model.classes, self.problem.indices.len());
+        common::download_buffer_blocks(self.gpu, &tangents, examples, classes)
     }
 }
 

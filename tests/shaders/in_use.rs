@@ -1,6 +1,7 @@
 //! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for.
 
 use crate::common::{self, TestGpu, rng};
+use gpu_subset::device::Profile;
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{Examples, Objective, Workspace};
 use gpu_subset::shape::Shape;
@@ -25,8 +26,8 @@ layer = [
 const MEMORY: u64 = 64 << 20;
 const EXAMPLES: usize = 3;
 
-/// A shader's name and its override constants.
-pub type Specialisation = (&'static str, Vec<(&'static str, usize)>);
+/// A profile's position among all, a shader's name and its override constants.
+pub type Specialisation = (usize, &'static str, Vec<(&'static str, usize)>);
 
 /// Every specialisation that the models record, under every profile; nothing where there is no adapter and that is allowed.
 pub fn specialisations() -> BTreeSet<Specialisation> {
@@ -35,7 +36,8 @@ pub fn specialisations() -> BTreeSet<Specialisation> {
         for (description, input, classes) in models() {
             record(&gpu, &description, input, classes);
         }
-        all.extend(gpu.specialisations());
+        let profile = Profile::ALL.iter().position(|profile| *profile == gpu.profile).unwrap();
+        all.extend(gpu.specialisations().into_iter().map(|(name, constants)| (profile, name, constants)));
     }
     all
 }

@@ -3,17 +3,19 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod barriers;
 mod in_use;
 mod rules;
 mod translate;
 
+use gpu_subset::device::Profile;
 use gpu_subset::kernel::Shader;
 use gpu_subset::kernels::SHADERS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Put before other shaders, not one itself.
-const PRELUDE: &str = "math";
+/// The folder of functions put after shaders.
+const PRELUDES: &str = "prelude";
 
 #[test]
 fn every_file_is_registered_and_every_registered_shader_is_a_file() {
@@ -21,8 +23,8 @@ fn every_file_is_registered_and_every_registered_shader_is_a_file() {
     let mut files: Vec<String> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|file| file != PRELUDES)
         .map(|file| file.strip_suffix(".wgsl").unwrap_or_else(|| panic!("shaders/{file} is no shader")).to_owned())
-        .filter(|stem| stem != PRELUDE)
         .collect();
     let mut registered: Vec<&str> = SHADERS.iter().map(|shader| shader.name).collect();
     files.sort();
@@ -32,8 +34,9 @@ fn every_file_is_registered_and_every_registered_shader_is_a_file() {
 
 #[test]
 fn every_shader_keeps_the_rules() {
-    let faults: Vec<String> = SHADERS.iter().flat_map(rules::faults).collect();
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    let all = Profile::ALL.iter().flat_map(|profile| SHADERS.iter().map(move |shader| (shader, profile)));
+    let faults: BTreeSet<String> = all.flat_map(|(shader, profile)| rules::faults(shader, profile)).collect();
+    assert!(faults.is_empty(), "\n{}", faults.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
@@ -43,18 +46,19 @@ fn every_specialisation_in_use_translates() {
         return; // no adapter, which the environment allows: nothing was recorded
     }
     let by_name: BTreeMap<&str, &Shader> = SHADERS.iter().map(|shader| (shader.name, shader)).collect();
-    let used: BTreeSet<&str> = specialisations.iter().map(|(name, _)| *name).collect();
+    let used: BTreeSet<&str> = specialisations.iter().map(|(_, name, _)| *name).collect();
     let unused: Vec<_> = by_name.keys().filter(|name| !used.contains(*name)).collect();
     assert!(unused.is_empty(), "no program in tests/shaders/in_use.rs records {unused:?}: add one that does");
 
     let validator = translate::SpirvVal::find();
     let mut faults = Vec::new();
-    for (name, constants) in &specialisations {
-        let translated = translate::Specialised::new(by_name[name], constants).and_then(|specialised| {
+    for (profile, name, constants) in &specialisations {
+        let profile = &Profile::ALL[*profile];
+        let translated = translate::Specialised::new(by_name[name], profile, constants).and_then(|specialised| {
             rules::check_sizes(&specialised.module)?;
             specialised.translate(validator.as_ref())
         });
-        faults.extend(translated.err().map(|why| format!("{name} {constants:?}: {why}")));
+        faults.extend(translated.err().map(|why| format!("{name} {constants:?} of {profile:?}: {why}")));
     }
     let checked = if validator.is_some() { "and checked with spirv-val" } else { "spirv-val: not on the PATH" };
     println!("{} specialisations of {} shaders translated, {checked}", specialisations.len(), used.len());

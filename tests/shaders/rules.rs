@@ -1,10 +1,11 @@
 //! The house rules of a shader, on its text and on naga's module.
 
+use crate::barriers;
 use crate::translate::parse;
-use gpu_subset::device::MAX_BINDINGS;
+use gpu_subset::device::{MAX_BINDINGS, MAX_STORAGE, Profile};
 use gpu_subset::kernel::Shader;
 use naga::valid::ModuleInfo;
-use naga::{AddressSpace, Block, Module, Statement, StorageAccess};
+use naga::{AddressSpace, GlobalVariable, ImageClass, Module, StorageAccess, TypeInner};
 
 /// Lines of a file. The shortest reductions need a dozen; beyond the most, a kernel is two.
 const LINES: std::ops::RangeInclusive<usize> = 10..=110;
@@ -17,14 +18,14 @@ const SIDES: [u32; 3] = [256, 256, 64];
 /// A namespace of DXC that naga does not rename away: as the name of a buffer or a function it fails on DirectX 12 alone.
 const DXC_NAMESPACE: &str = "dx";
 
-/// Every rule that a shader breaks.
-pub fn faults(shader: &Shader) -> Vec<String> {
+/// Every rule that a shader breaks as a profile composes it.
+pub fn faults(shader: &Shader, profile: &Profile) -> Vec<String> {
     let mut faults = text_faults(shader);
-    match parse(shader) {
+    match parse(shader, profile, &[]) {
         Ok((module, info)) => {
             faults.extend(module_faults(&module));
             faults.extend(binding_faults(&module, &info));
-            faults.extend(barrier_faults(&module));
+            faults.extend(barriers::faults(&module));
         }
         Err(why) => faults.push(why),
     }
@@ -66,14 +67,34 @@ fn module_faults(module: &Module) -> Vec<String> {
     faults
 }
 
-/// Storage buffers only, in group 0, numbered from 0, inputs before outputs, each one used.
+/// What a binding may be: a number, or storage that is read, or written.
+enum Kind {
+    Number,
+    Input,
+    Output,
+}
+
+fn kind(module: &Module, variable: &GlobalVariable) -> Option<Kind> {
+    let stores = |access: StorageAccess| if access.contains(StorageAccess::STORE) { Kind::Output } else { Kind::Input };
+    match (variable.space, &module.types[variable.ty].inner) {
+        (AddressSpace::Storage { access }, _) => Some(stores(access)),
+        (AddressSpace::Uniform, TypeInner::Scalar(_)) => Some(Kind::Number),
+        (AddressSpace::Handle, TypeInner::Image { class: ImageClass::Storage { access, .. }, .. }) => {
+            Some(stores(*access))
+        }
+        _ => None,
+    }
+}
+
+/// In group 0, numbered from 0, inputs before outputs, each one used.
 fn binding_faults(module: &Module, info: &ModuleInfo) -> Vec<String> {
     let mut faults = Vec::new();
     let bound = module.global_variables.iter().filter_map(|(at, v)| Some((v.binding?, at, v)));
     let mut bound: Vec<_> = bound.collect();
     bound.sort_by_key(|(binding, ..)| (binding.group, binding.binding));
-    if bound.is_empty() || bound.len() > MAX_BINDINGS as usize {
-        faults.push(format!("has {} bindings, not 1 to {MAX_BINDINGS}", bound.len()));
+    let stores = bound.iter().filter(|(_, _, v)| v.space != AddressSpace::Uniform).count();
+    if bound.is_empty() || bound.len() > MAX_BINDINGS || stores > MAX_STORAGE as usize {
+        faults.push(format!("has {} bindings, {stores} of them storage", bound.len()));
     }
     let mut saw_output = false;
     for ((binding, at, variable), expected) in bound.into_iter().zip(0..) {
@@ -82,57 +103,17 @@ fn binding_faults(module: &Module, info: &ModuleInfo) -> Vec<String> {
             let (group, number) = (binding.group, binding.binding);
             faults.push(format!("{name} is group {group} binding {number}, not group 0 binding {expected}"));
         }
-        match variable.space {
-            AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => saw_output = true,
-            AddressSpace::Storage { .. } if saw_output => faults.push(format!("input {name} comes after an output")),
-            AddressSpace::Storage { .. } => {}
-            space => faults.push(format!("{name} is {space:?}, not a storage buffer")),
+        match kind(module, variable) {
+            Some(Kind::Output) => saw_output = true,
+            Some(_) if saw_output => faults.push(format!("input {name} comes after an output")),
+            Some(_) => {}
+            None => faults.push(format!("{name} is neither storage nor a number")),
         }
         if module.entry_points.is_empty() || info.get_entry_point(0)[at].is_empty() {
             faults.push(format!("{name} is not used"));
         }
     }
     faults
-}
-
-/// A barrier that some invocations miss hangs or is refused (by Tint, by FXC), and naga does not look. So barriers stand in
-/// main, outside branches and loops, and no return comes before them.
-fn barrier_faults(module: &Module) -> Vec<String> {
-    let mut faults = Vec::new();
-    for (_, function) in module.functions.iter() {
-        if count(&function.body, is_barrier) > 0 {
-            faults.push(format!("barrier in function {}", function.name.as_deref().unwrap_or_default()));
-        }
-    }
-    for entry in &module.entry_points {
-        let body = &entry.function.body;
-        let straight = body.iter().filter(|statement| is_barrier(statement)).count();
-        if straight < count(body, is_barrier) {
-            faults.push("barrier in a branch or a loop".to_owned());
-        }
-        let last = body.iter().rposition(is_barrier).unwrap_or(0);
-        let before = Block::from_vec(body.iter().take(last).cloned().collect());
-        if count(&before, |statement| matches!(statement, Statement::Return { .. })) > 0 {
-            faults.push("return before a barrier".to_owned());
-        }
-    }
-    faults
-}
-
-fn is_barrier(statement: &Statement) -> bool {
-    matches!(statement, Statement::ControlBarrier(_) | Statement::WorkGroupUniformLoad { .. })
-}
-
-/// Statements of a kind in a block and all blocks inside it.
-fn count(block: &Block, is_kind: fn(&Statement) -> bool) -> usize {
-    let inside = |statement: &Statement| match statement {
-        Statement::Block(block) => count(block, is_kind),
-        Statement::If { accept, reject, .. } => count(accept, is_kind) + count(reject, is_kind),
-        Statement::Switch { cases, .. } => cases.iter().map(|case| count(&case.body, is_kind)).sum(),
-        Statement::Loop { body, continuing, .. } => count(body, is_kind) + count(continuing, is_kind),
-        _ => 0,
-    };
-    block.iter().map(|statement| usize::from(is_kind(statement)) + inside(statement)).sum()
 }
 
 /// Whether a specialised shader fits into a workgroup everywhere.
@@ -171,12 +152,26 @@ fn main(@builtin(local_invocation_index) i: u32) {
 ";
 
     fn shader(source: String) -> Shader {
-        Shader::new("good", source.leak(), false)
+        Shader::new("good", source.leak(), &[])
     }
 
     #[test]
     fn a_good_shader_breaks_no_rule() {
-        assert_eq!(faults(&shader(GOOD.to_owned())), [""; 0]);
+        assert_eq!(faults(&shader(GOOD.to_owned()), &Profile::PORTABLE), [""; 0]);
+    }
+
+    #[test]
+    fn a_barrier_that_all_meet_breaks_no_rule() {
+        for met in [
+            "if (LANES > 8u) { workgroupBarrier(); }",
+            "for (var k = 0u; k < LANES; k++) { workgroupBarrier(); }",
+            "for (var half = LANES / 2u; half > 0u; half /= 2u) { workgroupBarrier(); if (i < half) { shared_x[i] += 1.0; } }",
+            "wait(LANES * 2u);",
+        ] {
+            let source = GOOD.replace("workgroupBarrier();", met)
+                + "fn wait(n: u32) { for (var k = 0u; k < n; k++) { workgroupBarrier(); } }\n";
+            assert_eq!(faults(&shader(source), &Profile::PORTABLE), [""; 0], "{met}");
+        }
     }
 
     #[test]
@@ -199,7 +194,7 @@ fn main(@builtin(local_invocation_index) i: u32) {
             ("not group 0 binding 1", GOOD.replace("binding(1)", "binding(2)")),
             ("comes after an output", swap("binding(0)", "binding(1)")),
             (
-                "not a storage buffer",
+                "neither storage nor a number",
                 GOOD.replace("<storage, read>       x: array<f32>", "<uniform> x: array<vec4f, 4>")
                     .replace("x[i];", "x[i].x;"),
             ),
@@ -213,24 +208,36 @@ fn main(@builtin(local_invocation_index) i: u32) {
             ),
             ("does not parse", GOOD.replace("workgroupBarrier", "barrier")),
             ("is not valid", GOOD.replace("workgroupBarrier", "subgroupBarrier")),
-            ("return before", GOOD.replace("  shared_x[i] = ", "  if (i > 7u) { return; }\n  shared_x[i] = ")),
-            ("in a branch", GOOD.replace("workgroupBarrier();", "if (i < 8u) { workgroupBarrier(); }")),
+            ("a return before", GOOD.replace("  shared_x[i] = ", "  if (i > 7u) { return; }\n  shared_x[i] = ")),
+            ("in a branch that some", GOOD.replace("workgroupBarrier();", "if (i < 8u) { workgroupBarrier(); }")),
             (
-                "in a branch",
+                "in a loop that some",
                 GOOD.replace("workgroupBarrier();", "for (var k = i; k < 8u; k++) { workgroupBarrier(); }"),
             ),
-            ("in function", GOOD.replace("workgroupBarrier();", "wait();") + "fn wait() { workgroupBarrier(); }\n"),
+            (
+                "in a branch that some",
+                GOOD.replace("workgroupBarrier();", "wait(i);")
+                    + "fn wait(i: u32) { if (i < 8u) { workgroupBarrier(); } }\n",
+            ),
+            (
+                "in a loop that some",
+                GOOD.replace(
+                    "workgroupBarrier();",
+                    "var n = 8u; if (i > 3u) { n = 9u; } for (var k = 0u; k < n; k++) { workgroupBarrier(); }",
+                ),
+            ),
         ];
         for (expected, source) in broken {
-            let found = faults(&shader(source.clone()));
+            let found = faults(&shader(source.clone()), &Profile::PORTABLE);
             assert!(found.iter().any(|fault| fault.contains(expected)), "no {expected:?} in {found:?} for\n{source}");
         }
     }
 
     #[test]
     fn a_specialisation_fits_into_a_workgroup() {
-        let check =
-            |source: String, lanes| check_sizes(&Specialised::new(&shader(source), &[("LANES", lanes)])?.module);
+        let check = |source: String, lanes| {
+            check_sizes(&Specialised::new(&shader(source), &Profile::PORTABLE, &[("LANES", lanes)])?.module)
+        };
         assert_eq!(check(GOOD.to_owned(), 64), Ok(()));
         assert!(check(GOOD.to_owned(), 65).unwrap_err().contains("workgroup memory"));
         let small = GOOD.replace("LANES * 64", "LANES");

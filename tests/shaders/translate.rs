@@ -1,6 +1,7 @@
 //! One specialisation through naga, with the options that wgpu 30 gives it on each platform (`wgpu-hal`: `vulkan/adapter.rs`,
 //! `dx12/device.rs`, `metal/device.rs`) and `zero_initialize_workgroup_memory` off, as `kernel.rs` asks.
 
+use gpu_subset::device::{Profile, Variant};
 use gpu_subset::kernel::Shader;
 use naga::back::pipeline_constants::process_overrides;
 use naga::back::{PipelineConstants, hlsl, msl, spv};
@@ -26,14 +27,19 @@ const BOUNDS: BoundsCheckPolicies = BoundsCheckPolicies {
     binding_array: BoundsCheckPolicy::Unchecked,
 };
 
-/// Parses and validates, with what a device without optional features can do: no float atomics, no f16, no subgroups.
-pub fn parse(shader: &Shader) -> Result<(Module, ModuleInfo), String> {
-    let (wgsl, capabilities) = (shader.wgsl(), Capabilities::empty());
+/// Parses and validates, with what a device without optional features can do: no float atomics, no f16; and subgroups in the
+/// software variant alone.
+pub fn parse(shader: &Shader, profile: &Profile, constants: &[(&str, usize)]) -> Result<(Module, ModuleInfo), String> {
+    let subgroups = profile.variant == Variant::Software;
+    let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+    let wgsl = shader.wgsl(profile, constants);
     let options = naga::front::wgsl::Options { parse_doc_comments: false, capabilities };
     let module = naga::front::wgsl::Frontend::new_with_options(options)
         .parse(&wgsl)
         .map_err(|e| format!("does not parse: {}", e.emit_to_string(&wgsl)))?;
     let info = Validator::new(ValidationFlags::all(), capabilities)
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
         .validate(&module)
         .map_err(|e| format!("is not valid: {}", e.emit_to_string(&wgsl)))?;
     Ok((module, info))
@@ -46,9 +52,10 @@ pub struct Specialised {
 }
 
 impl Specialised {
-    pub fn new(shader: &Shader, constants: &[(&str, usize)]) -> Result<Self, String> {
-        let (module, info) = parse(shader)?;
-        let constants: PipelineConstants = constants.iter().map(|&(name, value)| (name.into(), value as f64)).collect();
+    pub fn new(shader: &Shader, profile: &Profile, constants: &[(&str, usize)]) -> Result<Self, String> {
+        let (module, info) = parse(shader, profile, constants)?;
+        let constants: PipelineConstants =
+            shader.overrides(constants).into_iter().map(|(name, value)| (name.into(), value)).collect();
         let (module, info) = process_overrides(&module, &info, Some((STAGE, ENTRY_POINT)), &constants)
             .map_err(|e| format!("override constants: {e}"))?;
         Ok(Self { module: module.into_owned(), info: info.into_owned() })
@@ -179,9 +186,9 @@ fn every_platform_gets_what_it_needs() {
          @group(0) @binding(1) var<storage, read_write> y: array<f32>;\nvar<workgroup> s: array<f32, LEN>;\n\
          @compute @workgroup_size(LEN) fn main(@builtin(local_invocation_index) i: u32) {\n\
          s[i] = x[i];\nworkgroupBarrier();\ny[i] = 0.5 * s[LEN - 1u - i];\n}\n",
-        false,
+        &[],
     );
-    let half = Specialised::new(&HALF, &[("LEN", 32)]).unwrap();
+    let half = Specialised::new(&HALF, &Profile::PORTABLE, &[("LEN", 32)]).unwrap();
     assert_eq!(half.spirv().unwrap()[0], 0x0723_0203);
     for expected in
         ["numthreads(32, 1, 1)", "ByteAddressBuffer x : register(t0)", "RWByteAddressBuffer y : register(u0)"]
@@ -194,7 +201,9 @@ fn every_platform_gets_what_it_needs() {
         assert!(text.contains(expected), "{expected} is not in\n{text}");
     }
     for constants in [&[][..], &[("LEN", 32), ("WIDTH", 1)]] {
-        let why = Specialised::new(&HALF, constants).err().expect("a missing or unknown constant is an error");
+        let why = Specialised::new(&HALF, &Profile::PORTABLE, constants)
+            .err()
+            .expect("a missing or unknown constant is an error");
         assert!(why.starts_with("override constants"), "{why}");
     }
     if let Some(validator) = SpirvVal::find() {

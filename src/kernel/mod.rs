@@ -1,46 +1,15 @@
 //! A WGSL shader specialised to shapes ([`Shader`]), one recorded use of it ([`Dispatch`]), and a replayable list of them ([`Program`]).
 
-use crate::device::{Buf, Gpu, MAX_BINDINGS, lock, one_line};
+mod shader;
+
+pub(crate) use shader::shader;
+pub use shader::{Prelude, Shader};
+
+use crate::device::{Binding, Buf, Gpu, MAX_BINDINGS, lock, one_line};
 use crate::error::{Error, Result};
-use std::borrow::Cow;
 
 /// Workgroups that WebGPU allows along one dimension of a dispatch.
 pub const MAX_GROUPS: usize = 65_535;
-
-/// A WGSL file with entry point `main`. Shapes reach it as override constants.
-#[derive(Clone, Copy, Debug)]
-pub struct Shader {
-    /// The file's stem, `<noun>_<role>`.
-    pub name: &'static str,
-    /// The file's text.
-    pub source: &'static str,
-    /// Whether the functions of `shaders/math.wgsl` are put before it.
-    pub uses_math: bool,
-}
-
-/// `shader!("relu_mask")` is `shaders/relu_mask.wgsl`; `shader!("softplus", math)` may call `shaders/math.wgsl`.
-macro_rules! shader {
-    ($name:literal) => {
-        $crate::kernel::Shader::new($name, include_str!(concat!("../../shaders/", $name, ".wgsl")), false)
-    };
-    ($name:literal, math) => {
-        $crate::kernel::Shader::new($name, include_str!(concat!("../../shaders/", $name, ".wgsl")), true)
-    };
-}
-pub(crate) use shader;
-
-impl Shader {
-    /// A shader from its text.
-    pub const fn new(name: &'static str, source: &'static str, uses_math: bool) -> Self {
-        Self { name, source, uses_math }
-    }
-
-    /// The WGSL handed to the driver.
-    pub fn wgsl(&self) -> Cow<'static, str> {
-        const MATH: &str = include_str!("../shaders/math.wgsl");
-        if self.uses_math { Cow::Owned(format!("{MATH}\n{}", self.source)) } else { Cow::Borrowed(self.source) }
-    }
-}
 
 /// One recorded use of a kernel: pipeline, bindings, grid.
 #[derive(Clone)]
@@ -62,10 +31,10 @@ impl Dispatch {
         gpu: &Gpu,
         shader: &Shader,
         constants: &[(&'static str, usize)],
-        bindings: &[&Buf],
+        bindings: &[Binding],
         grid: [usize; 3],
     ) -> Result<Self> {
-        assert!(bindings.len() <= MAX_BINDINGS as usize, "{}: {} bindings", shader.name, bindings.len());
+        assert!(bindings.len() <= MAX_BINDINGS, "{}: {} bindings", shader.name, bindings.len());
         assert!(grid.iter().all(|&n| (1..=MAX_GROUPS).contains(&n)), "{}: grid {grid:?}", shader.name);
         let pipeline = pipeline(gpu, shader, constants)?;
         let entries: Vec<_> = (0..).zip(bindings).map(|(binding, buf)| entry(binding, buf)).collect();
@@ -78,10 +47,15 @@ impl Dispatch {
     }
 }
 
-fn entry(binding: u32, buf: &Buf) -> wgpu::BindGroupEntry<'_> {
-    let range = buf.bytes();
-    let size = wgpu::BufferSize::new(range.end - range.start);
-    let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &buf.raw, offset: range.start, size });
+fn entry(binding: u32, bound: &Binding) -> wgpu::BindGroupEntry<'_> {
+    let resource = match bound {
+        Binding::Buf(buf) => {
+            let range = buf.bytes();
+            let size = wgpu::BufferSize::new(range.end - range.start);
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &buf.raw, offset: range.start, size })
+        }
+        Binding::Texture(view) => wgpu::BindingResource::TextureView(view),
+    };
     wgpu::BindGroupEntry { binding, resource }
 }
 
@@ -95,9 +69,9 @@ fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> 
     let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
     let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(shader.name),
-        source: wgpu::ShaderSource::Wgsl(shader.wgsl()),
+        source: wgpu::ShaderSource::Wgsl(shader.wgsl(&gpu.profile, constants).into()),
     });
-    let values: Vec<(&str, f64)> = constants.iter().map(|&(name, value)| (name, value as f64)).collect();
+    let values = shader.overrides(constants);
     let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(shader.name),
         layout: None,

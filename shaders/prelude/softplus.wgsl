@@ -1,0 +1,9 @@
+// softplus ln(1 + e^x) and its derivative.
+
+fn activate(x: vec4f) -> vec4f {
+  return max(x, vec4f()) + log1p4(exp4(-abs(x)));
+}
+
+fn derivative_of(x: vec4f) -> vec4f {
+  return sigmoid4(x);
+}

@@ -1,0 +1,94 @@
+//! How work is laid out on an adapter: one row a class of adapter. Kernels take the numbers as override constants, and the
+//! variant chooses the preludes that differ.
+
+use super::MAX_STORAGE;
+
+/// Which variant of the kernels runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Variant {
+    /// Software Vulkan with subgroups of eight (lavapipe): weights spread over lanes, activations in textures.
+    Software,
+    /// GPUs: weights staged in workgroup memory.
+    Discrete,
+    /// Anything else: neither.
+    Portable,
+}
+
+/// Where quads (activations, packed weights, the data set) live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// Storage buffers.
+    Buffer,
+    /// Storage textures of four 32-bit channels. lavapipe gathers a texel an invocation with vector instructions, but the words
+    /// of a buffer one by one: 13 ns against 223 for eight vec4 (AVX2; 22 with AVX-512).
+    Texture,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Kernel variant.
+    pub variant: Variant,
+    /// Home of quads.
+    pub storage: Storage,
+    /// B: images of one batch block, innermost in memory; a multiple of 4. A block's lanes are vec4, so B/4 invocations.
+    pub block: usize,
+    /// Tiles that share a workgroup, so that a workgroup has B/4 × rows invocations.
+    pub rows: usize,
+    /// Workgroups that keep the device busy; reductions are split until there are about so many.
+    pub workgroups: usize,
+    /// Examples of one chunk, at most: enough to fill the device, few enough for its caches.
+    pub chunk: usize,
+}
+
+impl Profile {
+    /// Mesa's lavapipe: eight lanes are one AVX register, and a workgroup needs no company.
+    pub const SOFTWARE: Self =
+        Self { variant: Variant::Software, storage: Storage::Texture, block: 32, rows: 1, workgroups: 16, chunk: 512 };
+    /// Real GPUs: 128 invocations a workgroup, two or four subgroups wide.
+    pub const DISCRETE: Self =
+        Self { variant: Variant::Discrete, storage: Storage::Buffer, block: 64, rows: 8, workgroups: 512, chunk: 8192 };
+    /// SwiftShader, GL and whatever is unknown.
+    pub const PORTABLE: Self =
+        Self { variant: Variant::Portable, storage: Storage::Buffer, block: 32, rows: 4, workgroups: 64, chunk: 1024 };
+
+    /// All of them, the most particular first.
+    pub const ALL: [Self; 3] = [Self::SOFTWARE, Self::DISCRETE, Self::PORTABLE];
+
+    /// The profile of an adapter's class.
+    pub(super) fn of(adapter: &wgpu::Adapter) -> Self {
+        use wgpu::DeviceType as Class;
+        let best = match adapter.get_info().device_type {
+            Class::Cpu => Self::SOFTWARE,
+            Class::DiscreteGpu | Class::IntegratedGpu | Class::VirtualGpu => Self::DISCRETE,
+            Class::Other => Self::PORTABLE,
+        };
+        if best.unmet(adapter).is_none() { best } else { Self::PORTABLE }
+    }
+
+    /// What an adapter lacks for this profile, if anything.
+    pub fn unmet(&self, adapter: &wgpu::Adapter) -> Option<&'static str> {
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        if self.variant == Variant::Software
+            && (!adapter.features().contains(wgpu::Features::SUBGROUP)
+                || info.subgroup_min_size as usize != self.lanes()
+                || info.subgroup_max_size as usize != self.lanes())
+        {
+            return Some("has no subgroups of exactly eight invocations");
+        }
+        if self.storage == Storage::Texture && limits.max_storage_textures_per_shader_stage < MAX_STORAGE {
+            return Some("offers too few storage textures a shader");
+        }
+        None
+    }
+
+    /// Optional features that the variant uses.
+    pub(super) fn features(&self) -> wgpu::Features {
+        if self.variant == Variant::Software { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
+    }
+
+    /// Invocations along a block: one a vec4 of images.
+    pub fn lanes(&self) -> usize {
+        self.block / 4
+    }
+}

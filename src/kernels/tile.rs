@@ -1,0 +1,82 @@
+//! How much of a product one invocation owns: what is held in registers is loaded once.
+
+use crate::device::{Gpu, Variant};
+
+/// The most outputs and pixels of a tile of a product (`shaders/prelude/product_tile.wgsl`).
+const MOST_OUTPUTS: usize = 16;
+const MOST_PIXELS: usize = 4;
+
+/// Taps of a filter row that are summed in one step; a wider row is taken one tap at a time.
+pub const MOST_TAPS: usize = 7;
+
+/// A tile of a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProductTile {
+    /// Output channels or units, a multiple of 4.
+    pub outputs: usize,
+    /// Neighbouring pixels, or batch blocks.
+    pub pixels: usize,
+}
+
+/// A tile of a weight gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OuterTile {
+    /// Lines of taps.
+    pub lines: usize,
+    /// Output channels or units, in fours.
+    pub quads: usize,
+    /// Pixels, or batch blocks, of a step.
+    pub pixels: usize,
+}
+
+/// The size among `sizes` that covers `length` with the least work: padding computed, plus `overhead` loads a tile.
+fn cover(length: usize, sizes: &[usize], overhead: usize) -> usize {
+    let cost = |size: usize| length.div_ceil(size) * (size + overhead);
+    sizes.iter().copied().min_by_key(|&size| (cost(size), usize::MAX - size)).expect("there are sizes to choose from")
+}
+
+impl ProductTile {
+    /// The tile for so many `outputs` over rows of `width` pixels: large on a CPU, whose loads cost most; within a GPU's registers.
+    pub fn choose(gpu: &Gpu, outputs: usize, width: usize) -> Self {
+        let sizes: &[usize] = match gpu.profile.variant {
+            Variant::Software => &[MOST_OUTPUTS, 12, 8, 4],
+            Variant::Discrete | Variant::Portable => &[8, 4],
+        };
+        Self { outputs: cover(outputs, sizes, 3), pixels: cover(width, &[MOST_PIXELS, 3, 2, 1], 1) }
+    }
+
+    pub(super) fn constants(&self, taps: usize, step: usize) -> [(&'static str, usize); 4] {
+        [("OUTPUTS", self.outputs), ("PIXELS", self.pixels), ("TAPS", taps), ("STEP", step)]
+    }
+}
+
+impl OuterTile {
+    /// The tile for `lines` of so many `taps` and `outputs`, over rows of `width` pixels.
+    pub fn choose(gpu: &Gpu, lines: usize, taps: usize, outputs: usize, width: usize) -> Self {
+        let (most_sums, pixels) = match gpu.profile.variant {
+            Variant::Software => (64, 2),
+            Variant::Discrete | Variant::Portable => (24, 1),
+        };
+        let quads = cover(outputs.div_ceil(4), &[4, 3, 2, 1], 1).min(most_sums / taps);
+        let most_lines = (most_sums / (taps * quads)).clamp(1, 8);
+        let sizes: Vec<usize> = (1..=most_lines).collect();
+        Self { lines: cover(lines, &sizes, 2), quads, pixels: pixels.min(width) }
+    }
+
+    pub(super) fn constants(&self, taps: usize, step: usize) -> [(&'static str, usize); 5] {
+        [("LINES", self.lines), ("QUADS", self.quads), ("PIXELS", self.pixels), ("TAPS", taps), ("STEP", step)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_cover_without_much_padding() {
+        let outputs = |n| cover(n, &[16, 12, 8, 4], 3);
+        assert_eq!([8, 12, 16, 24, 32, 64, 10, 3].map(outputs), [8, 12, 16, 12, 16, 16, 12, 4]);
+        let pixels = |n| cover(n, &[4, 3, 2, 1], 1);
+        assert_eq!([1, 2, 3, 4, 6, 12, 14].map(pixels), [1, 2, 3, 4, 3, 4, 4]);
+    }
+}
