@@ -31,7 +31,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
       }
     }
     sum /= f32(SIZE_H * SIZE_W);
-    if (MASK != 0u) { sum = masked(sum, load_mask(i)); }
-    store_out(i, sum);
+    store_out(i, masked(sum, i));
   }
 }

@@ -21,7 +21,7 @@ override BACKWARD: bool;
 override SEGMENTS: u32;
 override TILE_ROWS: u32;  // rows of a tile of weights
 override BIAS: bool;      // the last row of a tile is its biases
-override TANGENT: bool;   // a second pair of input and weights is added
+override SOURCES: u32;    // pairs of input and weights: 2 where (tx, v) is added to (x, w)
 override LANES: u32;
 override ROWS: u32;
 @group(0) @binding(0) var<quads, read>          x: array<vec4f>;
@@ -33,43 +33,36 @@ override ROWS: u32;
 @group(0) @binding(6) var<quads, write>         derivative: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write>  found: atomic<u32>;
 
-fn load_weights(second: bool, i: u32) -> vec4f {
-  if (second) { return load_v(i); }
+fn load_weights(source: u32, i: u32) -> vec4f {
+  if (source == 1u) { return load_v(i); }
   return load_w(i);
 }
 
-fn load_pixel(second: bool, i: u32) -> vec4f {
-  if (second) { return load_tx(i); }
+fn load_pixel(source: u32, i: u32) -> vec4f {
+  if (source == 1u) { return load_tx(i); }
   return load_x(i);
 }
 
 // Where a row of x lies: its index, whether it is inside the image, the column under the first tap.
 struct Row { at: u32, inside: bool, left: i32, lane: u32 }
 
-fn fetch(second: bool, i: u32, r: Row) {
-  if (i <= (PIXELS - 1u) * STEP + TAPS - 1u) {
-    // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
-    let col = r.left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
-    let value = load_pixel(second, (r.at + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
-    window[i] = select(vec4f(), value, r.inside & (col >= 0) & (col < i32(W)));
-  }
+fn fetch(source: u32, i: u32, r: Row) {
+  // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
+  let col = r.left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
+  let value = load_pixel(source, (r.at + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
+  window[i] = select(vec4f(), value, r.inside & (col >= 0) & (col < i32(W)));
 }
 
-fn fetch4(second: bool, i: u32, r: Row) {
-  fetch(second, i, r); fetch(second, i + 1u, r); fetch(second, i + 2u, r); fetch(second, i + 3u, r);
-}
-
-fn add_rows(second: bool, block: u32, tile: u32, top: i32, first: u32, taps: u32, left: i32, lane: u32, index: u32) {
+fn add_rows(source: u32, block: u32, tile: u32, top: i32, first: u32, taps: u32, left: i32, lane: u32, index: u32) {
   for (var ci = 0u; ci < CI; ci++) {
     for (var k = 0u; k < taps * SEGMENTS; k++) {
       let step = k / SEGMENTS;
       let ih = top + select(i32(step), -i32(step), BACKWARD);
       let plane = (block * CI + ci) * H + u32(clamp(ih, 0, i32(H) - 1));
       let r = Row(plane * W, (ih >= 0) & (ih < i32(H)), left + i32(k % SEGMENTS), lane);
-      fetch4(second, 0u, r); fetch4(second, 4u, r); fetch4(second, 8u, r); fetch4(second, 12u, r);
-      fetch4(second, 16u, r); fetch4(second, 20u, r); fetch4(second, 24u, r);
-      let weights = tile * TILE_ROWS + ((ci * SIZE + first + step * PHASES) * SEGMENTS + k % SEGMENTS);
-      load_row(second, weights * ((OUTPUTS * TAPS + 3u) / 4u), index);
+      unroll(i, SPAN) { fetch(source, i, r); }
+      let weights = tile * TILE_ROWS + (ci * SIZE + first + step * PHASES) * SEGMENTS + k % SEGMENTS;
+      load_row(source, weights * ROW, index);
       add_products();
     }
   }
@@ -92,9 +85,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
   let top = select(i32(i * STRIDE) - i32(PADDING), i32(i + (phase + PADDING) / PHASES), BACKWARD);
   let left = i32(j * STRIDE) + LEFT;
 
-  add_rows(false, block, tile, top, first, taps, left, local.x, index);
-  if (TANGENT) { add_rows(true, block, tile, top, first, taps, left, local.x, index); }
-  if (BIAS) { load_row(TANGENT, (tile * TILE_ROWS + TILE_ROWS - 1u) * ((OUTPUTS * TAPS + 3u) / 4u), index); }
+  unroll(source, SOURCES) { add_rows(source, block, tile, top, first, taps, left, local.x, index); }
+  if (BIAS) { load_row(SOURCES - 1u, (tile * TILE_ROWS + TILE_ROWS - 1u) * ROW, index); }
   let pixel = (i * PHASES + phase) * OW + j * PHASES + PHASE;
   let channel = tile * OUTPUTS;
   let at = ((block * CO + channel) * OH * OW + pixel) * LANES + local.x;

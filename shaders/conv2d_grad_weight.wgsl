@@ -29,31 +29,20 @@ fn gradient(pixel: u32, channel: u32, s: Step) -> vec4f {
 }
 
 fn fetch_gradients(pixel: u32, quad: u32, channel: u32, s: Step) {
-  if ((pixel < PIXELS) & (quad < QUADS)) {
-    let c = channel + quad * 4u;
-    let a = gradient(pixel, c, s);
-    let b = gradient(pixel, c + 1u, s);
-    set_gradients(pixel, quad, a, b, gradient(pixel, c + 2u, s), gradient(pixel, c + 3u, s));
-  }
+  let c = channel + quad * 4u;
+  set_gradients(pixel, quad, gradient(pixel, c, s), gradient(pixel, c + 1u, s),
+                gradient(pixel, c + 2u, s), gradient(pixel, c + 3u, s));
 }
 
 fn fetch_pixel(pixel: u32, channel: u32, s: Step) {
-  fetch_gradients(pixel, 0u, channel, s); fetch_gradients(pixel, 1u, channel, s);
-  fetch_gradients(pixel, 2u, channel, s); fetch_gradients(pixel, 3u, channel, s);
+  unroll(q, QUADS) { fetch_gradients(pixel, q, channel, s); }
 }
 
 fn fetch(i: u32, row: u32, inside: bool, left: i32, lane: u32) {
-  if (i <= (PIXELS - 1u) * STEP + TAPS - 1u) {
-    // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
-    let col = left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
-    let value = load_x((row + u32(clamp(col, 0, i32(W) - 1))) * LANES + lane);
-    window[i] = select(vec4f(), value, inside & (col >= 0) & (col < i32(W)));
-  }
-}
-
-fn fetch4(i: u32, row: u32, inside: bool, left: i32, lane: u32) {
-  fetch(i, row, inside, left, lane); fetch(i + 1u, row, inside, left, lane);
-  fetch(i + 2u, row, inside, left, lane); fetch(i + 3u, row, inside, left, lane);
+  // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
+  let col = left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
+  let value = load_x((row + u32(clamp(col, 0, i32(W) - 1))) * LANES + lane);
+  window[i] = select(vec4f(), value, inside & (col >= 0) & (col < i32(W)));
 }
 
 fn locate(line: u32, first: u32) {
@@ -63,16 +52,12 @@ fn locate(line: u32, first: u32) {
 }
 
 fn sum_line(line: u32, s: Step) {
-  if (line < LINES) {
-    let ih = i32(s.oh * STRIDE) + lines[line].y;
-    let row = (s.block * CI * H + u32(lines[line].x + clamp(ih, 0, i32(H) - 1))) * W;
-    let inside = (ih >= 0) & (ih < i32(H));
-    let left = i32(s.ow * STRIDE) + lines[line].z;
-    fetch4(0u, row, inside, left, s.lane); fetch4(4u, row, inside, left, s.lane); fetch4(8u, row, inside, left, s.lane);
-    fetch4(12u, row, inside, left, s.lane); fetch4(16u, row, inside, left, s.lane); fetch4(20u, row, inside, left, s.lane);
-    fetch4(24u, row, inside, left, s.lane);
-    add_line(line);
-  }
+  let ih = i32(s.oh * STRIDE) + lines[line].y;
+  let row = (s.block * CI * H + u32(lines[line].x + clamp(ih, 0, i32(H) - 1))) * W;
+  let inside = (ih >= 0) & (ih < i32(H));
+  let left = i32(s.ow * STRIDE) + lines[line].z;
+  unroll(i, SPAN) { fetch(i, row, inside, left, s.lane); }
+  add_line(line);
 }
 
 @compute @workgroup_size(LANES, ROWS)
@@ -80,15 +65,13 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
         @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let channel = group.x * QUADS * 4u;
   let first = group.y * LINES;
-  locate(0u, first); locate(1u, first); locate(2u, first); locate(3u, first);
-  locate(4u, first); locate(5u, first); locate(6u, first); locate(7u, first);
+  unroll(l, LINES) { locate(l, first); }
   for (var block = group.z * ROWS + local.y; block < blocks; block += groups.z * ROWS) {
     for (var oh = 0u; oh < OH; oh++) {
       for (var ow = 0u; ow < OW; ow += PIXELS) {
         let s = Step(block, oh, ow, local.x);
-        fetch_pixel(0u, channel, s); fetch_pixel(1u, channel, s); fetch_pixel(2u, channel, s); fetch_pixel(3u, channel, s);
-        sum_line(0u, s); sum_line(1u, s); sum_line(2u, s); sum_line(3u, s);
-        sum_line(4u, s); sum_line(5u, s); sum_line(6u, s); sum_line(7u, s);
+        unroll(t, PIXELS) { fetch_pixel(t, channel, s); }
+        unroll(l, LINES) { sum_line(l, s); }
       }
     }
   }

@@ -6,7 +6,7 @@ override INPUTS: u32;
 override CO: u32;
 override TILE_ROWS: u32;  // rows of a tile of weights
 override BIAS: bool;      // the last row of a tile is its biases
-override TANGENT: bool;   // a second pair of input and weights is added
+override SOURCES: u32;    // pairs of input and weights: 2 where (tx, v) is added to (x, w)
 override LANES: u32;
 override ROWS: u32;
 @group(0) @binding(0) var<quads, read>          x: array<vec4f>;
@@ -19,33 +19,21 @@ override ROWS: u32;
 @group(0) @binding(7) var<quads, write>         derivative: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write>  found: atomic<u32>;
 
-fn load_weights(second: bool, i: u32) -> vec4f {
-  if (second) { return load_v(i); }
+fn load_weights(source: u32, i: u32) -> vec4f {
+  if (source == 1u) { return load_v(i); }
   return load_w(i);
 }
 
 // Input `input` of pixel i / TAPS; blocks beyond the last are read as the last and not stored.
-fn fetch(second: bool, i: u32, block: u32, input: u32, lane: u32) {
-  if (i < PIXELS * TAPS) {
-    let at = (min(block + i / TAPS, blocks - 1u) * INPUTS + min(input + i % TAPS, INPUTS - 1u)) * LANES + lane;
-    if (second) { window[i] = load_tx(at); } else { window[i] = load_x(at); }
-  }
+fn fetch(source: u32, i: u32, block: u32, input: u32, lane: u32) {
+  let at = (min(block + i / TAPS, blocks - 1u) * INPUTS + min(input + i % TAPS, INPUTS - 1u)) * LANES + lane;
+  if (source == 1u) { window[i] = load_tx(at); } else { window[i] = load_x(at); }
 }
 
-fn fetch4(second: bool, i: u32, block: u32, input: u32, lane: u32) {
-  fetch(second, i, block, input, lane);
-  fetch(second, i + 1u, block, input, lane);
-  fetch(second, i + 2u, block, input, lane);
-  fetch(second, i + 3u, block, input, lane);
-}
-
-fn add_rows(second: bool, tile: u32, block: u32, lane: u32, index: u32) {
+fn add_rows(source: u32, tile: u32, block: u32, lane: u32, index: u32) {
   for (var r = 0u; r < (INPUTS + TAPS - 1u) / TAPS; r++) {
-    fetch4(second, 0u, block, r * TAPS, lane);
-    fetch4(second, 4u, block, r * TAPS, lane);
-    fetch4(second, 8u, block, r * TAPS, lane);
-    fetch4(second, 12u, block, r * TAPS, lane);
-    load_row(second, (tile * TILE_ROWS + r) * ((OUTPUTS * TAPS + 3u) / 4u), index);
+    unroll(i, SPAN) { fetch(source, i, block, r * TAPS, lane); }
+    load_row(source, (tile * TILE_ROWS + r) * ROW, index);
     add_products();
   }
 }
@@ -55,9 +43,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
         @builtin(workgroup_id) group: vec3u) {
   let block = (group.x * ROWS + local.y) * PIXELS;
   let tile = group.y;
-  add_rows(false, tile, block, local.x, index);
-  if (TANGENT) { add_rows(true, tile, block, local.x, index); }
-  if (BIAS) { load_row(TANGENT, (tile * TILE_ROWS + TILE_ROWS - 1u) * ((OUTPUTS * TAPS + 3u) / 4u), index); }
+  unroll(source, SOURCES) { add_rows(source, tile, block, local.x, index); }
+  if (BIAS) { load_row(SOURCES - 1u, (tile * TILE_ROWS + TILE_ROWS - 1u) * ROW, index); }
   let output = tile * OUTPUTS;
   let at = (block * CO + output) * LANES + local.x;
   finish_tile(Target(at, LANES, CO * LANES, CO - output, blocks - min(block, blocks)));

@@ -17,34 +17,23 @@ fn gradient(block: u32, output: u32, lane: u32) -> vec4f {
 }
 
 fn fetch_gradients(pixel: u32, quad: u32, first: u32, output: u32, lane: u32) {
-  if ((pixel < PIXELS) & (quad < QUADS)) {
-    let o = output + quad * 4u;
-    let a = gradient(first + pixel, o, lane);
-    let b = gradient(first + pixel, o + 1u, lane);
-    set_gradients(pixel, quad, a, b, gradient(first + pixel, o + 2u, lane), gradient(first + pixel, o + 3u, lane));
-  }
+  let block = first + pixel;
+  let o = output + quad * 4u;
+  set_gradients(pixel, quad, gradient(block, o, lane), gradient(block, o + 1u, lane),
+                gradient(block, o + 2u, lane), gradient(block, o + 3u, lane));
 }
 
 fn fetch_block(pixel: u32, first: u32, output: u32, lane: u32) {
-  fetch_gradients(pixel, 0u, first, output, lane); fetch_gradients(pixel, 1u, first, output, lane);
-  fetch_gradients(pixel, 2u, first, output, lane); fetch_gradients(pixel, 3u, first, output, lane);
+  unroll(q, QUADS) { fetch_gradients(pixel, q, first, output, lane); }
 }
 
 fn fetch(i: u32, first: u32, input: u32, lane: u32) {
-  if (i < PIXELS * TAPS) {
-    window[i] = load_x((min(first + i / TAPS, blocks - 1u) * INPUTS + min(input + i % TAPS, INPUTS - 1u)) * LANES + lane);
-  }
+  window[i] = load_x((min(first + i / TAPS, blocks - 1u) * INPUTS + min(input + i % TAPS, INPUTS - 1u)) * LANES + lane);
 }
 
 fn sum_line(line: u32, first: u32, input: u32, lane: u32) {
-  if (line < LINES) {
-    let at = input + line * TAPS;
-    fetch(0u, first, at, lane); fetch(1u, first, at, lane); fetch(2u, first, at, lane); fetch(3u, first, at, lane);
-    fetch(4u, first, at, lane); fetch(5u, first, at, lane); fetch(6u, first, at, lane); fetch(7u, first, at, lane);
-    fetch(8u, first, at, lane); fetch(9u, first, at, lane); fetch(10u, first, at, lane); fetch(11u, first, at, lane);
-    fetch(12u, first, at, lane); fetch(13u, first, at, lane); fetch(14u, first, at, lane); fetch(15u, first, at, lane);
-    add_line(line);
-  }
+  unroll(i, SPAN) { fetch(i, first, input + line * TAPS, lane); }
+  add_line(line);
 }
 
 @compute @workgroup_size(LANES, ROWS)
@@ -53,12 +42,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
   let output = group.x * QUADS * 4u;
   let input = group.y * LINES * TAPS;
   for (var first = (group.z * ROWS + local.y) * PIXELS; first < blocks; first += groups.z * ROWS * PIXELS) {
-    fetch_block(0u, first, output, local.x); fetch_block(1u, first, output, local.x);
-    fetch_block(2u, first, output, local.x); fetch_block(3u, first, output, local.x);
-    sum_line(0u, first, input, local.x); sum_line(1u, first, input, local.x);
-    sum_line(2u, first, input, local.x); sum_line(3u, first, input, local.x);
-    sum_line(4u, first, input, local.x); sum_line(5u, first, input, local.x);
-    sum_line(6u, first, input, local.x); sum_line(7u, first, input, local.x);
+    unroll(t, PIXELS) { fetch_block(t, first, output, local.x); }
+    unroll(l, LINES) { sum_line(l, first, input, local.x); }
   }
   let stride = (CO + 7u) / 8u * 2u;
   write_tile(Target(group.z * ((INPUTS + 8u) / 8u * 8u) * stride, input, INPUTS, stride, output / 4u, index));

@@ -51,7 +51,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         sum += select(vec4f(), load_dy(((channel * OH + oh) * OW + ow) * LANES + lane), here);
       }
     }
-    if (MASK != 0u) { sum = masked(sum, load_mask(i)); }
-    store_out(i, sum);
+    store_out(i, masked(sum, i));
   }
 }

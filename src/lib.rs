@@ -39,6 +39,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;

@@ -4,7 +4,7 @@
 mod common;
 
 use common::twin::{dot, norm, relative_error};
-use common::{assert_close, download, download_blocks, gpus, run, unwritten, upload};
+use common::{assert_close, download, download_buffer_blocks, gpus, run, unwritten, upload};
 use gpu_subset::device::{Buf, Gpu};
 use gpu_subset::kernels::vector;
 use gpu_subset::model::{Description, Model};

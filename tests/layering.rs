@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("objective", &["error", "shape", "device", "kernel", "kernels", "model"]),
     ("optimise", &["error", "shape", "device", "kernel", "kernels", "model", "objective"]),
     ("subset", &["error", "shape", "data", "device", "kernel", "kernels", "model", "objective", "optimise"]),
+    ("bench", &["error", "shape", "device", "kernel", "kernels", "model", "objective"]),
     ("export", &["error", "shape", "device", "kernel", "kernels", "model"]),
     ("checkpoint", BELOW_CHECKPOINT),
     ("report", BELOW_CHECKPOINT),
@@ -34,6 +35,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "export",
             "checkpoint",
             "report",
+            "bench",
         ],
     ),
 ];

@@ -54,15 +54,16 @@ const MODELS: [(Shape, usize, &str); 5] = [
 /// Padding in the last block, exactly one more than a block, several splits of a weight gradient.
 const BATCHES: [usize; 3] = [1, 33, 257];
 
-/// Calls `test` for every layer of the table, under every profile.
-fn for_each_layer(mut test: impl FnMut(&Case)) {
+/// Calls `test` for every layer of the table, under every profile, with the same random numbers for each.
+fn for_each_layer(seed: u64, test: impl Fn(&Case, &mut ChaCha8Rng)) {
     for gpu in gpus() {
+        let mut rng = rng(seed);
         for (input, classes, layers) in MODELS {
             let twin = Twin::new(input, classes, layers);
             for (layer, op) in twin.model.layers().iter().zip(&twin.ops) {
                 for batch in BATCHES {
                     let what = format!("{} of {input}, batch {batch}, {:?}: {op:?}", layer.name(), gpu.profile);
-                    test(&Case { gpu: &gpu, layer: &**layer, op, batch, what });
+                    test(&Case { gpu: &gpu, layer: &**layer, op, batch, what }, &mut rng);
                 }
             }
         }
@@ -143,9 +144,8 @@ impl Case<'_> {
 
 #[test]
 fn forward_agrees_with_the_reference() {
-    let mut rng = rng(21);
-    for_each_layer(|case| {
-        let (x, theta) = (case.inputs(&mut rng), case.parameters(&mut rng));
+    for_each_layer(21, |case, rng| {
+        let (x, theta) = (case.inputs(rng), case.parameters(rng));
         let weights = case.weights(&theta, &theta);
         let want = case.op.forward(&x, &theta);
         assert_close(&case.what, &case.forward(weights.as_ref(), &x), &want, 2e-6);
@@ -154,10 +154,9 @@ fn forward_agrees_with_the_reference() {
 
 #[test]
 fn jvp_is_the_derivative_of_the_reference() {
-    let mut rng = rng(22);
-    for_each_layer(|case| {
-        let (x, tx) = (case.inputs(&mut rng), case.inputs(&mut rng));
-        let (theta, v) = (case.parameters(&mut rng), case.parameters(&mut rng));
+    for_each_layer(22, |case, rng| {
+        let (x, tx) = (case.inputs(rng), case.inputs(rng));
+        let (theta, v) = (case.parameters(rng), case.parameters(rng));
         // central differences: truncation 1e-12, cancellation 1e-10; a kink within 1e-6 of an input is not in the data
         let step = 1e-6;
         let along = |step: f64| case.op.forward(&moved(&x, step, &tx), &moved(&theta, step, &v));
@@ -171,10 +170,9 @@ fn jvp_is_the_derivative_of_the_reference() {
 
 #[test]
 fn vjp_is_the_adjoint_of_jvp() {
-    let mut rng = rng(23);
-    for_each_layer(|case| {
-        let (x, tx, c) = (case.inputs(&mut rng), case.inputs(&mut rng), case.outputs(&mut rng));
-        let (theta, v) = (case.parameters(&mut rng), case.parameters(&mut rng));
+    for_each_layer(23, |case, rng| {
+        let (x, tx, c) = (case.inputs(rng), case.inputs(rng), case.outputs(rng));
+        let (theta, v) = (case.parameters(rng), case.parameters(rng));
         let weights = case.weights(&theta, &v);
         let still = case.weights(&theta, &vec![0.0; v.len()]);
 

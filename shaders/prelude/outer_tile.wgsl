@@ -28,66 +28,45 @@ fn pixel_sum(pixel: u32, tap: u32, quad: u32) -> vec4f {
 }
 
 fn add_quad(line: u32, tap: u32, quad: u32) {
-  if (quad < QUADS) {
-    var sum = pixel_sum(0u, tap, quad);
-    if (PIXELS > 1u) { sum += pixel_sum(1u, tap, quad); }
-    if (PIXELS > 2u) { sum += pixel_sum(2u, tap, quad); }
-    if (PIXELS > 3u) { sum += pixel_sum(3u, tap, quad); }
-    acc[(line * 7u + tap) * 4u + quad] += sum;
-  }
+  var sum = vec4f();
+  unroll(t, PIXELS) { sum += pixel_sum(t, tap, quad); }
+  acc[(line * 7u + tap) * 4u + quad] += sum;
 }
 
 fn add_tap(line: u32, tap: u32) {
-  if (tap < TAPS) {
-    add_quad(line, tap, 0u); add_quad(line, tap, 1u); add_quad(line, tap, 2u); add_quad(line, tap, 3u);
-  }
+  unroll(q, QUADS) { add_quad(line, tap, q); }
 }
 
 fn add_line(line: u32) {
-  add_tap(line, 0u); add_tap(line, 1u); add_tap(line, 2u); add_tap(line, 3u);
-  add_tap(line, 4u); add_tap(line, 5u); add_tap(line, 6u);
+  unroll(k, TAPS) { add_tap(line, k); }
 }
 
 // Where the sums go: the row of partial for line 0 and tap 0, rows of patches in all, vec4 of a row, and of the first quad.
 struct Target { base: u32, row: u32, rows: u32, stride: u32, quad: u32, index: u32 }
 
-fn write_quad(line: u32, tap: u32, quad: u32, to: Target) {
-  if ((line < LINES) & (quad < QUADS)) {
-    let at = line * 28u + quad;
-    var sum = acc[at];
-    if (TAPS > 1u) { sum = select(sum, acc[at + 4u], tap == 1u); }
-    if (TAPS > 2u) { sum = select(sum, acc[at + 8u], tap == 2u); }
-    if (TAPS > 3u) { sum = select(sum, acc[at + 12u], tap == 3u); }
-    if (TAPS > 4u) { sum = select(sum, acc[at + 16u], tap == 4u); }
-    if (TAPS > 5u) { sum = select(sum, acc[at + 20u], tap == 5u); }
-    if (TAPS > 6u) { sum = select(sum, acc[at + 24u], tap == 6u); }
-    sum = total(sum, to.index);
-    let row = to.row + line * TAPS + tap;
-    if ((to.index == 0u) & (row < to.rows) & (to.quad + quad < to.stride)) {
-      partial[to.base + row * to.stride + to.quad + quad] = sum;
-    }
+fn write(value: vec4f, row: u32, quad: u32, is_real: bool, to: Target) {
+  let sum = total(value, to.index);
+  if (is_real & (to.index == 0u) & (to.quad + quad < to.stride)) {
+    partial[to.base + row * to.stride + to.quad + quad] = sum;
   }
+}
+
+fn write_quad(line: u32, tap: u32, quad: u32, to: Target) {
+  var sum = vec4f();
+  unroll(k, TAPS) { sum = select(sum, acc[(line * 7u + k) * 4u + quad], tap == k); }
+  let row = to.row + line * TAPS + tap;
+  write(sum, row, quad, row < to.rows, to);
 }
 
 fn write_line(line: u32, tap: u32, to: Target) {
-  write_quad(line, tap, 0u, to); write_quad(line, tap, 1u, to); write_quad(line, tap, 2u, to); write_quad(line, tap, 3u, to);
-}
-
-fn write_bias(quad: u32, to: Target) {
-  if (quad < QUADS) {
-    let sum = total(bias[quad], to.index);
-    if ((to.index == 0u) & (to.row == 0u) & (to.quad + quad < to.stride)) {
-      partial[to.base + to.rows * to.stride + to.quad + quad] = sum;
-    }
-  }
+  unroll(q, QUADS) { write_quad(line, tap, q, to); }
 }
 
 // Sums over the workgroup's invocations and stores; the row after the last is the bias, which the first tile of lines writes. A
 // loop over the taps, because a store is what takes a driver longest to compile.
 fn write_tile(to: Target) {
   for (var tap = 0u; tap < TAPS; tap++) {
-    write_line(0u, tap, to); write_line(1u, tap, to); write_line(2u, tap, to); write_line(3u, tap, to);
-    write_line(4u, tap, to); write_line(5u, tap, to); write_line(6u, tap, to); write_line(7u, tap, to);
+    unroll(l, LINES) { write_line(l, tap, to); }
   }
-  write_bias(0u, to); write_bias(1u, to); write_bias(2u, to); write_bias(3u, to);
+  unroll(q, QUADS) { write(bias[q], to.rows, q, to.row == 0u, to); }
 }

@@ -2,11 +2,8 @@
 // where one gathered load costs as much as forty products and a shuffle as much as two.
 var<private> row: array<vec4f, 4>;
 
-fn load_row(second: bool, at: u32, index: u32) {
-  row[0] = load_weights(second, at + index);
-  if (OUTPUTS * TAPS > 32u) { row[1] = load_weights(second, at + 8u + index); }
-  if (OUTPUTS * TAPS > 64u) { row[2] = load_weights(second, at + 16u + index); }
-  if (OUTPUTS * TAPS > 96u) { row[3] = load_weights(second, at + 24u + index); }
+fn load_row(source: u32, at: u32, index: u32) {
+  unroll(i, ROW_LOADS) { row[i] = load_weights(source, at + i * 8u + index); }
 }
 
 fn weight(e: u32) -> f32 {

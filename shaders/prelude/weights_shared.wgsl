@@ -1,10 +1,10 @@
 // A row of weights in workgroup memory, fetched once for all invocations: for GPUs, whose registers are worth more than barriers.
 var<workgroup> row: array<vec4f, 28>;
 
-fn load_row(second: bool, at: u32, index: u32) {
+fn load_row(source: u32, at: u32, index: u32) {
   workgroupBarrier();  // all have read the row before
-  for (var i = index; i < (OUTPUTS * TAPS + 3u) / 4u; i += LANES * ROWS) {
-    row[i] = load_weights(second, at + i);
+  for (var i = index; i < ROW; i += LANES * ROWS) {
+    row[i] = load_weights(source, at + i);
   }
   workgroupBarrier();
 }

@@ -26,7 +26,7 @@ pub(super) struct EvalArgs {
     #[arg(long, value_enum, default_value_t = Part::Test)]
     split: Part,
     /// Device memory for activations
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
     /// Print JSON on stdout
     #[arg(long)]

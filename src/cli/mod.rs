@@ -1,5 +1,6 @@
 //! The command line.
 
+mod bench;
 mod config;
 mod devices;
 mod eval;
@@ -48,6 +49,9 @@ enum Command {
     /// List the adapters with the limits and features that matter here
     #[command(after_help = EXIT_CODES)]
     Devices(devices::DevicesArgs),
+    /// Measure the kernels on a device, checked and against its ceilings
+    #[command(after_help = EXIT_CODES)]
+    Bench(bench::BenchArgs),
 }
 
 /// Which adapter to use.
@@ -59,6 +63,9 @@ struct DeviceArgs {
     /// Adapter: part of its name, or its index in `gpu-subset devices`
     #[arg(long, value_name = "NAME|INDEX")]
     adapter: Option<String>,
+    /// Take the default tiles; otherwise a few are timed on a new shape, for some seconds once, and remembered in the cache folder
+    #[arg(long)]
+    no_autotune: bool,
 }
 
 impl DeviceArgs {
@@ -71,6 +78,9 @@ impl DeviceArgs {
         let gpu = Gpu::open(&self.choice())?;
         if gpu.is_software() {
             eprintln!("note: {} is a software adapter: right, but slower than a GPU", gpu.info.name);
+        }
+        if !self.no_autotune {
+            gpu.enable_tuning(None);
         }
         Ok(gpu)
     }
@@ -96,6 +106,7 @@ pub fn run() -> Result<()> {
         Command::Train(args) => train::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }
 

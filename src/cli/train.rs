@@ -82,7 +82,7 @@ pub(super) struct TrainArgs {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Device memory for activations
-    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
     /// Run folder; by default runs/DATA-MODEL-SEED
     #[arg(long, value_name = "DIR")]

@@ -4,6 +4,7 @@ mod adapter;
 mod profile;
 mod quads;
 mod summary;
+mod tuning;
 
 pub use adapter::AdapterChoice;
 pub use profile::{Profile, Storage, Variant};
@@ -37,6 +38,7 @@ pub struct Gpu {
     faults: Arc<Mutex<Option<Fault>>>,
     numbers: Arc<Mutex<HashMap<u32, Buf>>>,
     unused: Arc<Mutex<Option<(Quads, Buf)>>>,
+    tuning: Arc<Mutex<tuning::Tuning>>,
     /// Name, backend, driver and class of the adapter.
     pub info: wgpu::AdapterInfo,
     /// Sizes this device was opened with.
@@ -157,6 +159,7 @@ impl Gpu {
             faults,
             numbers: Arc::default(),
             unused: Arc::default(),
+            tuning: Arc::default(),
             info,
             limits,
             profile,
@@ -256,30 +259,39 @@ impl Gpu {
         self.queue.submit([encoder.finish()]);
     }
 
+    /// Waits for everything submitted.
+    ///
+    /// # Errors
+    /// As [`Gpu::read`].
+    pub fn wait(&self) -> Result<()> {
+        let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.check()?;
+        waited.map(|_| ()).map_err(|e| Error::device(format!("waiting for {}: {e}", self.info.name)))
+    }
+
+    /// Memory through which a view of `len` words reaches the host, again and again.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn reader(&self, len: usize) -> Result<Reader> {
+        let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size: 4 * len as u64,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.check()?;
+        Ok(Reader { staging: Buf { raw, offset: 0, len } })
+    }
+
     /// Waits for everything submitted and returns the contents of `buf`.
     ///
     /// # Errors
     /// [`Error::Device`] or [`Error::OutOfMemory`] when the device failed at anything since the last call.
     pub fn read<T: Pod>(&self, buf: &Buf) -> Result<Vec<T>> {
-        self.check()?;
-        let range = buf.bytes();
-        let staging = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size: range.end - range.start,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&buf.raw, range.start, &staging, 0, range.end - range.start);
-        self.queue.submit([encoder.finish()]);
-        staging.map_async(wgpu::MapMode::Read, .., |_| {}); // a failure shows in get_mapped_range below
-        let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
-        self.check()?;
-        waited.map_err(|e| Error::device(format!("waiting for {}: {e}", self.info.name)))?;
-        let mapped = staging
-            .get_mapped_range(..)
-            .map_err(|e| Error::device(format!("reading back from {}: {e}", self.info.name)))?;
-        Ok(bytemuck::pod_collect_to_vec(&mapped))
+        let reader = self.reader(buf.len)?;
+        self.copy(buf, &reader.staging);
+        reader.collect(self)
     }
 
     /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
@@ -303,6 +315,34 @@ impl Gpu {
             }
             Some(Fault::Rejected(why)) => Err(Error::device(format!("{name} rejected a command: {why}"))),
         }
+    }
+}
+
+/// Memory that the device writes and the host reads.
+#[derive(Debug)]
+pub struct Reader {
+    staging: Buf,
+}
+
+impl Reader {
+    /// Where to copy what is to be read.
+    pub fn staging(&self) -> &Buf {
+        &self.staging
+    }
+
+    /// Waits for everything submitted and returns what was copied.
+    ///
+    /// # Errors
+    /// [`Error::Device`] or [`Error::OutOfMemory`] when the device failed at anything since the last call.
+    pub fn collect<T: Pod>(&self, gpu: &Gpu) -> Result<Vec<T>> {
+        self.staging.raw.map_async(wgpu::MapMode::Read, .., |_| {}); // a failure shows in get_mapped_range below
+        gpu.wait()?;
+        let mapped = self.staging.raw.get_mapped_range(..);
+        let mapped = mapped.map_err(|e| Error::device(format!("reading back from {}: {e}", gpu.info.name)))?;
+        let data = bytemuck::pod_collect_to_vec(&mapped);
+        drop(mapped);
+        self.staging.raw.unmap();
+        Ok(data)
     }
 }
 

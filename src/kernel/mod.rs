@@ -1,11 +1,13 @@
 //! A WGSL shader specialised to shapes ([`Shader`]), one recorded use of it ([`Dispatch`]), and a replayable list of them ([`Program`]).
 
+mod program;
 mod shader;
 
+pub use program::Program;
 pub(crate) use shader::shader;
-pub use shader::{Prelude, Shader};
+pub use shader::{KIND, Prelude, Shader};
 
-use crate::device::{Binding, Buf, Gpu, MAX_BINDINGS, lock, one_line};
+use crate::device::{Binding, Gpu, MAX_BINDINGS, lock, one_line};
 use crate::error::{Error, Result};
 
 /// Workgroups that WebGPU allows along one dimension of a dispatch.
@@ -17,6 +19,14 @@ pub struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     grid: [u32; 3],
+}
+
+impl Dispatch {
+    fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
+    }
 }
 
 impl Dispatch {
@@ -100,65 +110,4 @@ impl Gpu {
         keys.sort();
         keys
     }
-}
-
-enum Step {
-    Run(Dispatch),
-    Clear(Buf),
-}
-
-/// A recorded list of steps, run in order. Recording creates everything; running creates nothing but a command buffer.
-#[derive(Default)]
-pub struct Program {
-    steps: Vec<Step>,
-}
-
-impl Program {
-    /// Appends a dispatch.
-    pub fn push(&mut self, dispatch: Dispatch) {
-        self.steps.push(Step::Run(dispatch));
-    }
-
-    /// Appends dispatches.
-    pub fn extend(&mut self, dispatches: impl IntoIterator<Item = Dispatch>) {
-        self.steps.extend(dispatches.into_iter().map(Step::Run));
-    }
-
-    /// Appends the zeroing of a view.
-    pub fn clear(&mut self, buf: &Buf) {
-        self.steps.push(Step::Clear(buf.clone()));
-    }
-
-    /// Submits the steps; the device runs them after everything submitted before.
-    ///
-    /// # Errors
-    /// What the device reported so far ([`Gpu::check`]).
-    pub fn run(&self, gpu: &Gpu) -> Result<()> {
-        gpu.check()?;
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        let mut steps = self.steps.iter().peekable();
-        while let Some(step) = steps.next() {
-            match step {
-                Step::Clear(buf) => {
-                    let range = buf.bytes();
-                    encoder.clear_buffer(&buf.raw, range.start, Some(range.end - range.start));
-                }
-                Step::Run(first) => {
-                    let mut pass = encoder.begin_compute_pass(&Default::default());
-                    run(&mut pass, first);
-                    while let Some(Step::Run(next)) = steps.next_if(|step| matches!(step, Step::Run(_))) {
-                        run(&mut pass, next);
-                    }
-                }
-            }
-        }
-        gpu.queue.submit([encoder.finish()]);
-        Ok(())
-    }
-}
-
-fn run(pass: &mut wgpu::ComputePass<'_>, dispatch: &Dispatch) {
-    pass.set_pipeline(&dispatch.pipeline);
-    pass.set_bind_group(0, &dispatch.group, &[]);
-    pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], dispatch.grid[2]);
 }

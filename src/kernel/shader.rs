@@ -48,6 +48,9 @@ pub(crate) use shader;
 /// way takes drivers five times as long to compile.
 pub const KIND: &str = "KIND";
 
+/// Constants that shape the text alone.
+const TEXT: [&str; 3] = [KIND, "SPAN", "ROW_LOADS"];
+
 /// The texts that `KIND` counts.
 const ACTIVATIONS: [&str; 5] = [
     include_str!("../../shaders/prelude/relu.wgsl"),
@@ -86,7 +89,7 @@ impl Shader {
     /// The override constants among `constants`, as wgpu takes them. Negative numbers are recorded in two's complement
     /// (`-1isize as usize`).
     pub fn overrides<'a>(&self, constants: &[(&'a str, usize)]) -> Vec<(&'a str, f64)> {
-        let overrides = constants.iter().filter(|(name, _)| *name != KIND);
+        let overrides = constants.iter().filter(|(name, _)| !TEXT.contains(name));
         overrides.map(|&(name, value)| (name, value as isize as f64)).collect()
     }
 
@@ -94,17 +97,42 @@ impl Shader {
     pub fn wgsl(&self, profile: &Profile, constants: &[(&str, usize)]) -> String {
         let kind = constants.iter().find(|(name, _)| *name == KIND).map_or(0, |(_, kind)| *kind);
         // The file first: naga cannot size workgroup memory by an override that is declared later.
-        let mut text = String::new();
-        for line in self.source.lines() {
-            text.push_str(&Quads::parse(line).map_or_else(|| line.to_owned(), |quads| quads.declare(profile.storage)));
-            text.push('\n');
-        }
-        for prelude in self.preludes {
-            text.push('\n');
-            text.push_str(prelude.source(profile.variant, kind));
-        }
-        text
+        let preludes = self.preludes.iter().map(|prelude| prelude.source(profile.variant, kind));
+        let lines = std::iter::once(self.source).chain(preludes).flat_map(str::lines);
+        let composed = lines.map(|line| {
+            let quads = Quads::parse(line).map(|quads| quads.declare(profile.storage));
+            quads.or_else(|| unroll(line, constants)).unwrap_or_else(|| line.to_owned()) + "\n"
+        });
+        composed.collect()
     }
+}
+
+/// A line `unroll(NAME, COUNT) { BODY }` is BODY for every NAME from 0 up to the constant COUNT. WGSL has no such loop; arrays that
+/// stay in registers need constant indices, and code that is never reached takes drivers half of their time to throw away.
+fn unroll(line: &str, constants: &[(&str, usize)]) -> Option<String> {
+    let (indent, rest) = line.split_once("unroll(")?;
+    let (head, rest) = rest.split_once(") { ")?;
+    let (name, count) = head.split_once(", ")?;
+    let body = rest.strip_suffix(" }")?;
+    // 1 where a shader is looked at without its constants
+    let count = constants.iter().find(|(constant, _)| *constant == count).map_or(1, |(_, count)| *count);
+    let copies = (0..count).map(|i| indent.to_owned() + &replace_word(body, name, &format!("{i}u")));
+    Some(copies.collect::<Vec<_>>().join("\n"))
+}
+
+/// `text` with every whole word `name` replaced.
+fn replace_word(text: &str, name: &str, by: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut replaced = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        let is_word = !before.ends_with(is_part) && !after.starts_with(is_part);
+        replaced.push_str(before);
+        replaced.push_str(if is_word { by } else { name });
+        rest = after;
+    }
+    replaced + rest
 }
 
 /// The declaration of an array of vec4 in the pseudo address space `quads`,
@@ -144,5 +172,32 @@ impl<'a> Quads<'a> {
                 "{binding}var {name}: texture_storage_2d<{texel}, write>;\nfn store_{name}(i: u32, value: {element}) {{ textureStore({name}, {at}, value); }}"
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_unrolled_with_whole_words_replaced() {
+        let line = "  unroll(k, TAPS) { sum_k += k * window[k + at_k]; }";
+        let two = "  sum_k += 0u * window[0u + at_k];\n  sum_k += 1u * window[1u + at_k];";
+        assert_eq!(unroll(line, &[("LINES", 7), ("TAPS", 2)]).unwrap(), two);
+        assert_eq!(unroll(line, &[("TAPS", 0)]).unwrap(), "");
+        assert_eq!(unroll("  let roll = 1u;", &[]), None);
+    }
+
+    #[test]
+    fn quads_are_declared_where_the_profile_keeps_them() {
+        let quads = Quads::parse("@group(0) @binding(3) var<quads, write>   y: array<vec4f>;  // values").unwrap();
+        let (buffer, texture) = (quads.declare(Storage::Buffer), quads.declare(Storage::Texture));
+        assert!(buffer.starts_with("@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;\nfn store_y("));
+        assert!(
+            texture.starts_with("@group(0) @binding(3) var y: texture_storage_2d<rgba32float, write>;\nfn store_y(")
+        );
+        let quads = Quads::parse("@group(0) @binding(0) var<quads, read> bytes: array<vec4u>;").unwrap();
+        assert!(quads.declare(Storage::Texture).contains("<rgba32uint, read>;\nfn load_bytes(i: u32) -> vec4u"));
+        assert!(Quads::parse("@group(0) @binding(0) var<storage, read> x: array<f32>;").is_none());
     }
 }

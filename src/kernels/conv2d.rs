@@ -88,13 +88,18 @@ impl Conv2d {
         }
     }
 
-    fn tile(&self, gpu: &Gpu, direction: Direction) -> ProductTile {
-        match direction {
-            Direction::Forward => ProductTile::choose(gpu, self.channels, self.out().width),
-            Direction::Backward => {
-                ProductTile::choose(gpu, self.input.channels, self.input.width.div_ceil(self.stride))
-            }
-        }
+    /// The name under which the tile of a product is remembered.
+    pub(super) fn tuning_key(&self, direction: Direction) -> String {
+        let Self { input, channels, size, stride, padding } = self;
+        format!("conv2d {direction:?} {input} to {channels}, {size}/{stride}/{padding}")
+    }
+
+    pub(super) fn tile(&self, gpu: &Gpu, direction: Direction) -> ProductTile {
+        let (outputs, width) = match direction {
+            Direction::Forward => (self.channels, self.out().width),
+            Direction::Backward => (self.input.channels, self.input.width.div_ceil(self.stride)),
+        };
+        ProductTile::choose(gpu, &self.tuning_key(direction), outputs, width)
     }
 
     /// How the dispatches of a product read their weights, one packing each.
@@ -174,7 +179,7 @@ impl Conv2d {
                 ("SEGMENTS", t.segments),
                 ("TILE_ROWS", packing.rows()),
                 ("BIAS", usize::from(packing.biases.is_some())),
-                ("TANGENT", usize::from(second.is_some())),
+                ("SOURCES", 1 + usize::from(second.is_some())),
                 ("LANES", gpu.profile.lanes()),
                 ("ROWS", gpu.profile.rows),
             ];

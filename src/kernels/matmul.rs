@@ -22,8 +22,14 @@ fn sides(w: &WeightShape, direction: Direction) -> (usize, usize) {
     }
 }
 
-fn tile(gpu: &Gpu, outputs: usize) -> ProductTile {
-    ProductTile::choose(gpu, outputs, usize::MAX >> 8) // as many batch blocks as fit into a tile
+/// The name under which the tile of a product is remembered.
+pub(super) fn tuning_key(w: &WeightShape, direction: Direction) -> String {
+    format!("matmul {direction:?} {} to {}", w.patches(), w.outputs)
+}
+
+pub(super) fn tile(gpu: &Gpu, w: &WeightShape, direction: Direction) -> ProductTile {
+    let batch = usize::MAX >> 8; // as many batch blocks as fit into a tile
+    ProductTile::choose(gpu, &tuning_key(w, direction), sides(w, direction).1, batch)
 }
 
 /// How a product reads its weights.
@@ -35,7 +41,7 @@ pub fn packing(gpu: &Gpu, w: &WeightShape, direction: Direction) -> Packing {
     };
     Packing {
         outputs,
-        tile: tile(gpu, outputs).outputs,
+        tile: tile(gpu, w, direction).outputs,
         channels: inputs.div_ceil(TAPS),
         lines: 1,
         segments: 1,
@@ -118,14 +124,14 @@ fn product(
 ) -> Result<Dispatch> {
     let (inputs, outputs) = sides(w, direction);
     let (blocks, packing, tile) =
-        (blocks(gpu, (inputs, outputs), x, y), packing(gpu, w, direction), tile(gpu, outputs));
+        (blocks(gpu, (inputs, outputs), x, y), packing(gpu, w, direction), tile(gpu, w, direction));
     assert_eq!(packed.len(), packing.len());
     let mut constants = vec![
         ("INPUTS", inputs),
         ("CO", outputs),
         ("TILE_ROWS", packing.rows()),
         ("BIAS", usize::from(packing.biases.is_some())),
-        ("TANGENT", usize::from(second.is_some())),
+        ("SOURCES", 1 + usize::from(second.is_some())),
         ("LANES", gpu.profile.lanes()),
         ("ROWS", gpu.profile.rows),
     ];

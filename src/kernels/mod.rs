@@ -5,6 +5,7 @@
 //! callers outside the engine use plain `[N][C][H][W]`; [`to_blocks`] and [`from_blocks`] translate.
 
 pub mod activation;
+pub mod ceiling;
 pub mod conv2d;
 pub mod epilogue;
 pub mod finite;
@@ -13,6 +14,7 @@ pub mod matmul;
 pub mod pool;
 pub mod softmax_xent;
 pub mod tile;
+pub mod tune;
 pub mod vector;
 pub mod weights;
 
@@ -27,6 +29,7 @@ pub const SHADERS: &[Shader] = &[
     QUADS_COPY,
     activation::FORWARD,
     activation::PRODUCT,
+    ceiling::ALU,
     conv2d::CONV2D,
     conv2d::GRAD_WEIGHT,
     finite::CHECK,

@@ -36,8 +36,16 @@ fn cover(length: usize, sizes: &[usize], overhead: usize) -> usize {
 }
 
 impl ProductTile {
-    /// The tile for so many `outputs` over rows of `width` pixels: large on a CPU, whose loads cost most; within a GPU's registers.
-    pub fn choose(gpu: &Gpu, outputs: usize, width: usize) -> Self {
+    /// The tile for so many `outputs` over rows of `width` pixels: what was found by timing under `key`, or else large on a CPU, whose
+    /// loads cost most, and within a GPU's registers.
+    pub fn choose(gpu: &Gpu, key: &str, outputs: usize, width: usize) -> Self {
+        if let Some([outputs, pixels]) = gpu.tuned(key)
+            && (1..=MOST_OUTPUTS / 4).contains(&(outputs / 4))
+            && outputs.is_multiple_of(4)
+            && (1..=MOST_PIXELS).contains(&pixels)
+        {
+            return Self { outputs, pixels };
+        }
         let sizes: &[usize] = match gpu.profile.variant {
             Variant::Software => &[MOST_OUTPUTS, 12, 8, 4],
             Variant::Discrete | Variant::Portable => &[8, 4],
@@ -45,8 +53,26 @@ impl ProductTile {
         Self { outputs: cover(outputs, sizes, 3), pixels: cover(width, &[MOST_PIXELS, 3, 2, 1], 1) }
     }
 
-    pub(super) fn constants(&self, taps: usize, step: usize) -> [(&'static str, usize); 4] {
-        [("OUTPUTS", self.outputs), ("PIXELS", self.pixels), ("TAPS", taps), ("STEP", step)]
+    /// Tiles worth timing, this one first: twice or half as much of either.
+    pub(super) fn neighbours(self, gpu: &Gpu) -> Vec<Self> {
+        let most = if gpu.profile.variant == Variant::Software { 64 } else { 32 };
+        let other_pixels = if self.pixels > 2 { 2 } else { MOST_PIXELS };
+        let other_outputs = if self.outputs > 8 { 8 } else { MOST_OUTPUTS };
+        let others = [Self { pixels: other_pixels, ..self }, Self { outputs: other_outputs, ..self }];
+        std::iter::once(self).chain(others.into_iter().filter(|tile| tile.outputs * tile.pixels <= most)).collect()
+    }
+
+    pub(super) fn constants(&self, taps: usize, step: usize) -> [(&'static str, usize); 7] {
+        let row = (self.outputs * taps).div_ceil(4);
+        [
+            ("OUTPUTS", self.outputs),
+            ("PIXELS", self.pixels),
+            ("TAPS", taps),
+            ("STEP", step),
+            ("SPAN", (self.pixels - 1) * step + taps),
+            ("ROW", row),
+            ("ROW_LOADS", row.div_ceil(8)),
+        ]
     }
 }
 
@@ -63,8 +89,15 @@ impl OuterTile {
         Self { lines: cover(lines, &sizes, 2), quads, pixels: pixels.min(width) }
     }
 
-    pub(super) fn constants(&self, taps: usize, step: usize) -> [(&'static str, usize); 5] {
-        [("LINES", self.lines), ("QUADS", self.quads), ("PIXELS", self.pixels), ("TAPS", taps), ("STEP", step)]
+    pub(super) fn constants(&self, taps: usize, step: usize) -> [(&'static str, usize); 6] {
+        [
+            ("LINES", self.lines),
+            ("QUADS", self.quads),
+            ("PIXELS", self.pixels),
+            ("TAPS", taps),
+            ("STEP", step),
+            ("SPAN", (self.pixels - 1) * step + taps),
+        ]
     }
 }
 

@@ -7,6 +7,7 @@ use crate::kernel::Dispatch;
 use crate::kernels::conv2d::{self, Conv2d};
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::matmul;
+use crate::kernels::tune;
 use crate::kernels::weights::{Direction, Packing, WeightShape, reduce_partials};
 use crate::shape::Shape;
 
@@ -71,6 +72,16 @@ impl Layer for Affine {
         } else {
             self.geometry.packings(gpu, direction)
         }
+    }
+
+    fn tune(&self, gpu: &Gpu, examples: usize) -> Result<()> {
+        [Direction::Forward, Direction::Backward].into_iter().try_for_each(|direction| {
+            if self.is_dense {
+                tune::matmul(gpu, &self.geometry.weights(), direction, examples)
+            } else {
+                tune::conv2d(gpu, &self.geometry, direction, examples)
+            }
+        })
     }
 
     fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {

@@ -13,7 +13,7 @@ pub use cost::Cost;
 pub use examples::Examples;
 pub use workspace::{DEFAULT_MEMORY, Workspace};
 
-use crate::device::{ALIGNMENT, Buf, Gpu};
+use crate::device::{ALIGNMENT, Buf, Gpu, Reader};
 use crate::error::Result;
 use crate::kernel::Program;
 use crate::kernels::gather::PADDING;
@@ -22,6 +22,7 @@ use crate::kernels::vector::{PARTIALS, SCRATCH};
 use record::{Chunk, Pass};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What one pass over the examples found.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +54,10 @@ pub struct Objective {
     scratch: Buf,
     /// The logit tangents of all examples, `[K/B][M][B]`, once asked for.
     tangents: Option<Buf>,
-    programs: HashMap<Pass, Vec<Program>>,
+    /// λ and 1/K: g ← λ θ + (1/K) Σ, with λ v in place of λ θ for the product.
+    coefficients: Buf,
+    reader: Reader,
+    programs: HashMap<Pass, Program>,
     cost: Cost,
 }
 
@@ -91,6 +95,9 @@ impl Objective {
             correct: gpu.alloc("subset.correct", padded)?,
             scratch: gpu.alloc("subset.scratch", SCRATCH)?,
             tangents: None,
+            coefficients: gpu
+                .upload("subset.coefficients", &[weight_decay as f32, (1.0 / indices.len() as f64) as f32])?,
+            reader: gpu.reader(workspace.report.all.len())?,
             programs: HashMap::new(),
             cost: Cost::default(),
         })
@@ -123,9 +130,7 @@ impl Objective {
     /// What the device reports.
     pub fn loss(&mut self, theta: &Buf) -> Result<Evaluation> {
         self.cost.forward += self.len as u64;
-        self.gpu.copy(theta, &self.workspace.theta);
-        self.run(Pass::Loss)?;
-        self.evaluation(Pass::Loss)
+        self.evaluate(Pass::Loss, theta, None, None)
     }
 
     /// f(θ), the accuracy and ∇f(θ) into `gradient`. One forward and one backward pass.
@@ -135,11 +140,7 @@ impl Objective {
     pub fn loss_and_gradient(&mut self, theta: &Buf, gradient: &Buf) -> Result<Evaluation> {
         self.cost.forward += self.len as u64;
         self.cost.backward += self.len as u64;
-        self.gpu.copy(theta, &self.workspace.theta);
-        self.run(Pass::Gradient)?;
-        let evaluation = self.evaluation(Pass::Gradient)?;
-        self.gpu.copy(&self.workspace.gradient, gradient);
-        Ok(evaluation)
+        self.evaluate(Pass::Gradient, theta, None, Some(gradient))
     }
 
     /// (G + λI) v into `product`, G the Gauss-Newton matrix (1/K) Σ JᵀHJ at θ: v → Jv → HJv → JᵀHJv
@@ -151,12 +152,7 @@ impl Objective {
         self.cost.forward += self.len as u64;
         self.cost.tangent += self.len as u64;
         self.cost.backward += self.len as u64;
-        self.gpu.copy(theta, &self.workspace.theta);
-        self.gpu.copy(v, &self.workspace.tangent);
-        self.run(Pass::GaussNewton)?;
-        let evaluation = self.evaluation(Pass::GaussNewton)?;
-        self.gpu.copy(&self.workspace.gradient, product);
-        Ok(evaluation)
+        self.evaluate(Pass::GaussNewton, theta, Some(v), Some(product))
     }
 
     /// f(θ), and Jv, the derivative of every example's logits along v: `[K/B][M][B]`, overwritten by the next call.
@@ -167,35 +163,56 @@ impl Objective {
     pub fn tangent(&mut self, theta: &Buf, v: &Buf) -> Result<(Evaluation, Buf)> {
         self.cost.forward += self.len as u64;
         self.cost.tangent += self.len as u64;
-        let out = match &self.tangents {
-            Some(out) => out.clone(),
-            None => self.gpu.alloc("subset.tangents", self.index.len() * self.workspace.model.classes)?,
-        };
+        let out = self.tangents()?;
+        Ok((self.evaluate(Pass::Tangent, theta, Some(v), None)?, out))
+    }
+
+    /// Records every pass, so that no evaluation has to: its kernels are compiled here, as far as the driver does that early.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn prepare(&mut self) -> Result<()> {
+        self.tangents()?;
+        [Pass::Loss, Pass::Gradient, Pass::GaussNewton, Pass::Tangent]
+            .into_iter()
+            .try_for_each(|pass| self.recorded(pass))
+    }
+
+    /// Room for the logit tangents of all examples.
+    fn tangents(&mut self) -> Result<Buf> {
+        if let Some(out) = &self.tangents {
+            return Ok(out.clone());
+        }
+        let out = self.gpu.alloc("subset.tangents", self.index.len() * self.workspace.model.classes)?;
         self.tangents = Some(out.clone());
-        self.gpu.copy(theta, &self.workspace.theta);
-        self.gpu.copy(v, &self.workspace.tangent);
-        self.run(Pass::Tangent)?;
-        Ok((self.evaluation(Pass::Tangent)?, out))
+        Ok(out)
     }
 
-    /// Runs the programs of a pass, recorded at its first use: packing, every chunk in order, sums.
-    fn run(&mut self, pass: Pass) -> Result<()> {
+    fn recorded(&mut self, pass: Pass) -> Result<()> {
         if !self.programs.contains_key(&pass) {
-            let programs = self.record(pass)?;
-            self.programs.insert(pass, programs);
+            let program = self.record(pass)?;
+            self.programs.insert(pass, program);
         }
-        if pass.has_backward() {
-            // g ← λ θ + (1/K) Σ, with λ v in place of λ θ for the product
-            let coefficients = [self.weight_decay as f32, (1.0 / self.len as f64) as f32];
-            self.gpu.write(&self.workspace.coefficients, &coefficients);
-        }
-        self.programs[&pass].iter().try_for_each(|program| program.run(&self.gpu))
+        Ok(())
     }
 
-    /// Reads the sums of the last pass: the only words that leave the device.
-    fn evaluation(&self, pass: Pass) -> Result<Evaluation> {
-        let report = &self.workspace.report;
-        let words: Vec<u32> = self.gpu.read(&report.all)?;
+    /// Runs a pass, recorded at its first use, at θ and along v, with what it derives into `out`, and reads its sums: the only words
+    /// that leave the device.
+    fn evaluate(&mut self, pass: Pass, theta: &Buf, v: Option<&Buf>, out: Option<&Buf>) -> Result<Evaluation> {
+        self.recorded(pass)?;
+        let workspace = &self.workspace;
+        let before = [Some((theta, &workspace.theta)), v.map(|v| (v, &workspace.tangent))];
+        let after = [Some((&workspace.report.all, self.reader.staging())), out.map(|out| (&workspace.gradient, out))];
+        let copies = |list: [Option<_>; 2]| list.into_iter().flatten().collect::<Vec<_>>();
+        let start = Instant::now();
+        self.programs[&pass].run_between(&self.gpu, &copies(before), &copies(after))?;
+        let words: Vec<u32> = self.reader.collect(&self.gpu)?;
+        self.programs[&pass].took(start.elapsed().as_secs_f64());
+        Ok(self.evaluation(pass, &words))
+    }
+
+    /// What the sums and marks of a pass say.
+    fn evaluation(&self, pass: Pass, words: &[u32]) -> Evaluation {
         let sum = |i: usize| -> f64 {
             words[i * PARTIALS..(i + 1) * PARTIALS].iter().map(|&bits| f64::from(f32::from_bits(bits))).sum()
         };
@@ -212,7 +229,7 @@ impl Objective {
         let loss = cross_entropy + penalty;
         let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
         let loss = if not_finite.is_some() { f64::NAN } else { loss };
-        Ok(Evaluation { loss, cross_entropy, accuracy: sum(1) / self.len as f64, not_finite })
+        Evaluation { loss, cross_entropy, accuracy: sum(1) / self.len as f64, not_finite }
     }
 
     fn chunks(&self) -> impl Iterator<Item = Chunk> + '_ {

@@ -45,28 +45,24 @@ struct Forward {
 }
 
 impl Objective {
-    pub(super) fn record(&self, pass: Pass) -> Result<Vec<Program>> {
-        let mut programs = vec![self.record_start(pass)?];
-        for chunk in self.chunks() {
-            programs.push(self.record_chunk(pass, &chunk)?);
-        }
-        programs.push(self.record_end(pass)?);
-        Ok(programs)
-    }
-
-    fn record_start(&self, pass: Pass) -> Result<Program> {
-        let mut program = self.workspace.packing(&self.gpu, pass.has_backward(), pass.has_tangent())?;
+    /// Packing, every chunk in order, sums.
+    pub(super) fn record(&self, pass: Pass) -> Result<Program> {
+        let mut program = Program::default();
+        self.workspace.record_packing(&self.gpu, &mut program, pass.has_backward(), pass.has_tangent())?;
         program.clear(&self.workspace.report.all);
         if pass.has_backward() {
             program.clear(&self.workspace.gradient);
         }
+        for chunk in self.chunks() {
+            self.record_chunk(&mut program, pass, &chunk)?;
+        }
+        self.record_end(&mut program, pass)?;
         Ok(program)
     }
 
-    fn record_chunk(&self, pass: Pass, chunk: &Chunk) -> Result<Program> {
+    fn record_chunk(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<()> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let mut program = Program::default();
-        let forward = self.record_forward(&mut program, pass, chunk)?;
+        let forward = self.record_forward(program, pass, chunk)?;
         let logits = &forward.x[forward.x.len() - 1];
         program.push(softmax_xent::loss(gpu, logits, &chunk.targets, &chunk.loss, &chunk.correct)?);
 
@@ -75,7 +71,7 @@ impl Objective {
         match pass {
             Pass::Loss => {}
             Pass::Tangent => {
-                self.record_jvp(&mut program, &forward, &b)?;
+                self.record_jvp(program, &forward, &b)?;
                 let out = self.tangents.as_ref().expect("allocated before the pass is recorded");
                 let classes = workspace.model.classes;
                 let out = out.view(chunk.range.start * classes..chunk.range.end * classes);
@@ -83,15 +79,15 @@ impl Objective {
             }
             Pass::Gradient => {
                 program.push(softmax_xent::gradient(gpu, logits, &chunk.targets, &a)?);
-                self.record_vjp(&mut program, &forward)?;
+                self.record_vjp(program, &forward)?;
             }
             Pass::GaussNewton => {
-                self.record_jvp(&mut program, &forward, &b)?;
+                self.record_jvp(program, &forward, &b)?;
                 program.push(softmax_xent::hvp(gpu, logits, &b, &chunk.targets, &a)?);
-                self.record_vjp(&mut program, &forward)?;
+                self.record_vjp(program, &forward)?;
             }
         }
-        Ok(program)
+        Ok(())
     }
 
     fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
@@ -156,18 +152,18 @@ impl Objective {
         Ok(())
     }
 
-    fn record_end(&self, pass: Pass) -> Result<Program> {
+    fn record_end(&self, program: &mut Program, pass: Pass) -> Result<()> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let (report, mut program) = (&workspace.report, Program::default());
+        let report = &workspace.report;
         if pass.has_backward() {
             let at = if pass == Pass::Gradient { &workspace.theta } else { &workspace.tangent };
-            program.push(vector::axpby(gpu, &workspace.coefficients, at, &workspace.gradient)?);
+            program.push(vector::axpby(gpu, &self.coefficients, at, &workspace.gradient)?);
             program.push(finite::check(gpu, &workspace.gradient, &report.found[report.found.len() - 1])?);
         }
         // The report was cleared, so partial sums that a stage does not fill are zeros.
         program.extend(vector::sum(gpu, &self.loss, &self.scratch, &report.loss)?);
         program.extend(vector::sum(gpu, &self.correct, &self.scratch, &report.correct)?);
         program.extend(vector::dot(gpu, &workspace.theta, &workspace.theta, &self.scratch, &report.theta_square)?);
-        Ok(program)
+        Ok(())
     }
 }

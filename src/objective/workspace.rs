@@ -10,7 +10,7 @@ use crate::model::{Layer, Model, Weights};
 use std::sync::Arc;
 
 /// Memory for activations unless the user says otherwise, in bytes.
-pub const DEFAULT_MEMORY: u64 = 1 << 30;
+pub const DEFAULT_MEMORY: u64 = 2 << 30;
 
 /// Buffers for one chunk of examples of one model. Chunks run one after another, so objectives share them.
 #[derive(Debug)]
@@ -30,8 +30,6 @@ pub struct Workspace {
     pub(super) theta: Buf,
     pub(super) tangent: Buf,
     pub(super) gradient: Buf,
-    /// α and β of the last step of a gradient.
-    pub(super) coefficients: Buf,
     pub(super) weights: Vec<Option<Weights>>,
     /// What the host reads of an evaluation.
     pub(super) report: Report,
@@ -57,6 +55,8 @@ impl Workspace {
     pub fn new(gpu: &Gpu, model: Arc<Model>, memory: u64) -> Result<Self> {
         let block = gpu.profile.block;
         let unit = block.max(ALIGNMENT); // chunks start where a view may start
+        check_bindings(gpu, &model)?;
+        tune(gpu, &model, unit)?;
         let stages = stages(&model);
         let features: Vec<usize> =
             std::iter::once(model.input.len()).chain(stages.iter().map(|stage| stage.outputs)).collect();
@@ -70,16 +70,6 @@ impl Workspace {
                 |layer: &Box<dyn Layer>| Some(layer.splits(gpu, examples / block) * layer.weights()?.partial_len());
             model.layers().iter().filter_map(partial).max().unwrap_or(1)
         };
-        let most_packed = packed(Direction::Forward).chain(packed(Direction::Backward)).max().unwrap_or(0);
-        if most_packed > gpu.max_quads_words() || vector.max(partials(block)) > gpu.max_binding_words() {
-            return Err(Error::OutOfMemory(format!(
-                "model {}: {} parameters are more than {} binds at once ({} MiB): use a smaller model",
-                model.name,
-                model.parameters(),
-                gpu.info.name,
-                gpu.max_binding_words() >> 18
-            )));
-        }
         let all_packed: usize =
             2 * packed(Direction::Forward).sum::<usize>() + packed(Direction::Backward).sum::<usize>();
         let fixed = 3 * vector + all_packed + partials(gpu.profile.chunk);
@@ -120,26 +110,17 @@ impl Workspace {
         });
         let weights = weights.collect::<Result<_>>()?;
         let report = Report::new(gpu, model.layers().len() + 1)?;
-        let coefficients = alloc("coefficients", 2)?;
-        Ok(Self {
-            model,
-            chunk,
-            stages,
-            activations,
-            derivatives,
-            passing,
-            theta,
-            tangent,
-            gradient,
-            coefficients,
-            weights,
-            report,
-        })
+        Ok(Self { model, chunk, stages, activations, derivatives, passing, theta, tangent, gradient, weights, report })
     }
 
-    /// The steps that pack θ, and the direction v if `with_tangent`, into the tiles that the products read.
-    pub(super) fn packing(&self, gpu: &Gpu, with_backward: bool, with_tangent: bool) -> Result<Program> {
-        let mut program = Program::default();
+    /// Appends the steps that pack θ, and the direction v if `with_tangent`, into the tiles that the products read.
+    pub(super) fn record_packing(
+        &self,
+        gpu: &Gpu,
+        program: &mut Program,
+        with_backward: bool,
+        with_tangent: bool,
+    ) -> Result<()> {
         for (layer, weights) in self.model.layers().iter().zip(&self.weights) {
             let Some(w) = weights else { continue };
             let mut push = |direction, theta: &Buf, packed: &[Quads]| -> Result<()> {
@@ -156,8 +137,39 @@ impl Workspace {
                 push(Direction::Forward, &w.tangent, &w.forward_tangent)?;
             }
         }
-        Ok(program)
+        Ok(())
     }
+}
+
+/// Whether the model's vectors, packed weights and partial sums can be bound at all.
+fn check_bindings(gpu: &Gpu, model: &Model) -> Result<()> {
+    let fits = model.layers().iter().all(|layer| {
+        let packings = [Direction::Forward, Direction::Backward].map(|direction| layer.packings(gpu, direction));
+        packings.iter().flatten().all(|packing| packing.len() <= gpu.max_quads_words())
+            && layer.weights().is_none_or(|w| w.partial_len() <= gpu.max_binding_words())
+    });
+    if fits && model.vector_len() <= gpu.max_binding_words() {
+        return Ok(());
+    }
+    Err(Error::OutOfMemory(format!(
+        "model {}: {} parameters are more than {} binds at once ({} MiB): use a smaller model",
+        model.name,
+        model.parameters(),
+        gpu.info.name,
+        gpu.max_binding_words() >> 18
+    )))
+}
+
+/// Lets the layers find their tiles, the most expensive first, on a few blocks.
+fn tune(gpu: &Gpu, model: &Model, unit: usize) -> Result<()> {
+    if !gpu.may_tune() {
+        return Ok(());
+    }
+    let mut layers: Vec<_> = model.layers().iter().collect();
+    layers.sort_by_key(|layer| std::cmp::Reverse(layer.multiply_adds()));
+    layers.iter().try_for_each(|layer| layer.tune(gpu, 4 * unit))?;
+    gpu.remember_tuning();
+    Ok(())
 }
 
 impl Report {

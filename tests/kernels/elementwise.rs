@@ -4,7 +4,7 @@ use crate::common::*;
 use gpu_subset::kernels::activation::{self, Activation};
 use gpu_subset::kernels::gather::{self, Normalisation, PADDING, Page};
 use gpu_subset::kernels::softmax_xent::{self, Targets};
-use gpu_subset::kernels::{copy_quads, finite, to_blocks};
+use gpu_subset::kernels::{ceiling, copy_quads, finite, to_blocks};
 use gpu_subset::shape::Shape;
 use rand::RngExt;
 
@@ -99,12 +99,13 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
             let want: Vec<f64> =
                 rows.iter().flat_map(|(z, _, label, w)| scaled(*w, reference::gradient(z, *label))).collect();
             // e^-60 carries 60 times the rounding of its argument: 60 · 6e-8
-            // p - 1 of a certain example cancels: its error is against the weight
+            // p - 1 of an example that is all but certain cancels: the error is against the weight
             let with_weights = |dz: Vec<f64>| [dz, weight.clone()].concat();
             let got = with_weights(download_blocks(&gpu, &dz, batch, classes));
             assert_close(&format!("gradient, {what}"), &got, &with_weights(want), 4e-6);
             let want: Vec<f64> = rows.iter().flat_map(|(z, u, _, w)| scaled(*w, reference::hvp(z, u))).collect();
-            assert_close(&format!("hvp, {what}"), &download_blocks(&gpu, &h, batch, classes), &want, 4e-6);
+            let got = with_weights(download_blocks(&gpu, &h, batch, classes));
+            assert_close(&format!("hvp, {what}"), &got, &with_weights(want), 4e-6);
             let padding: f64 = download(&gpu, &loss)[batch..].iter().map(|x| x.abs()).sum();
             assert_eq!(padding, 0.0, "padded examples weigh nothing");
         }
@@ -151,6 +152,22 @@ fn gathering_agrees_with_the_reference_over_pages() {
             let got = download_blocks(&gpu, &x, index.len(), shape.len());
             assert_close(&format!("batch {batch}, {shape}"), &got, &want, 1e-6);
         }
+    }
+}
+
+#[test]
+fn ceilings_compute_what_they_say() {
+    let mut rng = rng(14);
+    for gpu in gpus() {
+        let x = uniform(256, &mut rng);
+        let (x_buf, y, out) = (upload_quads(&gpu, &x), unwritten_quads(&gpu, 256), unwritten(&gpu, 64));
+        let (arithmetic, _) = ceiling::arithmetic(&gpu, &x_buf, &out).unwrap();
+        run(&gpu, [arithmetic, ceiling::copy(&gpu, &x_buf, &y).unwrap()]);
+        let want: Vec<f64> =
+            x.chunks_exact(4).map(|b| ceiling::reference::arithmetic([b[0], b[1], b[2], b[3]])).collect();
+        // the factor is rounded once, and then a thousand times over
+        assert_close("arithmetic", &download(&gpu, &out), &want, 5e-5);
+        assert_eq!(download_quads(&gpu, &y), x);
     }
 }
 

@@ -17,7 +17,7 @@ fn loss_accuracy_and_gradient_agree_with_the_twin_in_any_chunks() {
                 let (loss, cross_entropy) = (problem.loss(&theta), problem.cross_entropy(&theta));
                 let (accuracy, gradient) = (problem.accuracy(&theta), problem.gradient(&theta));
                 let mut first: Option<Vec<f64>> = None;
-                for chunk in [64, 128, 1024] {
+                for chunk in [64, 128, 512] {
                     let what = format!("net {which}, {examples} examples, chunks of {chunk}");
                     let mut on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
                     let (found, got) = on_device.loss_and_gradient(&theta);
@@ -80,7 +80,7 @@ fn gradient_is_the_slope_of_the_twins_loss() {
 fn tangent_is_the_derivative_of_every_examples_logits() {
     for gpu in gpus() {
         for which in 0..NETS.len() {
-            for (examples, chunk) in [(17, 1024), (257, 64)] {
+            for (examples, chunk) in [(17, 512), (257, 64)] {
                 let problem = problem(which, examples, 1e-2);
                 let (theta, v) = (problem.parameters(11), problem.direction(2));
                 let want = problem.twin.jvp(&theta, &problem.activations(&theta), &v);

@@ -188,7 +188,7 @@ fn main(@builtin(local_invocation_index) i: u32) {
             ("UPPER_CASE", GOOD.replace("LANES", "Lanes")),
             ("UPPER_CASE", GOOD.replace("override", "@id(1) override")),
             ("dx is a namespace", GOOD.replace("out", "dx")),
-            ("bindings, not", GOOD.to_owned() + &more),
+            ("of them storage", GOOD.to_owned() + &more),
             ("b2 is not used", GOOD.to_owned() + &more),
             ("not group 0", GOOD.replace("group(0) @binding(1)", "group(1) @binding(1)")),
             ("not group 0 binding 1", GOOD.replace("binding(1)", "binding(2)")),

@@ -1,7 +1,7 @@
 //! One specialisation through naga, with the options that wgpu 30 gives it on each platform (`wgpu-hal`: `vulkan/adapter.rs`,
 //! `dx12/device.rs`, `metal/device.rs`) and `zero_initialize_workgroup_memory` off, as `kernel.rs` asks.
 
-use gpu_subset::device::{Profile, Variant};
+use gpu_subset::device::{Profile, Storage, Variant};
 use gpu_subset::kernel::Shader;
 use naga::back::pipeline_constants::process_overrides;
 use naga::back::{PipelineConstants, hlsl, msl, spv};
@@ -49,6 +49,15 @@ pub fn parse(shader: &Shader, profile: &Profile, constants: &[(&str, usize)]) ->
 pub struct Specialised {
     pub module: Module,
     info: ModuleInfo,
+    storage: Storage,
+}
+
+/// What a binding is; storage textures, of which only SPIR-V is made, are all inputs here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Input,
+    Output,
 }
 
 impl Specialised {
@@ -58,13 +67,17 @@ impl Specialised {
             shader.overrides(constants).into_iter().map(|(name, value)| (name.into(), value)).collect();
         let (module, info) = process_overrides(&module, &info, Some((STAGE, ENTRY_POINT)), &constants)
             .map_err(|e| format!("override constants: {e}"))?;
-        Ok(Self { module: module.into_owned(), info: info.into_owned() })
+        Ok(Self { module: module.into_owned(), info: info.into_owned(), storage: profile.storage })
     }
 
-    /// Generates SPIR-V, HLSL and MSL; the SPIR-V is checked where there is a checker.
+    /// Generates SPIR-V, which is checked where there is a checker; and HLSL and MSL, except with storage in textures, which is for
+    /// one Vulkan driver.
     pub fn translate(&self, validator: Option<&SpirvVal>) -> Result<(), String> {
         let words = self.spirv().map_err(|e| format!("SPIR-V: {e}"))?;
         validator.map_or(Ok(()), |validator| validator.check(&words))?;
+        if self.storage == Storage::Texture {
+            return Ok(());
+        }
         for model in [hlsl::ShaderModel::V5_1, hlsl::ShaderModel::V6_0] {
             self.hlsl(model).map_err(|e| format!("HLSL {}: {e}", model.to_str()))?;
         }
@@ -74,11 +87,15 @@ impl Specialised {
         Ok(())
     }
 
-    /// Bindings in order, and whether the shader writes to each.
-    fn bindings(&self) -> Vec<(naga::ResourceBinding, bool)> {
+    /// Bindings in order, and what each is.
+    fn bindings(&self) -> Vec<(naga::ResourceBinding, Kind)> {
         let of = |variable: &naga::GlobalVariable| {
-            let naga::AddressSpace::Storage { access } = variable.space else { return None };
-            Some((variable.binding?, access.contains(StorageAccess::STORE)))
+            let kind = match variable.space {
+                naga::AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Kind::Output,
+                naga::AddressSpace::Uniform => Kind::Number,
+                _ => Kind::Input,
+            };
+            Some((variable.binding?, kind))
         };
         let mut bindings: Vec<_> = self.module.global_variables.iter().filter_map(|(_, v)| of(v)).collect();
         bindings.sort_by_key(|(binding, _)| (binding.group, binding.binding));
@@ -93,7 +110,12 @@ impl Specialised {
         let options = spv::Options {
             lang_version: (1, 6), // Vulkan 1.3
             flags: spv::WriterFlags::LABEL_VARYINGS | spv::WriterFlags::FORCE_POINT_SIZE,
-            capabilities: Some([C::Shader, C::Matrix, C::ImageQuery, C::DerivativeControl].into_iter().collect()),
+            capabilities: match self.storage {
+                Storage::Buffer => {
+                    Some([C::Shader, C::Matrix, C::ImageQuery, C::DerivativeControl].into_iter().collect())
+                }
+                Storage::Texture => None, // subgroups, too
+            },
             binding_map: bindings.collect(),
             fake_missing_bindings: false,
             bounds_check_policies: BOUNDS,
@@ -105,9 +127,13 @@ impl Specialised {
     }
 
     fn hlsl(&self, shader_model: hlsl::ShaderModel) -> Result<String, String> {
-        let (mut inputs, mut outputs) = (0.., 0..); // t and u registers
-        let targets = self.bindings().into_iter().map(|(at, is_output)| {
-            let registers = if is_output { &mut outputs } else { &mut inputs };
+        let (mut inputs, mut outputs, mut numbers) = (0.., 0.., 1..); // t, u and b registers; b0 is num_workgroups
+        let targets = self.bindings().into_iter().map(|(at, kind)| {
+            let registers = match kind {
+                Kind::Input => &mut inputs,
+                Kind::Output => &mut outputs,
+                Kind::Number => &mut numbers,
+            };
             (at, hlsl::BindTarget { register: registers.next().unwrap(), ..Default::default() })
         });
         let options = hlsl::Options {
@@ -131,7 +157,8 @@ impl Specialised {
         let mut resources = msl::EntryPointResources::default();
         let mut slots = 0..MSL_SLOTS;
         let mut slot = || slots.next().ok_or(format!("more than {MSL_SLOTS} buffers"));
-        for (at, mutable) in self.bindings() {
+        for (at, kind) in self.bindings() {
+            let mutable = kind == Kind::Output;
             resources.resources.insert(at, msl::BindTarget { buffer: Some(slot()?), mutable, ..Default::default() });
         }
         resources.sizes_buffer = Some(slot()?); // lengths of run-time sized arrays

@@ -1,0 +1,119 @@
+//! The passes of an objective on random images: what an evaluation of a whole subset costs, and one of a small block.
+
+use super::median;
+use crate::device::Gpu;
+use crate::error::Result;
+use crate::model::{Description, Model};
+use crate::objective::{Examples, Objective, Workspace};
+use crate::shape::Shape;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One pass of one network over so many examples.
+#[derive(Clone, Debug, Serialize)]
+pub struct Pass {
+    /// Built-in network.
+    pub model: &'static str,
+    /// What was evaluated.
+    pub pass: &'static str,
+    /// Examples.
+    pub examples: usize,
+    /// Seconds of the first evaluation, which compiles.
+    pub first: f64,
+    /// Median of the seconds after it.
+    pub seconds: f64,
+    /// Least and most.
+    pub spread: [f64; 2],
+    /// 10⁹ products and sums a second: units (an example forward and backward) · 6 · multiply-adds.
+    pub gflops: f64,
+    /// Seconds as a multiple of the gradient's over as many examples.
+    pub of_gradient: f64,
+    /// Examples a second, as a share of the gradient's over the most examples.
+    pub rate: f64,
+}
+
+/// The networks that are trained, with the shape of their data.
+const NETWORKS: [(&str, Shape); 2] = [("mnist-14k", Shape::new(1, 28, 28)), ("cifar-43k", Shape::new(3, 32, 32))];
+
+/// Sizes of the blocks that a sweep over disjoint subsets lives on.
+const BLOCKS: [usize; 2] = [192, 469];
+
+const CLASSES: usize = 10;
+
+/// Name, and units an example.
+const PASSES: [(&str, f64); 4] =
+    [("gradient", 1.0), ("forward", 1.0 / 3.0), ("r-forward", 1.0), ("gauss-newton", 5.0 / 3.0)];
+
+/// Every pass over `examples` random images, and the gradient over small blocks, `repetitions` times each in turns.
+///
+/// # Errors
+/// What the device reports.
+pub fn passes(
+    gpu: &Gpu,
+    filter: &str,
+    examples: usize,
+    memory: u64,
+    repetitions: usize,
+    mut progress: impl FnMut(&str),
+) -> Result<Vec<Pass>> {
+    let mut rows = Vec::new();
+    for (name, shape) in NETWORKS.into_iter().filter(|(name, _)| name.contains(filter)) {
+        let model = Arc::new(Model::new(&Description::open(name)?, shape, CLASSES)?);
+        let mut rng = ChaCha8Rng::seed_from_u64(0);
+        let images: Vec<u8> = (0..examples * shape.len()).map(|_| rng.random()).collect();
+        let labels: Vec<u32> = (0..examples).map(|_| rng.random_range(0..CLASSES as u32)).collect();
+        let statistics = vec![(127.5, 74.0); shape.channels];
+        let workspace = Arc::new(Workspace::new(gpu, model.clone(), memory)?);
+        let data = Arc::new(Examples::upload(gpu, shape, &images, &labels, &statistics)?);
+        let theta = gpu.upload("bench.theta", &model.initialise(0))?;
+        let gradient = gpu.alloc("bench.gradient", theta.len())?;
+        let mut timed = Vec::new();
+        let sizes = BLOCKS.into_iter().filter(|&block| block < examples).map(|block| (block, 1));
+        for (size, count) in std::iter::once((examples, PASSES.len())).chain(sizes) {
+            let indices: Vec<u32> = (0..size as u32).collect();
+            for (pass, units) in &PASSES[..count] {
+                let objective = Objective::new(gpu, &workspace, &data, &indices, 1e-3)?;
+                timed.push((objective, *pass, *units, Vec::new()));
+            }
+        }
+        for round in 0..=repetitions {
+            progress(&format!("{name}, round {round} of {repetitions}"));
+            for (objective, pass, _, seconds) in &mut timed {
+                let start = Instant::now();
+                match *pass {
+                    "gradient" => objective.loss_and_gradient(&theta, &gradient).map(|_| ())?,
+                    "forward" => objective.loss(&theta).map(|_| ())?,
+                    "r-forward" => objective.tangent(&theta, &theta).map(|_| ())?,
+                    _ => objective.gauss_newton_product(&theta, &theta, &gradient).map(|_| ())?,
+                }
+                seconds.push(start.elapsed().as_secs_f64());
+            }
+        }
+        let sorted = |seconds: &[f64]| {
+            let mut after = seconds[1..].to_vec();
+            after.sort_by(f64::total_cmp);
+            after
+        };
+        let of_gradient = median(&sorted(&timed[0].3));
+        let whole_rate = examples as f64 / of_gradient;
+        rows.extend(timed.iter().map(|(objective, pass, units, seconds)| {
+            let (size, sorted) = (objective.len(), sorted(seconds));
+            let seconds_of = median(&sorted);
+            Pass {
+                model: name,
+                pass,
+                examples: size,
+                first: seconds[0],
+                seconds: seconds_of,
+                spread: [sorted[0], sorted[sorted.len() - 1]],
+                gflops: 6e-9 * units * (model.multiply_adds() * size) as f64 / seconds_of,
+                of_gradient: seconds_of / of_gradient * examples as f64 / size as f64,
+                rate: size as f64 / seconds_of / whole_rate,
+            }
+        }));
+    }
+    Ok(rows)
+}

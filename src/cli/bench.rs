@@ -1,0 +1,133 @@
+//! `gpu-subset bench`
+
+use super::DeviceArgs;
+use super::config::Bytes;
+use crate::bench::{self, Case, Pass, Table};
+use crate::error::Error;
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+#[derive(Args)]
+pub(super) struct BenchArgs {
+    /// What to measure; both by default
+    #[arg(value_enum)]
+    what: Option<What>,
+    /// Only cases whose name contains this, such as `grad_weight` or `mnist`
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    filter: String,
+    /// Measurements of each case, of which the median is shown
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    repetitions: u64,
+    /// Examples of an objective's passes
+    #[arg(long, value_name = "N", default_value_t = 12_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    examples: u64,
+    /// Device memory for activations
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
+    memory: Bytes,
+    /// Time the candidate tiles of every shape first, as long as that takes, and remember them
+    #[arg(long, conflicts_with = "no_autotune")]
+    tune: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Every product of layers, against its reference and the device's ceilings
+    Kernels,
+    /// Passes over a data set
+    Objective,
+}
+
+#[derive(Serialize)]
+struct Record {
+    kernels: Option<Table>,
+    objective: Option<Vec<Pass>>,
+}
+
+pub(super) fn run(args: &BenchArgs) -> Result<()> {
+    let gpu = args.device.open()?;
+    let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
+    let progress = |what: &str| {
+        bar.set_message(what.to_owned());
+        bar.tick();
+    };
+    let repetitions = args.repetitions as usize;
+    if args.tune {
+        gpu.enable_tuning(Some(f64::INFINITY));
+        for case in Case::all(&args.filter) {
+            progress(&format!("tuning {case}"));
+            case.tune(&gpu)?;
+        }
+        gpu.remember_tuning();
+    }
+    let (mut record, cases) = (Record { kernels: None, objective: None }, Case::all(&args.filter));
+    if args.what != Some(What::Objective) && !cases.is_empty() {
+        record.kernels = Some(bench::kernels(&gpu, &cases, repetitions, progress)?);
+    }
+    if args.what != Some(What::Kernels) {
+        let passes = bench::passes(&gpu, &args.filter, args.examples as usize, args.memory.0, repetitions, progress)?;
+        record.objective = (!passes.is_empty()).then_some(passes);
+    }
+    bar.finish_and_clear();
+    if record.kernels.is_none() && record.objective.is_none() {
+        return Err(Error::usage(format!("--filter {}: nothing is called so", args.filter)).into());
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&record)?);
+        return Ok(());
+    }
+    if let Some(table) = &record.kernels {
+        print_kernels(table);
+    }
+    if let Some(passes) = &record.objective {
+        print_passes(passes);
+    }
+    Ok(())
+}
+
+fn print_kernels(table: &Table) {
+    println!("{} ({}), {} kernels", table.adapter, table.driver, table.variant);
+    println!(
+        "ceilings: {:.1} GF/s of products and sums, {:.1} GB/s copied",
+        table.ceiling.gflops, table.ceiling.gbytes
+    );
+    println!("{:<44} {:>9} {:>8} {:>5} {:>7} {:>5} {:>8}", "", "ms", "GF/s", "", "GB/s", "", "error");
+    for row in &table.rows {
+        println!(
+            "{:<44} {:>9.3} {:>8.1} {:>4.0}% {:>7.2} {:>4.0}% {:>8.0e}",
+            row.name,
+            1e3 * row.seconds,
+            row.gflops,
+            100.0 * row.of_arithmetic,
+            row.gbytes,
+            100.0 * row.of_copy,
+            row.error
+        );
+    }
+}
+
+fn print_passes(passes: &[Pass]) {
+    println!(
+        "{:<10} {:<13} {:>8} {:>10} {:>9} {:>7} {:>12} {:>9}",
+        "network", "pass", "examples", "first, ms", "ms", "GF/s", "of gradient", "of rate"
+    );
+    for pass in passes {
+        println!(
+            "{:<10} {:<13} {:>8} {:>10.1} {:>9.2} {:>7.1} {:>12.2} {:>8.0}%",
+            pass.model,
+            pass.pass,
+            pass.examples,
+            1e3 * pass.first,
+            1e3 * pass.seconds,
+            pass.gflops,
+            pass.of_gradient,
+            100.0 * pass.rate
+        );
+    }
+}

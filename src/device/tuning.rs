@@ -1,0 +1,99 @@
+//! Which of a few tiles is fastest for a shape on this adapter, found by timing and remembered in the user's cache folder. Only
+//! choices that do not change the order of any sum are made here, so that results do not depend on what was remembered.
+
+use super::{Gpu, lock};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Format of the file; another number is another file.
+const VERSION: u32 = 1;
+
+/// Seconds of timing, compilation included, that a process may spend unless it is asked for more.
+const BUDGET: f64 = 2.5;
+
+/// A choice: two sizes of a tile.
+pub type Choice = [usize; 2];
+
+/// Choices by shape.
+type Choices = BTreeMap<String, Choice>;
+
+#[derive(Serialize, Deserialize)]
+struct File {
+    version: u32,
+    adapters: BTreeMap<String, Choices>,
+}
+
+/// What is known of this adapter.
+#[derive(Debug, Default)]
+pub(super) struct Tuning {
+    /// Where it is remembered; nowhere when tuning is off.
+    path: Option<PathBuf>,
+    /// Seconds left.
+    budget: f64,
+    choices: Choices,
+}
+
+impl Gpu {
+    /// Lets kernels time candidates on this device and remember what they found; `budget` seconds of it, or a few.
+    pub fn enable_tuning(&self, budget: Option<f64>) {
+        let Some(folder) = dirs::cache_dir() else { return };
+        let path = folder.join("gpu-subset").join(format!("tuning-{VERSION}.json"));
+        let known = read(&path).and_then(|mut file| file.adapters.remove(&self.tuning_key())).unwrap_or_default();
+        let mut tuning = lock(&self.tuning);
+        *tuning = Tuning { path: Some(path), budget: budget.unwrap_or(BUDGET), choices: known };
+    }
+
+    /// Adapter, driver and variant.
+    fn tuning_key(&self) -> String {
+        format!("{}; {}; {:?}", self.info.name, self.driver(), self.profile)
+    }
+
+    /// The choice for a shape, if there is one.
+    pub fn tuned(&self, shape: &str) -> Option<Choice> {
+        lock(&self.tuning).choices.get(shape).copied()
+    }
+
+    /// Whether candidates may still be timed.
+    pub fn may_tune(&self) -> bool {
+        let tuning = lock(&self.tuning);
+        tuning.path.is_some() && tuning.budget > 0.0
+    }
+
+    /// Counts seconds of timing.
+    pub fn spend_tuning(&self, seconds: f64) {
+        lock(&self.tuning).budget -= seconds;
+    }
+
+    /// Uses a choice from now on, in this process.
+    pub fn choose(&self, shape: &str, choice: Choice) {
+        lock(&self.tuning).choices.insert(shape.to_owned(), choice);
+    }
+
+    /// Writes the choices for other processes. A cache folder that cannot be written costs only time.
+    pub fn remember_tuning(&self) {
+        let tuning = lock(&self.tuning);
+        let Some(path) = &tuning.path else { return };
+        let mut file = read(path).unwrap_or(File { version: VERSION, adapters: BTreeMap::new() });
+        file.adapters.entry(self.tuning_key()).or_default().extend(tuning.choices.clone());
+        let written = serde_json::to_vec_pretty(&file).map_err(std::io::Error::from).and_then(|text| {
+            let folder = path.parent().unwrap_or(path);
+            std::fs::create_dir_all(folder)?;
+            // written aside and renamed: another process sees the old file or the new one
+            let aside = folder.join(format!("tuning-{}.tmp", std::process::id()));
+            std::fs::write(&aside, text)?;
+            std::fs::rename(aside, path)
+        });
+        if let Err(error) = written {
+            tracing::warn!("{}: tuning is not remembered: {error}", path.display());
+        }
+    }
+}
+
+/// What other processes found; nothing when the file is missing, damaged or of another version.
+fn read(path: &PathBuf) -> Option<File> {
+    let file: File = serde_json::from_slice(&std::fs::read(path).ok()?)
+        .inspect_err(|error| tracing::warn!("{}: damaged, starting anew: {error}", path.display()))
+        .ok()?;
+    (file.version == VERSION).then_some(file)
+}

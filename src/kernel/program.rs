@@ -1,0 +1,180 @@
+//! A recorded list of steps, replayed in submissions of bounded length.
+
+use super::Dispatch;
+use crate::device::{Buf, Gpu};
+use crate::error::Result;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// Seconds that a submission should take. Windows takes a device away after two (TDR); steps differ, so this is well below 0.2.
+const SUBMISSION: f64 = 0.05;
+
+/// Steps of a submission before anything was measured: the passes over one chunk of a small network.
+const FIRST: usize = 16;
+
+#[derive(Clone)]
+enum Step {
+    Run(Dispatch),
+    Clear(Buf),
+}
+
+/// Steps, run in order. Recording creates everything; running creates nothing but command buffers.
+pub struct Program {
+    steps: Vec<Step>,
+    /// Steps of a submission.
+    stride: AtomicUsize,
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self { steps: Vec::new(), stride: AtomicUsize::new(FIRST) }
+    }
+}
+
+/// A copy from one view to another of the same length.
+pub type Copy<'a> = (&'a Buf, &'a Buf);
+
+impl Program {
+    /// Appends a dispatch.
+    pub fn push(&mut self, dispatch: Dispatch) {
+        self.steps.push(Step::Run(dispatch));
+    }
+
+    /// Appends dispatches.
+    pub fn extend(&mut self, dispatches: impl IntoIterator<Item = Dispatch>) {
+        self.steps.extend(dispatches.into_iter().map(Step::Run));
+    }
+
+    /// Appends the zeroing of a view.
+    pub fn clear(&mut self, buf: &Buf) {
+        self.steps.push(Step::Clear(buf.clone()));
+    }
+
+    /// Submits the steps; the device runs them after everything submitted before.
+    ///
+    /// # Errors
+    /// What the device reported so far ([`Gpu::check`]).
+    pub fn run(&self, gpu: &Gpu) -> Result<()> {
+        self.run_between(gpu, &[], &[])
+    }
+
+    /// Submits copies, the steps, and more copies.
+    ///
+    /// # Errors
+    /// What the device reported so far ([`Gpu::check`]).
+    pub fn run_between(&self, gpu: &Gpu, before: &[Copy<'_>], after: &[Copy<'_>]) -> Result<()> {
+        gpu.check()?;
+        let stride = self.stride.load(Ordering::Relaxed);
+        let mut parts = self.steps.chunks(stride).peekable();
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        before.iter().for_each(|copy| record_copy(&mut encoder, copy));
+        while let Some(part) = parts.next() {
+            record(&mut encoder, part);
+            if parts.peek().is_some() {
+                let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+                gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+            }
+        }
+        after.iter().for_each(|copy| record_copy(&mut encoder, copy));
+        gpu.queue.submit([encoder.finish()]);
+        Ok(())
+    }
+
+    /// Tells how many seconds a run took, so that later ones submit as many steps at once as take a twentieth of a second.
+    pub fn took(&self, seconds: f64) {
+        let steps = (self.steps.len() as f64 * SUBMISSION / seconds.max(1e-9)).max(1.0);
+        self.stride.store(steps as usize, Ordering::Relaxed);
+    }
+
+    /// Submits the steps, waits for them, and says how many seconds they took: by the device's time stamps where it has them,
+    /// else by the clock.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn time(&self, gpu: &Gpu) -> Result<f64> {
+        gpu.check()?;
+        gpu.wait()?;
+        let Some(stamps) = Stamps::new(gpu) else {
+            let start = Instant::now();
+            self.run(gpu)?;
+            gpu.wait()?;
+            return Ok(start.elapsed().as_secs_f64());
+        };
+        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let writes = wgpu::ComputePassTimestampWrites {
+            query_set: &stamps.queries,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        };
+        let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        for step in &self.steps {
+            if let Step::Run(dispatch) = step {
+                dispatch.record(&mut pass);
+            }
+        }
+        drop(pass);
+        stamps.seconds(gpu, encoder)
+    }
+}
+
+fn record_copy(encoder: &mut wgpu::CommandEncoder, (from, to): &Copy<'_>) {
+    assert_eq!(from.len(), to.len(), "copy between views of different lengths");
+    let range = from.bytes();
+    encoder.copy_buffer_to_buffer(&from.raw, range.start, &to.raw, to.bytes().start, range.end - range.start);
+}
+
+fn record(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
+    let mut steps = steps.iter().peekable();
+    while let Some(step) = steps.next() {
+        match step {
+            Step::Clear(buf) => {
+                let range = buf.bytes();
+                encoder.clear_buffer(&buf.raw, range.start, Some(range.end - range.start));
+            }
+            Step::Run(first) => {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                first.record(&mut pass);
+                while let Some(Step::Run(next)) = steps.next_if(|step| matches!(step, Step::Run(_))) {
+                    next.record(&mut pass);
+                }
+            }
+        }
+    }
+}
+
+/// Two time stamps of the device.
+struct Stamps {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+}
+
+impl Stamps {
+    fn new(gpu: &Gpu) -> Option<Self> {
+        if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return None;
+        }
+        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("stamps"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
+        let resolved = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("stamps"),
+            size: 16,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        Some(Self { queries, resolved })
+    }
+
+    /// Submits what was encoded and returns the seconds between the stamps.
+    fn seconds(&self, gpu: &Gpu, mut encoder: wgpu::CommandEncoder) -> Result<f64> {
+        let reader = gpu.reader(4)?;
+        encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &reader.staging().raw, 0, 16);
+        gpu.queue.submit([encoder.finish()]);
+        let stamps: Vec<u64> = reader.collect(gpu)?;
+        Ok(stamps[1].saturating_sub(stamps[0]) as f64 * f64::from(gpu.queue.get_timestamp_period()) * 1e-9)
+    }
+}
