@@ -18,7 +18,7 @@ pub struct Shader {
 pub enum Prelude {
     /// Elementary functions with a known error.
     Math,
-    /// An activation and its derivative, by the number of `KIND` in [`ACTIVATIONS`].
+    /// An activation and its derivative, by the number of [`KIND`].
     Activation,
     /// Masks and the test for values that are not finite.
     Epilogue,

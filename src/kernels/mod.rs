@@ -1,4 +1,4 @@
-//! One file a kernel: host functions that check lengths and record a [`Dispatch`](crate::kernel::Dispatch), and beside each its f64 `reference`.
+//! One file a kernel: host functions that check lengths and record a [`Dispatch`], and beside each its f64 `reference`.
 //!
 //! Activations are batch-innermost in blocks, `[N/B][C][H][W][B]`: the four images of a vec4 share every index, weights are
 //! uniform over a block, and the reduction over the batch that a full-subset gradient needs comes naturally. References and

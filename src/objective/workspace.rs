@@ -67,8 +67,8 @@ impl Workspace {
         let packed = |direction| packings(direction).map(|packing: Packing| packing.len());
         let partials = |examples: usize| {
             let partial =
-                |layer: &Box<dyn Layer>| Some(layer.splits(gpu, examples / block) * layer.weights()?.partial_len());
-            model.layers().iter().filter_map(partial).max().unwrap_or(1)
+                |layer: &dyn Layer| Some(layer.splits(gpu, examples / block) * layer.weights()?.partial_len());
+            model.layers().iter().filter_map(|layer| partial(&**layer)).max().unwrap_or(1)
         };
         let all_packed: usize =
             2 * packed(Direction::Forward).sum::<usize>() + packed(Direction::Backward).sum::<usize>();
