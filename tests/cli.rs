@@ -261,3 +261,54 @@ fn help_documents_the_exit_codes() {
         }
     }
 }
+
+#[test]
+fn a_benchmark_checks_its_kernels_and_prints_them() {
+    let Some(_gpu) = common::gpu() else { return };
+    let bench = |arguments: &[&str]| -> Value {
+        let output = run(&[&["bench", "--repetitions", "1", "--json"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let record = bench(&["--filter", "8->16"]);
+    let rows = record["kernels"]["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 4, "forward, jvp and two gradients: {record:#}");
+    for row in rows {
+        assert!(row["error"].as_f64().unwrap() <= 2e-5 && row["gflops"].as_f64().unwrap() > 0.0, "{row:#}");
+    }
+    assert!(record["objective"].is_null(), "no network is called so");
+
+    let record = bench(&["objective", "--filter", "mnist", "--examples", "200"]);
+    let passes: Vec<_> = record["objective"].as_array().unwrap().iter().map(|pass| pass["pass"].clone()).collect();
+    assert_eq!(passes, ["gradient", "forward", "r-forward", "gauss-newton", "gradient"], "the last over 192");
+    refused(&["bench", "--filter", "no such case"], 2, &["--filter no such case"]);
+}
+
+#[test]
+fn a_tile_does_not_change_a_bit_and_a_damaged_memory_of_tiles_does_no_harm() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("gpu-subset");
+    fs::create_dir_all(&cache).unwrap();
+    let memory = cache.join("tuning-1.json");
+    fs::write(&memory, b"{ damaged").unwrap();
+    let weights = |name: &str, more: &[&str]| {
+        let out = folder.path().join(name);
+        let arguments = ["--subset-passes", "4", "--full-passes", "2", "--out", out.to_str().unwrap()];
+        let mut command = gpu_subset();
+        command.arg("train").args(arguments).args(more).env("XDG_CACHE_HOME", folder.path());
+        command.env("MESA_SHADER_CACHE_DIR", dirs::cache_dir().unwrap()); // compiled shaders stay where they are
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fs::read(out.join("weights.safetensors")).unwrap()
+    };
+    let plain = weights("plain", &["--no-autotune"]);
+    if cfg!(target_os = "linux") {
+        assert_eq!(fs::read(&memory).unwrap(), b"{ damaged", "--no-autotune leaves it alone");
+    }
+    assert!(weights("tuned", &[]) == plain, "other tiles, other bits");
+    if cfg!(target_os = "linux") {
+        assert_eq!(json(&memory)["version"], 1);
+    }
+    assert!(weights("again", &[]) == plain, "with what was remembered, other bits");
+}

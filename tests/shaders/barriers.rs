@@ -50,15 +50,15 @@ impl Scope<'_> {
                     self.check(accept, faults);
                     self.check(reject, faults);
                 }
-                Statement::Loop { body, continuing, break_if } => {
-                    if self.has_barrier(body) || self.has_barrier(continuing) {
-                        let leaves_uniformly = self.leaves_uniformly(body) && self.leaves_uniformly(continuing);
-                        if !leaves_uniformly || break_if.is_some_and(|condition| !self.is_uniform(condition)) {
-                            faults.push("a barrier in a loop that some invocations leave".to_owned());
-                        }
-                        self.check(body, faults);
-                        self.check(continuing, faults);
+                Statement::Loop { body, continuing, break_if }
+                    if self.has_barrier(body) || self.has_barrier(continuing) =>
+                {
+                    let leaves_uniformly = self.leaves_uniformly(body) && self.leaves_uniformly(continuing);
+                    if !leaves_uniformly || break_if.is_some_and(|condition| !self.is_uniform(condition)) {
+                        faults.push("a barrier in a loop that some invocations leave".to_owned());
                     }
+                    self.check(body, faults);
+                    self.check(continuing, faults);
                 }
                 Statement::Switch { cases, .. } if cases.iter().any(|case| self.has_barrier(&case.body)) => {
                     faults.push("a barrier in a switch".to_owned());
