@@ -14,6 +14,7 @@ override OW: u32;
 override SIZE: u32;
 override STRIDE: u32;     // of x, from an output pixel of the phase to the next
 override PADDING: u32;
+override IS_PADDED: bool;  // a window may lie outside the image
 override PHASES: u32;
 override PHASE: u32;
 override LEFT: i32;       // column of x under the first tap of pixel 0
@@ -49,8 +50,12 @@ struct Row { at: u32, inside: bool, left: i32, lane: u32 }
 fn fetch(source: u32, i: u32, r: Row) {
   // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
   let col = r.left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
-  let value = load_pixel(source, (r.at + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
-  window[i] = select(vec4f(), value, r.inside & (col >= 0) & (col < i32(W)));
+  if (IS_PADDED) {
+    let value = load_pixel(source, (r.at + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
+    window[i] = select(vec4f(), value, r.inside & (col >= 0) & (col < i32(W)));
+  } else {
+    window[i] = load_pixel(source, (r.at + u32(col)) * LANES + r.lane);
+  }
 }
 
 fn add_rows(source: u32, block: u32, tile: u32, top: i32, first: u32, taps: u32, left: i32, lane: u32, index: u32) {

@@ -12,6 +12,7 @@ override OW: u32;
 override SIZE: u32;
 override STRIDE: u32;
 override PADDING: u32;
+override IS_PADDED: bool;  // a window may lie outside the image
 override SEGMENTS: u32;
 override LANES: u32;
 override ROWS: u32;
@@ -41,8 +42,12 @@ fn fetch_pixel(pixel: u32, channel: u32, s: Step) {
 fn fetch(i: u32, row: u32, inside: bool, left: i32, lane: u32) {
   // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
   let col = left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
-  let value = load_x((row + u32(clamp(col, 0, i32(W) - 1))) * LANES + lane);
-  window[i] = select(vec4f(), value, inside & (col >= 0) & (col < i32(W)));
+  if (IS_PADDED) {
+    let value = load_x((row + u32(clamp(col, 0, i32(W) - 1))) * LANES + lane);
+    window[i] = select(vec4f(), value, inside & (col >= 0) & (col < i32(W)));
+  } else {
+    window[i] = load_x((row + u32(col)) * LANES + lane);
+  }
 }
 
 fn locate(line: u32, first: u32) {

@@ -102,6 +102,12 @@ impl Conv2d {
         ProductTile::choose(gpu, &self.tuning_key(direction), outputs, width)
     }
 
+    /// Whether the windows of so many neighbouring pixels reach outside the image.
+    fn is_padded(&self, pixels: usize) -> bool {
+        let last = self.out().width.next_multiple_of(pixels) - 1;
+        self.padding > 0 || last * self.stride + self.size > self.input.width
+    }
+
     /// How the dispatches of a product read their weights, one packing each.
     pub fn packings(&self, gpu: &Gpu, direction: Direction) -> Vec<Packing> {
         let (of_output, of_input) = (self.weights().patches(), self.size * self.size); // strides in θ
@@ -154,6 +160,7 @@ impl Conv2d {
         let (stride, phases) = if is_backward { (1, self.stride) } else { (self.stride, 1) };
         let blocks = x.len() / (input.len() * gpu.profile.block);
         let tile = self.tile(gpu, direction);
+        let is_padded = is_backward || self.is_padded(tile.pixels);
         let (derivative, found) = epilogue.outputs(gpu)?;
         let dispatch = |(i, (t, packing)): (usize, (Taps, Packing))| {
             assert_eq!(weights[i].len(), packing.len());
@@ -172,6 +179,7 @@ impl Conv2d {
                 ("SIZE", self.size),
                 ("STRIDE", stride),
                 ("PADDING", self.padding),
+                ("IS_PADDED", usize::from(is_padded)),
                 ("PHASES", phases),
                 ("PHASE", t.phase),
                 ("LEFT", left as usize),
@@ -296,6 +304,7 @@ pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Bu
         ("SIZE", conv.size),
         ("STRIDE", conv.stride),
         ("PADDING", conv.padding),
+        ("IS_PADDED", usize::from(conv.is_padded(tile.pixels))),
         ("SEGMENTS", taps.segments),
         ("LANES", gpu.profile.lanes()),
         ("ROWS", gpu.profile.rows),
