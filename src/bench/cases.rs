@@ -38,8 +38,10 @@ pub struct Case {
     batch: usize,
 }
 
-/// Examples that a result is checked on: a whole block and a part of one, or two of the largest.
+/// Examples that a result is checked on: at least a block and a part, and full tiles of blocks where the reference takes no longer
+/// than so many multiply-adds.
 const CHECKED: usize = 72;
+const REFERENCE: usize = 300_000_000;
 
 /// Errors beyond this share of the largest value are faults.
 const TOLERANCE: f64 = 2e-5;
@@ -110,7 +112,9 @@ impl Case {
     /// The product on few examples against its reference: the largest error, as a share of the largest value. The number of
     /// batch blocks is in no constant, so what is checked is what is timed.
     pub(super) fn check(&self, gpu: &Gpu) -> Result<f64> {
-        let setup = Setup::new(gpu, self, CHECKED.min(self.batch))?;
+        let most = 4 * gpu.profile.block + 8;
+        let examples = (REFERENCE * self.batch / self.multiply_adds()).clamp(CHECKED, most);
+        let setup = Setup::new(gpu, self, examples.min(self.batch))?;
         let mut program = Program::default();
         program.extend(setup.record(gpu)?);
         program.run(gpu)?;

@@ -1,5 +1,5 @@
-//! What the kernels and an objective's passes give on a device: each result is checked against its f64 reference, then timed in
-//! turns with the others, and held against the device's own ceilings of arithmetic and copying, measured in the same run.
+//! What the kernels and an objective's passes give on a device: each kernel's result is checked against its f64 reference, then
+//! timed in turns with the others, and held against the device's own ceilings of arithmetic and copying, measured in the same run.
 
 mod cases;
 mod objective;

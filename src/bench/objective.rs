@@ -2,7 +2,7 @@
 
 use super::median;
 use crate::device::Gpu;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Description, Model};
 use crate::objective::{Examples, Objective, Workspace};
 use crate::shape::Shape;
@@ -83,13 +83,16 @@ pub fn passes(
             progress(&format!("{name}, round {round} of {repetitions}"));
             for (objective, pass, _, seconds) in &mut timed {
                 let start = Instant::now();
-                match *pass {
-                    "gradient" => objective.loss_and_gradient(&theta, &gradient).map(|_| ())?,
-                    "forward" => objective.loss(&theta).map(|_| ())?,
-                    "r-forward" => objective.tangent(&theta, &theta).map(|_| ())?,
-                    _ => objective.gauss_newton_product(&theta, &theta, &gradient).map(|_| ())?,
-                }
+                let evaluation = match *pass {
+                    "gradient" => objective.loss_and_gradient(&theta, &gradient)?,
+                    "forward" => objective.loss(&theta)?,
+                    "r-forward" => objective.tangent(&theta, &theta)?.0,
+                    _ => objective.gauss_newton_product(&theta, &theta, &gradient)?,
+                };
                 seconds.push(start.elapsed().as_secs_f64());
+                if let Some(what) = evaluation.not_finite {
+                    return Err(Error::device(format!("{name}, {pass}: {what} is not finite on {}", gpu.info.name)));
+                }
             }
         }
         let sorted = |seconds: &[f64]| {

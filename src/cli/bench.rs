@@ -26,7 +26,7 @@ pub(super) struct BenchArgs {
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
-    /// Time the candidate tiles of every shape first, as long as that takes, and remember them
+    /// Time the candidate tiles of every kernel's shape first, as long as that takes, and remember them
     #[arg(long, conflicts_with = "no_autotune")]
     tune: bool,
     /// Print JSON
@@ -58,7 +58,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         bar.tick();
     };
     let repetitions = args.repetitions as usize;
-    if args.tune {
+    if args.tune && args.what != Some(What::Objective) {
         gpu.enable_tuning(Some(f64::INFINITY));
         for case in Case::all(&args.filter) {
             progress(&format!("tuning {case}"));

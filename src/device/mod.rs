@@ -82,6 +82,12 @@ impl Buf {
         self.view(0..len)
     }
 
+    pub(crate) fn record_copy(&self, to: &Self, encoder: &mut wgpu::CommandEncoder) {
+        assert_eq!(self.len, to.len, "copy between views of different lengths");
+        let range = self.bytes();
+        encoder.copy_buffer_to_buffer(&self.raw, range.start, &to.raw, to.bytes().start, range.end - range.start);
+    }
+
     pub(crate) fn bytes(&self) -> Range<u64> {
         4 * self.offset as u64..4 * (self.offset + self.len) as u64
     }
@@ -252,10 +258,8 @@ impl Gpu {
 
     /// Copies device memory to device memory.
     pub fn copy(&self, from: &Buf, to: &Buf) {
-        assert_eq!(from.len, to.len, "copy between views of different lengths");
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        let range = from.bytes();
-        encoder.copy_buffer_to_buffer(&from.raw, range.start, &to.raw, to.bytes().start, range.end - range.start);
+        from.record_copy(to, &mut encoder);
         self.queue.submit([encoder.finish()]);
     }
 

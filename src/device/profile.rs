@@ -59,6 +59,7 @@ impl Profile {
     pub(super) fn of(adapter: &wgpu::Adapter) -> Self {
         use wgpu::DeviceType as Class;
         let best = match adapter.get_info().device_type {
+            _ if adapter.get_info().backend == wgpu::Backend::Gl => Self::PORTABLE,
             Class::Cpu => Self::SOFTWARE,
             Class::DiscreteGpu | Class::IntegratedGpu | Class::VirtualGpu => Self::DISCRETE,
             Class::Other => Self::PORTABLE,
@@ -75,6 +76,9 @@ impl Profile {
                 || info.subgroup_max_size as usize != self.lanes())
         {
             return Some("has no subgroups of exactly eight invocations");
+        }
+        if (limits.max_compute_invocations_per_workgroup as usize) < self.lanes() * self.rows {
+            return Some("runs too few invocations a workgroup");
         }
         if self.storage == Storage::Texture && limits.max_storage_textures_per_shader_stage < MAX_STORAGE {
             return Some("offers too few storage textures a shader");

@@ -27,21 +27,26 @@ struct File {
 /// What is known of this adapter.
 #[derive(Debug, Default)]
 pub(super) struct Tuning {
-    /// Where it is remembered; nowhere when tuning is off.
+    /// Where it is remembered, if anywhere.
     path: Option<PathBuf>,
-    /// Seconds left.
+    /// Seconds left; none until tuning is enabled.
     budget: f64,
     choices: Choices,
+    /// Whether there is a choice that the file does not know.
+    is_new: bool,
 }
 
 impl Gpu {
-    /// Lets kernels time candidates on this device and remember what they found; `budget` seconds of it, or a few.
+    /// Lets kernels time candidates on this device and remember what they found; `budget` seconds of it and as if nothing were known
+    /// yet, or else a few seconds for what is not. To be called before anything is allocated for a model.
     pub fn enable_tuning(&self, budget: Option<f64>) {
-        let Some(folder) = dirs::cache_dir() else { return };
-        let path = folder.join("gpu-subset").join(format!("tuning-{VERSION}.json"));
-        let known = read(&path).and_then(|mut file| file.adapters.remove(&self.tuning_key())).unwrap_or_default();
-        let mut tuning = lock(&self.tuning);
-        *tuning = Tuning { path: Some(path), budget: budget.unwrap_or(BUDGET), choices: known };
+        let path = dirs::cache_dir().map(|folder| folder.join("gpu-subset").join(format!("tuning-{VERSION}.json")));
+        if path.is_none() {
+            tracing::warn!("there is no cache folder: tuning is not remembered");
+        }
+        let known = path.as_ref().filter(|_| budget.is_none()).and_then(read);
+        let choices = known.and_then(|mut file| file.adapters.remove(&self.tuning_key())).unwrap_or_default();
+        *lock(&self.tuning) = Tuning { path, budget: budget.unwrap_or(BUDGET), choices, is_new: false };
     }
 
     /// Adapter, driver and variant.
@@ -56,8 +61,7 @@ impl Gpu {
 
     /// Whether candidates may still be timed.
     pub fn may_tune(&self) -> bool {
-        let tuning = lock(&self.tuning);
-        tuning.path.is_some() && tuning.budget > 0.0
+        lock(&self.tuning).budget > 0.0
     }
 
     /// Counts seconds of timing.
@@ -65,24 +69,30 @@ impl Gpu {
         lock(&self.tuning).budget -= seconds;
     }
 
-    /// Uses a choice from now on, in this process.
-    pub fn choose(&self, shape: &str, choice: Choice) {
-        lock(&self.tuning).choices.insert(shape.to_owned(), choice);
+    /// Uses a choice from now on in this process, or the default again.
+    pub fn choose(&self, shape: &str, choice: Option<Choice>) {
+        let mut tuning = lock(&self.tuning);
+        match choice {
+            Some(choice) => tuning.choices.insert(shape.to_owned(), choice),
+            None => tuning.choices.remove(shape),
+        };
+        tuning.is_new = true;
     }
 
     /// Writes the choices for other processes. A cache folder that cannot be written costs only time.
     pub fn remember_tuning(&self) {
-        let tuning = lock(&self.tuning);
-        let Some(path) = &tuning.path else { return };
-        let mut file = read(path).unwrap_or(File { version: VERSION, adapters: BTreeMap::new() });
+        let mut tuning = lock(&self.tuning);
+        let Some(path) = tuning.path.clone().filter(|_| tuning.is_new) else { return };
+        tuning.is_new = false;
+        let mut file = read(&path).unwrap_or(File { version: VERSION, adapters: BTreeMap::new() });
         file.adapters.entry(self.tuning_key()).or_default().extend(tuning.choices.clone());
         let written = serde_json::to_vec_pretty(&file).map_err(std::io::Error::from).and_then(|text| {
-            let folder = path.parent().unwrap_or(path);
+            let folder = path.parent().unwrap_or(&path);
             std::fs::create_dir_all(folder)?;
             // written aside and renamed: another process sees the old file or the new one
             let aside = folder.join(format!("tuning-{}.tmp", std::process::id()));
             std::fs::write(&aside, text)?;
-            std::fs::rename(aside, path)
+            std::fs::rename(aside, &path)
         });
         if let Err(error) = written {
             tracing::warn!("{}: tuning is not remembered: {error}", path.display());

@@ -33,10 +33,10 @@ impl Dispatch {
     /// Records `shader`, specialised by `constants`, over `bindings` (group 0, in order) and a `grid` of workgroups.
     ///
     /// # Errors
-    /// [`Error::Device`] when the driver rejects the shader.
+    /// [`Error::Device`] when the driver rejects the shader, [`Error::OutOfMemory`] when the grid is larger than WebGPU allows.
     ///
     /// # Panics
-    /// When the grid or the number of bindings is beyond what WebGPU guarantees: the host function of the kernel is wrong.
+    /// When the number of bindings is beyond what WebGPU guarantees: the host function of the kernel is wrong.
     pub fn new(
         gpu: &Gpu,
         shader: &Shader,
@@ -45,7 +45,14 @@ impl Dispatch {
         grid: [usize; 3],
     ) -> Result<Self> {
         assert!(bindings.len() <= MAX_BINDINGS, "{}: {} bindings", shader.name, bindings.len());
-        assert!(grid.iter().all(|&n| (1..=MAX_GROUPS).contains(&n)), "{}: grid {grid:?}", shader.name);
+        assert!(!grid.contains(&0), "{}: grid {grid:?}", shader.name);
+        if grid.iter().any(|&n| n > MAX_GROUPS) {
+            let [x, y, z] = grid;
+            return Err(Error::OutOfMemory(format!(
+                "a layer takes {x} × {y} × {z} workgroups of {}, {MAX_GROUPS} a side are allowed: use smaller images (--resize) or a smaller model",
+                shader.name
+            )));
+        }
         let pipeline = pipeline(gpu, shader, constants)?;
         let entries: Vec<_> = (0..).zip(bindings).map(|(binding, buf)| entry(binding, buf)).collect();
         let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -77,6 +84,7 @@ fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> 
         return Ok(pipeline.clone());
     }
     let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let internal = gpu.device.push_error_scope(wgpu::ErrorFilter::Internal); // a driver's own compiler
     let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(shader.name),
         source: wgpu::ShaderSource::Wgsl(shader.wgsl(&gpu.profile, constants).into()),
@@ -94,7 +102,8 @@ fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> 
         },
         cache: None,
     });
-    if let Some(error) = pollster::block_on(scope.pop()) {
+    let internal = pollster::block_on(internal.pop());
+    if let Some(error) = pollster::block_on(scope.pop()).or(internal) {
         let why = one_line(&error.to_string());
         return Err(Error::device(format!("{} rejects shader {}: {why}", gpu.info.name, shader.name)));
     }

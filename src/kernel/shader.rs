@@ -114,8 +114,10 @@ fn unroll(line: &str, constants: &[(&str, usize)]) -> Option<String> {
     let (head, rest) = rest.split_once(") { ")?;
     let (name, count) = head.split_once(", ")?;
     let body = rest.strip_suffix(" }")?;
-    // 1 where a shader is looked at without its constants
-    let count = constants.iter().find(|(constant, _)| *constant == count).map_or(1, |(_, count)| *count);
+    let known = constants.iter().find(|(constant, _)| *constant == count).map(|(_, count)| *count);
+    // 1 where a shader is looked at without any constants
+    let count =
+        known.unwrap_or_else(|| if constants.is_empty() { 1 } else { panic!("no constant {count} for {line}") });
     let copies = (0..count).map(|i| indent.to_owned() + &replace_word(body, name, &format!("{i}u")));
     Some(copies.collect::<Vec<_>>().join("\n"))
 }
@@ -124,15 +126,15 @@ fn unroll(line: &str, constants: &[(&str, usize)]) -> Option<String> {
 fn replace_word(text: &str, name: &str, by: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let mut replaced = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(name) {
-        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
-        let is_word = !before.ends_with(is_part) && !after.starts_with(is_part);
-        replaced.push_str(before);
-        replaced.push_str(if is_word { by } else { name });
-        rest = after;
+    let mut end = 0;
+    for (at, _) in text.match_indices(name) {
+        if !text[..at].ends_with(is_part) && !text[at + name.len()..].starts_with(is_part) {
+            replaced.push_str(&text[end..at]);
+            replaced.push_str(by);
+            end = at + name.len();
+        }
     }
-    replaced + rest
+    replaced + &text[end..]
 }
 
 /// The declaration of an array of vec4 in the pseudo address space `quads`,
@@ -185,6 +187,7 @@ mod tests {
         let two = "  sum_k += 0u * window[0u + at_k];\n  sum_k += 1u * window[1u + at_k];";
         assert_eq!(unroll(line, &[("LINES", 7), ("TAPS", 2)]).unwrap(), two);
         assert_eq!(unroll(line, &[("TAPS", 0)]).unwrap(), "");
+        assert_eq!(unroll("  unroll(l, LINES) { all(l); }", &[("LINES", 1)]).unwrap(), "  all(0u);");
         assert_eq!(unroll("  let roll = 1u;", &[]), None);
     }
 

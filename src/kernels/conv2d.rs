@@ -247,8 +247,8 @@ pub fn forward(
     conv.product(gpu, Direction::Forward, [x, y], packed, None, epilogue)
 }
 
-/// ty = mask ⊙ (w ∗ tx + v ∗ x + v's biases) in one pass, without the first product when the input is constant; `tangent` is v
-/// packed as `packed`.
+/// ty = mask ⊙ (w ∗ tx + v ∗ x + v's biases) in one pass, without the first product when the input is constant: `x` comes with v,
+/// `tx` with w, both packed as [`Conv2d::packings`] forward.
 ///
 /// # Errors
 /// As [`Dispatch::new`].

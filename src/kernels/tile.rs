@@ -53,7 +53,7 @@ impl ProductTile {
         Self { outputs: cover(outputs, sizes, 3), pixels: cover(width, &[MOST_PIXELS, 3, 2, 1], 1) }
     }
 
-    /// Tiles worth timing, this one first: twice or half as much of either.
+    /// Tiles worth timing, this one first: fewer pixels or outputs where it has many, else more.
     pub(super) fn neighbours(self, gpu: &Gpu) -> Vec<Self> {
         let most = if gpu.profile.variant == Variant::Software { 64 } else { 32 };
         let other_pixels = if self.pixels > 2 { 2 } else { MOST_PIXELS };

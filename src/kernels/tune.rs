@@ -6,7 +6,7 @@ use super::matmul;
 use super::tile::ProductTile;
 use super::weights::{Direction, Packing, WeightShape};
 use crate::device::{Gpu, Quads};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::{Dispatch, Program};
 use std::time::Instant;
 
@@ -66,16 +66,35 @@ fn choose(
     if gpu.tuned(key).is_some() || !gpu.may_tune() {
         return Ok(());
     }
+    let found = fastest(gpu, key, tile, [inputs, outputs], direction, examples, record);
+    // What ran out of time or memory, or broke, leaves the default in place.
+    gpu.choose(key, found.as_ref().ok().copied().flatten().map(|tile| [tile.outputs, tile.pixels]));
+    match found {
+        Err(Error::Device(why)) => gpu.check().map(|()| tracing::warn!("{key}: not tuned: {why}")),
+        _ => Ok(()),
+    }
+}
+
+/// The fastest candidate, if there was time for all of them.
+fn fastest(
+    gpu: &Gpu,
+    key: &str,
+    tile: ProductTile,
+    [inputs, outputs]: [usize; 2],
+    direction: Direction,
+    examples: usize,
+    record: &Record<'_>,
+) -> Result<Option<ProductTile>> {
     let quads = |features: usize| gpu.alloc_quads("tune", features * examples, false);
     let (x, y) = (quads(inputs)?, quads(outputs)?);
     let (from, to) = if direction == Direction::Forward { (&x, &y) } else { (&y, &x) };
     let mut fastest = (f64::INFINITY, tile);
     for candidate in tile.neighbours(gpu).into_iter().take(CANDIDATES) {
         if !gpu.may_tune() {
-            break;
+            return Ok(None);
         }
         let start = Instant::now();
-        gpu.choose(key, [candidate.outputs, candidate.pixels]);
+        gpu.choose(key, Some([candidate.outputs, candidate.pixels]));
         let mut program = Program::default();
         program.extend(record(from, to)?);
         program.time(gpu)?;
@@ -87,7 +106,6 @@ fn choose(
         }
         gpu.spend_tuning(start.elapsed().as_secs_f64());
     }
-    gpu.choose(key, [fastest.1.outputs, fastest.1.pixels]);
     tracing::debug!("{key}: {:?}, {:.3} ms", fastest.1, 1e3 * fastest.0);
-    Ok(())
+    Ok(Some(fastest.1))
 }

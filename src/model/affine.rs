@@ -74,8 +74,9 @@ impl Layer for Affine {
         }
     }
 
-    fn tune(&self, gpu: &Gpu, examples: usize) -> Result<()> {
-        [Direction::Forward, Direction::Backward].into_iter().try_for_each(|direction| {
+    fn tune(&self, gpu: &Gpu, with_backward: bool, examples: usize) -> Result<()> {
+        let backward = with_backward.then_some(Direction::Backward);
+        std::iter::once(Direction::Forward).chain(backward).try_for_each(|direction| {
             if self.is_dense {
                 tune::matmul(gpu, &self.geometry.weights(), direction, examples)
             } else {

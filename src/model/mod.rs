@@ -67,11 +67,12 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn packings(&self, _gpu: &Gpu, _direction: Direction) -> Vec<Packing> {
         Vec::new()
     }
-    /// Times a few tiles of the layer's products on so many examples, where the device allows it and they are not known.
+    /// Times a few tiles of the layer's products, forward and perhaps backward, on so many examples, where the device allows it and
+    /// they are not known.
     ///
     /// # Errors
     /// What the device reports.
-    fn tune(&self, _gpu: &Gpu, _examples: usize) -> Result<()> {
+    fn tune(&self, _gpu: &Gpu, _with_backward: bool, _examples: usize) -> Result<()> {
         Ok(())
     }
     /// Parts into which a weight gradient over so many batch blocks is split.

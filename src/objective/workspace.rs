@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// Memory for activations unless the user says otherwise, in bytes.
 pub const DEFAULT_MEMORY: u64 = 2 << 30;
 
+/// Multiply-adds of one dispatch, at most: a tenth of a second on a GPU of 400 GF/s.
+const DISPATCH: usize = 20_000_000_000;
+
 /// Buffers for one chunk of examples of one model. Chunks run one after another, so objectives share them.
 #[derive(Debug)]
 pub struct Workspace {
@@ -56,7 +59,6 @@ impl Workspace {
         let block = gpu.profile.block;
         let unit = block.max(ALIGNMENT); // chunks start where a view may start
         check_bindings(gpu, &model)?;
-        tune(gpu, &model, unit)?;
         let stages = stages(&model);
         let features: Vec<usize> =
             std::iter::once(model.input.len()).chain(stages.iter().map(|stage| stage.outputs)).collect();
@@ -75,7 +77,10 @@ impl Workspace {
         let fixed = 3 * vector + all_packed + partials(gpu.profile.chunk);
         let of_example = 4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + 2 * largest);
         let room = memory.saturating_sub(4 * fixed as u64) / of_example as u64;
-        let chunk = (room as usize).min(gpu.max_quads_words() / largest).min(gpu.profile.chunk) / unit * unit;
+        let heaviest = model.layers().iter().map(|layer| layer.multiply_adds()).max().unwrap_or(1).max(1);
+        let work = (DISPATCH / heaviest).max(unit);
+        let most = gpu.profile.chunk.min(gpu.max_quads_words() / largest).min(work);
+        let chunk = (room as usize).min(most) / unit * unit;
         if chunk == 0 {
             return Err(Error::OutOfMemory(format!(
                 "model {}: a chunk of {unit} examples takes {:.1} MiB, more than --memory or a binding of {} holds: raise --memory or use a smaller model",
@@ -84,6 +89,8 @@ impl Workspace {
                 gpu.info.name
             )));
         }
+        let first = model.layers().iter().position(|layer| layer.weights().is_some()).unwrap_or(0);
+        tune(gpu, &model, first, chunk)?;
         let alloc = |label: &str, len: usize| gpu.alloc(label, len);
         let quads = |label: &str, len: usize| gpu.alloc_quads(label, len, false);
         let activations = features.iter().map(|f| quads("activation", f * chunk)).collect::<Result<_>>()?;
@@ -93,7 +100,7 @@ impl Workspace {
             (alloc("theta", vector)?, alloc("tangent", vector)?, alloc("gradient", vector)?);
 
         let partial = alloc("partial", partials(chunk))?;
-        let weights = model.layers().iter().zip(model.ranges()).map(|(layer, range)| {
+        let weights = model.layers().iter().zip(model.ranges()).enumerate().map(|(i, (layer, range))| {
             let Some(range) = range else { return Ok(None) };
             let packed = |label: &str, direction| {
                 layer.packings(gpu, direction).iter().map(|packing| quads(label, packing.len())).collect::<Result<_>>()
@@ -103,7 +110,8 @@ impl Workspace {
                 tangent: tangent.view(range.clone()),
                 gradient: gradient.view(range.clone()),
                 forward: packed("packed.forward", Direction::Forward)?,
-                backward: packed("packed.backward", Direction::Backward)?,
+                // nothing asks for the gradient to the input of the first
+                backward: if i == first { Vec::new() } else { packed("packed.backward", Direction::Backward)? },
                 forward_tangent: packed("packed.tangent", Direction::Forward)?,
                 partial: partial.clone(),
             }))
@@ -160,14 +168,14 @@ fn check_bindings(gpu: &Gpu, model: &Model) -> Result<()> {
     )))
 }
 
-/// Lets the layers find their tiles, the most expensive first, on a few blocks.
-fn tune(gpu: &Gpu, model: &Model, unit: usize) -> Result<()> {
+/// Lets the layers find their tiles on so many examples, the most expensive first.
+fn tune(gpu: &Gpu, model: &Model, first: usize, examples: usize) -> Result<()> {
     if !gpu.may_tune() {
         return Ok(());
     }
-    let mut layers: Vec<_> = model.layers().iter().collect();
-    layers.sort_by_key(|layer| std::cmp::Reverse(layer.multiply_adds()));
-    layers.iter().try_for_each(|layer| layer.tune(gpu, 4 * unit))?;
+    let mut layers: Vec<_> = model.layers().iter().enumerate().collect();
+    layers.sort_by_key(|(_, layer)| std::cmp::Reverse(layer.multiply_adds()));
+    layers.iter().try_for_each(|(i, layer)| layer.tune(gpu, *i != first, examples))?;
     gpu.remember_tuning();
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! One specialisation through naga, with the options that wgpu 30 gives it on each platform (`wgpu-hal`: `vulkan/adapter.rs`,
-//! `dx12/device.rs`, `metal/device.rs`) and `zero_initialize_workgroup_memory` off, as `kernel.rs` asks.
+//! `dx12/device.rs`, `metal/device.rs`) and `zero_initialize_workgroup_memory` off, as `kernel/mod.rs` asks.
 
 use gpu_subset::device::{Profile, Storage, Variant};
 use gpu_subset::kernel::Shader;

@@ -15,7 +15,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
-# the shapes of `gpu-subset bench kernels`: inputs, outputs, side, filter, stride, padding, batch
+# shapes of `gpu-subset bench kernels`: inputs, outputs, side, filter, stride, padding, batch
 CONVOLUTIONS = [(16, 32, 14, 3, 1, 1, 256), (32, 64, 16, 3, 1, 1, 128), (1, 16, 28, 3, 1, 1, 512), (3, 32, 32, 3, 1, 1, 128),
                 (1, 8, 28, 5, 2, 0, 1024), (8, 16, 12, 5, 2, 0, 1024), (3, 12, 32, 3, 2, 1, 512), (12, 24, 16, 3, 2, 1, 512),
                 (24, 32, 8, 3, 2, 1, 1024)]
@@ -37,9 +37,12 @@ class Peer:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def round(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
         if not line:
             sys.exit("error: a peer stopped; its message is above")
         return json.loads(line)
@@ -47,7 +50,10 @@ class Peer:
 
 def ours(examples):
     command = [ROOT / "target/release/gpu-subset", "bench", "--json", "--repetitions", "1", "--examples", str(examples)]
-    record = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    result = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if result.returncode:
+        sys.exit("error: gpu-subset bench failed; its message is above")
+    record = json.loads(result.stdout)
     seconds = {row["name"]: row["seconds"] for row in record["kernels"]["rows"]}
     passes = [p for p in record["objective"] if p["pass"] == "gradient" and p["examples"] == examples]
     return seconds | {f'{p["model"]} gradient': p["seconds"] for p in passes}

@@ -6,6 +6,9 @@ use burn::tensor::{Device, Distribution, Tensor, module::conv2d, ops::ConvOption
 use std::io::BufRead;
 use std::time::Instant;
 
+/// Seconds of calls before one wait for the device, at least, so that the wait does not count.
+const LEAST: f64 = 0.02;
+
 fn main() {
     let shapes: Vec<serde_json::Value> =
         serde_json::from_str(&std::env::args().nth(1).expect("usage: burn-peer SHAPES")).expect("SHAPES is a JSON list");
@@ -29,10 +32,15 @@ fn measure(shape: &serde_json::Value, device: &Device, seconds: &mut serde_json:
     let uniform = Distribution::Uniform(-0.5, 0.5);
     let mut time = |product: &str, run: &mut dyn FnMut()| {
         device.sync().expect("the device runs");
-        let start = Instant::now();
-        run();
-        device.sync().expect("the device runs");
-        seconds.insert(format!("{name} {product}"), start.elapsed().as_secs_f64().into());
+        let mut calls = |count: usize| {
+            let start = Instant::now();
+            (0..count).for_each(|_| run());
+            device.sync().expect("the device runs");
+            start.elapsed().as_secs_f64() / count as f64
+        };
+        let once = calls(1);
+        let several = if once < LEAST { calls((LEAST / once) as usize + 1) } else { once };
+        seconds.insert(format!("{name} {product}"), several.into());
     };
     let batch = number("batch");
     if shape["kind"] == "dense" {
