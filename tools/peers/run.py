@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measures gpu-subset beside burn (wgpu) and PyTorch (CPU) on the same shapes, in turns, and prints the table of ratios.
 
-    tools/peers/run.py [--rounds 5] [--without burn] [--without torch] [--threads 2] [--json FILE]
+    tools/peers/run.py [--rounds 5] [--without burn] [--without torch] [--only 16->32] [--threads 2] [--json FILE]
 
-Needs a release build of gpu-subset, cargo for burn (a first build takes minutes), and torch for PyTorch. Medians are printed.
+Needs a release build of gpu-subset, cargo for burn (a first build takes minutes, and so does its tuning of each shape), and torch for PyTorch. Medians are printed.
 """
 import argparse
 import json
@@ -48,14 +48,15 @@ class Peer:
         return json.loads(line)
 
 
-def ours(examples):
-    command = [ROOT / "target/release/gpu-subset", "bench", "--json", "--repetitions", "1", "--examples", str(examples)]
+def ours(examples, only):
+    command = [ROOT / "target/release/gpu-subset", "bench", "--json", "--repetitions", "1", "--examples", str(examples),
+               "--filter", only]
     result = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if result.returncode:
         sys.exit("error: gpu-subset bench failed; its message is above")
     record = json.loads(result.stdout)
-    seconds = {row["name"]: row["seconds"] for row in record["kernels"]["rows"]}
-    passes = [p for p in record["objective"] if p["pass"] == "gradient" and p["examples"] == examples]
+    seconds = {row["name"]: row["seconds"] for row in (record["kernels"] or {"rows": []})["rows"]}
+    passes = [p for p in record["objective"] or [] if p["pass"] == "gradient" and p["examples"] == examples]
     return seconds | {f'{p["model"]} gradient': p["seconds"] for p in passes}
 
 
@@ -67,11 +68,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--without", action="append", default=[], choices=["burn", "torch"])
+    parser.add_argument("--only", default="", help="shapes whose name contains this")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--examples", type=int, default=12000)
     parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
-    layers, networks = shapes(args.examples)
+    layers, networks = ([s for s in kind if args.only in s["name"]] for kind in shapes(args.examples))
     peers = {}
     if "burn" not in args.without:
         subprocess.run(["cargo", "build", "--release", "--quiet", "--manifest-path", HERE / "Cargo.toml"], check=True)
@@ -81,7 +83,7 @@ def main():
     rounds = []
     for i in range(args.rounds):
         print(f"round {i + 1} of {args.rounds}", file=sys.stderr)
-        rounds.append({"ours": ours(args.examples)} | {name: peer.round() for name, peer in peers.items()})
+        rounds.append({"ours": ours(args.examples, args.only)} | {name: peer.round() for name, peer in peers.items()})
 
     def median(who, name):
         seconds = [r[who][name] for r in rounds if who in r and name in r[who]]
