@@ -76,7 +76,7 @@ impl Gpu {
             Some(choice) => tuning.choices.insert(shape.to_owned(), choice),
             None => tuning.choices.remove(shape),
         };
-        tuning.is_new = true;
+        tuning.is_new |= choice.is_some(); // a default is nothing to remember
     }
 
     /// Writes the choices for other processes. A cache folder that cannot be written costs only time.

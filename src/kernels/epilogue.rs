@@ -3,6 +3,7 @@
 use super::activation::Activation;
 use crate::device::{Binding, Buf, Gpu, Quads};
 use crate::error::Result;
+use crate::kernel::KIND;
 
 /// The derivative of an activation at every value of a tensor.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ impl Epilogue {
 
     pub(super) fn constants(&self) -> [(&'static str, usize); 4] {
         [
-            ("KIND", Activation::kind(self.activation)),
+            (KIND, Activation::kind(self.activation)),
             ("DERIVATIVE", usize::from(self.derivative.is_some())),
             ("CHECK", usize::from(self.found.is_some())),
             Mask::constant(self.mask.as_ref()),

@@ -53,7 +53,8 @@ impl Scope<'_> {
                 Statement::Loop { body, continuing, break_if }
                     if self.has_barrier(body) || self.has_barrier(continuing) =>
                 {
-                    let leaves_uniformly = self.leaves_uniformly(body) && self.leaves_uniformly(continuing);
+                    let leaves_uniformly =
+                        [body, continuing].into_iter().all(|block| self.leaves_uniformly(block, &mut HashSet::new()));
                     if !leaves_uniformly || break_if.is_some_and(|condition| !self.is_uniform(condition)) {
                         faults.push("a barrier in a loop that some invocations leave".to_owned());
                     }
@@ -76,14 +77,14 @@ impl Scope<'_> {
     }
 
     /// Whether every break, continue and return of a loop's body hangs on a uniform condition.
-    fn leaves_uniformly(&self, block: &Block) -> bool {
+    fn leaves_uniformly(&self, block: &Block, visiting: &mut HashSet<Handle<LocalVariable>>) -> bool {
         let leaves = |s: &Statement| matches!(s, Statement::Break | Statement::Continue | Statement::Return { .. });
         block.iter().all(|statement| match statement {
             Statement::If { condition, accept, reject } => {
                 let inside = accept.iter().chain(reject).any(|s| contains(s, &leaves));
-                !inside || self.is_uniform(*condition)
+                !inside || self.uniform(*condition, visiting)
             }
-            Statement::Block(inner) => self.leaves_uniformly(inner),
+            Statement::Block(inner) => self.leaves_uniformly(inner, visiting),
             _ => true,
         })
     }
@@ -177,23 +178,11 @@ impl Scope<'_> {
                     && self.stores_uniformly(reject, variable, visiting)
             }
             Statement::Loop { body, continuing, .. } => {
-                self.leaves_uniformly_given(body, visiting)
+                self.leaves_uniformly(body, visiting)
                     && self.stores_uniformly(body, variable, visiting)
                     && self.stores_uniformly(continuing, variable, visiting)
             }
             _ => false,
-        })
-    }
-
-    fn leaves_uniformly_given(&self, block: &Block, visiting: &mut HashSet<Handle<LocalVariable>>) -> bool {
-        block.iter().all(|statement| match statement {
-            Statement::If { condition, accept, reject } => {
-                let leaves = |s: &Statement| matches!(s, Statement::Break | Statement::Continue);
-                let inside = accept.iter().chain(reject).any(|s| contains(s, &leaves));
-                !inside || self.uniform(*condition, visiting)
-            }
-            Statement::Block(inner) => self.leaves_uniformly_given(inner, visiting),
-            _ => true,
         })
     }
 }
