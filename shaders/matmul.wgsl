@@ -19,15 +19,10 @@ override ROWS: u32;
 @group(0) @binding(7) var<quads, write>         derivative: array<vec4f>;
 @group(0) @binding(8) var<storage, read_write>  found: atomic<u32>;
 
-fn load_weights(source: u32, i: u32) -> vec4f {
-  if (source == 1u) { return load_v(i); }
-  return load_w(i);
-}
-
 // Input `input` of pixel i / TAPS; blocks beyond the last are read as the last and not stored.
 fn fetch(source: u32, i: u32, block: u32, input: u32, lane: u32) {
   let at = (min(block + i / TAPS, blocks - 1u) * INPUTS + min(input + i % TAPS, INPUTS - 1u)) * LANES + lane;
-  if (source == 1u) { window[i] = load_tx(at); } else { window[i] = load_x(at); }
+  window[i] = load_input(source, at);
 }
 
 fn add_rows(source: u32, tile: u32, block: u32, lane: u32, index: u32) {
@@ -45,7 +40,6 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
   let tile = group.y;
   unroll(source, SOURCES) { add_rows(source, tile, block, local.x, index); }
   if (BIAS) { load_row(SOURCES - 1u, (tile * TILE_ROWS + TILE_ROWS - 1u) * ROW, index); }
-  let output = tile * OUTPUTS;
-  let at = (block * CO + output) * LANES + local.x;
-  finish_tile(Target(at, LANES, CO * LANES, CO - output, blocks - min(block, blocks)));
+  let at = block * CO * LANES + local.x;
+  finish_tile(Target(at, LANES, CO * LANES, tile * OUTPUTS, CO, blocks - min(block, blocks)));
 }

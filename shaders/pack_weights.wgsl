@@ -2,20 +2,22 @@
 // theta holds w[CO][CI][SIZE·SIZE] and then b[CO], as PyTorch does. A product reads tiles of outputs, row by row; a tile ends with
 // a row of biases where BIAS. Which weight a word is follows from strides, so that forward and backward, convolution and dense
 // layer are this kernel. Rows are padded to four words; an invocation writes four.
-override OUTPUTS: u32;         // of the product
+override OUTPUTS: u32;          // of the product: PHASES of each output of theta, or of each input
 override TILE: u32;
-override CHANNELS: u32;        // summed over
-override LINES: u32;           // rows a channel
-override SEGMENTS: u32;        // rows a filter row
+override PHASES: u32;
+override CHANNELS: u32;         // summed over
+override LINES: u32;            // rows a channel
+override SEGMENTS: u32;         // rows a filter row
 override TAPS: u32;
-override LIMIT: u32;           // taps of all channels of a line that are real
-override OUTPUT_STRIDE: u32;   // of theta
+override OUTPUT_STRIDE: u32;    // of theta
 override CHANNEL_STRIDE: u32;
-override LINE_STRIDE: u32;     // from a filter row to the next
-override TAP_STRIDE: i32;      // from a tap, or a segment of one, to the next
-override FIRST: u32;           // of theta, for tap 0
+override LINE_STRIDE: u32;      // from a filter row to the next
+override POSITION_STRIDE: u32;  // from a weight of a filter row to the next
+override FIRST: i32;            // position of tap 0, segment 0, phase 0 in a filter row; a phase further is a position further
+override TAP_STEP: i32;         // positions from a tap to the next
+override POSITIONS: u32;        // of a filter row: there are no weights outside
 override BIAS: bool;
-override BIASES: u32;          // of theta, where they begin
+override BIASES: u32;           // of theta, where they begin
 @group(0) @binding(0) var<storage, read>  theta: array<f32>;
 @group(0) @binding(1) var<uniform>        count: u32;  // vec4 of packed
 @group(0) @binding(2) var<quads, write>   packed: array<vec4f>;
@@ -24,13 +26,13 @@ override BIASES: u32;          // of theta, where they begin
 fn word(tile: u32, row: u32, e: u32) -> f32 {
   let bias = BIAS & (row == CHANNELS * LINES);
   let o = tile * TILE + select(e / TAPS, e, bias);
-  let channel = row / LINES;
-  let tap = e % TAPS;
-  let at = select(o * OUTPUT_STRIDE + channel * CHANNEL_STRIDE + row % LINES / SEGMENTS * LINE_STRIDE + FIRST
-                  + u32(i32(row % LINES % SEGMENTS + tap) * TAP_STRIDE),
-                  BIASES + o, bias);
-  let real = (o < OUTPUTS) & select((e < TILE * TAPS) & (channel * TAPS + tap < LIMIT), e < TILE, bias);
-  return select(0.0, theta[select(0u, at, real)], real);
+  let line = row % LINES;
+  let position = FIRST + i32(o % PHASES) + i32(line % SEGMENTS * TAPS + e % TAPS) * TAP_STEP;
+  let at = o / PHASES * OUTPUT_STRIDE + row / LINES * CHANNEL_STRIDE + line / SEGMENTS * LINE_STRIDE
+           + u32(position) * POSITION_STRIDE;
+  let inside = (e < TILE * TAPS) & (position >= 0) & (position < i32(POSITIONS));
+  let real = (o < OUTPUTS) & select(inside, e < TILE, bias);
+  return select(0.0, theta[select(0u, select(at, BIASES + o, bias), real)], real);
 }
 
 @compute @workgroup_size(64)

@@ -100,8 +100,8 @@ impl Case<'_> {
     fn weights(&self, theta: &[f64], v: &[f64]) -> Option<Weights> {
         let (gpu, shape) = (self.gpu, self.layer.weights()?);
         let pack = |direction, theta: &[f64]| {
-            let packings = self.layer.packings(gpu, direction);
-            packings.iter().map(|packing| upload_quads(gpu, &weights::reference::pack(packing, theta))).collect()
+            let packing = self.layer.packing(gpu, direction).unwrap();
+            upload_quads(gpu, &weights::reference::pack(&packing, theta))
         };
         let most_splits = self.layer.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3); // a workspace may have more room
         Some(Weights {
@@ -109,7 +109,7 @@ impl Case<'_> {
             tangent: upload(gpu, v),
             gradient: upload(gpu, &vec![1.0; shape.len()]),
             forward: pack(Direction::Forward, theta),
-            backward: pack(Direction::Backward, theta),
+            backward: Some(pack(Direction::Backward, theta)),
             forward_tangent: pack(Direction::Forward, v),
             partial: unwritten(gpu, most_splits * shape.partial_len()),
         })
@@ -118,7 +118,7 @@ impl Case<'_> {
     fn forward(&self, weights: Option<&Weights>, x: &[f64]) -> Vec<f64> {
         let features = self.layer.output().len();
         let y = unwritten_blocks(self.gpu, self.batch, features);
-        run(self.gpu, self.layer.forward(self.gpu, weights, &self.upload_x(x), &y, &Epilogue::default()).unwrap());
+        run(self.gpu, [self.layer.forward(self.gpu, weights, &self.upload_x(x), &y, &Epilogue::default()).unwrap()]);
         download_blocks(self.gpu, &y, self.batch, features)
     }
 

@@ -1,6 +1,7 @@
 // The sums of one invocation of a product: OUTPUTS outputs × PIXELS pixels × 4 images, TAPS terms a step. A sum meets all taps
 // of a step before the next one begins, so that it stays in registers; everything is indexed by constants for the same reason.
 // The shader around it fills the window and asks a weights prelude for a row of weights.
+// Where PHASES > 1, an output is one of PHASES pixels that meet the same inputs: it lies PHASES times as far from its neighbour.
 override OUTPUTS: u32;      // at most 16
 override PIXELS: u32;       // at most 4
 override TAPS: u32;         // at most 7
@@ -8,9 +9,20 @@ override STEP: u32;         // of the window, from a pixel to the next
 override ROW: u32;          // vec4 of a row of weights
 override CHECK: bool;       // mark values that are not finite
 override DERIVATIVE: bool;  // store the activation's derivative, too
+override PHASES: u32;
 var<private> acc: array<vec4f, 64>;     // [output][pixel]
 var<private> window: array<vec4f, 28>;  // inputs of all pixels and taps
 var<private> bad: vec4<bool>;
+
+fn load_weights(source: u32, i: u32) -> vec4f {
+  if (source == 1u) { return load_v(i); }
+  return load_w(i);
+}
+
+fn load_input(source: u32, i: u32) -> vec4f {
+  if (source == 1u) { return load_tx(i); }
+  return load_x(i);
+}
 
 fn pixel_sum(at: u32, w: array<f32, 7>) -> vec4f {
   var sum = vec4f();
@@ -34,23 +46,26 @@ fn finish(i: u32, value: vec4f) {
   store_y(i, masked(activate(value), i));
 }
 
-// Where the sums go: y, its index for the first output and pixel and from one to the next, and how many of each are real.
-struct Target { at: u32, output_stride: u32, pixel_stride: u32, outputs: u32, pixels: u32 }
+// Where the sums go: y, its index for output 0 and pixel 0, from a channel to the next and from a pixel to the next; the first
+// output of the tile, how many there are, and how many pixels are real, phases counted.
+struct Target { at: u32, channel_stride: u32, pixel_stride: u32, first: u32, outputs: u32, pixels: u32 }
 
-fn finish_output(o: u32, pixel: u32, to: Target) {
-  if (o < to.outputs) {
+fn finish_output(o: u32, i: u32, to: Target) {
+  let output = to.first + o;
+  let pixel = i * PHASES + output % PHASES;
+  if ((output < to.outputs) & (pixel < to.pixels)) {
     var sum = acc[o * 4u];
-    unroll(t, PIXELS) { sum = select(sum, acc[o * 4u + t], pixel == t); }
+    unroll(t, PIXELS) { sum = select(sum, acc[o * 4u + t], i == t); }
     if (BIAS) { sum += weight(o); }
-    finish(to.at + o * to.output_stride + pixel * to.pixel_stride, sum);
+    finish(to.at + output / PHASES * to.channel_stride + pixel * to.pixel_stride, sum);
   }
 }
 
 // Adds the biases, which the weights prelude holds as the current row, and stores. A loop over the pixels, because a store is
 // what takes a driver longest to compile.
 fn finish_tile(to: Target) {
-  for (var pixel = 0u; pixel < min(PIXELS, to.pixels); pixel++) {
-    unroll(o, OUTPUTS) { finish_output(o, pixel, to); }
+  for (var i = 0u; (i < PIXELS) & (i * PHASES < to.pixels); i++) {
+    unroll(o, OUTPUTS) { finish_output(o, i, to); }
   }
   if (CHECK) { if (any(bad)) { atomicOr(&found, 1u); } }
 }

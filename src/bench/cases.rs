@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{Dispatch, Program};
 use crate::kernels::conv2d::{self, Conv2d};
 use crate::kernels::epilogue::Epilogue;
-use crate::kernels::weights::{self, Direction, Packing, WeightShape};
+use crate::kernels::weights::{self, Direction, WeightShape};
 use crate::kernels::{from_blocks, matmul, tune};
 use crate::shape::Shape;
 use rand::{RngExt, SeedableRng};
@@ -47,7 +47,7 @@ const REFERENCE: usize = 300_000_000;
 const TOLERANCE: f64 = 2e-5;
 
 /// (input channels, output channels, image side, filter, stride, padding, batch)
-const CONVOLUTIONS: [(usize, usize, usize, usize, usize, usize, usize); 9] = [
+const CONVOLUTIONS: [(usize, usize, usize, usize, usize, usize, usize); 14] = [
     (16, 32, 14, 3, 1, 1, 256),
     (32, 64, 16, 3, 1, 1, 128),
     (1, 16, 28, 3, 1, 1, 512),
@@ -57,6 +57,12 @@ const CONVOLUTIONS: [(usize, usize, usize, usize, usize, usize, usize); 9] = [
     (3, 12, 32, 3, 2, 1, 512),
     (12, 24, 16, 3, 2, 1, 512),
     (24, 32, 8, 3, 2, 1, 1024),
+    // what the strided ones are compared with
+    (1, 8, 28, 3, 1, 1, 512),
+    (8, 16, 12, 3, 1, 1, 1024),
+    (3, 12, 32, 3, 1, 1, 256),
+    (12, 24, 16, 3, 1, 1, 512),
+    (24, 32, 8, 3, 1, 1, 1024),
 ];
 
 /// (inputs, outputs, batch)
@@ -180,7 +186,7 @@ struct Setup<'a> {
     tx: (Vec<f64>, Quads),
     dy: (Vec<f64>, Quads),
     theta: Vec<f64>,
-    packed: Vec<Quads>,
+    packed: Quads,
     out: Quads,
     partial: Buf,
     gradient: Buf,
@@ -192,23 +198,15 @@ impl<'a> Setup<'a> {
         let ((inputs, outputs), shape) = (case.features(), case.weights());
         let theta: Vec<f32> = (0..shape.len()).map(|_| rng.random_range(-1.0..1.0)).collect();
         let direction = if case.product == Product::GradInput { Direction::Backward } else { Direction::Forward };
-        let (packings, splits): (Vec<Packing>, usize) = match case.operation {
-            Operation::Conv(conv) => {
-                (conv.packings(gpu, direction), conv.splits(gpu, examples.div_ceil(gpu.profile.block)))
-            }
-            Operation::Dense(w) => (
-                vec![matmul::packing(gpu, &w, direction)],
-                matmul::splits(gpu, &w, examples.div_ceil(gpu.profile.block)),
-            ),
+        let blocks = examples.div_ceil(gpu.profile.block);
+        let (packing, splits) = match case.operation {
+            Operation::Conv(conv) => (conv.packing(gpu, direction), conv.splits(gpu, blocks)),
+            Operation::Dense(w) => (matmul::packing(gpu, &w, direction), matmul::splits(gpu, &w, blocks)),
         };
         let theta_buf = gpu.upload("bench.theta", &theta)?;
         let mut pack = Program::default();
-        let mut packed = Vec::new();
-        for packing in &packings {
-            let quads = gpu.alloc_quads("bench.packed", packing.len(), false)?;
-            pack.push(weights::pack(gpu, packing, &theta_buf, &quads)?);
-            packed.push(quads);
-        }
+        let packed = gpu.alloc_quads("bench.packed", packing.len(), false)?;
+        pack.push(weights::pack(gpu, &packing, &theta_buf, &packed)?);
         pack.run(gpu)?;
         let results = if case.product == Product::GradInput { inputs } else { outputs };
         let blank = vec![f32::NAN; examples.next_multiple_of(gpu.profile.block) * results];
@@ -227,26 +225,24 @@ impl<'a> Setup<'a> {
     }
 
     fn record(&self, gpu: &Gpu) -> Result<Vec<Dispatch>> {
-        let (x, tx, dy, w) = (&self.x.1, &self.tx.1, &self.dy.1, &self.packed[..]);
+        let (x, tx, dy, w) = (&self.x.1, &self.tx.1, &self.dy.1, &self.packed);
         let reduce = || weights::reduce_partials(gpu, &self.case.weights(), &self.partial, &self.gradient);
         let end = Epilogue::default();
-        Ok(match (self.case.operation, self.case.product) {
+        Ok(vec![match (self.case.operation, self.case.product) {
             (Operation::Conv(conv), Product::Forward) => conv2d::forward(gpu, &conv, x, w, &self.out, &end)?,
             // the direction is θ itself
             (Operation::Conv(conv), Product::Jvp) => conv2d::jvp(gpu, &conv, (x, w), Some((tx, w)), &self.out, None)?,
             (Operation::Conv(conv), Product::GradInput) => conv2d::grad_input(gpu, &conv, dy, w, &self.out, None)?,
             (Operation::Conv(conv), Product::GradWeight) => {
-                vec![conv2d::grad_weight(gpu, &conv, x, dy, &self.partial)?, reduce()?]
+                return Ok(vec![conv2d::grad_weight(gpu, &conv, x, dy, &self.partial)?, reduce()?]);
             }
-            (Operation::Dense(s), Product::Forward) => vec![matmul::forward(gpu, &s, x, &w[0], &self.out, &end)?],
-            (Operation::Dense(s), Product::Jvp) => {
-                vec![matmul::jvp(gpu, &s, (x, &w[0]), Some((tx, &w[0])), &self.out, None)?]
-            }
-            (Operation::Dense(s), Product::GradInput) => vec![matmul::grad_input(gpu, &s, dy, &w[0], &self.out, None)?],
+            (Operation::Dense(s), Product::Forward) => matmul::forward(gpu, &s, x, w, &self.out, &end)?,
+            (Operation::Dense(s), Product::Jvp) => matmul::jvp(gpu, &s, (x, w), Some((tx, w)), &self.out, None)?,
+            (Operation::Dense(s), Product::GradInput) => matmul::grad_input(gpu, &s, dy, w, &self.out, None)?,
             (Operation::Dense(s), Product::GradWeight) => {
-                vec![matmul::grad_weight(gpu, &s, x, dy, &self.partial)?, reduce()?]
+                return Ok(vec![matmul::grad_weight(gpu, &s, x, dy, &self.partial)?, reduce()?]);
             }
-        })
+        }])
     }
 
     fn result(&self, gpu: &Gpu) -> Result<Vec<f64>> {

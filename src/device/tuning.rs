@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Format of the file; another number is another file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Seconds of timing, compilation included, that a process may spend unless it is asked for more.
 const BUDGET: f64 = 2.5;

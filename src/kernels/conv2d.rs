@@ -26,24 +26,14 @@ pub struct Conv2d {
     pub padding: usize,
 }
 
-/// The taps of a filter row that a dispatch uses: all of them forward; backward those that meet the columns of one phase.
+/// The columns of the input that one step of a product meets, a window.
 #[derive(Clone, Copy, Debug)]
-struct Taps {
-    phase: usize,
-    /// First column of the filter, and how many, a stride apart.
-    first: usize,
-    count: usize,
-    /// Terms of a step and steps of a row.
+struct Window {
+    /// The first of them for output 0, in the product's input.
+    left: isize,
+    /// Columns of a step, and steps to meet them all.
     taps: usize,
     segments: usize,
-}
-
-impl Taps {
-    fn new(phase: usize, first: usize, count: usize) -> Self {
-        // where a phase meets no tap at all, one whose weight is zero stands for it
-        let (taps, segments) = if count > MOST_TAPS { (1, count) } else { (count.max(1), 1) };
-        Self { phase, first, count, taps, segments }
-    }
 }
 
 impl Conv2d {
@@ -75,17 +65,18 @@ impl Conv2d {
         blocks
     }
 
-    /// Phases of columns that have pixels, and the taps that meet each.
-    fn taps(&self, direction: Direction) -> Vec<Taps> {
-        match direction {
-            Direction::Forward => vec![Taps::new(0, 0, self.size)],
-            Direction::Backward => (0..self.stride.min(self.input.width))
-                .map(|phase| {
-                    let first = (phase + self.padding) % self.stride;
-                    Taps::new(phase, first, (self.size + self.stride - 1 - first) / self.stride)
-                })
-                .collect(),
-        }
+    /// Backward, pixels p = 0 … stride-1 of dx meet columns (p + padding - k) / stride of dy, with 0 ≤ k < size the filter's column.
+    fn window(&self, direction: Direction) -> Window {
+        let [size, stride, padding] = [self.size, self.stride, self.padding].map(|n| n as isize);
+        let (left, count) = match direction {
+            Direction::Forward => (-padding, self.size),
+            Direction::Backward => {
+                let left = -((size - 1 - padding).div_euclid(stride));
+                (left, ((stride - 1 + padding).div_euclid(stride) - left + 1) as usize)
+            }
+        };
+        let (taps, segments) = if count > MOST_TAPS { (1, count) } else { (count, 1) };
+        Window { left, taps, segments }
     }
 
     /// The name under which the tile of a product is remembered.
@@ -97,7 +88,7 @@ impl Conv2d {
     pub(super) fn tile(&self, gpu: &Gpu, direction: Direction) -> ProductTile {
         let (outputs, width) = match direction {
             Direction::Forward => (self.channels, self.out().width),
-            Direction::Backward => (self.input.channels, self.input.width.div_ceil(self.stride)),
+            Direction::Backward => (self.input.channels * self.stride, self.input.width.div_ceil(self.stride)),
         };
         ProductTile::choose(gpu, &self.tuning_key(direction), outputs, width)
     }
@@ -108,119 +99,109 @@ impl Conv2d {
         self.padding > 0 || last * self.stride + self.size > self.input.width
     }
 
-    /// How the dispatches of a product read their weights, one packing each.
-    pub fn packings(&self, gpu: &Gpu, direction: Direction) -> Vec<Packing> {
+    /// How a product reads its weights.
+    pub fn packing(&self, gpu: &Gpu, direction: Direction) -> Packing {
         let (of_output, of_input) = (self.weights().patches(), self.size * self.size); // strides in θ
-        let tile = self.tile(gpu, direction).outputs;
-        let packing = |t: &Taps| {
-            let forward = Packing {
-                outputs: self.channels,
-                tile,
-                channels: self.input.channels,
-                lines: self.size * t.segments,
-                segments: t.segments,
-                taps: t.taps,
-                limit: if t.count == 0 { 0 } else { usize::MAX >> 33 },
-                output_stride: of_output,
-                channel_stride: of_input,
-                line_stride: self.size,
-                tap_stride: 1,
-                first: 0,
-                biases: Some(self.channels * of_output),
-            };
-            match direction {
-                Direction::Forward => forward,
-                Direction::Backward => Packing {
-                    outputs: self.input.channels,
-                    channels: self.channels,
-                    output_stride: of_input,
-                    channel_stride: of_output,
-                    tap_stride: -(self.stride as isize), // the window slides against the filter
-                    first: t.first + self.stride * t.count.saturating_sub(1),
-                    biases: None,
-                    ..forward
-                },
-            }
+        let Window { left, taps, segments } = self.window(direction);
+        let forward = Packing {
+            outputs: self.channels,
+            tile: self.tile(gpu, direction).outputs,
+            phases: 1,
+            channels: self.input.channels,
+            lines: self.size * segments,
+            segments,
+            taps,
+            output_stride: of_output,
+            channel_stride: of_input,
+            line_stride: self.size,
+            position_stride: 1,
+            first: 0,
+            tap_step: 1,
+            positions: self.size,
+            biases: Some(self.channels * of_output),
         };
-        self.taps(direction).iter().map(packing).collect()
+        match direction {
+            Direction::Forward => forward,
+            Direction::Backward => Packing {
+                outputs: self.input.channels * self.stride,
+                phases: self.stride,
+                channels: self.channels,
+                output_stride: of_input,
+                channel_stride: of_output,
+                first: self.padding as isize - self.stride as isize * left,
+                tap_step: -(self.stride as isize), // the window slides against the filter
+                biases: None,
+                ..forward
+            },
+        }
     }
 
-    /// y = g(w ∗ x), of which `second` is another (x, w) to add; one dispatch a phase.
+    /// y = g(w ∗ x), of which `second` is another (x, w) to add.
     fn product(
         &self,
         gpu: &Gpu,
         direction: Direction,
         [x, y]: [&Quads; 2],
-        weights: &[Quads],
-        second: Option<(&Quads, &[Quads])>,
+        weights: &Quads,
+        second: Option<(&Quads, &Quads)>,
         epilogue: &Epilogue,
-    ) -> Result<Vec<Dispatch>> {
+    ) -> Result<Dispatch> {
         let is_backward = direction == Direction::Backward;
         let [input, output] = if is_backward { [self.out(), self.input] } else { [self.input, self.out()] };
         let (stride, phases) = if is_backward { (1, self.stride) } else { (self.stride, 1) };
         let blocks = x.len() / (input.len() * gpu.profile.block);
-        let tile = self.tile(gpu, direction);
+        let (tile, window, packing) = (self.tile(gpu, direction), self.window(direction), self.packing(gpu, direction));
+        assert_eq!(weights.len(), packing.len());
         let is_padded = is_backward || self.is_padded(tile.pixels);
         let (derivative, found) = epilogue.outputs(gpu)?;
-        let dispatch = |(i, (t, packing)): (usize, (Taps, Packing))| {
-            assert_eq!(weights[i].len(), packing.len());
-            let left = if is_backward {
-                ((t.phase + self.padding) / self.stride) as isize - t.count.max(1) as isize + 1
-            } else {
-                -(self.padding as isize)
-            };
-            let mut constants = vec![
-                ("CI", input.channels),
-                ("CO", output.channels),
-                ("H", input.height),
-                ("W", input.width),
-                ("OH", output.height),
-                ("OW", output.width),
-                ("SIZE", self.size),
-                ("STRIDE", stride),
-                ("PADDING", self.padding),
-                ("IS_PADDED", usize::from(is_padded)),
-                ("PHASES", phases),
-                ("PHASE", t.phase),
-                ("LEFT", left as usize),
-                ("BACKWARD", usize::from(is_backward)),
-                ("SEGMENTS", t.segments),
-                ("TILE_ROWS", packing.rows()),
-                ("BIAS", usize::from(packing.biases.is_some())),
-                ("SOURCES", 1 + usize::from(second.is_some())),
-                ("LANES", gpu.profile.lanes()),
-                ("ROWS", gpu.profile.rows),
-            ];
-            constants.extend(tile.constants(t.taps, stride.min(t.taps)));
-            constants.extend(epilogue.constants());
-            let (tx, v) = second.map_or((x, &weights[i]), |(tx, v)| (tx, &v[i]));
-            let mask = Mask::binding(epilogue.mask.as_ref(), x);
-            let bindings = [
-                x.into(),
-                (&weights[i]).into(),
-                tx.into(),
-                v.into(),
-                mask,
-                y.into(),
-                (&derivative).into(),
-                (&found).into(),
-            ];
-            let strips = output.height.div_ceil(phases) * (output.width.div_ceil(phases)).div_ceil(tile.pixels);
-            let groups = [strips.div_ceil(gpu.profile.rows), packing.tiles() * phases, blocks];
-            Dispatch::new(gpu, &CONV2D, &constants, &bindings, groups)
-        };
-        self.taps(direction).into_iter().zip(self.packings(gpu, direction)).enumerate().map(dispatch).collect()
+        let mut constants = vec![
+            ("CI", input.channels),
+            ("CO", output.channels),
+            ("H", input.height),
+            ("W", input.width),
+            ("OH", output.height),
+            ("OW", output.width),
+            ("SIZE", self.size),
+            ("STRIDE", stride),
+            ("PADDING", self.padding),
+            ("IS_PADDED", usize::from(is_padded)),
+            ("PHASES", phases),
+            ("LEFT", window.left as usize),
+            ("BACKWARD", usize::from(is_backward)),
+            ("SEGMENTS", window.segments),
+            ("TILE_ROWS", packing.rows()),
+            ("BIAS", usize::from(packing.biases.is_some())),
+            ("SOURCES", 1 + usize::from(second.is_some())),
+            ("LANES", gpu.profile.lanes()),
+            ("ROWS", gpu.profile.rows),
+        ];
+        constants.extend(tile.constants(window.taps, stride.min(window.taps)));
+        constants.extend(epilogue.constants());
+        let (tx, v) = second.unwrap_or((x, weights));
+        let bindings = [
+            x.into(),
+            weights.into(),
+            tx.into(),
+            v.into(),
+            Mask::binding(epilogue.mask.as_ref(), x),
+            y.into(),
+            (&derivative).into(),
+            (&found).into(),
+        ];
+        let strips = output.height.div_ceil(phases) * (output.width.div_ceil(phases)).div_ceil(tile.pixels);
+        let groups = [strips.div_ceil(gpu.profile.rows), packing.tiles() * phases, blocks];
+        Dispatch::new(gpu, &CONV2D, &constants, &bindings, groups)
     }
 
     /// Lines of a weight gradient's patch matrix, and the taps of each.
-    fn lines(&self) -> (usize, Taps) {
-        let taps = Taps::new(0, 0, self.size);
-        (self.input.channels * self.size * taps.segments, taps)
+    fn lines(&self) -> (usize, Window) {
+        let window = self.window(Direction::Forward);
+        (self.input.channels * self.size * window.segments, window)
     }
 
     fn outer_tile(&self, gpu: &Gpu) -> OuterTile {
-        let (lines, taps) = self.lines();
-        OuterTile::choose(gpu, lines, taps.taps, self.channels, self.out().width)
+        let (lines, window) = self.lines();
+        OuterTile::choose(gpu, lines, window.taps, self.channels, self.out().width)
     }
 
     /// Parts into which a weight gradient over so many batch blocks is split.
@@ -231,7 +212,7 @@ impl Conv2d {
     }
 }
 
-/// y = f(w ∗ x + b). `x` `[N/B][CI][H][W][B]`, `packed` as [`Conv2d::packings`] forward, `y` `[N/B][CO][OH][OW][B]`.
+/// y = f(w ∗ x + b). `x` `[N/B][CI][H][W][B]`, `packed` as [`Conv2d::packing`] forward, `y` `[N/B][CO][OH][OW][B]`.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -239,27 +220,27 @@ pub fn forward(
     gpu: &Gpu,
     conv: &Conv2d,
     x: &Quads,
-    packed: &[Quads],
+    packed: &Quads,
     y: &Quads,
     epilogue: &Epilogue,
-) -> Result<Vec<Dispatch>> {
+) -> Result<Dispatch> {
     conv.blocks(gpu, x, y);
     conv.product(gpu, Direction::Forward, [x, y], packed, None, epilogue)
 }
 
 /// ty = mask ⊙ (w ∗ tx + v ∗ x + v's biases) in one pass, without the first product when the input is constant: `x` comes with v,
-/// `tx` with w, both packed as [`Conv2d::packings`] forward.
+/// `tx` with w, both packed as [`Conv2d::packing`] forward.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
 pub fn jvp(
     gpu: &Gpu,
     conv: &Conv2d,
-    x: (&Quads, &[Quads]),
-    tx: Option<(&Quads, &[Quads])>,
+    x: (&Quads, &Quads),
+    tx: Option<(&Quads, &Quads)>,
     ty: &Quads,
     mask: Option<&Mask>,
-) -> Result<Vec<Dispatch>> {
+) -> Result<Dispatch> {
     conv.blocks(gpu, x.0, ty);
     let epilogue = Epilogue::masked(mask);
     match tx {
@@ -268,7 +249,7 @@ pub fn jvp(
     }
 }
 
-/// dx = mask ⊙ the transposed convolution of dy. `packed` as [`Conv2d::packings`] backward.
+/// dx = mask ⊙ the transposed convolution of dy. `packed` as [`Conv2d::packing`] backward.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -276,10 +257,10 @@ pub fn grad_input(
     gpu: &Gpu,
     conv: &Conv2d,
     dy: &Quads,
-    packed: &[Quads],
+    packed: &Quads,
     dx: &Quads,
     mask: Option<&Mask>,
-) -> Result<Vec<Dispatch>> {
+) -> Result<Dispatch> {
     conv.blocks(gpu, dx, dy);
     conv.product(gpu, Direction::Backward, [dy, dx], packed, None, &Epilogue::masked(mask))
 }
@@ -293,7 +274,7 @@ pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Bu
     let blocks = conv.blocks(gpu, x, dy);
     let splits = conv.splits(gpu, blocks);
     assert_eq!(partial.len(), splits * conv.weights().partial_len());
-    let (tile, (lines, taps), out) = (conv.outer_tile(gpu), conv.lines(), conv.out());
+    let (tile, (lines, window), out) = (conv.outer_tile(gpu), conv.lines(), conv.out());
     let mut constants = vec![
         ("CI", conv.input.channels),
         ("CO", conv.channels),
@@ -305,11 +286,11 @@ pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Bu
         ("STRIDE", conv.stride),
         ("PADDING", conv.padding),
         ("IS_PADDED", usize::from(conv.is_padded(tile.pixels))),
-        ("SEGMENTS", taps.segments),
+        ("SEGMENTS", window.segments),
         ("LANES", gpu.profile.lanes()),
         ("ROWS", gpu.profile.rows),
     ];
-    constants.extend(tile.constants(taps.taps, conv.stride.min(taps.taps)));
+    constants.extend(tile.constants(window.taps, conv.stride.min(window.taps)));
     let bindings = [x.into(), dy.into(), gpu.number(blocks)?.into(), partial.into()];
     let grid = [conv.channels.div_ceil(4 * tile.quads), lines.div_ceil(tile.lines), splits];
     Dispatch::new(gpu, &GRAD_WEIGHT, &constants, &bindings, grid)

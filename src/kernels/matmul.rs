@@ -39,19 +39,22 @@ pub fn packing(gpu: &Gpu, w: &WeightShape, direction: Direction) -> Packing {
         Direction::Forward => (inputs, 1),
         Direction::Backward => (1, outputs),
     };
+    let lines = inputs.div_ceil(TAPS);
     Packing {
         outputs,
         tile: tile(gpu, w, direction).outputs,
-        channels: inputs.div_ceil(TAPS),
-        lines: 1,
-        segments: 1,
+        phases: 1,
+        channels: 1,
+        lines,
+        segments: lines,
         taps: TAPS,
-        limit: inputs,
         output_stride,
-        channel_stride: TAPS * input_stride,
+        channel_stride: 0,
         line_stride: 0,
-        tap_stride: input_stride as isize,
+        position_stride: input_stride,
         first: 0,
+        tap_step: 1,
+        positions: inputs,
         biases: (direction == Direction::Forward).then_some(outputs * inputs),
     }
 }
@@ -132,6 +135,7 @@ fn product(
         ("TILE_ROWS", packing.rows()),
         ("BIAS", usize::from(packing.biases.is_some())),
         ("SOURCES", 1 + usize::from(second.is_some())),
+        ("PHASES", 1),
         ("LANES", gpu.profile.lanes()),
         ("ROWS", gpu.profile.rows),
     ];

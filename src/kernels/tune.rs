@@ -24,7 +24,7 @@ pub fn conv2d(gpu: &Gpu, conv: &Conv2d, direction: Direction, examples: usize) -
     let (key, tile) = (conv.tuning_key(direction), conv.tile(gpu, direction));
     let features = [conv.input.len(), conv.output().map_or(0, |out| out.len())];
     choose(gpu, &key, tile, features, direction, examples, &|from, to| {
-        let packed = blank(gpu, &conv.packings(gpu, direction))?;
+        let packed = blank(gpu, &conv.packing(gpu, direction))?;
         match direction {
             Direction::Forward => conv2d::forward(gpu, conv, from, &packed, to, &Epilogue::default()),
             Direction::Backward => conv2d::grad_input(gpu, conv, from, &packed, to, None),
@@ -39,20 +39,20 @@ pub fn conv2d(gpu: &Gpu, conv: &Conv2d, direction: Direction, examples: usize) -
 pub fn matmul(gpu: &Gpu, shape: &WeightShape, direction: Direction, examples: usize) -> Result<()> {
     let (key, tile) = (matmul::tuning_key(shape, direction), matmul::tile(gpu, shape, direction));
     choose(gpu, &key, tile, [shape.inputs, shape.outputs], direction, examples, &|from, to| {
-        let packed = blank(gpu, &[matmul::packing(gpu, shape, direction)])?;
-        Ok(vec![match direction {
-            Direction::Forward => matmul::forward(gpu, shape, from, &packed[0], to, &Epilogue::default())?,
-            Direction::Backward => matmul::grad_input(gpu, shape, from, &packed[0], to, None)?,
-        }])
+        let packed = blank(gpu, &matmul::packing(gpu, shape, direction))?;
+        match direction {
+            Direction::Forward => matmul::forward(gpu, shape, from, &packed, to, &Epilogue::default()),
+            Direction::Backward => matmul::grad_input(gpu, shape, from, &packed, to, None),
+        }
     })
 }
 
-fn blank(gpu: &Gpu, packings: &[Packing]) -> Result<Vec<Quads>> {
-    packings.iter().map(|packing| gpu.alloc_quads("tune.packed", packing.len(), false)).collect()
+fn blank(gpu: &Gpu, packing: &Packing) -> Result<Quads> {
+    gpu.alloc_quads("tune.packed", packing.len(), false)
 }
 
 /// What a product records from its input to its output.
-type Record<'a> = dyn Fn(&Quads, &Quads) -> Result<Vec<Dispatch>> + 'a;
+type Record<'a> = dyn Fn(&Quads, &Quads) -> Result<Dispatch> + 'a;
 
 fn choose(
     gpu: &Gpu,
@@ -96,7 +96,7 @@ fn fastest(
         let start = Instant::now();
         gpu.choose(key, Some([candidate.outputs, candidate.pixels]));
         let mut program = Program::default();
-        program.extend(record(from, to)?);
+        program.push(record(from, to)?);
         program.time(gpu)?;
         for _ in 0..RUNS {
             let seconds = program.time(gpu)?;

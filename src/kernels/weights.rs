@@ -60,15 +60,17 @@ impl WeightShape {
     }
 }
 
-/// The weights that one dispatch of a product reads: `[tile][row][o][tap]`, rows (channel, line) padded to whole vec4s, a tile
-/// ending with a row of biases if `biases`. Strides are in words of θ.
+/// The weights that a product reads: `[tile][row][o][tap]`, rows (channel, line) padded to whole vec4s, a tile ending with a row of
+/// biases if `biases`. Strides are in words of θ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
-    /// Outputs of the product.
+    /// Outputs of the product: `phases` of each channel that comes out.
     pub outputs: usize,
     /// Outputs of a tile.
     pub tile: usize,
-    /// Channels summed over, or groups of `taps` inputs of a dense layer.
+    /// Outputs that differ only in which positions of a filter row they meet, each phase one further than the one before.
+    pub phases: usize,
+    /// Channels summed over.
     pub channels: usize,
     /// Rows of a channel, `segments` to a filter row.
     pub lines: usize,
@@ -76,18 +78,20 @@ pub struct Packing {
     pub segments: usize,
     /// Terms of a row.
     pub taps: usize,
-    /// Terms of all channels of a line that are real; the others are zero.
-    pub limit: usize,
-    /// From an output to the next.
+    /// From a channel that comes out to the next.
     pub output_stride: usize,
-    /// From a channel to the next.
+    /// From a channel summed over to the next.
     pub channel_stride: usize,
     /// From a filter row to the next.
     pub line_stride: usize,
-    /// From a tap, or a segment of one, to the next.
-    pub tap_stride: isize,
-    /// Tap 0.
-    pub first: usize,
+    /// From a position in a filter row to the next.
+    pub position_stride: usize,
+    /// Position of the first tap of phase 0; where it or another falls outside the filter row, the weight is zero.
+    pub first: isize,
+    /// Positions from a tap to the next.
+    pub tap_step: isize,
+    /// Positions of a filter row.
+    pub positions: usize,
     /// Where the biases begin.
     pub biases: Option<usize>,
 }
@@ -123,16 +127,18 @@ pub fn pack(gpu: &Gpu, packing: &Packing, theta: &Buf, packed: &Quads) -> Result
     let constants = [
         ("OUTPUTS", packing.outputs),
         ("TILE", packing.tile),
+        ("PHASES", packing.phases),
         ("CHANNELS", packing.channels),
         ("LINES", packing.lines),
         ("SEGMENTS", packing.segments),
         ("TAPS", packing.taps),
-        ("LIMIT", packing.limit),
         ("OUTPUT_STRIDE", packing.output_stride),
         ("CHANNEL_STRIDE", packing.channel_stride),
         ("LINE_STRIDE", packing.line_stride),
-        ("TAP_STRIDE", packing.tap_stride as usize),
-        ("FIRST", packing.first),
+        ("POSITION_STRIDE", packing.position_stride),
+        ("FIRST", packing.first as usize),
+        ("TAP_STEP", packing.tap_step as usize),
+        ("POSITIONS", packing.positions),
         ("BIAS", usize::from(packing.biases.is_some())),
         ("BIASES", packing.biases.unwrap_or(0)),
     ];
@@ -168,13 +174,17 @@ pub mod reference {
                     match packing.biases {
                         Some(biases) if channel == packing.channels => words[o] = theta[biases + output],
                         _ => {
-                            for tap in (0..packing.taps).filter(|tap| channel * packing.taps + tap < packing.limit) {
-                                let at = output * packing.output_stride
-                                    + channel * packing.channel_stride
-                                    + line / packing.segments * packing.line_stride
-                                    + packing.first;
-                                let step = (line % packing.segments + tap) as isize * packing.tap_stride;
-                                words[o * packing.taps + tap] = theta[at.wrapping_add_signed(step)];
+                            for tap in 0..packing.taps {
+                                let position = packing.first
+                                    + (output % packing.phases) as isize
+                                    + (line % packing.segments * packing.taps + tap) as isize * packing.tap_step;
+                                if (0..packing.positions as isize).contains(&position) {
+                                    let at = output / packing.phases * packing.output_stride
+                                        + channel * packing.channel_stride
+                                        + line / packing.segments * packing.line_stride
+                                        + position as usize * packing.position_stride;
+                                    words[o * packing.taps + tap] = theta[at];
+                                }
                             }
                         }
                     }

@@ -36,8 +36,8 @@ impl Layer for Elementwise {
         Some(self.function)
     }
 
-    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
-        Ok(vec![activation::forward(gpu, self.function, x, y)?])
+    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Dispatch> {
+        activation::forward(gpu, self.function, x, y)
     }
 
     fn jvp(

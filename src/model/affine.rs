@@ -66,12 +66,12 @@ impl Layer for Affine {
         self.output.len() * self.geometry.weights().patches()
     }
 
-    fn packings(&self, gpu: &Gpu, direction: Direction) -> Vec<Packing> {
-        if self.is_dense {
-            vec![matmul::packing(gpu, &self.geometry.weights(), direction)]
+    fn packing(&self, gpu: &Gpu, direction: Direction) -> Option<Packing> {
+        Some(if self.is_dense {
+            matmul::packing(gpu, &self.geometry.weights(), direction)
         } else {
-            self.geometry.packings(gpu, direction)
-        }
+            self.geometry.packing(gpu, direction)
+        })
     }
 
     fn tune(&self, gpu: &Gpu, with_backward: bool, examples: usize) -> Result<()> {
@@ -100,10 +100,10 @@ impl Layer for Affine {
         x: &Quads,
         y: &Quads,
         epilogue: &Epilogue,
-    ) -> Result<Vec<Dispatch>> {
+    ) -> Result<Dispatch> {
         let packed = &required(weights).forward;
         if self.is_dense {
-            Ok(vec![matmul::forward(gpu, &self.geometry.weights(), x, &packed[0], y, epilogue)?])
+            matmul::forward(gpu, &self.geometry.weights(), x, packed, y, epilogue)
         } else {
             conv2d::forward(gpu, &self.geometry, x, packed, y, epilogue)
         }
@@ -119,14 +119,12 @@ impl Layer for Affine {
         mask: Option<&Mask>,
     ) -> Result<Vec<Dispatch>> {
         let weights = required(weights);
-        if self.is_dense {
-            let tx = tx.map(|tx| (tx, &weights.forward[0]));
-            let x = (x, &weights.forward_tangent[0]);
-            Ok(vec![matmul::jvp(gpu, &self.geometry.weights(), x, tx, ty, mask)?])
+        let (x, tx) = ((x, &weights.forward_tangent), tx.map(|tx| (tx, &weights.forward)));
+        Ok(vec![if self.is_dense {
+            matmul::jvp(gpu, &self.geometry.weights(), x, tx, ty, mask)?
         } else {
-            let tx = tx.map(|tx| (tx, &weights.forward[..]));
-            conv2d::jvp(gpu, &self.geometry, (x, &weights.forward_tangent), tx, ty, mask)
-        }
+            conv2d::jvp(gpu, &self.geometry, x, tx, ty, mask)?
+        }])
     }
 
     fn vjp(
@@ -150,11 +148,12 @@ impl Layer for Affine {
             reduce_partials(gpu, &shape, &partial, &weights.gradient)?,
         ];
         if let Some(dx) = dx {
-            if self.is_dense {
-                steps.push(matmul::grad_input(gpu, &shape, dy, &weights.backward[0], dx, mask)?);
+            let packed = weights.backward.as_ref().expect("packed for every layer but the first");
+            steps.push(if self.is_dense {
+                matmul::grad_input(gpu, &shape, dy, packed, dx, mask)?
             } else {
-                steps.extend(conv2d::grad_input(gpu, &self.geometry, dy, &weights.backward, dx, mask)?);
-            }
+                conv2d::grad_input(gpu, &self.geometry, dy, packed, dx, mask)?
+            });
         }
         Ok(steps)
     }

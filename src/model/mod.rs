@@ -28,12 +28,12 @@ pub struct Weights {
     pub tangent: Buf,
     /// g: gradients are added here, laid out as θ.
     pub gradient: Buf,
-    /// θ packed for y = w x + b, as [`Layer::packings`] says; so for the other two.
-    pub forward: Vec<Quads>,
-    /// θ packed for dx = wᵀ dy.
-    pub backward: Vec<Quads>,
+    /// θ packed for y = w x + b, as [`Layer::packing`] says; so for the other two.
+    pub forward: Quads,
+    /// θ packed for dx = wᵀ dy, for all but the first layer: nothing asks for the gradient to its input.
+    pub backward: Option<Quads>,
     /// v packed for ty = v x.
-    pub forward_tangent: Vec<Quads>,
+    pub forward_tangent: Quads,
     /// Room for the split sums of a weight gradient, shared by all layers.
     pub partial: Buf,
 }
@@ -64,8 +64,8 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         None
     }
     /// How the products of a direction read their weights.
-    fn packings(&self, _gpu: &Gpu, _direction: Direction) -> Vec<Packing> {
-        Vec::new()
+    fn packing(&self, _gpu: &Gpu, _direction: Direction) -> Option<Packing> {
+        None
     }
     /// Times a few tiles of the layer's products, forward and perhaps backward, on so many examples, where the device allows it and
     /// they are not known.
@@ -90,7 +90,7 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         x: &Quads,
         y: &Quads,
         epilogue: &Epilogue,
-    ) -> Result<Vec<Dispatch>>;
+    ) -> Result<Dispatch>;
     /// ty = mask ⊙ (J_x tx + J_θ v), without the first term when the input is constant; the mask is that of an activation which
     /// the layer took over. `y` of forward is not needed.
     fn jvp(

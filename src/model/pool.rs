@@ -37,12 +37,12 @@ impl Layer for Pooling {
         self.output
     }
 
-    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
-        Ok(vec![if self.is_max {
-            pool::max_select(gpu, &self.window, x, x, y)?
+    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Dispatch> {
+        if self.is_max {
+            pool::max_select(gpu, &self.window, x, x, y)
         } else {
-            pool::avg_forward(gpu, &self.window, x, y)?
-        }])
+            pool::avg_forward(gpu, &self.window, x, y)
+        }
     }
 
     fn jvp(

@@ -110,7 +110,7 @@ impl Objective {
                 mask: None,
             };
             let layer = &workspace.model.layers()[stage.layer];
-            program.extend(layer.forward(gpu, weights, &x[i], &x[i + 1], &epilogue)?);
+            program.push(layer.forward(gpu, weights, &x[i], &x[i + 1], &epilogue)?);
         }
         Ok(Forward { x, masks })
     }

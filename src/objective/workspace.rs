@@ -65,7 +65,7 @@ impl Workspace {
         let with_derivative = stages.iter().filter(|stage| stage.has_derivative()).map(|stage| stage.outputs);
         let largest = features.iter().copied().max().unwrap_or(1);
         let vector = model.vector_len();
-        let packings = |direction| model.layers().iter().flat_map(move |layer| layer.packings(gpu, direction));
+        let packings = |direction| model.layers().iter().flat_map(move |layer| layer.packing(gpu, direction));
         let packed = |direction| packings(direction).map(|packing: Packing| packing.len());
         let partials = |examples: usize| {
             let partial =
@@ -102,16 +102,14 @@ impl Workspace {
         let partial = alloc("partial", partials(chunk))?;
         let weights = model.layers().iter().zip(model.ranges()).enumerate().map(|(i, (layer, range))| {
             let Some(range) = range else { return Ok(None) };
-            let packed = |label: &str, direction| {
-                layer.packings(gpu, direction).iter().map(|packing| quads(label, packing.len())).collect::<Result<_>>()
-            };
+            let packed =
+                |label: &str, direction| quads(label, layer.packing(gpu, direction).map_or(0, |packing| packing.len()));
             Ok(Some(Weights {
                 theta: theta.view(range.clone()),
                 tangent: tangent.view(range.clone()),
                 gradient: gradient.view(range.clone()),
                 forward: packed("packed.forward", Direction::Forward)?,
-                // nothing asks for the gradient to the input of the first
-                backward: if i == first { Vec::new() } else { packed("packed.backward", Direction::Backward)? },
+                backward: (i != first).then(|| packed("packed.backward", Direction::Backward)).transpose()?,
                 forward_tangent: packed("packed.tangent", Direction::Forward)?,
                 partial: partial.clone(),
             }))
@@ -131,15 +129,14 @@ impl Workspace {
     ) -> Result<()> {
         for (layer, weights) in self.model.layers().iter().zip(&self.weights) {
             let Some(w) = weights else { continue };
-            let mut push = |direction, theta: &Buf, packed: &[Quads]| -> Result<()> {
-                for (packing, packed) in layer.packings(gpu, direction).iter().zip(packed) {
-                    program.push(pack(gpu, packing, theta, packed)?);
-                }
+            let mut push = |direction, theta: &Buf, packed: &Quads| -> Result<()> {
+                let packing = layer.packing(gpu, direction).expect("a layer with weights packs them");
+                program.push(pack(gpu, &packing, theta, packed)?);
                 Ok(())
             };
             push(Direction::Forward, &w.theta, &w.forward)?;
-            if with_backward {
-                push(Direction::Backward, &w.theta, &w.backward)?;
+            if let Some(packed) = w.backward.as_ref().filter(|_| with_backward) {
+                push(Direction::Backward, &w.theta, packed)?;
             }
             if with_tangent {
                 push(Direction::Forward, &w.tangent, &w.forward_tangent)?;
@@ -152,7 +149,7 @@ impl Workspace {
 /// Whether the model's vectors, packed weights and partial sums can be bound at all.
 fn check_bindings(gpu: &Gpu, model: &Model) -> Result<()> {
     let fits = model.layers().iter().all(|layer| {
-        let packings = [Direction::Forward, Direction::Backward].map(|direction| layer.packings(gpu, direction));
+        let packings = [Direction::Forward, Direction::Backward].map(|direction| layer.packing(gpu, direction));
         packings.iter().flatten().all(|packing| packing.len() <= gpu.max_quads_words())
             && layer.weights().is_none_or(|w| w.partial_len() <= gpu.max_binding_words())
     });

@@ -44,9 +44,9 @@ fn cases() -> Vec<(usize, Conv2d)> {
     pairwise(&levels, valid).iter().map(|levels| case(levels)).collect()
 }
 
-/// θ as the dispatches of a product read it.
-fn packed(gpu: &Gpu, packings: &[Packing], theta: &[f64]) -> Vec<Quads> {
-    packings.iter().map(|packing| upload_quads(gpu, &weights::reference::pack(packing, theta))).collect()
+/// θ as a product reads it.
+fn packed(gpu: &Gpu, packing: &Packing, theta: &[f64]) -> Quads {
+    upload_quads(gpu, &weights::reference::pack(packing, theta))
 }
 
 /// Every end that a product can have, with the value it must give to `z` and what else it must leave behind.
@@ -94,29 +94,29 @@ fn conv2d_forward_jvp_and_gradients_agree_with_the_reference() {
             let (theta, v) = (uniform(shape.len(), &mut rng), uniform(shape.len(), &mut rng));
             let (x_buf, dy_buf) = (upload_blocks(&gpu, &x, conv.input.len()), upload_blocks(&gpu, &dy, out.len()));
 
-            let packings = conv.packings(&gpu, Direction::Forward);
-            let w = packed(&gpu, &packings, &theta);
+            let packing = conv.packing(&gpu, Direction::Forward);
+            let w = packed(&gpu, &packing, &theta);
             let y = unwritten_blocks(&gpu, batch, out.len());
-            run(&gpu, conv2d::forward(&gpu, conv, &x_buf, &w, &y, &Epilogue::default()).unwrap());
+            run(&gpu, [conv2d::forward(&gpu, conv, &x_buf, &w, &y, &Epilogue::default()).unwrap()]);
             let want = conv2d::reference::forward(conv, &x, &theta);
             assert_close(&format!("forward, {what}"), &download_blocks(&gpu, &y, batch, out.len()), &want, TOLERANCE);
 
-            let tv = packed(&gpu, &packings, &v);
+            let tv = packed(&gpu, &packing, &v);
             let tx_buf = upload_blocks(&gpu, &tx, conv.input.len());
             let mut without_biases = theta.clone();
             without_biases[shape.outputs * shape.patches()..].fill(0.0);
             let along_w = conv2d::reference::forward(conv, &x, &v);
             let along_x = conv2d::reference::forward(conv, &tx, &without_biases);
             let both: Vec<f64> = along_x.iter().zip(&along_w).map(|(a, b)| a + b).collect();
-            for (tx, want) in [(None, along_w), (Some((&tx_buf, &w[..])), both)] {
+            for (tx, want) in [(None, along_w), (Some((&tx_buf, &w)), both)] {
                 let ty = unwritten_blocks(&gpu, batch, out.len());
-                run(&gpu, conv2d::jvp(&gpu, conv, (&x_buf, &tv), tx, &ty, None).unwrap());
+                run(&gpu, [conv2d::jvp(&gpu, conv, (&x_buf, &tv), tx, &ty, None).unwrap()]);
                 assert_close(&format!("jvp, {what}"), &download_blocks(&gpu, &ty, batch, out.len()), &want, TOLERANCE);
             }
 
-            let w = packed(&gpu, &conv.packings(&gpu, Direction::Backward), &theta);
+            let w = packed(&gpu, &conv.packing(&gpu, Direction::Backward), &theta);
             let dx = unwritten_blocks(&gpu, batch, conv.input.len());
-            run(&gpu, conv2d::grad_input(&gpu, conv, &dy_buf, &w, &dx, None).unwrap());
+            run(&gpu, [conv2d::grad_input(&gpu, conv, &dy_buf, &w, &dx, None).unwrap()]);
             let want = conv2d::reference::grad_input(conv, &dy, &theta);
             let got = download_blocks(&gpu, &dx, batch, conv.input.len());
             assert_close(&format!("grad_input, {what}"), &got, &want, TOLERANCE);
@@ -147,16 +147,16 @@ fn the_ends_of_products_agree_with_the_reference() {
         let out = conv.output().unwrap().len();
         let (x, theta) = (uniform(batch * conv.input.len(), &mut rng), uniform(conv.weights().len(), &mut rng));
         let z = conv2d::reference::forward(&conv, &x, &theta);
-        let w = packed(&gpu, &conv.packings(&gpu, Direction::Forward), &theta);
+        let w = packed(&gpu, &conv.packing(&gpu, Direction::Forward), &theta);
         let x = upload_blocks(&gpu, &x, conv.input.len());
         let forward = |y: &Quads, epilogue: &Epilogue| conv2d::forward(&gpu, &conv, &x, &w, y, epilogue).unwrap();
         check_ends(&gpu, batch, out, &z, &mut rng, forward);
 
         let (x, theta) = (uniform(batch * dense.inputs, &mut rng), uniform(dense.len(), &mut rng));
         let z = matmul::reference::forward(&dense, &x, &theta);
-        let w = packed(&gpu, &[matmul::packing(&gpu, &dense, Direction::Forward)], &theta);
+        let w = packed(&gpu, &matmul::packing(&gpu, &dense, Direction::Forward), &theta);
         let x = upload_blocks(&gpu, &x, dense.inputs);
-        let forward = |y: &Quads, end: &Epilogue| vec![matmul::forward(&gpu, &dense, &x, &w[0], y, end).unwrap()];
+        let forward = |y: &Quads, end: &Epilogue| matmul::forward(&gpu, &dense, &x, &w, y, end).unwrap();
         check_ends(&gpu, batch, dense.outputs, &z, &mut rng, forward);
     }
 }
@@ -167,12 +167,12 @@ fn check_ends(
     features: usize,
     z: &[f64],
     rng: &mut ChaCha8Rng,
-    forward: impl Fn(&Quads, &Epilogue) -> Vec<Dispatch>,
+    forward: impl Fn(&Quads, &Epilogue) -> Dispatch,
 ) {
     for (epilogue, mask) in epilogues(gpu, batch * features, rng) {
         let what = format!("{:?}, mask {:?}, {:?}", epilogue.activation, epilogue.mask.is_some(), gpu.profile);
         let y = unwritten_blocks(gpu, batch, features);
-        run(gpu, forward(&y, &epilogue));
+        run(gpu, [forward(&y, &epilogue)]);
         let mask = from_blocks(&mask, features, gpu.profile.block, batch);
         let got = download_blocks(gpu, &y, batch, features);
         assert_close(&what, &got, &finished(&epilogue, &mask, z), 2e-6);
@@ -203,19 +203,19 @@ fn a_product_marks_any_value_that_is_not_finite() {
                 Epilogue { activation: Some(Activation::Relu), found: Some(found.clone()), ..Epilogue::default() };
             let mut x = vec![0.5; 3 * block * shape.inputs];
             x[2 * block * shape.inputs + 7] = bad;
-            let w = packed(&gpu, &[matmul::packing(&gpu, &shape, Direction::Forward)], &vec![0.25; shape.len()]);
+            let w = packed(&gpu, &matmul::packing(&gpu, &shape, Direction::Forward), &vec![0.25; shape.len()]);
             let y = unwritten_blocks(&gpu, 3 * block, shape.outputs);
             let x = upload_blocks(&gpu, &x, shape.inputs);
-            run(&gpu, [matmul::forward(&gpu, &shape, &x, &w[0], &y, &epilogue).unwrap()]);
+            run(&gpu, [matmul::forward(&gpu, &shape, &x, &w, &y, &epilogue).unwrap()]);
             assert_eq!(gpu.read::<u32>(&found).unwrap(), [expected], "{bad} into a dense layer");
 
             gpu.write(&found, &[0u32]);
             let mut x = vec![0.5; 3 * block * conv.input.len()];
             x[2 * block * conv.input.len() + 7] = bad;
-            let w = packed(&gpu, &conv.packings(&gpu, Direction::Forward), &vec![0.25; conv.weights().len()]);
+            let w = packed(&gpu, &conv.packing(&gpu, Direction::Forward), &vec![0.25; conv.weights().len()]);
             let y = unwritten_blocks(&gpu, 3 * block, conv.output().unwrap().len());
             let x = upload_blocks(&gpu, &x, conv.input.len());
-            run(&gpu, conv2d::forward(&gpu, &conv, &x, &w, &y, &epilogue).unwrap());
+            run(&gpu, [conv2d::forward(&gpu, &conv, &x, &w, &y, &epilogue).unwrap()]);
             assert_eq!(gpu.read::<u32>(&found).unwrap(), [expected], "{bad} into a convolution");
         }
     }
@@ -234,14 +234,14 @@ fn dense_products_agree_with_the_reference() {
                 let (theta, v) = (uniform(shape.len(), &mut rng), uniform(shape.len(), &mut rng));
                 let (x_buf, dy_buf) = (upload_blocks(&gpu, &x, inputs), upload_blocks(&gpu, &dy, outputs));
 
-                let packing = [matmul::packing(&gpu, &shape, Direction::Forward)];
-                let w = packed(&gpu, &packing, &theta).remove(0);
+                let packing = matmul::packing(&gpu, &shape, Direction::Forward);
+                let w = packed(&gpu, &packing, &theta);
                 let y = unwritten_blocks(&gpu, batch, outputs);
                 run(&gpu, [matmul::forward(&gpu, &shape, &x_buf, &w, &y, &Epilogue::default()).unwrap()]);
                 let want = matmul::reference::forward(&shape, &x, &theta);
                 assert_close(&format!("forward, {what}"), &download_blocks(&gpu, &y, batch, outputs), &want, TOLERANCE);
 
-                let tv = packed(&gpu, &packing, &v).remove(0);
+                let tv = packed(&gpu, &packing, &v);
                 let tx_buf = upload_blocks(&gpu, &tx, inputs);
                 let mut without_biases = theta.clone();
                 without_biases[outputs * inputs..].fill(0.0);
@@ -259,7 +259,7 @@ fn dense_products_agree_with_the_reference() {
                     );
                 }
 
-                let w = packed(&gpu, &[matmul::packing(&gpu, &shape, Direction::Backward)], &theta).remove(0);
+                let w = packed(&gpu, &matmul::packing(&gpu, &shape, Direction::Backward), &theta);
                 let dx = unwritten_blocks(&gpu, batch, inputs);
                 run(&gpu, [matmul::grad_input(&gpu, &shape, &dy_buf, &w, &dx, None).unwrap()]);
                 let want = matmul::reference::grad_input(&shape, &dy, &theta);
@@ -291,9 +291,7 @@ fn packing_is_exact_and_pads_with_zeros() {
         [conv(1, 1, 1, 1, 0), conv(8, 8, 3, 1, 1), conv(3, 17, 5, 2, 0), conv(5, 3, 9, 2, 4), conv(3, 9, 2, 3, 1)];
     for gpu in gpus() {
         for direction in [Direction::Forward, Direction::Backward] {
-            let of_convs = convs
-                .iter()
-                .flat_map(|conv| conv.packings(&gpu, direction).into_iter().map(|packing| (packing, conv.weights())));
+            let of_convs = convs.iter().map(|conv| (conv.packing(&gpu, direction), conv.weights()));
             let of_dense = [(1, 1), (17, 3), (255, 30)].map(|(outputs, inputs)| {
                 let shape = WeightShape { outputs, inputs, taps: 1 };
                 (matmul::packing(&gpu, &shape, direction), shape)
