@@ -1,11 +1,12 @@
 // conv2d: y[n,co,oh,ow] = g( b[co] + Σ_{ci,kh,kw} w[co,ci,kh,kw] · x[n,ci,ih,iw] (+ the same of v and tx) ),
 //   forward:  ih = oh·STRIDE + kh - PADDING; g the activation. With (tx, w) and (x, v) it is the jvp; g a mask.
 //   backward: ih·PHASES = oh + PADDING - kh: x is dy, y is dx, channels swap roles, PHASES is the convolution's stride.
-// x: [N/B][CI][H][W][B], y: [N/B][CO][OH][OW][B]; w: packed tiles of rows [CI][SIZE][SEGMENTS] of [OUTPUTS][TAPS], a row of biases.
+// x: [N/B][CI][H][W][B], y: [N/B][CO][OH][OW][B]; w: packed tiles of rows [CI/SLICES][SIZE][SEGMENTS] of
+// [OUTPUTS][SLICES][COLUMNS], a row of biases.
 // An invocation owns 4 images, PIXELS neighbours in one window of x, and OUTPUTS outputs (see product_tile). Backward, PHASES
 // pixels of dx lie in the same window, each an output of its own: o = co·PHASES + ow mod PHASES. Rows of one phase (oh mod PHASES)
-// meet the same filter rows, every PHASES-th one: a workgroup serves one phase of them. A window of more than TAPS columns comes
-// in SEGMENTS steps of one.
+// meet the same filter rows, every PHASES-th one: a workgroup serves one phase of them. A step takes a row of a window in SLICES
+// channels; one too wide for that comes in SEGMENTS steps of one column.
 override CI: u32;
 override CO: u32;
 override H: u32;
@@ -19,6 +20,7 @@ override IS_PADDED: bool;  // a window may lie outside the image
 override LEFT: i32;       // column of x under the first tap of pixel 0
 override BACKWARD: bool;
 override SEGMENTS: u32;
+override SLICES: u32;
 override TILE_ROWS: u32;  // rows of a tile of weights
 override BIAS: bool;      // the last row of a tile is its biases
 override SOURCES: u32;    // pairs of input and weights: 2 where (tx, v) is added to (x, w)
@@ -33,17 +35,19 @@ override ROWS: u32;
 @group(0) @binding(6) var<quads, write>         derivative: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write>  found: atomic<u32>;
 
-// Where a row of x lies: its index, whether it is inside the image, the column under the first tap.
-struct Row { at: u32, inside: bool, left: i32, lane: u32 }
+// Where a row of x lies: its channel and index there, whether it is inside the image, the column under the first tap.
+struct Row { channel: u32, at: u32, inside: bool, left: i32, lane: u32 }
 
 fn fetch(source: u32, i: u32, r: Row) {
-  // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
-  let col = r.left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
+  // windows of neighbours overlap where the stride is small; else column i is tap i mod COLUMNS of pixel i / COLUMNS
+  let c = i % WIDTH;
+  let col = r.left + i32(select(c, c / COLUMNS * STRIDE + c % COLUMNS, STRIDE > COLUMNS));
+  let row = min(r.channel + i / WIDTH, CI - 1u) * H * W + r.at;  // channels beyond the last are read as the last, and weigh nothing
   if (IS_PADDED) {
-    let value = load_input(source, (r.at + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
+    let value = load_input(source, (row + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
     window[i] = select(vec4f(), value, r.inside & (col >= 0) & (col < i32(W)));
   } else {
-    window[i] = load_input(source, (r.at + u32(col)) * LANES + r.lane);
+    window[i] = load_input(source, (row + u32(col)) * LANES + r.lane);
   }
 }
 
@@ -51,14 +55,14 @@ fn fetch(source: u32, i: u32, r: Row) {
 struct Rows { first: u32, begin: u32, end: u32 }
 
 fn add_rows(source: u32, block: u32, tile: u32, top: i32, rows: Rows, left: i32, lane: u32, index: u32) {
-  for (var ci = 0u; ci < CI; ci++) {
+  for (var slice = 0u; slice < (CI + SLICES - 1u) / SLICES; slice++) {
     for (var k = rows.begin * SEGMENTS; k < rows.end * SEGMENTS; k++) {
       let step = k / SEGMENTS;
       let ih = top + select(i32(step), -i32(step), BACKWARD);
-      let plane = (block * CI + ci) * H + u32(clamp(ih, 0, i32(H) - 1));
-      let r = Row(plane * W, (ih >= 0) & (ih < i32(H)), left + i32(k % SEGMENTS), lane);
+      let at = (block * CI * H + u32(clamp(ih, 0, i32(H) - 1))) * W;
+      let r = Row(slice * SLICES, at, (ih >= 0) & (ih < i32(H)), left + i32(k % SEGMENTS), lane);
       unroll(i, SPAN) { fetch(source, i, r); }
-      let weights = tile * TILE_ROWS + (ci * SIZE + rows.first + step * PHASES) * SEGMENTS + k % SEGMENTS;
+      let weights = tile * TILE_ROWS + (slice * SIZE + rows.first + step * PHASES) * SEGMENTS + k % SEGMENTS;
       load_row(source, weights * ROW, index);
       add_products();
     }

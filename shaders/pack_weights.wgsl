@@ -8,7 +8,8 @@ override PHASES: u32;
 override CHANNELS: u32;         // summed over
 override LINES: u32;            // rows a channel
 override SEGMENTS: u32;         // rows a filter row
-override TAPS: u32;
+override TAPS: u32;             // COLUMNS of each of some channels
+override COLUMNS: u32;
 override OUTPUT_STRIDE: u32;    // of theta
 override CHANNEL_STRIDE: u32;
 override LINE_STRIDE: u32;      // from a filter row to the next
@@ -22,15 +23,21 @@ override BIASES: u32;           // of theta, where they begin
 @group(0) @binding(1) var<uniform>        count: u32;  // vec4 of packed
 @group(0) @binding(2) var<quads, write>   packed: array<vec4f>;
 
+// Rows of a tile without its biases.
+fn weight_rows() -> u32 {
+  return (CHANNELS * COLUMNS + TAPS - 1u) / TAPS * LINES;
+}
+
 // Word e of a row.
 fn word(tile: u32, row: u32, e: u32) -> f32 {
-  let bias = BIAS & (row == CHANNELS * LINES);
+  let bias = BIAS & (row == weight_rows());
   let o = tile * TILE + select(e / TAPS, e, bias);
   let line = row % LINES;
-  let position = FIRST + i32(o % PHASES) + i32(line % SEGMENTS * TAPS + e % TAPS) * TAP_STEP;
-  let at = o / PHASES * OUTPUT_STRIDE + row / LINES * CHANNEL_STRIDE + line / SEGMENTS * LINE_STRIDE
+  let channel = row / LINES * (TAPS / COLUMNS) + e % TAPS / COLUMNS;
+  let position = FIRST + i32(o % PHASES) + i32(line % SEGMENTS * COLUMNS + e % TAPS % COLUMNS) * TAP_STEP;
+  let at = o / PHASES * OUTPUT_STRIDE + channel * CHANNEL_STRIDE + line / SEGMENTS * LINE_STRIDE
            + u32(position) * POSITION_STRIDE;
-  let inside = (e < TILE * TAPS) & (position >= 0) & (position < i32(POSITIONS));
+  let inside = (e < TILE * TAPS) & (channel < CHANNELS) & (position >= 0) & (position < i32(POSITIONS));
   let real = (o < OUTPUTS) & select(inside, e < TILE, bias);
   return select(0.0, theta[select(0u, select(at, BIASES + o, bias), real)], real);
 }
@@ -38,7 +45,7 @@ fn word(tile: u32, row: u32, e: u32) -> f32 {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let length = (TILE * TAPS + 3u) / 4u;  // of a row
-  let rows = CHANNELS * LINES + u32(BIAS);
+  let rows = weight_rows() + u32(BIAS);
   for (var i = id.x; i < count; i += groups.x * 64u) {
     let tile = i / (rows * length);
     let row = i / length % rows;

@@ -4,14 +4,16 @@
 // Where PHASES > 1, an output is one of PHASES pixels that meet the same inputs: it lies PHASES times as far from its neighbour.
 override OUTPUTS: u32;      // at most 16
 override PIXELS: u32;       // at most 4
-override TAPS: u32;         // at most 7
+override TAPS: u32;         // at most 7: COLUMNS of each of some slices, such as channels
+override COLUMNS: u32;
+override WIDTH: u32;        // of a slice of the window: the columns that all pixels meet
 override STEP: u32;         // of the window, from a pixel to the next
 override ROW: u32;          // vec4 of a row of weights
 override CHECK: bool;       // mark values that are not finite
 override DERIVATIVE: bool;  // store the activation's derivative, too
 override PHASES: u32;
 var<private> acc: array<vec4f, 64>;     // [output][pixel]
-var<private> window: array<vec4f, 28>;  // inputs of all pixels and taps
+var<private> window: array<vec4f, 28>;  // inputs of all slices, pixels and columns
 var<private> bad: vec4<bool>;
 
 fn load_weights(source: u32, i: u32) -> vec4f {
@@ -26,7 +28,7 @@ fn load_input(source: u32, i: u32) -> vec4f {
 
 fn pixel_sum(at: u32, w: array<f32, 7>) -> vec4f {
   var sum = vec4f();
-  unroll(k, TAPS) { sum += window[at + k] * w[k]; }
+  unroll(k, TAPS) { sum += window[at + k / COLUMNS * WIDTH + k % COLUMNS] * w[k]; }
   return sum;
 }
 

@@ -3,7 +3,7 @@
 use super::epilogue::{Epilogue, Mask};
 use super::tile::{MOST_TAPS, OuterTile, ProductTile};
 use super::weights::{Direction, Packing, WeightShape};
-use crate::device::{Buf, Gpu, Quads};
+use crate::device::{Buf, Gpu, Quads, Variant};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 use crate::shape::Shape;
@@ -32,8 +32,10 @@ struct Window {
     /// The first of them for output 0, in the product's input.
     left: isize,
     /// Columns of a step, and steps to meet them all.
-    taps: usize,
+    columns: usize,
     segments: usize,
+    /// Channels of a step. On a CPU, the more terms a step has, the less its sums cost to carry along.
+    slices: usize,
 }
 
 impl Conv2d {
@@ -66,7 +68,7 @@ impl Conv2d {
     }
 
     /// Backward, pixels p = 0 … stride-1 of dx meet columns (p + padding - k) / stride of dy, with 0 ≤ k < size the filter's column.
-    fn window(&self, direction: Direction) -> Window {
+    fn window(&self, gpu: &Gpu, direction: Direction) -> Window {
         let [size, stride, padding] = [self.size, self.stride, self.padding].map(|n| n as isize);
         let (left, count) = match direction {
             Direction::Forward => (-padding, self.size),
@@ -75,8 +77,11 @@ impl Conv2d {
                 (left, ((stride - 1 + padding).div_euclid(stride) - left + 1) as usize)
             }
         };
-        let (taps, segments) = if count > MOST_TAPS { (1, count) } else { (count, 1) };
-        Window { left, taps, segments }
+        let (columns, segments) = if count > MOST_TAPS { (1, count) } else { (count, 1) };
+        let channels = if direction == Direction::Forward { self.input.channels } else { self.channels };
+        let most = if gpu.profile.variant == Variant::Software && segments == 1 { MOST_TAPS / columns } else { 1 };
+        let slices = (1..=most).rev().find(|&slices| channels.is_multiple_of(slices)).unwrap_or(1);
+        Window { left, columns, segments, slices }
     }
 
     /// The name under which the tile of a product is remembered.
@@ -102,7 +107,7 @@ impl Conv2d {
     /// How a product reads its weights.
     pub fn packing(&self, gpu: &Gpu, direction: Direction) -> Packing {
         let (of_output, of_input) = (self.weights().patches(), self.size * self.size); // strides in θ
-        let Window { left, taps, segments } = self.window(direction);
+        let Window { left, columns, segments, slices } = self.window(gpu, direction);
         let forward = Packing {
             outputs: self.channels,
             tile: self.tile(gpu, direction).outputs,
@@ -110,7 +115,8 @@ impl Conv2d {
             channels: self.input.channels,
             lines: self.size * segments,
             segments,
-            taps,
+            taps: slices * columns,
+            columns,
             output_stride: of_output,
             channel_stride: of_input,
             line_stride: self.size,
@@ -150,7 +156,8 @@ impl Conv2d {
         let [input, output] = if is_backward { [self.out(), self.input] } else { [self.input, self.out()] };
         let (stride, phases) = if is_backward { (1, self.stride) } else { (self.stride, 1) };
         let blocks = x.len() / (input.len() * gpu.profile.block);
-        let (tile, window, packing) = (self.tile(gpu, direction), self.window(direction), self.packing(gpu, direction));
+        let (tile, window, packing) =
+            (self.tile(gpu, direction), self.window(gpu, direction), self.packing(gpu, direction));
         assert_eq!(weights.len(), packing.len());
         let is_padded = is_backward || self.is_padded(tile.pixels);
         let (derivative, found) = epilogue.outputs(gpu)?;
@@ -169,13 +176,14 @@ impl Conv2d {
             ("LEFT", window.left as usize),
             ("BACKWARD", usize::from(is_backward)),
             ("SEGMENTS", window.segments),
+            ("SLICES", window.slices),
             ("TILE_ROWS", packing.rows()),
             ("BIAS", usize::from(packing.biases.is_some())),
             ("SOURCES", 1 + usize::from(second.is_some())),
             ("LANES", gpu.profile.lanes()),
             ("ROWS", gpu.profile.rows),
         ];
-        constants.extend(tile.constants(window.taps, stride.min(window.taps)));
+        constants.extend(tile.constants(window.slices, window.columns, stride.min(window.columns)));
         constants.extend(epilogue.constants());
         let (tx, v) = second.unwrap_or((x, weights));
         let bindings = [
@@ -194,20 +202,20 @@ impl Conv2d {
     }
 
     /// Lines of a weight gradient's patch matrix, and the taps of each.
-    fn lines(&self) -> (usize, Window) {
-        let window = self.window(Direction::Forward);
+    fn lines(&self, gpu: &Gpu) -> (usize, Window) {
+        let window = self.window(gpu, Direction::Forward);
         (self.input.channels * self.size * window.segments, window)
     }
 
     fn outer_tile(&self, gpu: &Gpu) -> OuterTile {
-        let (lines, window) = self.lines();
-        OuterTile::choose(gpu, lines, window.taps, self.channels, self.out().width)
+        let (lines, window) = self.lines(gpu);
+        OuterTile::choose(gpu, lines, window.columns, self.channels, self.out().width)
     }
 
     /// Parts into which a weight gradient over so many batch blocks is split.
     pub fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {
         let tile = self.outer_tile(gpu);
-        let tiles = self.lines().0.div_ceil(tile.lines) * self.channels.div_ceil(4 * tile.quads);
+        let tiles = self.lines(gpu).0.div_ceil(tile.lines) * self.channels.div_ceil(4 * tile.quads);
         self.weights().splits(gpu, tiles, blocks)
     }
 }
@@ -274,7 +282,7 @@ pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Bu
     let blocks = conv.blocks(gpu, x, dy);
     let splits = conv.splits(gpu, blocks);
     assert_eq!(partial.len(), splits * conv.weights().partial_len());
-    let (tile, (lines, window), out) = (conv.outer_tile(gpu), conv.lines(), conv.out());
+    let (tile, (lines, window), out) = (conv.outer_tile(gpu), conv.lines(gpu), conv.out());
     let mut constants = vec![
         ("CI", conv.input.channels),
         ("CO", conv.channels),
@@ -290,7 +298,7 @@ pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Bu
         ("LANES", gpu.profile.lanes()),
         ("ROWS", gpu.profile.rows),
     ];
-    constants.extend(tile.constants(window.taps, conv.stride.min(window.taps)));
+    constants.extend(tile.constants(window.columns, conv.stride.min(window.columns)));
     let bindings = [x.into(), dy.into(), gpu.number(blocks)?.into(), partial.into()];
     let grid = [conv.channels.div_ceil(4 * tile.quads), lines.div_ceil(tile.lines), splits];
     Dispatch::new(gpu, &GRAD_WEIGHT, &constants, &bindings, grid)

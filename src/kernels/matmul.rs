@@ -48,6 +48,7 @@ pub fn packing(gpu: &Gpu, w: &WeightShape, direction: Direction) -> Packing {
         lines,
         segments: lines,
         taps: TAPS,
+        columns: TAPS,
         output_stride,
         channel_stride: 0,
         line_stride: 0,
@@ -139,7 +140,7 @@ fn product(
         ("LANES", gpu.profile.lanes()),
         ("ROWS", gpu.profile.rows),
     ];
-    constants.extend(tile.constants(TAPS, TAPS));
+    constants.extend(tile.constants(1, TAPS, TAPS));
     constants.extend(epilogue.constants());
     let (derivative, found) = epilogue.outputs(gpu)?;
     let (tx, v) = second.unwrap_or((x, packed));

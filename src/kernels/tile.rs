@@ -62,14 +62,18 @@ impl ProductTile {
         std::iter::once(self).chain(others.into_iter().filter(|tile| tile.outputs * tile.pixels <= most)).collect()
     }
 
-    pub(super) fn constants(&self, taps: usize, step: usize) -> [(&'static str, usize); 7] {
+    /// What `product_tile.wgsl` is specialised to, where a step takes so many columns of each of `slices`.
+    pub(super) fn constants(&self, slices: usize, columns: usize, step: usize) -> [(&'static str, usize); 9] {
+        let (taps, width) = (slices * columns, (self.pixels - 1) * step + columns);
         let row = (self.outputs * taps).div_ceil(4);
         [
             ("OUTPUTS", self.outputs),
             ("PIXELS", self.pixels),
             ("TAPS", taps),
+            ("COLUMNS", columns),
+            ("WIDTH", width),
             ("STEP", step),
-            ("SPAN", (self.pixels - 1) * step + taps),
+            ("SPAN", slices * width),
             ("ROW", row),
             ("ROW_LOADS", row.div_ceil(8)),
         ]

@@ -76,8 +76,10 @@ pub struct Packing {
     pub lines: usize,
     /// Rows of a filter row.
     pub segments: usize,
-    /// Terms of a row.
+    /// Terms of a row: so many columns of each of some channels.
     pub taps: usize,
+    /// Neighbouring positions of one channel in a row.
+    pub columns: usize,
     /// From a channel that comes out to the next.
     pub output_stride: usize,
     /// From a channel summed over to the next.
@@ -99,7 +101,11 @@ pub struct Packing {
 impl Packing {
     /// Rows of a tile.
     pub fn rows(&self) -> usize {
-        self.channels * self.lines + usize::from(self.biases.is_some())
+        self.weight_rows() + usize::from(self.biases.is_some())
+    }
+
+    fn weight_rows(&self) -> usize {
+        self.channels.div_ceil(self.taps / self.columns) * self.lines
     }
 
     fn row_len(&self) -> usize {
@@ -132,6 +138,7 @@ pub fn pack(gpu: &Gpu, packing: &Packing, theta: &Buf, packed: &Quads) -> Result
         ("LINES", packing.lines),
         ("SEGMENTS", packing.segments),
         ("TAPS", packing.taps),
+        ("COLUMNS", packing.columns),
         ("OUTPUT_STRIDE", packing.output_stride),
         ("CHANNEL_STRIDE", packing.channel_stride),
         ("LINE_STRIDE", packing.line_stride),
@@ -167,18 +174,20 @@ pub mod reference {
         let mut packed = Vec::new();
         for tile in 0..packing.tiles() {
             for row in 0..packing.rows() {
-                let (channel, line) = (row / packing.lines, row % packing.lines);
+                let (slice, line) = (row / packing.lines, row % packing.lines);
                 let mut words = vec![0.0; packing.row_len()];
                 for o in (0..packing.tile).filter(|o| tile * packing.tile + o < packing.outputs) {
                     let output = tile * packing.tile + o;
                     match packing.biases {
-                        Some(biases) if channel == packing.channels => words[o] = theta[biases + output],
+                        Some(biases) if row == packing.weight_rows() => words[o] = theta[biases + output],
                         _ => {
                             for tap in 0..packing.taps {
+                                let channel = slice * (packing.taps / packing.columns) + tap / packing.columns;
+                                let column = line % packing.segments * packing.columns + tap % packing.columns;
                                 let position = packing.first
                                     + (output % packing.phases) as isize
-                                    + (line % packing.segments * packing.taps + tap) as isize * packing.tap_step;
-                                if (0..packing.positions as isize).contains(&position) {
+                                    + column as isize * packing.tap_step;
+                                if channel < packing.channels && (0..packing.positions as isize).contains(&position) {
                                     let at = output / packing.phases * packing.output_stride
                                         + channel * packing.channel_stride
                                         + line / packing.segments * packing.line_stride

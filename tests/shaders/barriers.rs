@@ -137,8 +137,29 @@ impl Scope<'_> {
             E::Math { arg, arg1, arg2, arg3, .. } => {
                 [Some(arg), arg1, arg2, arg3].into_iter().flatten().all(|e| self.uniform(e, visiting))
             }
+            E::CallResult(function) => {
+                let mut is_uniform = false;
+                let arguments_of = |s: &Statement| match s {
+                    Statement::Call { arguments, result, .. } if *result == Some(at) => Some(arguments.clone()),
+                    _ => None,
+                };
+                for arguments in find(&self.function.body, &arguments_of) {
+                    let arguments = arguments.iter().map(|&argument| self.uniform(argument, visiting)).collect();
+                    let called = &self.module.functions[function];
+                    is_uniform = Scope { module: self.module, function: called, arguments }.returns_uniformly();
+                }
+                is_uniform
+            }
             _ => false,
         }
+    }
+
+    /// Whether a function that runs straight through returns what is uniform.
+    fn returns_uniformly(&self) -> bool {
+        self.function.body.iter().all(|statement| match statement {
+            Statement::Return { value } => value.is_none_or(|value| self.is_uniform(value)),
+            inner => !contains(inner, &|s| matches!(s, Statement::Return { .. })),
+        })
     }
 
     /// Whether everything stored to a variable is uniform, and stored by all invocations or none.
@@ -194,6 +215,18 @@ fn root(expressions: &Arena<Expression>, pointer: Handle<Expression>) -> Option<
         Expression::Access { base, .. } | Expression::AccessIndex { base, .. } => root(expressions, base),
         _ => None,
     }
+}
+
+/// What is found in a block's statements and those inside them.
+fn find<T>(block: &Block, of: &dyn Fn(&Statement) -> Option<T>) -> Vec<T> {
+    let found = std::cell::RefCell::new(Vec::new());
+    for statement in block {
+        contains(statement, &|s| {
+            found.borrow_mut().extend(of(s));
+            false
+        });
+    }
+    found.into_inner()
 }
 
 /// Whether a statement, or one inside it, is of a kind.

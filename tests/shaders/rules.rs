@@ -167,9 +167,11 @@ fn main(@builtin(local_invocation_index) i: u32) {
             "for (var k = 0u; k < LANES; k++) { workgroupBarrier(); }",
             "for (var half = LANES / 2u; half > 0u; half /= 2u) { workgroupBarrier(); if (i < half) { shared_x[i] += 1.0; } }",
             "wait(LANES * 2u);",
+            "for (var k = 0u; k < twice(LANES); k++) { workgroupBarrier(); }",
         ] {
             let source = GOOD.replace("workgroupBarrier();", met)
-                + "fn wait(n: u32) { for (var k = 0u; k < n; k++) { workgroupBarrier(); } }\n";
+                + "fn wait(n: u32) { for (var k = 0u; k < n; k++) { workgroupBarrier(); } }\n"
+                + "fn twice(n: u32) -> u32 { let m = 2u * n; return m; }\n";
             assert_eq!(faults(&shader(source), &Profile::PORTABLE), [""; 0], "{met}");
         }
     }
@@ -213,6 +215,11 @@ fn main(@builtin(local_invocation_index) i: u32) {
             (
                 "in a loop that some",
                 GOOD.replace("workgroupBarrier();", "for (var k = i; k < 8u; k++) { workgroupBarrier(); }"),
+            ),
+            (
+                "in a loop that some",
+                GOOD.replace("workgroupBarrier();", "for (var k = 0u; k < twice(i); k++) { workgroupBarrier(); }")
+                    + "fn twice(n: u32) -> u32 { return 2u * n; }\n",
             ),
             (
                 "in a branch that some",
