@@ -45,8 +45,8 @@ pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
         wall_seconds: progress.wall_seconds,
     };
     let state = &progress.optimiser;
-    let mut vectors =
-        vec![("parameters", &state.parameters), ("gradient", &state.gradient), ("direction", &state.direction)];
+    let mut vectors = vec![("parameters", &state.parameters)];
+    vectors.extend(state.vectors.iter().map(|(name, values)| (name.as_str(), values)));
     vectors.extend(progress.best.as_ref().map(|best| ("best", &best.parameters)));
     let tensors: Vec<_> = vectors.iter().map(|(name, values)| (*name, vec![values.len()], values.as_slice())).collect();
     let json = serde_json::to_string(&scalars).expect("a checkpoint is plain data");
@@ -66,15 +66,16 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
         Some(values) => Err(invalid(format!("tensor {name} has {} values, the model {len}", values.len()))),
         None => Err(invalid(format!("tensor {name} is missing"))),
     };
+    let parameters = vector("parameters")?;
+    let state = scalars.optimiser;
+    let vectors = state.vectors.into_iter().map(|(name, ())| vector(&name).map(|values| (name, values)));
     let optimiser = State {
-        parameters: vector("parameters")?,
-        gradient: vector("gradient")?,
-        direction: vector("direction")?,
-        loss: scalars.optimiser.loss,
-        gradient_norm: scalars.optimiser.gradient_norm,
-        step_length: scalars.optimiser.step_length,
-        slope: scalars.optimiser.slope,
-        iteration: scalars.optimiser.iteration,
+        vectors: vectors.collect::<Result<_>>()?,
+        parameters,
+        loss: state.loss,
+        gradient_norm: state.gradient_norm,
+        iteration: state.iteration,
+        numbers: state.numbers,
     };
     let best = scalars.best.map(|held_out| Ok(Best { held_out, parameters: vector("best")? })).transpose()?;
     Ok(Progress {
@@ -99,12 +100,13 @@ mod tests {
     fn progress() -> Progress<Vec<f32>> {
         let optimiser = State {
             parameters: vec![1.0, -2.5],
-            gradient: vec![f32::MIN_POSITIVE, 3.0],
-            direction: vec![0.1, 0.2],
+            vectors: vec![
+                ("gradient".to_owned(), vec![f32::MIN_POSITIVE, 3.0]),
+                ("direction".to_owned(), vec![0.1, 0.2]),
+            ],
             loss: 0.1 + 0.2, // 0.30000000000000004: needs all 17 digits
             gradient_norm: 1.0 / 3.0,
-            step_length: 1e-300,
-            slope: -7.0,
+            numbers: "{\"step_length\":1e-300}".to_owned(),
             iteration: 12,
         };
         let held_out = HeldOut { loss: 0.7, accuracy: 0.9 };

@@ -3,7 +3,7 @@
 use crate::data::{Dataset, Options};
 use crate::error::{Error, Result};
 use crate::model::Description;
-use crate::optimise::Settings;
+use crate::optimise::Method;
 use crate::shape::Shape;
 use crate::subset::Schedule;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub(super) struct Config {
     /// Seconds between checkpoints.
     pub checkpoint_every: f64,
     pub schedule: Schedule,
-    pub optimiser: Settings,
+    pub method: Method,
     pub model: Description,
 }
 

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::export::{Signature, save_weights};
 use crate::model::{Description, Model};
 use crate::objective::{Examples, Objective, Workspace};
-use crate::optimise::{Beta, GpuSpace, Settings};
+use crate::optimise::{Beta, GpuSpace, Method, nonlinear_cg};
 use crate::report::{RunFolder, RunRecord};
 use crate::subset::{Progress, Schedule, Subset, SubsetSize, Trainer, WELL_ABOVE_ONE, overdetermination};
 use anyhow::Result;
@@ -199,7 +199,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, RunFolder)> {
             patience: args.patience,
             tolerance: args.tolerance,
         },
-        optimiser: Settings { beta: args.beta, ..Settings::default() },
+        method: Method::Ncg(nonlinear_cg::Settings { beta: args.beta, ..nonlinear_cg::Settings::default() }),
         model: description,
     };
     let folder = match &args.out {
@@ -259,7 +259,7 @@ impl Run {
         let train_loss = objective(&train, &all)?;
         let trainer = Trainer {
             schedule: config.schedule,
-            optimiser: config.optimiser,
+            method: config.method,
             weight_decay: config.weight_decay,
             subset,
             full,

@@ -4,16 +4,19 @@
 //! tested on problems with known minima.
 
 mod line_search;
-mod nonlinear_cg;
+mod method;
+pub mod nonlinear_cg;
 mod on_gpu;
 mod space;
 
-use crate::error::Result;
-use serde::Serialize;
+use crate::error::{Error, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 pub use line_search::{Found, LineSearch, Trial, Verdict};
-pub use nonlinear_cg::{Beta, NonlinearCg, Settings, State};
+pub use method::Method;
+pub use nonlinear_cg::{Beta, NonlinearCg};
 pub use on_gpu::{GpuSpace, OnGpu};
 pub use space::{Euclidean, Space};
 
@@ -34,6 +37,25 @@ pub trait Problem {
     fn loss_and_gradient(&mut self, x: &Vector<Self>, gradient: &mut Vector<Self>) -> Result<f64>;
 }
 
+/// A problem that knows the curvature of its loss: the Gauss-Newton matrix G, weight decay included.
+pub trait Curved: Problem {
+    /// product ← G(x) v.
+    ///
+    /// # Errors
+    /// What the device reports; so for the others.
+    fn gauss_newton_product(&mut self, x: &Vector<Self>, v: &Vector<Self>, product: &mut Vector<Self>) -> Result<()>;
+
+    /// The matrix vᵢᵀ G(x) vⱼ of a few directions, perhaps over some of the examples only: cheaper than the products.
+    fn curvature(&mut self, x: &Vector<Self>, directions: &[&Vector<Self>]) -> Result<Vec<Vec<f64>>>;
+
+    /// Looks at the curvature around x, for the calls of [`Curved::precondition`] that follow. `sample` numbers the looks and seeds
+    /// what is random in them; the first is the most thorough.
+    fn update_preconditioner(&mut self, x: &Vector<Self>, sample: u64) -> Result<()>;
+
+    /// out ← K⁻¹ v, K near G + `damping`·I as it was at the last look.
+    fn precondition(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
+}
+
 /// A method that lowers the loss of a problem step by step.
 pub trait Optimiser<P: Problem> {
     /// One step: a direction and a search along it. A step that stops leaves the parameters where they were.
@@ -47,6 +69,72 @@ pub trait Optimiser<P: Problem> {
 
     /// ‖∇f(x)‖.
     fn gradient_norm(&self) -> f64;
+
+    /// Steps taken.
+    fn iteration(&self) -> u64;
+
+    /// All that the next step depends on: save it, and the method's `resume` goes on bit for bit.
+    fn state(&self) -> State<Vector<P>>;
+}
+
+/// A method in the middle of its work, as a checkpoint holds it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct State<V> {
+    /// x
+    pub parameters: V,
+    /// f(x)
+    pub loss: f64,
+    /// ‖∇f(x)‖
+    pub gradient_norm: f64,
+    /// Steps taken.
+    pub iteration: u64,
+    /// What else the method remembers: vectors by name …
+    pub vectors: Vec<(String, V)>,
+    /// … and numbers, as JSON, which keeps every bit of them.
+    pub numbers: String,
+}
+
+impl<V> State<V> {
+    /// The same state with each vector passed through `convert`: down from the device for a checkpoint, and up again.
+    ///
+    /// # Errors
+    /// Those of `convert`.
+    pub fn convert<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<State<W>> {
+        let vectors = self.vectors.iter().map(|(name, vector)| Ok((name.clone(), convert(vector)?)));
+        Ok(State {
+            vectors: vectors.collect::<Result<_>>()?,
+            parameters: convert(&self.parameters)?,
+            loss: self.loss,
+            gradient_norm: self.gradient_norm,
+            iteration: self.iteration,
+            numbers: self.numbers.clone(),
+        })
+    }
+
+    /// A vector by name.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when the state is another method's.
+    fn vector(&self, name: &str) -> Result<V>
+    where
+        V: Clone,
+    {
+        let found = self.vectors.iter().find(|(other, _)| other == name);
+        found.map(|(_, vector)| vector.clone()).ok_or_else(|| Error::data(format!("a state without a {name}")))
+    }
+
+    /// The numbers.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when the state is another method's.
+    fn numbers<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(&self.numbers).map_err(|e| Error::data(format!("the state of another method: {e}")))
+    }
+}
+
+/// Numbers of a [`State`].
+fn to_json(numbers: &impl Serialize) -> String {
+    serde_json::to_string(numbers).expect("numbers are plain data")
 }
 
 /// What one step did.
@@ -64,6 +152,14 @@ pub struct Outcome {
     pub evaluations: usize,
     /// Whether the method dropped what it knew of earlier steps and went down the gradient.
     pub restarted: bool,
+    /// λ added to the curvature, by methods that do.
+    pub damping: Option<f64>,
+    /// ρ: the fall of the loss as a multiple of what the quadratic model predicted.
+    pub rho: Option<f64>,
+    /// Products with the curvature matrix, or whatever else the method repeats inside a step.
+    pub inner_iterations: usize,
+    /// Why the trial point was not taken, and the parameters stay where they were. The method goes on.
+    pub rejected: Option<Rejected>,
     /// Set when no step was taken, and no further one can be.
     #[serde(skip)]
     pub stop: Option<Stop>,
@@ -72,8 +168,41 @@ pub struct Outcome {
 impl Outcome {
     /// A step not taken, yet.
     fn before(loss: f64, gradient_norm: f64) -> Self {
-        Self { loss, gradient_norm, step_norm: 0.0, step_length: 0.0, evaluations: 0, restarted: false, stop: None }
+        Self {
+            loss,
+            gradient_norm,
+            step_norm: 0.0,
+            step_length: 0.0,
+            evaluations: 0,
+            restarted: false,
+            damping: None,
+            rho: None,
+            inner_iterations: 0,
+            rejected: None,
+            stop: None,
+        }
     }
+}
+
+/// Why no step can be taken from where a method stands, if so.
+fn stands_still(loss: f64, gradient_norm: f64, tolerance: f64) -> Option<Stop> {
+    if !(loss.is_finite() && gradient_norm.is_finite()) {
+        Some(Stop::NotFinite)
+    } else {
+        (gradient_norm <= tolerance).then_some(Stop::Converged)
+    }
+}
+
+/// Why a trial point was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rejected {
+    /// The loss was not lower there.
+    NotLower,
+    /// The loss or its gradient was NaN or infinite there.
+    NotFinite,
+    /// The direction did not lead downhill.
+    NotDownhill,
 }
 
 /// Why an optimiser stopped.
@@ -81,7 +210,7 @@ impl Outcome {
 pub enum Stop {
     /// The gradient is as small as was asked for.
     Converged,
-    /// No lower loss along the negative gradient.
+    /// No lower loss along the negative gradient, or no step so short that the loss falls.
     LineSearchFailed,
     /// The loss or its gradient is NaN or infinite where the method stands.
     NotFinite,

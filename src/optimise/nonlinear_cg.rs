@@ -1,6 +1,8 @@
 //! Nonlinear conjugate gradients (Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 5.2).
 
-use super::{LineSearch, Optimiser, Outcome, Problem, Space, Stop, Trial, Vector, Verdict};
+use super::{
+    LineSearch, Optimiser, Outcome, Problem, Space, State, Stop, Trial, Vector, Verdict, stands_still, to_json,
+};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::mem::swap;
@@ -33,57 +35,38 @@ pub struct Settings {
     pub gradient_tolerance: f64,
 }
 
-/// All that the next step depends on: save it, and [`NonlinearCg::resume`] goes on bit for bit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct State<V> {
-    /// x.
-    pub parameters: V,
-    /// g = ∇f(x).
-    pub gradient: V,
-    /// d, along which the next step goes.
-    pub direction: V,
-    /// f(x).
-    pub loss: f64,
-    /// ‖g‖.
-    pub gradient_norm: f64,
-    /// α of the last step.
-    pub step_length: f64,
-    /// gᵀd at the start of the last step.
-    pub slope: f64,
-    /// Steps taken.
-    pub iteration: u64,
-}
-
-impl<V> State<V> {
-    /// The same state with each vector passed through `convert`: down from the device for a checkpoint, and
-    /// up again.
-    pub fn convert<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<State<W>> {
-        Ok(State {
-            parameters: convert(&self.parameters)?,
-            gradient: convert(&self.gradient)?,
-            direction: convert(&self.direction)?,
-            loss: self.loss,
-            gradient_norm: self.gradient_norm,
-            step_length: self.step_length,
-            slope: self.slope,
-            iteration: self.iteration,
-        })
-    }
-}
-
 /// Nonlinear conjugate gradients with restarts. Holds five vectors.
 #[derive(Debug)]
 pub struct NonlinearCg<V> {
     settings: Settings,
-    state: State<V>,
+    /// x, g = ∇f(x), and d, along which the next step goes.
+    parameters: V,
+    gradient: V,
+    direction: V,
+    loss: f64,
+    gradient_norm: f64,
+    iteration: u64,
+    search: Search,
     // x and g at a trial point of the line search
     trial_parameters: V,
     trial_gradient: V,
 }
 
-impl<V> NonlinearCg<V> {
-    /// Starts at x, with one evaluation of the problem there.
-    pub fn new<P>(problem: &mut P, x: V, settings: Settings) -> Result<Self>
+/// What the first trial of the next search is guessed from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Search {
+    /// α of the last step.
+    step_length: f64,
+    /// gᵀd at the start of the last step.
+    slope: f64,
+}
+
+impl<V: Clone> NonlinearCg<V> {
+    /// Starts at x, with one evaluation of the problem there. The first step is tried as long as `step_norm`, where there is a guess.
+    ///
+    /// # Errors
+    /// What the problem reports; so for the others.
+    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: Settings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
@@ -92,49 +75,54 @@ impl<V> NonlinearCg<V> {
         let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
         let mut direction = problem.space().zeros()?;
         problem.space().axpby(-1.0, &gradient, 0.0, &mut direction)?;
-        let state = State {
+        let step_length = step_norm.map_or(f64::min(1.0, 1.0 / gradient_norm), |norm| norm / gradient_norm);
+        Ok(Self {
+            settings,
             parameters: x,
             gradient,
             direction,
             loss,
             gradient_norm,
-            step_length: f64::min(1.0, 1.0 / gradient_norm),
-            slope: -gradient_norm * gradient_norm,
             iteration: 0,
-        };
-        Self::resume(problem, state, settings)
+            search: Search { step_length, slope: -gradient_norm * gradient_norm },
+            trial_parameters: problem.space().zeros()?,
+            trial_gradient: problem.space().zeros()?,
+        })
     }
 
     /// Goes on from a saved state of the same problem.
-    pub fn resume<P>(problem: &P, state: State<V>, settings: Settings) -> Result<Self>
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
+    pub fn resume<P>(problem: &P, state: &State<V>, settings: Settings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        let (trial_parameters, trial_gradient) = (problem.space().zeros()?, problem.space().zeros()?);
-        Ok(Self { settings, state, trial_parameters, trial_gradient })
-    }
-
-    /// What [`Self::resume`] needs.
-    pub fn state(&self) -> &State<V> {
-        &self.state
+        Ok(Self {
+            settings,
+            parameters: state.parameters.clone(),
+            gradient: state.vector("gradient")?,
+            direction: state.vector("direction")?,
+            loss: state.loss,
+            gradient_norm: state.gradient_norm,
+            iteration: state.iteration,
+            search: state.numbers()?,
+            trial_parameters: problem.space().zeros()?,
+            trial_gradient: problem.space().zeros()?,
+        })
     }
 }
 
 impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
-        let Self { settings, state, trial_parameters, trial_gradient } = self;
-        let mut outcome = Outcome::before(state.loss, state.gradient_norm);
-        if !(state.loss.is_finite() && state.gradient_norm.is_finite()) {
-            outcome.stop = Some(Stop::NotFinite);
-            return Ok(outcome);
-        }
-        if state.gradient_norm <= settings.gradient_tolerance {
-            outcome.stop = Some(Stop::Converged);
+        let Self { settings, parameters: x, gradient: g, direction: d, search, .. } = self;
+        let mut outcome = Outcome::before(self.loss, self.gradient_norm);
+        if let Some(stop) = stands_still(self.loss, self.gradient_norm, settings.gradient_tolerance) {
+            outcome.stop = Some(stop);
             return Ok(outcome);
         }
 
-        let State { parameters: x, gradient: g, direction: d, .. } = state;
-        let gg = state.gradient_norm.powi(2);
+        let gg = self.gradient_norm.powi(2);
         let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
         let downhill = slope < -DOWNHILL * (gg * dd).sqrt();
         let mut restart = !downhill;
@@ -146,14 +134,14 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
             }
 
             // As if the loss changed by as much as in the last step (Nocedal and Wright, section 3.5).
-            let first = state.step_length * (state.slope / slope).clamp(0.1, 10.0);
+            let first = search.step_length * (search.slope / slope).clamp(0.1, 10.0);
             let mut products = [f64::NAN; 3];
-            let found = settings.line_search.search(state.loss, slope, first, |alpha| {
-                problem.space().copy(x, trial_parameters)?;
-                problem.space().axpby(alpha, d, 1.0, trial_parameters)?;
-                let loss = problem.loss_and_gradient(trial_parameters, trial_gradient)?;
+            let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
+            let found = settings.line_search.search(self.loss, slope, first, |alpha| {
+                problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
+                let loss = problem.loss_and_gradient(trial_x, trial_g)?;
                 // All that the search and then β need, in one round trip.
-                let t = &*trial_gradient;
+                let t = &*trial_g;
                 products = problem.space().dots([(t, d), (t, t), (t, g)])?;
                 Ok((loss, products[0]))
             })?;
@@ -166,22 +154,21 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
                 return Ok(outcome);
             }
             restart = true; // down the gradient, from a small first step
-            (state.step_length, state.slope) = (f64::min(1.0, 1e-2 / state.gradient_norm), -gg);
+            *search = Search { step_length: f64::min(1.0, 1e-2 / self.gradient_norm), slope: -gg };
         };
 
         let Trial { step: alpha, loss, .. } = found.trial;
         let beta = settings.beta.of(gg, slope, dd, products);
-        swap(x, trial_parameters);
-        swap(g, trial_gradient);
+        swap(x, &mut self.trial_parameters);
+        swap(g, &mut self.trial_gradient);
         problem.space().axpby(-1.0, g, beta, d)?;
-        state.loss = loss;
-        state.gradient_norm = products[1].sqrt();
-        state.step_length = alpha;
-        state.slope = slope;
-        state.iteration += 1;
+        *search = Search { step_length: alpha, slope };
+        self.loss = loss;
+        self.gradient_norm = products[1].sqrt();
+        self.iteration += 1;
         Ok(Outcome {
             loss,
-            gradient_norm: state.gradient_norm,
+            gradient_norm: self.gradient_norm,
             step_norm: alpha * dd.sqrt(),
             step_length: alpha,
             ..outcome
@@ -189,15 +176,33 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
     }
 
     fn parameters(&self) -> &Vector<P> {
-        &self.state.parameters
+        &self.parameters
     }
 
     fn loss(&self) -> f64 {
-        self.state.loss
+        self.loss
     }
 
     fn gradient_norm(&self) -> f64 {
-        self.state.gradient_norm
+        self.gradient_norm
+    }
+
+    fn iteration(&self) -> u64 {
+        self.iteration
+    }
+
+    fn state(&self) -> State<Vector<P>> {
+        State {
+            parameters: self.parameters.clone(),
+            loss: self.loss,
+            gradient_norm: self.gradient_norm,
+            iteration: self.iteration,
+            vectors: vec![
+                ("gradient".to_owned(), self.gradient.clone()),
+                ("direction".to_owned(), self.direction.clone()),
+            ],
+            numbers: to_json(&self.search),
+        }
     }
 }
 
@@ -263,7 +268,7 @@ mod tests {
         for beta in [Beta::PolakRibierePlus, Beta::HagerZhang] {
             // 12 dimensions, 4 distinct eigenvalues
             let mut problem = Quadratic::new(&[1.0, 3.0, 10.0, 40.0].repeat(3));
-            let mut cg = NonlinearCg::new(&mut problem, vec![1.0; 12], exact(beta))?;
+            let mut cg = NonlinearCg::new(&mut problem, vec![1.0; 12], None, exact(beta))?;
             let mut norms = vec![Optimiser::<Quadratic>::gradient_norm(&cg)];
             for _ in 0..4 {
                 let outcome = cg.step(&mut problem)?;
@@ -314,16 +319,16 @@ mod tests {
     #[test]
     fn a_direction_that_is_not_downhill_is_replaced_by_the_negative_gradient() -> Result<()> {
         let mut problem = Quadratic::new(&[1.0, 10.0]);
-        let fresh = NonlinearCg::new(&mut problem, vec![1.0, 1.0], Settings::default())?;
+        let start = |problem: &mut Quadratic| NonlinearCg::new(problem, vec![1.0, 1.0], None, Settings::default());
+        let steepest = start(&mut problem)?.step(&mut problem)?;
         // uphill, across the slope, not finite, nothing
         for direction in [vec![1.0, 10.0], vec![10.0, -1.0], vec![f64::NAN, 1.0], vec![0.0, 0.0]] {
-            let state = State { direction, ..fresh.state().clone() };
-            let mut cg = NonlinearCg::resume(&problem, state, Settings::default())?;
+            let mut cg = start(&mut problem)?;
+            let loss = cg.loss;
+            cg.direction = direction;
             let outcome = cg.step(&mut problem)?;
             assert!(outcome.restarted && outcome.stop.is_none(), "{outcome:?}");
-            assert!(outcome.loss < fresh.state().loss);
-            let steepest =
-                NonlinearCg::resume(&problem, fresh.state().clone(), Settings::default())?.step(&mut problem)?;
+            assert!(outcome.loss < loss);
             assert_eq!(outcome, Outcome { restarted: true, ..steepest });
         }
         Ok(())
@@ -333,14 +338,14 @@ mod tests {
     fn a_failed_search_is_tried_once_more_down_the_gradient() -> Result<()> {
         // The direction is downhill, but the minimiser along it is nearer than twelve trials can get.
         let mut problem = Quadratic::new(&[1.0, 1e-4]);
-        let fresh = NonlinearCg::new(&mut problem, vec![1.0, 1.0], Settings::default())?;
-        let state = State { direction: vec![-1.0, -1e16], step_length: 1e9, ..fresh.state().clone() };
-        let mut cg = NonlinearCg::resume(&problem, state, Settings::default())?;
+        let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], None, Settings::default())?;
+        let loss = cg.loss;
+        (cg.direction, cg.search.step_length) = (vec![-1.0, -1e16], 1e9);
         let budget = LineSearch::default().evaluations;
         let outcome = cg.step(&mut problem)?;
         assert!(outcome.restarted && outcome.stop.is_none() && outcome.evaluations > budget, "{outcome:?}");
         assert!(outcome.evaluations <= budget + 4, "the second search starts afresh: {outcome:?}");
-        assert!(outcome.loss < fresh.state().loss);
+        assert!(outcome.loss < loss);
         Ok(())
     }
 
@@ -348,7 +353,7 @@ mod tests {
     fn a_gradient_that_is_not_finite_stops_before_the_first_step() -> Result<()> {
         for sign in [f64::NAN, f64::INFINITY] {
             let mut problem = Quadratic { sign, ..Quadratic::new(&[1.0, 2.0]) };
-            let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], Settings::default())?;
+            let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], None, Settings::default())?;
             let outcome = cg.step(&mut problem)?;
             assert_eq!((outcome.stop, outcome.loss, outcome.evaluations), (Some(Stop::NotFinite), 1.5, 0));
         }
@@ -359,11 +364,11 @@ mod tests {
     fn a_gradient_of_the_wrong_sign_stops_the_search_and_moves_nothing() -> Result<()> {
         let mut problem = Quadratic { sign: -1.0, ..Quadratic::new(&[1.0, 2.0]) };
         let start = vec![1.0, 1.0];
-        let mut cg = NonlinearCg::new(&mut problem, start.clone(), Settings::default())?;
+        let mut cg = NonlinearCg::new(&mut problem, start.clone(), None, Settings::default())?;
         let outcome = cg.step(&mut problem)?;
         assert_eq!(outcome.stop, Some(Stop::LineSearchFailed));
         assert!(outcome.restarted && outcome.evaluations <= 2 * LineSearch::default().evaluations);
-        assert_eq!((cg.state().parameters.clone(), outcome.loss), (start, 1.5));
+        assert_eq!((cg.parameters, outcome.loss), (start, 1.5));
         Ok(())
     }
 }

@@ -7,8 +7,8 @@ use crate::kernel::Program;
 use crate::kernels::vector::{self, PARTIALS, SCRATCH};
 use crate::objective::{Evaluation, Objective};
 
-/// Pairs that one call of [`Space::dots`] takes at most.
-const MAX_PAIRS: usize = 8;
+/// Inner products that one round trip takes.
+const MAX_PAIRS: usize = 64;
 
 /// Flat parameter vectors in device memory.
 pub struct GpuSpace {
@@ -71,17 +71,29 @@ impl Space for GpuSpace {
         self.gpu.check()
     }
 
-    fn dots<const N: usize>(&self, pairs: [(&Buf, &Buf); N]) -> Result<[f64; N]> {
-        assert!(N <= MAX_PAIRS);
+    fn inner_products(&self, pairs: &[(&Buf, &Buf)]) -> Result<Vec<f64>> {
         let partials = |i: usize| self.partials.view(i * PARTIALS..(i + 1) * PARTIALS);
-        let mut program = Program::default();
-        program.clear(&self.partials);
-        for (i, (x, y)) in pairs.iter().enumerate() {
-            program.extend(vector::dot(&self.gpu, x, y, &self.scratch, &partials(i))?);
+        let mut products = Vec::with_capacity(pairs.len());
+        for pairs in pairs.chunks(MAX_PAIRS) {
+            let mut program = Program::default();
+            program.clear(&self.partials);
+            for (i, (x, y)) in pairs.iter().enumerate() {
+                program.extend(vector::dot(&self.gpu, x, y, &self.scratch, &partials(i))?);
+            }
+            program.run(&self.gpu)?;
+            let sums: Vec<f32> = self.gpu.read(&self.partials.prefix(pairs.len() * PARTIALS))?;
+            products.extend(sums.chunks(PARTIALS).map(|part| part.iter().map(|&x| f64::from(x)).sum::<f64>()));
         }
-        program.run(&self.gpu)?;
-        let sums: Vec<f32> = self.gpu.read(&self.partials.prefix(N * PARTIALS))?;
-        Ok(std::array::from_fn(|i| sums[i * PARTIALS..(i + 1) * PARTIALS].iter().map(|&x| f64::from(x)).sum()))
+        Ok(products)
+    }
+
+    fn combine(&self, terms: &[(f64, &Buf)], out: &mut Buf) -> Result<()> {
+        let mut beta = 0.0; // the first term overwrites
+        for (alpha, x) in terms {
+            self.axpby(*alpha, x, beta, out)?;
+            beta = 1.0;
+        }
+        Ok(())
     }
 }
 

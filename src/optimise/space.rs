@@ -6,7 +6,7 @@ use crate::error::Result;
 /// are read back.
 pub trait Space {
     /// A vector of the space's dimension.
-    type Vector;
+    type Vector: Clone;
 
     /// A new vector of zeros.
     fn zeros(&self) -> Result<Self::Vector>;
@@ -16,7 +16,16 @@ pub trait Space {
 
     /// The inner products of the pairs. One call is one round trip to the device, so callers batch. The same
     /// vectors give the same bits, in every pair and in every run: resuming a run relies on it.
-    fn dots<const N: usize>(&self, pairs: [(&Self::Vector, &Self::Vector); N]) -> Result<[f64; N]>;
+    fn inner_products(&self, pairs: &[(&Self::Vector, &Self::Vector)]) -> Result<Vec<f64>>;
+
+    /// The same for a number of pairs that is known beforehand.
+    fn dots<const N: usize>(&self, pairs: [(&Self::Vector, &Self::Vector); N]) -> Result<[f64; N]> {
+        let products = self.inner_products(&pairs)?;
+        Ok(std::array::from_fn(|i| products[i]))
+    }
+
+    /// out ← Σ cᵢ vᵢ, whatever it held. `out` is none of the vectors.
+    fn combine(&self, terms: &[(f64, &Self::Vector)], out: &mut Self::Vector) -> Result<()>;
 
     /// xᵀy, alone in its round trip.
     fn dot(&self, x: &Self::Vector, y: &Self::Vector) -> Result<f64> {
@@ -51,11 +60,19 @@ impl Space for Euclidean {
         Ok(())
     }
 
-    fn dots<const N: usize>(&self, pairs: [(&Vec<f64>, &Vec<f64>); N]) -> Result<[f64; N]> {
-        Ok(pairs.map(|(x, y)| {
+    fn inner_products(&self, pairs: &[(&Vec<f64>, &Vec<f64>)]) -> Result<Vec<f64>> {
+        let product = |(x, y): &(&Vec<f64>, &Vec<f64>)| {
             assert_eq!((x.len(), y.len()), (self.0, self.0), "vectors of another space");
-            x.iter().zip(y).map(|(x, y)| x * y).sum()
-        }))
+            x.iter().zip(y.iter()).map(|(x, y)| x * y).sum()
+        };
+        Ok(pairs.iter().map(product).collect())
+    }
+
+    fn combine(&self, terms: &[(f64, &Vec<f64>)], out: &mut Vec<f64>) -> Result<()> {
+        for (i, x) in out.iter_mut().enumerate() {
+            *x = terms.iter().map(|(c, v)| c * v[i]).sum();
+        }
+        Ok(())
     }
 }
 
@@ -90,6 +107,9 @@ mod tests {
         assert_eq!(SPACE.dots([(&x, &x), (&x, &y), (&y, &y)])?, [14.0, 12.0, 77.0]);
         assert_eq!(SPACE.dot(&y, &x)?, 12.0);
         assert_eq!(SPACE.zeros()?, [0.0; 3]);
+        let mut sum = vec![f64::NAN; 3];
+        SPACE.combine(&[(2.0, &x), (-1.0, &y)], &mut sum)?;
+        assert_eq!(sum, [-2.0, 9.0, 0.0]);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::{Subset, overdetermination};
 use crate::device::Buf;
 use crate::error::{Error, Result};
 use crate::objective::{Cost, Evaluation, Examples, Objective, Workspace};
-use crate::optimise::{GpuSpace, NonlinearCg, OnGpu, Optimiser, Outcome, Settings, Space, Stop};
+use crate::optimise::{GpuSpace, Method, OnGpu, Outcome, Space, Stop};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,8 +36,8 @@ pub trait Observer {
 pub struct Trainer {
     /// What to do.
     pub schedule: Schedule,
-    /// The optimiser's choices.
-    pub optimiser: Settings,
+    /// The optimiser and its choices.
+    pub method: Method,
     /// λ
     pub weight_decay: f64,
     /// Training examples.
@@ -95,17 +95,14 @@ impl Trainer {
     fn start_stage(&self, stage: Stage, theta: Buf, before: Option<Progress<Buf>>) -> Result<Progress<Buf>> {
         let start = Instant::now();
         let mut problem = self.problem(stage)?;
-        let optimiser = NonlinearCg::new(&mut problem, theta, self.optimiser)?;
-        let mut state = optimiser.state().clone();
+        // The loss is nearly the same function, so a step of the size that served it last is a better guess than 1/‖g‖.
+        let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
+        let guess = (step_norm > 0.0).then_some(step_norm);
+        let state = self.method.start(&mut problem, theta, guess)?.state();
         if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
             return Err(diverged(stage, 0, problem.last.as_ref()));
         }
         let (other_cost, wall_seconds) = before.as_ref().map_or((Cost::default(), 0.0), |b| (b.cost(), b.wall_seconds));
-        let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
-        if step_norm > 0.0 {
-            // The loss is nearly the same function, so a step of the size that served it last is a better guess than 1/‖g‖.
-            state.step_length = step_norm / state.gradient_norm;
-        }
         let (best, stages) = before.map_or((None, Vec::new()), |before| (before.best, before.stages));
         Ok(Progress {
             stage,
@@ -132,13 +129,13 @@ impl Trainer {
         };
         let mut problem = self.problem(stage)?;
         let cost_before = progress.stage_cost;
-        let mut optimiser = NonlinearCg::resume(&problem, progress.optimiser.clone(), self.optimiser)?;
+        let mut optimiser = self.method.resume(&problem, &progress.optimiser)?;
         let stopped = loop {
             if let Some(reason) = self.reason_to_stop(&progress, passes) {
                 break reason;
             }
             let outcome: Outcome = optimiser.step(&mut problem)?;
-            progress.optimiser = optimiser.state().clone();
+            progress.optimiser = optimiser.state();
             progress.stage_cost = cost_before + problem.objective.cost();
             match outcome.stop {
                 Some(Stop::NotFinite) => {

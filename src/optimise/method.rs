@@ -1,0 +1,47 @@
+//! The choice of a method, as a configuration holds it.
+
+use super::nonlinear_cg::{self, NonlinearCg};
+use super::{Optimiser, Problem, State, Vector};
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+
+/// A method and its choices.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum Method {
+    /// Nonlinear conjugate gradients.
+    Ncg(nonlinear_cg::Settings),
+}
+
+impl Method {
+    /// Starts at x. The first step is tried as long as `step_norm`, where there is a guess and the method searches.
+    ///
+    /// # Errors
+    /// What the problem reports.
+    pub fn start<P: Problem>(
+        &self,
+        problem: &mut P,
+        x: Vector<P>,
+        step_norm: Option<f64>,
+    ) -> Result<Box<dyn Optimiser<P>>>
+    where
+        Vector<P>: 'static,
+    {
+        Ok(match *self {
+            Self::Ncg(settings) => Box::new(NonlinearCg::new(problem, x, step_norm, settings)?),
+        })
+    }
+
+    /// Goes on from a saved state.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when it is another method's, and what the problem reports.
+    pub fn resume<P: Problem>(&self, problem: &P, state: &State<Vector<P>>) -> Result<Box<dyn Optimiser<P>>>
+    where
+        Vector<P>: 'static,
+    {
+        Ok(match *self {
+            Self::Ncg(settings) => Box::new(NonlinearCg::resume(problem, state, settings)?),
+        })
+    }
+}
