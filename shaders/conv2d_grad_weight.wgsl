@@ -3,6 +3,8 @@
 // x: [N/B][CI][H][W][B], dy: [N/B][CO][OH][OW][B], partial: [splits][patches and bias to a multiple of 8][CO to a multiple of 8].
 // A workgroup owns QUADS·4 channels × LINES lines of TAPS patch rows (a line is a filter row, or one tap of a wide one) of one
 // split of the batch blocks; an invocation sums its 4 images over all pixels (see outer_tile). reduce_partials sums the splits.
+// With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the tiles that
+// hold an entry with r ≤ co are computed; factor_reduce sums the splits.
 override CI: u32;
 override CO: u32;
 override H: u32;
@@ -13,6 +15,7 @@ override SIZE: u32;
 override STRIDE: u32;
 override PADDING: u32;
 override IS_PADDED: bool;  // a window may lie outside the image
+override GRAM: bool;
 override SEGMENTS: u32;
 override LANES: u32;
 override ROWS: u32;
@@ -24,7 +27,17 @@ var<private> lines: array<vec4i, 8>;  // channel plane, row and column of the fi
 
 struct Step { block: u32, oh: u32, ow: u32, lane: u32 }
 
+fn patch_value(pixel: u32, row: u32, s: Step) -> vec4f {
+  let r = min(row, CO - 1u);
+  let ih = i32(s.oh * STRIDE + r / SIZE % SIZE) - i32(PADDING);
+  let iw = i32(min(s.ow + pixel, OW - 1u) * STRIDE + r % SIZE) - i32(PADDING);
+  let inside = (s.ow + pixel < OW) & (ih >= 0) & (ih < i32(H)) & (iw >= 0) & (iw < i32(W));
+  let plane = (s.block * CI + r / (SIZE * SIZE)) * H + u32(clamp(ih, 0, i32(H) - 1));
+  return select(vec4f(), load_x((plane * W + u32(clamp(iw, 0, i32(W) - 1))) * LANES + s.lane), inside);
+}
+
 fn gradient(pixel: u32, channel: u32, s: Step) -> vec4f {
+  if (GRAM) { return patch_value(pixel, channel, s); }
   let at = (s.block * CO + min(channel, CO - 1u)) * OH * OW + s.oh * OW + min(s.ow + pixel, OW - 1u);
   return select(vec4f(), load_dy(at * LANES + s.lane), s.ow + pixel < OW);
 }
@@ -70,6 +83,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
         @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let channel = group.x * QUADS * 4u;
   let first = group.y * LINES;
+  if (GRAM & (first * TAPS >= channel + QUADS * 4u)) { return; }  // the same for the whole workgroup
   unroll(l, LINES) { locate(l, first); }
   for (var block = group.z * ROWS + local.y; block < blocks; block += groups.z * ROWS) {
     for (var oh = 0u; oh < OH; oh++) {

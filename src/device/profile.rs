@@ -83,16 +83,31 @@ impl Profile {
         if self.storage == Storage::Texture && limits.max_storage_textures_per_shader_stage < MAX_STORAGE {
             return Some("offers too few storage textures a shader");
         }
+        if self.storage == Storage::Texture && !reads_and_writes(adapter) {
+            return Some("has no storage textures that a shader both reads and writes");
+        }
         None
     }
 
     /// Optional features that the variant uses.
     pub(super) fn features(&self) -> wgpu::Features {
-        if self.variant == Variant::Software { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() }
+        let subgroups =
+            if self.variant == Variant::Software { wgpu::Features::SUBGROUP } else { wgpu::Features::empty() };
+        match self.storage {
+            Storage::Buffer => subgroups,
+            Storage::Texture => subgroups | wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES,
+        }
     }
 
     /// Invocations along a block: one a vec4 of images.
     pub fn lanes(&self) -> usize {
         self.block / 4
     }
+}
+
+/// Whether the adapter offers what the matrices of a factorisation need beyond portable WebGPU where quads are textures.
+fn reads_and_writes(adapter: &wgpu::Adapter) -> bool {
+    let flags = adapter.get_texture_format_features(wgpu::TextureFormat::Rgba32Float).flags;
+    adapter.features().contains(wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES)
+        && flags.contains(wgpu::TextureFormatFeatureFlags::STORAGE_READ_WRITE)
 }

@@ -138,10 +138,10 @@ fn replace_word(text: &str, name: &str, by: &str) -> String {
 }
 
 /// The declaration of an array of vec4 in the pseudo address space `quads`,
-/// `@group(0) @binding(0) var<quads, read> x: array<vec4f>;`: it is read with `load_x(i)`, or written with `store_x(i, value)`.
+/// `@group(0) @binding(0) var<quads, read> x: array<vec4f>;`: it is read with `load_x(i)`, written with `store_x(i, value)`, or both (`read_write`).
 struct Quads<'a> {
     binding: &'a str,
-    is_read: bool,
+    access: &'a str,
     name: &'a str,
     element: &'a str,
 }
@@ -152,28 +152,39 @@ impl<'a> Quads<'a> {
         let (access, rest) = rest.split_once('>')?;
         let (name, rest) = rest.split_once(':')?;
         let (element, _) = rest.trim().strip_prefix("array<")?.split_once('>')?;
-        Some(Self { binding, is_read: access == "read", name: name.trim(), element })
+        Some(Self { binding, access, name: name.trim(), element })
     }
 
-    /// The declaration that WGSL knows, and the function.
+    /// The declaration that WGSL knows, and the functions.
     fn declare(&self, storage: Storage) -> String {
-        let Self { binding, is_read, name, element } = self;
-        let texel = if *element == "vec4u" { "rgba32uint" } else { "rgba32float" };
+        let Self { binding, access, name, element } = self;
         let at = format!("vec2u(i % {QUADS_WIDTH}u, i / {QUADS_WIDTH}u)");
-        match (storage, is_read) {
-            (Storage::Buffer, true) => format!(
-                "{binding}var<storage, read> {name}: array<{element}>;\nfn load_{name}(i: u32) -> {element} {{ return {name}[i]; }}"
-            ),
-            (Storage::Buffer, false) => format!(
-                "{binding}var<storage, read_write> {name}: array<{element}>;\nfn store_{name}(i: u32, value: {element}) {{ {name}[i] = value; }}"
-            ),
-            (Storage::Texture, true) => format!(
-                "{binding}var {name}: texture_storage_2d<{texel}, read>;\nfn load_{name}(i: u32) -> {element} {{ return textureLoad({name}, {at}); }}"
-            ),
-            (Storage::Texture, false) => format!(
-                "{binding}var {name}: texture_storage_2d<{texel}, write>;\nfn store_{name}(i: u32, value: {element}) {{ textureStore({name}, {at}, value); }}"
-            ),
+        let (declaration, load, store) = match storage {
+            Storage::Buffer => {
+                let access = if *access == "read" { "read" } else { "read_write" };
+                (
+                    format!("var<storage, {access}> {name}: array<{element}>;"),
+                    format!("return {name}[i];"),
+                    format!("{name}[i] = value;"),
+                )
+            }
+            Storage::Texture => {
+                let texel = if *element == "vec4u" { "rgba32uint" } else { "rgba32float" };
+                (
+                    format!("var {name}: texture_storage_2d<{texel}, {access}>;"),
+                    format!("return textureLoad({name}, {at});"),
+                    format!("textureStore({name}, {at}, value);"),
+                )
+            }
+        };
+        let mut text = format!("{binding}{declaration}");
+        if access.starts_with("read") {
+            text += &format!("\nfn load_{name}(i: u32) -> {element} {{ {load} }}");
         }
+        if access.ends_with("write") {
+            text += &format!("\nfn store_{name}(i: u32, value: {element}) {{ {store} }}");
+        }
+        text
     }
 }
 
@@ -201,6 +212,14 @@ mod tests {
         );
         let quads = Quads::parse("@group(0) @binding(0) var<quads, read> bytes: array<vec4u>;").unwrap();
         assert!(quads.declare(Storage::Texture).contains("<rgba32uint, read>;\nfn load_bytes(i: u32) -> vec4u"));
+        let both = Quads::parse("@group(0) @binding(0) var<quads, read_write> m: array<vec4f>;").unwrap();
+        let texture = both.declare(Storage::Texture);
+        assert!(
+            texture.contains("<rgba32float, read_write>")
+                && texture.contains("fn load_m")
+                && texture.contains("fn store_m")
+        );
+        assert!(both.declare(Storage::Buffer).starts_with("@group(0) @binding(0) var<storage, read_write> m:"));
         assert!(Quads::parse("@group(0) @binding(0) var<storage, read> x: array<f32>;").is_none());
     }
 }

@@ -5,11 +5,13 @@
 //! callers outside the engine use plain `[N][C][H][W]`; [`to_blocks`] and [`from_blocks`] translate.
 
 pub mod activation;
+pub mod blocks;
 pub mod ceiling;
 pub mod conv2d;
 pub mod epilogue;
 pub mod finite;
 pub mod gather;
+pub mod kronecker;
 pub mod matmul;
 pub mod pool;
 pub mod softmax_xent;
@@ -29,11 +31,19 @@ pub const SHADERS: &[Shader] = &[
     QUADS_COPY,
     activation::FORWARD,
     activation::PRODUCT,
+    blocks::DIRECTION,
+    blocks::GRADIENT,
+    blocks::LOAD,
+    blocks::PIVOT,
+    blocks::PRODUCT,
+    blocks::TRANSPOSE,
     ceiling::ALU,
     conv2d::CONV2D,
     conv2d::GRAD_WEIGHT,
     finite::CHECK,
     gather::GATHER,
+    kronecker::DAMPING,
+    kronecker::REDUCE,
     matmul::GRAD_WEIGHT,
     matmul::MATMUL,
     pool::AVG_FORWARD,

@@ -4,6 +4,7 @@
 mod common;
 
 mod elementwise;
+mod kronecker;
 mod pooling;
 mod products;
 mod reductions;

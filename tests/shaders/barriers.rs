@@ -67,7 +67,12 @@ impl Scope<'_> {
                 _ => {}
             }
         }
-        let returns = block.iter().position(|s| contains(s, &|s| matches!(s, Statement::Return { .. })));
+        // a return that all take together or none
+        let is_met = |s: &Statement| match s {
+            Statement::If { condition, .. } => self.is_uniform(*condition),
+            _ => false,
+        };
+        let returns = block.iter().position(|s| !is_met(s) && contains(s, &|s| matches!(s, Statement::Return { .. })));
         let last = block.iter().rposition(|s| self.is_or_holds_barrier(s));
         if let (Some(returns), Some(last)) = (returns, last)
             && returns < last

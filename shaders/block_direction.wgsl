@@ -1,0 +1,18 @@
+// block_direction: d[o,r] = M[at + r/32, o][r mod 32], a layer's part of a parameter vector from its transposed matrix.
+// M: [row blocks][COLUMNS][32 rows]; d: [OUTPUTS][PATCHES] weights, then [OUTPUTS] biases, which are row PATCHES of the matrix.
+override OUTPUTS: u32;
+override PATCHES: u32;
+override COLUMNS: u32;
+override AT: u32;  // first row block
+@group(0) @binding(0) var<quads, read>          m: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write>  d: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  for (var i = id.x; i < OUTPUTS * (PATCHES + 1u); i += groups.x * 64u) {
+    let is_weight = i < OUTPUTS * PATCHES;
+    let o = select(i - OUTPUTS * PATCHES, i / PATCHES, is_weight);
+    let r = select(PATCHES, i % PATCHES, is_weight);
+    d[i] = load_m(((AT + r / 32u) * COLUMNS + o) * 8u + r % 32u / 4u)[r % 4u];
+  }
+}

@@ -1,0 +1,48 @@
+// block_pivot: M[pivot, 32k+j][i] = (L⁻¹)_ij, L Lᵀ the Cholesky factorisation of the 32 × 32 block (k, k) of M.
+// In exact arithmetic no pivot of A + δI is below δ, so a smaller one is rounding and is raised to δ.
+// M: [row blocks][COLUMNS][32 rows]. One workgroup: invocation i owns row i of the factorisation, then column i of the inverse.
+@group(0) @binding(0) var<storage, read>      step: array<u32, 3>;  // COLUMNS, k, pivot
+@group(0) @binding(1) var<storage, read>      delta: f32;
+@group(0) @binding(2) var<quads, read_write>  m: array<vec4f>;
+var<workgroup> l: array<f32, 1024>;        // [column][row]
+var<workgroup> inverse: array<f32, 1024>;  // [column][row]
+var<workgroup> column: array<f32, 64>;     // of L, the latest and the one before
+
+const BLOCK = 32u;
+
+@compute @workgroup_size(32)
+fn main(@builtin(local_invocation_index) i: u32) {
+  let source = (step[1] * step[0] + BLOCK * step[1] + i) * 8u;
+  for (var q = 0u; q < 8u; q++) {
+    let four = load_m(source + q);
+    for (var e = 0u; e < 4u; e++) {
+      l[i * BLOCK + q * 4u + e] = four[e];
+      inverse[i * BLOCK + q * 4u + e] = 0.0;
+    }
+  }
+  for (var j = 0u; j < BLOCK; j++) {
+    workgroupBarrier();
+    let lij = l[j * BLOCK + i] / sqrt(max(l[j * BLOCK + j], delta));
+    let latest = j % 2u * BLOCK;
+    column[latest + i] = select(lij, sqrt(max(l[j * BLOCK + j], delta)), i == j);
+    workgroupBarrier();
+    l[j * BLOCK + i] = column[latest + i];
+    for (var c = j + 1u; c <= i; c++) {
+      l[c * BLOCK + i] -= lij * column[latest + c];
+    }
+  }
+  workgroupBarrier();
+  // forward substitution: L times column i of the inverse is column i of I
+  for (var row = i; row < BLOCK; row++) {
+    var sum = select(0.0, 1.0, row == i);
+    for (var c = i; c < row; c++) {
+      sum -= l[c * BLOCK + row] * inverse[i * BLOCK + c];
+    }
+    inverse[i * BLOCK + row] = sum / l[row * BLOCK + row];
+  }
+  let target_quad = (step[2] * step[0] + BLOCK * step[1] + i) * 8u;
+  for (var q = 0u; q < 8u; q++) {
+    let at = i * BLOCK + q * 4u;
+    store_m(target_quad + q, vec4f(inverse[at], inverse[at + 1u], inverse[at + 2u], inverse[at + 3u]));
+  }
+}

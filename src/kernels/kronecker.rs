@@ -1,0 +1,115 @@
+//! The Kronecker factors of a layer's Gauss-Newton matrix, A ⊗ G: A = E\[Σ a aᵀ\] of its input patches with a bias row, G the mean
+//! of g gᵀ over examples and pixels, g the cotangents of its outputs (Martens and Grosse 2015; Grosse and Martens 2016 for
+//! convolutions, their equations 28 and 29).
+
+use super::conv2d::{Conv2d, gram};
+use super::elementwise_grid;
+use crate::device::{Buf, Gpu, Quads};
+use crate::error::Result;
+use crate::kernel::{Dispatch, Shader, shader};
+
+pub(super) const REDUCE: Shader = shader!("factor_reduce");
+pub(super) const DAMPING: Shader = shader!("kronecker_damping");
+
+/// A symmetric factor and where its sums are collected.
+#[derive(Clone, Debug)]
+pub struct Factor {
+    /// The patches of which it holds the products.
+    pub patches: Conv2d,
+    /// Whether an input that is always 1 is among them.
+    pub with_bias: bool,
+    /// The factor, `[side][side]`.
+    pub matrix: Buf,
+    /// \[keep, scale, count\] of the next reduction.
+    pub coefficients: Buf,
+}
+
+impl Factor {
+    /// A factor of zeros.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn new(gpu: &Gpu, patches: Conv2d, with_bias: bool) -> Result<Self> {
+        let side = patches.weights().patches() + usize::from(with_bias);
+        Ok(Self {
+            patches,
+            with_bias,
+            matrix: gpu.alloc("factor", side * side)?,
+            coefficients: gpu.alloc("factor.coefficients", 4)?,
+        })
+    }
+
+    /// Rows, and columns.
+    pub fn side(&self) -> usize {
+        self.patches.weights().patches() + usize::from(self.with_bias)
+    }
+
+    /// Words of partial sums over so many batch blocks.
+    pub fn partial_len(&self, gpu: &Gpu, blocks: usize) -> usize {
+        self.patches.gram_splits(gpu, blocks) * self.patches.gram_shape().partial_len()
+    }
+
+    /// matrix ← keep · matrix + scale · Σ over examples and pixels of patch patchᵀ, `x` `[N/B][C][H][W][B]`; every example counts, so
+    /// a padded block has to hold real ones. `partial` holds [`Factor::partial_len`].
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`].
+    pub fn accumulate(&self, gpu: &Gpu, x: &Quads, partial: &Buf) -> Result<[Dispatch; 2]> {
+        let constants = [("SIDE", self.side()), ("BIAS", usize::from(self.with_bias))];
+        let bindings = [partial.into(), (&self.coefficients).into(), (&self.matrix).into()];
+        Ok([
+            gram(gpu, &self.patches, x, partial)?,
+            Dispatch::new(gpu, &REDUCE, &constants, &bindings, elementwise_grid(self.matrix.len()))?,
+        ])
+    }
+}
+
+/// delta = \[δ_A, δ_G\], each a word: λ shared out between the factors (Martens and Grosse 2015, section 6.3).
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn damping(gpu: &Gpu, [a, g]: [&Factor; 2], lambda: &Buf, delta: [&Buf; 2]) -> Result<Dispatch> {
+    let constants = [("SIDE_A", a.side()), ("SIDE_G", g.side())];
+    let bindings = [(&a.matrix).into(), (&g.matrix).into(), lambda.into(), delta[0].into(), delta[1].into()];
+    Dispatch::new(gpu, &DAMPING, &constants, &bindings, [1, 1, 1])
+}
+
+/// The same in f64.
+pub mod reference {
+    use super::Conv2d;
+
+    /// Σ over examples and pixels of patch patchᵀ, on plain `[N][C][H][W]`; with a bias, one more row and column for an input of 1.
+    pub fn gram(patches: &Conv2d, x: &[f64], with_bias: bool) -> Vec<f64> {
+        let out = patches.output().expect("the filter fits");
+        let side = patches.weights().patches() + usize::from(with_bias);
+        let mut sum = vec![0.0; side * side];
+        for image in x.chunks_exact(patches.input.len()) {
+            for (oh, ow) in (0..out.height).flat_map(|oh| (0..out.width).map(move |ow| (oh, ow))) {
+                let mut patch = vec![1.0; side];
+                for (r, value) in patch[..patches.weights().patches()].iter_mut().enumerate() {
+                    let (ci, kh, kw) =
+                        (r / (patches.size * patches.size), r / patches.size % patches.size, r % patches.size);
+                    let ih = (oh * patches.stride + kh).wrapping_sub(patches.padding); // wraps above H in the padding
+                    let iw = (ow * patches.stride + kw).wrapping_sub(patches.padding);
+                    let is_inside = ih < patches.input.height && iw < patches.input.width;
+                    let at = (ci * patches.input.height + ih.min(patches.input.height - 1)) * patches.input.width;
+                    *value = if is_inside { image[at + iw] } else { 0.0 };
+                }
+                for (row, sums) in patch.iter().zip(sum.chunks_exact_mut(side)) {
+                    sums.iter_mut().zip(&patch).for_each(|(sum, col)| *sum += row * col);
+                }
+            }
+        }
+        sum
+    }
+
+    /// \[δ_A, δ_G\] of λ and the factors `[side][side]`.
+    pub fn damping(a: &[f64], g: &[f64], lambda: f64) -> [f64; 2] {
+        let mean = |m: &[f64]| {
+            let side = m.len().isqrt();
+            ((0..side).map(|i| m[i * side + i]).sum::<f64>() / side as f64).max(1e-20)
+        };
+        let pi = (mean(a) / mean(g)).sqrt().clamp(1e-5, 1e5);
+        [pi * lambda.sqrt(), lambda.sqrt() / pi]
+    }
+}
