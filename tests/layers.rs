@@ -135,7 +135,10 @@ impl Case<'_> {
         let features = self.layer.input().len();
         let dx = with_dx.then(|| unwritten_blocks(self.gpu, self.batch, features));
         let dy = upload_blocks(self.gpu, dy, self.layer.output().len());
-        run(self.gpu, self.layer.vjp(self.gpu, weights, &self.upload_x(x), &dy, dx.as_ref(), None).unwrap());
+        let x = self.upload_x(x);
+        let of_weights = weights.map(|w| self.layer.grad_weight(self.gpu, w, &x, &dy).unwrap());
+        run(self.gpu, of_weights.unwrap_or_default());
+        run(self.gpu, dx.iter().map(|dx| self.layer.grad_input(self.gpu, weights, &x, &dy, dx, None).unwrap()));
         let dx = dx.map(|dx| download_blocks(self.gpu, &dx, self.batch, features));
         let dw = weights.map(|w| download(self.gpu, &w.gradient).iter().map(|g| g - 1.0).collect());
         (dx.unwrap_or_default(), dw.unwrap_or_default())
@@ -183,9 +186,6 @@ fn vjp_is_the_adjoint_of_jvp() {
         assert_close(&format!("dx of {}", case.what), &dx, &want_dx, 3e-6);
 
         if weights.is_none() {
-            let dy = upload_blocks(case.gpu, &c, case.layer.output().len());
-            let nothing = case.layer.vjp(case.gpu, None, &case.upload_x(&x), &dy, None, None).unwrap();
-            assert!(nothing.is_empty(), "{}: no gradient is asked for", case.what);
             return;
         }
         let along_w = case.jvp(weights.as_ref(), &x, None);

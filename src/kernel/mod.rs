@@ -3,7 +3,7 @@
 mod program;
 mod shader;
 
-pub use program::Program;
+pub use program::{Copy, Program};
 pub(crate) use shader::shader;
 pub use shader::{KIND, Prelude, Shader};
 

@@ -7,6 +7,8 @@ use crate::kernel::{Dispatch, Shader, shader};
 
 pub(super) const LOSS: Shader = shader!("softmax_xent_loss", Math);
 pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", Math);
+pub(super) const CURVATURE: Shader = shader!("softmax_xent_curvature", Math);
+pub(super) const ROOT: Shader = shader!("softmax_xent_root", Math);
 pub(super) const HVP: Shader = shader!("softmax_xent_hvp", Math);
 
 /// What a batch of examples is compared with: one word an example, whole blocks, weight 0 on padding.
@@ -54,6 +56,36 @@ pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Res
     Dispatch::new(gpu, &HVP, &constants(gpu, z, targets), &bindings, elementwise_grid(targets.weight.len() / 4))
 }
 
+/// dz = (diag √p − p √pᵀ) e with random signs e: E\[dz dzᵀ\] is the loss Hessian. The signs of an example follow from its `index` and
+/// the word `seed`; weights play no part, and every index must be an example's.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn root(gpu: &Gpu, z: &Quads, index: &Buf, seed: &Buf, dz: &Quads) -> Result<Dispatch> {
+    assert_eq!(z.len(), dz.len());
+    let constants = [("CLASSES", z.len() / index.len()), ("LANES", gpu.profile.lanes())];
+    let bindings = [z.into(), index.into(), seed.into(), dz.into()];
+    Dispatch::new(gpu, &ROOT, &constants, &bindings, elementwise_grid(index.len() / 4))
+}
+
+/// products = \[weight uᵀHu, weight uᵀHv, weight vᵀHv\] of every example, H the loss Hessian at `z`, for the logit tangents u and v.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn curvature(
+    gpu: &Gpu,
+    z: &Quads,
+    [u, v]: [&Quads; 2],
+    targets: &Targets,
+    products: [&Buf; 3],
+) -> Result<Dispatch> {
+    assert!(z.len() == u.len() && z.len() == v.len());
+    assert!(products.iter().all(|product| product.len() == targets.weight.len()));
+    let [uu, uv, vv] = products;
+    let bindings = [z.into(), u.into(), v.into(), (&targets.weight).into(), uu.into(), uv.into(), vv.into()];
+    Dispatch::new(gpu, &CURVATURE, &constants(gpu, z, targets), &bindings, elementwise_grid(uu.len() / 4))
+}
+
 /// The same in f64, on one example's logits.
 pub mod reference {
     /// softmax(z)
@@ -80,6 +112,20 @@ pub mod reference {
         let mut dz = softmax(z);
         dz[label] -= 1.0;
         dz
+    }
+
+    /// √p ⊙ e − p √pᵀe with the signs e of an example.
+    pub fn root(z: &[f64], index: u32, seed: u32) -> Vec<f64> {
+        let hash = |mut h: u32| {
+            h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d);
+            h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b);
+            h ^ (h >> 16)
+        };
+        let sign = |m: u32| if hash(hash(index ^ seed).wrapping_add(m)) & 1 == 0 { 1.0 } else { -1.0 };
+        let p = softmax(z);
+        let signed: Vec<f64> = p.iter().zip(0..).map(|(p, m)| p.sqrt() * sign(m)).collect();
+        let mean: f64 = signed.iter().sum();
+        p.iter().zip(signed).map(|(p, signed)| signed - p * mean).collect()
     }
 
     /// (diag p − p pᵀ) u

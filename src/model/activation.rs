@@ -52,16 +52,16 @@ impl Layer for Elementwise {
         tx.map(|tx| activation::product(gpu, self.function, x, tx, ty)).into_iter().collect()
     }
 
-    fn vjp(
+    fn grad_input(
         &self,
         gpu: &Gpu,
         _: Option<&Weights>,
         x: &Quads,
         dy: &Quads,
-        dx: Option<&Quads>,
+        dx: &Quads,
         mask: Option<&Mask>,
-    ) -> Result<Vec<Dispatch>> {
+    ) -> Result<Dispatch> {
         assert!(mask.is_none(), "an activation follows a product, which has none of its own");
-        dx.map(|dx| activation::product(gpu, self.function, x, dy, dx)).into_iter().collect()
+        activation::product(gpu, self.function, x, dy, dx)
     }
 }

@@ -62,6 +62,10 @@ impl Layer for Affine {
         }
     }
 
+    fn patches(&self) -> Option<Conv2d> {
+        Some(self.geometry)
+    }
+
     fn multiply_adds(&self) -> usize {
         self.output.len() * self.geometry.weights().patches()
     }
@@ -127,34 +131,32 @@ impl Layer for Affine {
         }])
     }
 
-    fn vjp(
+    fn grad_input(
         &self,
         gpu: &Gpu,
         weights: Option<&Weights>,
-        x: &Quads,
+        _: &Quads,
         dy: &Quads,
-        dx: Option<&Quads>,
+        dx: &Quads,
         mask: Option<&Mask>,
-    ) -> Result<Vec<Dispatch>> {
-        let (weights, shape) = (required(weights), self.geometry.weights());
+    ) -> Result<Dispatch> {
+        let packed = required(weights).backward.as_ref().expect("packed for every layer but the first");
+        if self.is_dense {
+            matmul::grad_input(gpu, &self.geometry.weights(), dy, packed, dx, mask)
+        } else {
+            conv2d::grad_input(gpu, &self.geometry, dy, packed, dx, mask)
+        }
+    }
+
+    fn grad_weight(&self, gpu: &Gpu, weights: &Weights, x: &Quads, dy: &Quads) -> Result<Vec<Dispatch>> {
+        let shape = self.geometry.weights();
         let blocks = x.len() / (self.geometry.input.len() * gpu.profile.block);
         let partial = weights.partial.prefix(self.splits(gpu, blocks) * shape.partial_len());
-        let mut steps = vec![
-            if self.is_dense {
-                matmul::grad_weight(gpu, &shape, x, dy, &partial)?
-            } else {
-                conv2d::grad_weight(gpu, &self.geometry, x, dy, &partial)?
-            },
-            reduce_partials(gpu, &shape, &partial, &weights.gradient)?,
-        ];
-        if let Some(dx) = dx {
-            let packed = weights.backward.as_ref().expect("packed for every layer but the first");
-            steps.push(if self.is_dense {
-                matmul::grad_input(gpu, &shape, dy, packed, dx, mask)?
-            } else {
-                conv2d::grad_input(gpu, &self.geometry, dy, packed, dx, mask)?
-            });
-        }
-        Ok(steps)
+        let product = if self.is_dense {
+            matmul::grad_weight(gpu, &shape, x, dy, &partial)?
+        } else {
+            conv2d::grad_weight(gpu, &self.geometry, x, dy, &partial)?
+        };
+        Ok(vec![product, reduce_partials(gpu, &shape, &partial, &weights.gradient)?])
     }
 }

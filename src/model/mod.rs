@@ -11,6 +11,7 @@ use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{Error, Result};
 use crate::kernel::Dispatch;
 use crate::kernels::activation::Activation;
+use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::weights::{Direction, Packing, WeightShape};
 use crate::shape::Shape;
@@ -54,6 +55,10 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     /// Dimensions of the weight tensor as PyTorch has them.
     fn weight_dims(&self) -> Vec<usize> {
         Vec::new()
+    }
+    /// The patches of x that the weights meet.
+    fn patches(&self) -> Option<Conv2d> {
+        None
     }
     /// Multiply-adds of one example's forward product.
     fn multiply_adds(&self) -> usize {
@@ -102,17 +107,23 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
         ty: &Quads,
         mask: Option<&Mask>,
     ) -> Result<Vec<Dispatch>>;
-    /// dx = mask ⊙ J_xᵀ dy where it is asked for, and g += J_θᵀ dy; the mask is that of an activation which the layer *before*
-    /// took over.
-    fn vjp(
+    /// dx = mask ⊙ J_xᵀ dy, a half of the vjp; the mask is that of an activation which the layer *before* took over.
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`]; so for the other half.
+    fn grad_input(
         &self,
         gpu: &Gpu,
         weights: Option<&Weights>,
         x: &Quads,
         dy: &Quads,
-        dx: Option<&Quads>,
+        dx: &Quads,
         mask: Option<&Mask>,
-    ) -> Result<Vec<Dispatch>>;
+    ) -> Result<Dispatch>;
+    /// g += J_θᵀ dy, the other half.
+    fn grad_weight(&self, _gpu: &Gpu, _weights: &Weights, _x: &Quads, _dy: &Quads) -> Result<Vec<Dispatch>> {
+        Ok(Vec::new())
+    }
 }
 
 /// A named tensor inside the flat parameter vector.

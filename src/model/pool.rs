@@ -61,19 +61,19 @@ impl Layer for Pooling {
         tx.map(step).into_iter().collect()
     }
 
-    fn vjp(
+    fn grad_input(
         &self,
         gpu: &Gpu,
         _: Option<&Weights>,
         x: &Quads,
         dy: &Quads,
-        dx: Option<&Quads>,
+        dx: &Quads,
         mask: Option<&Mask>,
-    ) -> Result<Vec<Dispatch>> {
-        let step = |dx| match self.is_max {
-            true => pool::max_vjp(gpu, &self.window, x, dy, dx, mask),
-            false => pool::avg_vjp(gpu, &self.window, dy, dx, mask),
-        };
-        dx.map(step).into_iter().collect()
+    ) -> Result<Dispatch> {
+        if self.is_max {
+            pool::max_vjp(gpu, &self.window, x, dy, dx, mask)
+        } else {
+            pool::avg_vjp(gpu, &self.window, dy, dx, mask)
+        }
     }
 }

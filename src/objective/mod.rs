@@ -11,11 +11,12 @@ mod workspace;
 
 pub use cost::Cost;
 pub use examples::Examples;
+use workspace::SUMS;
 pub use workspace::{DEFAULT_MEMORY, Workspace};
 
 use crate::device::{ALIGNMENT, Buf, Gpu, Reader};
 use crate::error::Result;
-use crate::kernel::Program;
+use crate::kernel::{Copy, Program};
 use crate::kernels::gather::PADDING;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector::{PARTIALS, SCRATCH};
@@ -54,6 +55,8 @@ pub struct Objective {
     scratch: Buf,
     /// The logit tangents of all examples, `[K/B][M][B]`, once asked for.
     tangents: Option<Buf>,
+    /// What each example gives to the curvature along two directions, once asked for.
+    curvature: Option<[Buf; 3]>,
     /// λ and 1/K: g ← λ θ + (1/K) Σ, with λ v in place of λ θ for the product.
     coefficients: Buf,
     reader: Reader,
@@ -95,6 +98,7 @@ impl Objective {
             correct: gpu.alloc("subset.correct", padded)?,
             scratch: gpu.alloc("subset.scratch", SCRATCH)?,
             tangents: None,
+            curvature: None,
             coefficients: gpu
                 .upload("subset.coefficients", &[weight_decay as f32, (1.0 / indices.len() as f64) as f32])?,
             reader: gpu.reader(workspace.report.all.len())?,
@@ -167,13 +171,38 @@ impl Objective {
         Ok((self.evaluate(Pass::Tangent, theta, Some(v), None)?, out))
     }
 
+    /// \[uᵀGu, uᵀGv, vᵀGv\] with the Gauss-Newton matrix G of the cross entropy alone at θ. A forward and two tangent passes.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn curvature(&mut self, theta: &Buf, [u, v]: [&Buf; 2]) -> Result<[f64; 3]> {
+        self.cost.forward += self.len as u64;
+        self.cost.tangent += 2 * self.len as u64;
+        self.curvatures()?;
+        self.recorded(Pass::Curvature)?;
+        let workspace = &self.workspace;
+        let before = [(theta, &workspace.theta), (u, &workspace.tangent), (v, &workspace.second_tangent)];
+        let words = self.run(Pass::Curvature, &before, None)?;
+        Ok(std::array::from_fn(|i| sum(&words, 3 + i) / self.len as f64))
+    }
+
+    /// Room for what each example gives to the curvature.
+    fn curvatures(&mut self) -> Result<()> {
+        if self.curvature.is_none() {
+            let room = || self.gpu.alloc("subset.curvature", self.index.len());
+            self.curvature = Some([room()?, room()?, room()?]);
+        }
+        Ok(())
+    }
+
     /// Records every pass, so that no evaluation has to: its kernels are compiled here, as far as the driver does that early.
     ///
     /// # Errors
     /// What the device reports.
     pub fn prepare(&mut self) -> Result<()> {
         self.tangents()?;
-        [Pass::Loss, Pass::Gradient, Pass::GaussNewton, Pass::Tangent]
+        self.curvatures()?;
+        [Pass::Loss, Pass::Gradient, Pass::GaussNewton, Pass::Tangent, Pass::Curvature]
             .into_iter()
             .try_for_each(|pass| self.recorded(pass))
     }
@@ -202,34 +231,37 @@ impl Objective {
         self.recorded(pass)?;
         let workspace = &self.workspace;
         let before = [Some((theta, &workspace.theta)), v.map(|v| (v, &workspace.tangent))];
+        let words = self.run(pass, &before.into_iter().flatten().collect::<Vec<_>>(), out)?;
+        Ok(self.evaluation(pass, &words))
+    }
+
+    /// Runs a recorded pass between copies, and reads its report.
+    fn run(&self, pass: Pass, before: &[Copy<'_>], out: Option<&Buf>) -> Result<Vec<u32>> {
+        let workspace = &self.workspace;
         let after = [Some((&workspace.report.all, self.reader.staging())), out.map(|out| (&workspace.gradient, out))];
-        let copies = |list: [Option<_>; 2]| list.into_iter().flatten().collect::<Vec<_>>();
         let start = Instant::now();
-        self.programs[&pass].run_between(&self.gpu, &copies(before), &copies(after))?;
+        self.programs[&pass].run_between(&self.gpu, before, &after.into_iter().flatten().collect::<Vec<_>>())?;
         let words: Vec<u32> = self.reader.collect(&self.gpu)?;
         self.programs[&pass].took(start.elapsed().as_secs_f64());
-        Ok(self.evaluation(pass, &words))
+        Ok(words)
     }
 
     /// What the sums and marks of a pass say.
     fn evaluation(&self, pass: Pass, words: &[u32]) -> Evaluation {
-        let sum = |i: usize| -> f64 {
-            words[i * PARTIALS..(i + 1) * PARTIALS].iter().map(|&bits| f64::from(f32::from_bits(bits))).sum()
-        };
         let layers = self.workspace.model.layers();
-        let marks = words[3 * PARTIALS..].iter().step_by(ALIGNMENT);
+        let marks = words[SUMS * PARTIALS..].iter().step_by(ALIGNMENT);
         let not_finite = marks.zip(0..).find(|(mark, _)| **mark != 0).map(|(_, i)| match layers.get(i) {
             Some(layer) => format!("the output of {}", layer.name()),
             None if pass == Pass::GaussNewton => "the Gauss-Newton product".to_owned(),
             None => "the gradient".to_owned(),
         });
-        let cross_entropy = sum(0) / self.len as f64;
+        let cross_entropy = sum(words, 0) / self.len as f64;
         // ‖θ‖² can overflow where no weight decay asks for it
-        let penalty = if self.weight_decay == 0.0 { 0.0 } else { 0.5 * self.weight_decay * sum(2) };
+        let penalty = if self.weight_decay == 0.0 { 0.0 } else { 0.5 * self.weight_decay * sum(words, 2) };
         let loss = cross_entropy + penalty;
         let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
         let loss = if not_finite.is_some() { f64::NAN } else { loss };
-        Evaluation { loss, cross_entropy, accuracy: sum(1) / self.len as f64, not_finite }
+        Evaluation { loss, cross_entropy, accuracy: sum(words, 1) / self.len as f64, not_finite }
     }
 
     fn chunks(&self) -> impl Iterator<Item = Chunk> + '_ {
@@ -244,8 +276,17 @@ impl Objective {
                 },
                 loss: self.loss.view(range.clone()),
                 correct: self.correct.view(range.clone()),
+                curvature: self
+                    .curvature
+                    .as_ref()
+                    .map(|all| all.each_ref().map(|products| products.view(range.clone()))),
                 range,
             }
         })
     }
+}
+
+/// One of a report's sums, finished in f64.
+fn sum(words: &[u32], which: usize) -> f64 {
+    words[which * PARTIALS..(which + 1) * PARTIALS].iter().map(|&bits| f64::from(f32::from_bits(bits))).sum()
 }

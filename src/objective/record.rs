@@ -1,12 +1,14 @@
 //! Recording the programs of a pass: what runs before the chunks, for each chunk, and after them.
 
 use super::Objective;
+use super::stage::Stage;
 use crate::device::{Buf, Quads};
 use crate::error::Result;
 use crate::kernel::Program;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::softmax_xent::{self, Targets};
 use crate::kernels::{copy_quads, finite, gather, vector};
+use crate::model::Weights;
 use std::ops::Range;
 
 /// What a pass over the examples computes.
@@ -16,6 +18,8 @@ pub(super) enum Pass {
     Gradient,
     GaussNewton,
     Tangent,
+    /// The curvature along two directions.
+    Curvature,
 }
 
 impl Pass {
@@ -23,8 +27,13 @@ impl Pass {
         matches!(self, Self::Gradient | Self::GaussNewton)
     }
 
-    fn has_tangent(self) -> bool {
-        matches!(self, Self::GaussNewton | Self::Tangent)
+    /// Directions in parameter space.
+    fn tangents(self) -> usize {
+        match self {
+            Self::Loss | Self::Gradient => 0,
+            Self::GaussNewton | Self::Tangent => 1,
+            Self::Curvature => 2,
+        }
     }
 }
 
@@ -36,19 +45,20 @@ pub(super) struct Chunk {
     pub targets: Targets,
     pub loss: Buf,
     pub correct: Buf,
+    pub curvature: Option<[Buf; 3]>,
 }
 
 /// What the forward pass of a chunk leaves behind: x of each stage and the logits, and each stage's mask.
-struct Forward {
-    x: Vec<Quads>,
-    masks: Vec<Option<Mask>>,
+pub(super) struct Forward {
+    pub x: Vec<Quads>,
+    pub masks: Vec<Option<Mask>>,
 }
 
 impl Objective {
     /// Packing, every chunk in order, sums.
     pub(super) fn record(&self, pass: Pass) -> Result<Program> {
         let mut program = Program::default();
-        self.workspace.record_packing(&self.gpu, &mut program, pass.has_backward(), pass.has_tangent())?;
+        self.workspace.record_packing(&self.gpu, &mut program, pass.has_backward(), pass.tangents())?;
         program.clear(&self.workspace.report.all);
         if pass.has_backward() {
             program.clear(&self.workspace.gradient);
@@ -71,7 +81,7 @@ impl Objective {
         match pass {
             Pass::Loss => {}
             Pass::Tangent => {
-                self.record_jvp(program, &forward, &b)?;
+                self.record_jvp(program, &workspace.weights, &forward, &b)?;
                 let out = self.tangents.as_ref().expect("allocated before the pass is recorded");
                 let classes = workspace.model.classes;
                 let out = out.view(chunk.range.start * classes..chunk.range.end * classes);
@@ -82,15 +92,23 @@ impl Objective {
                 self.record_vjp(program, &forward)?;
             }
             Pass::GaussNewton => {
-                self.record_jvp(program, &forward, &b)?;
+                self.record_jvp(program, &workspace.weights, &forward, &b)?;
                 program.push(softmax_xent::hvp(gpu, logits, &b, &chunk.targets, &a)?);
                 self.record_vjp(program, &forward)?;
+            }
+            Pass::Curvature => {
+                let first = workspace.logit_tangents.prefix(logits.len());
+                self.record_jvp(program, &workspace.weights, &forward, &first)?;
+                self.record_jvp(program, &workspace.second, &forward, &b)?;
+                let products = chunk.curvature.as_ref().expect("allocated before the pass is recorded");
+                let directions = [&first, &b];
+                program.push(softmax_xent::curvature(gpu, logits, directions, &chunk.targets, products.each_ref())?);
             }
         }
         Ok(())
     }
 
-    fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
+    pub(super) fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
         let prefix = |quads: &Quads| quads.prefix(quads.len() / workspace.chunk * chunk.range.len());
         let x: Vec<Quads> = workspace.activations.iter().map(prefix).collect();
@@ -115,12 +133,19 @@ impl Objective {
         Ok(Forward { x, masks })
     }
 
-    /// Tangents through all stages, the logits' into `out`. Stages before the first parameters have none.
-    fn record_jvp(&self, program: &mut Program, forward: &Forward, out: &Quads) -> Result<()> {
+    /// Tangents through all stages along the direction of `weights`, the logits' into `out`. Stages before the first parameters have
+    /// none.
+    fn record_jvp(
+        &self,
+        program: &mut Program,
+        weights: &[Option<Weights>],
+        forward: &Forward,
+        out: &Quads,
+    ) -> Result<()> {
         let stages = &self.workspace.stages;
         let mut tx: Option<Quads> = None;
         for (i, stage) in stages.iter().enumerate() {
-            let weights = self.workspace.weights[stage.layer].as_ref();
+            let weights = weights[stage.layer].as_ref();
             if weights.is_none() && tx.is_none() {
                 continue;
             }
@@ -138,16 +163,34 @@ impl Objective {
 
     /// Cotangents from the logits' in the first passing array back to the first stage with parameters.
     fn record_vjp(&self, program: &mut Program, forward: &Forward) -> Result<()> {
+        self.record_back(program, forward, &mut |program, stage, x, dy| {
+            if let Some(weights) = &self.workspace.weights[stage.layer] {
+                program.extend(self.workspace.model.layers()[stage.layer].grad_weight(&self.gpu, weights, x, dy)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Cotangents back through the stages; `at` sees each stage with its x and its dy.
+    pub(super) fn record_back(
+        &self,
+        program: &mut Program,
+        forward: &Forward,
+        at: &mut dyn FnMut(&mut Program, &Stage, &Quads, &Quads) -> Result<()>,
+    ) -> Result<()> {
         let stages = &self.workspace.stages;
         let weights = |stage: usize| self.workspace.weights[stages[stage].layer].as_ref();
         let first = (0..stages.len()).find(|&i| weights(i).is_some()).unwrap_or(0);
         for i in (first..stages.len()).rev() {
             let side = (stages.len() - 1 - i) % 2;
             let dy = self.workspace.passing[side].prefix(forward.x[i + 1].len());
-            let dx = (i > first).then(|| self.workspace.passing[1 - side].prefix(forward.x[i].len()));
-            let mask = i.checked_sub(1).and_then(|before| forward.masks[before].as_ref());
-            let layer = &self.workspace.model.layers()[stages[i].layer];
-            program.extend(layer.vjp(&self.gpu, weights(i), &forward.x[i], &dy, dx.as_ref(), mask)?);
+            at(program, &stages[i], &forward.x[i], &dy)?;
+            if i > first {
+                let dx = self.workspace.passing[1 - side].prefix(forward.x[i].len());
+                let layer = &self.workspace.model.layers()[stages[i].layer];
+                let mask = forward.masks[i - 1].as_ref();
+                program.push(layer.grad_input(&self.gpu, weights(i), &forward.x[i], &dy, &dx, mask)?);
+            }
         }
         Ok(())
     }
@@ -164,6 +207,11 @@ impl Objective {
         program.extend(vector::sum(gpu, &self.loss, &self.scratch, &report.loss)?);
         program.extend(vector::sum(gpu, &self.correct, &self.scratch, &report.correct)?);
         program.extend(vector::dot(gpu, &workspace.theta, &workspace.theta, &self.scratch, &report.theta_square)?);
+        if pass == Pass::Curvature {
+            for (products, sums) in self.curvature.iter().flatten().zip(&report.curvature) {
+                program.extend(vector::sum(gpu, products, &self.scratch, sums)?);
+            }
+        }
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use crate::kernel::Program;
 use crate::kernels::vector::PARTIALS;
 use crate::kernels::weights::{Direction, Packing, pack};
 use crate::model::{Layer, Model, Weights};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Memory for activations unless the user says otherwise, in bytes.
@@ -34,9 +35,16 @@ pub struct Workspace {
     pub(super) tangent: Buf,
     pub(super) gradient: Buf,
     pub(super) weights: Vec<Option<Weights>>,
+    /// A second direction, the weights with it in place of the first, and room for its logit tangents.
+    pub(super) second_tangent: Buf,
+    pub(super) second: Vec<Option<Weights>>,
+    pub(super) logit_tangents: Quads,
     /// What the host reads of an evaluation.
     pub(super) report: Report,
 }
+
+/// Sums in a [`Report`].
+pub(super) const SUMS: usize = 6;
 
 /// Sums and marks read back together after an evaluation, each at its own aligned offset.
 #[derive(Debug)]
@@ -46,6 +54,8 @@ pub(super) struct Report {
     pub loss: Buf,
     pub correct: Buf,
     pub theta_square: Buf,
+    /// Partial sums of the curvature along two directions.
+    pub curvature: [Buf; 3],
     /// A word a layer, and one for the gradient: 1 when a value was not finite.
     pub found: Vec<Buf>,
 }
@@ -73,9 +83,10 @@ impl Workspace {
             model.layers().iter().filter_map(|layer| partial(&**layer)).max().unwrap_or(1)
         };
         let all_packed: usize =
-            2 * packed(Direction::Forward).sum::<usize>() + packed(Direction::Backward).sum::<usize>();
-        let fixed = 3 * vector + all_packed + partials(gpu.profile.chunk);
-        let of_example = 4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + 2 * largest);
+            3 * packed(Direction::Forward).sum::<usize>() + packed(Direction::Backward).sum::<usize>();
+        let fixed = 4 * vector + all_packed + partials(gpu.profile.chunk);
+        let of_example =
+            4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + 2 * largest + model.classes);
         let room = memory.saturating_sub(4 * fixed as u64) / of_example as u64;
         let heaviest = model.layers().iter().map(|layer| layer.multiply_adds()).max().unwrap_or(1).max(1);
         let work = (DISPATCH / heaviest).max(unit);
@@ -114,20 +125,43 @@ impl Workspace {
                 partial: partial.clone(),
             }))
         });
-        let weights = weights.collect::<Result<_>>()?;
+        let weights: Vec<Option<Weights>> = weights.collect::<Result<_>>()?;
+        let second_tangent = alloc("second tangent", vector)?;
+        let with_second = |(weights, range): (&Option<Weights>, &Option<Range<usize>>)| -> Result<Option<Weights>> {
+            let (Some(weights), Some(range)) = (weights, range) else { return Ok(None) };
+            let forward_tangent = quads("packed.tangent", weights.forward_tangent.len())?;
+            Ok(Some(Weights { tangent: second_tangent.view(range.clone()), forward_tangent, ..weights.clone() }))
+        };
+        let second = weights.iter().zip(model.ranges()).map(with_second).collect::<Result<_>>()?;
+        let logit_tangents = quads("logit tangents", model.classes * chunk)?;
         let report = Report::new(gpu, model.layers().len() + 1)?;
-        Ok(Self { model, chunk, stages, activations, derivatives, passing, theta, tangent, gradient, weights, report })
+        Ok(Self {
+            model,
+            chunk,
+            stages,
+            activations,
+            derivatives,
+            passing,
+            theta,
+            tangent,
+            gradient,
+            weights,
+            second_tangent,
+            second,
+            logit_tangents,
+            report,
+        })
     }
 
-    /// Appends the steps that pack θ, and the direction v if `with_tangent`, into the tiles that the products read.
+    /// Appends the steps that pack θ, and so many `tangents` (directions), into the tiles that the products read.
     pub(super) fn record_packing(
         &self,
         gpu: &Gpu,
         program: &mut Program,
         with_backward: bool,
-        with_tangent: bool,
+        tangents: usize,
     ) -> Result<()> {
-        for (layer, weights) in self.model.layers().iter().zip(&self.weights) {
+        for ((layer, weights), second) in self.model.layers().iter().zip(&self.weights).zip(&self.second) {
             let Some(w) = weights else { continue };
             let mut push = |direction, theta: &Buf, packed: &Quads| -> Result<()> {
                 let packing = layer.packing(gpu, direction).expect("a layer with weights packs them");
@@ -138,7 +172,7 @@ impl Workspace {
             if let Some(packed) = w.backward.as_ref().filter(|_| with_backward) {
                 push(Direction::Backward, &w.theta, packed)?;
             }
-            if with_tangent {
+            for w in [weights, second].into_iter().flatten().take(tangents) {
                 push(Direction::Forward, &w.tangent, &w.forward_tangent)?;
             }
         }
@@ -179,10 +213,11 @@ fn tune(gpu: &Gpu, model: &Model, first: usize, examples: usize) -> Result<()> {
 
 impl Report {
     fn new(gpu: &Gpu, marks: usize) -> Result<Self> {
-        let all = gpu.alloc("report", 3 * PARTIALS + marks * ALIGNMENT)?;
+        let all = gpu.alloc("report", SUMS * PARTIALS + marks * ALIGNMENT)?;
         let sums = |i: usize| all.view(i * PARTIALS..(i + 1) * PARTIALS);
-        let mark = |i: usize| 3 * PARTIALS + i * ALIGNMENT;
+        let mark = |i: usize| SUMS * PARTIALS + i * ALIGNMENT;
         let found = (0..marks).map(|i| all.view(mark(i)..mark(i) + 1)).collect();
-        Ok(Self { loss: sums(0), correct: sums(1), theta_square: sums(2), found, all })
+        let curvature = std::array::from_fn(|i| sums(3 + i));
+        Ok(Self { loss: sums(0), correct: sums(1), theta_square: sums(2), curvature, found, all })
     }
 }

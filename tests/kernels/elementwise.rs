@@ -78,12 +78,18 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
             let padded = batch.next_multiple_of(gpu.profile.block);
             let (loss, correct) = (unwritten(&gpu, padded), unwritten(&gpu, padded));
             let (dz, h) = (unwritten_blocks(&gpu, batch, classes), unwritten_blocks(&gpu, batch, classes));
+            let root = unwritten_blocks(&gpu, batch, classes);
+            let index = gpu.upload("index", &to_blocks(&labels, 1, gpu.profile.block, 0)).unwrap();
+            let seed = gpu.upload("seed", &[77u32]).unwrap();
+            let products = [(); 3].map(|()| unwritten(&gpu, padded));
             run(
                 &gpu,
                 [
                     softmax_xent::loss(&gpu, &z_buf, &targets, &loss, &correct).unwrap(),
                     softmax_xent::gradient(&gpu, &z_buf, &targets, &dz).unwrap(),
                     softmax_xent::hvp(&gpu, &z_buf, &u_buf, &targets, &h).unwrap(),
+                    softmax_xent::root(&gpu, &z_buf, &index, &seed, &root).unwrap(),
+                    softmax_xent::curvature(&gpu, &z_buf, [&u_buf, &z_buf], &targets, products.each_ref()).unwrap(),
                 ],
             );
             use softmax_xent::reference;
@@ -106,6 +112,21 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
             let want: Vec<f64> = rows.iter().flat_map(|(z, u, _, w)| scaled(*w, reference::hvp(z, u))).collect();
             let got = with_weights(download_blocks(&gpu, &h, batch, classes));
             assert_close(&format!("hvp, {what}"), &got, &with_weights(want), 4e-6);
+            let want: Vec<f64> =
+                rows.iter().flat_map(|(z, _, label, _)| reference::root(z, *label as u32, 77)).collect();
+            // signs of either kind, of which the larger cancels where one class is all but certain: against 1
+            let with_one = |dz: Vec<f64>| [dz, vec![1.0]].concat();
+            let got = with_one(download_blocks(&gpu, &root, batch, classes));
+            assert_close(&format!("root, {what}"), &got, &with_one(want), 4e-6);
+            for (product, which) in products.iter().zip(0..) {
+                let of = |(z, u, _, w): &(&[f64], &[f64], usize, f64)| {
+                    let (a, b) = [(u, u), (u, z), (z, z)][which];
+                    w * a.iter().zip(reference::hvp(z, b)).map(|(a, hb)| a * hb).sum::<f64>()
+                };
+                let want: Vec<f64> = rows.iter().map(of).collect();
+                let got = with_weights(download(&gpu, product)[..batch].to_vec());
+                assert_close(&format!("curvature {which}, {what}"), &got, &with_weights(want), 4e-6);
+            }
             let padding: f64 = download(&gpu, &loss)[batch..].iter().map(|x| x.abs()).sum();
             assert_eq!(padding, 0.0, "padded examples weigh nothing");
         }
