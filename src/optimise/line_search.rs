@@ -124,7 +124,7 @@ impl LineSearch {
 }
 
 impl Trial {
-    fn is_finite(&self) -> bool {
+    pub(super) fn is_finite(&self) -> bool {
         self.loss.is_finite() && self.slope.is_finite()
     }
 }
@@ -137,7 +137,7 @@ impl Trial {
 /// With the trapezoid, sufficient decrease is φ'(α) ≤ (2c₁ − 1) φ'(0): the approximate Wolfe condition of
 /// Hager and Zhang (*A new conjugate gradient method with guaranteed descent and an efficient line search*,
 /// SIAM J. Optim. 16(1), 2005, section 4), and the cubic step of [`between`] is their secant step.
-fn change(from: &Trial, to: &Trial, noise: f64) -> f64 {
+pub(super) fn change(from: &Trial, to: &Trial, noise: f64) -> f64 {
     let difference = to.loss - from.loss;
     let trapezoid = 0.5 * (from.slope + to.slope) * (to.step - from.step);
     if (difference - trapezoid).abs() <= noise { trapezoid } else { difference }

@@ -1,5 +1,6 @@
 //! The choice of a method, as a configuration holds it.
 
+use super::lbfgs::{self, Lbfgs};
 use super::nonlinear_cg::{self, NonlinearCg};
 use super::{Optimiser, Problem, State, Vector};
 use crate::error::Result;
@@ -11,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub enum Method {
     /// Nonlinear conjugate gradients.
     Ncg(nonlinear_cg::Settings),
+    /// L-BFGS.
+    Lbfgs(lbfgs::Settings),
 }
 
 impl Method {
@@ -29,6 +32,7 @@ impl Method {
     {
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::new(problem, x, step_norm, settings)?),
+            Self::Lbfgs(settings) => Box::new(Lbfgs::new(problem, x, step_norm, settings)?),
         })
     }
 
@@ -42,6 +46,7 @@ impl Method {
     {
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::resume(problem, state, settings)?),
+            Self::Lbfgs(settings) => Box::new(Lbfgs::resume(problem, state, settings)?),
         })
     }
 }

@@ -3,17 +3,22 @@
 //! They are written against [`Space`], so the same code runs on GPU buffers and on `Vec<f64>`, where it is
 //! tested on problems with known minima.
 
+pub mod gauss_newton;
+pub mod lbfgs;
 mod line_search;
 mod method;
 pub mod nonlinear_cg;
 mod on_gpu;
 mod space;
+mod truncated_cg;
 
 use crate::error::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use gauss_newton::{GaussNewton, Preconditioner};
+pub use lbfgs::Lbfgs;
 pub use line_search::{Found, LineSearch, Trial, Verdict};
 pub use method::Method;
 pub use nonlinear_cg::{Beta, NonlinearCg};

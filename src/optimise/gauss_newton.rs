@@ -1,0 +1,274 @@
+//! Hessian-free Gauss-Newton (Martens, *Deep learning via Hessian-free optimization*, ICML 2010; Martens and
+//! Sutskever, *Training deep and recurrent networks with Hessian-free optimization*, 2012).
+
+use super::line_search::change;
+use super::truncated_cg::{Equations, TruncatedCg};
+use super::{
+    Curved, LineSearch, Optimiser, Outcome, Problem, Rejected, Space, State, Stop, Trial, Vector, Verdict,
+    stands_still, to_json,
+};
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::mem::swap;
+
+/// How much of the last solution the next one starts from.
+const WARM_START: f64 = 0.95;
+
+/// Rejections in a row, each with more damping, after which no step will do.
+const MAX_REJECTIONS: usize = 10;
+
+/// What speeds up the inner iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preconditioner {
+    /// Nothing.
+    #[default]
+    None,
+    /// [`Curved::precondition`], from a new look at every step: a look is cheap next to the inner iteration, and a resumed
+    /// run needs no older one.
+    Kronecker,
+}
+
+/// The choices of [`GaussNewton`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// λ of the first step. Later ones adapt it: a factor of 3/2 or 2/3 by the worth of the model, 10 after a rejection.
+    pub damping: f64,
+    /// λ does not fall below this. Added to curvatures of order one in f32, a smaller one would do nothing, and be long in
+    /// growing back.
+    pub least_damping: f64,
+    /// The most iterations of conjugate gradients in one step.
+    pub iterations: usize,
+    /// What speeds them up.
+    pub preconditioner: Preconditioner,
+    /// The search along the step found, from its full length down. With c₂ = 1 it goes further only where the loss falls
+    /// ever more steeply.
+    pub line_search: LineSearch,
+    /// Stop once ‖g‖ is no larger. By default 0: only where the gradient vanishes.
+    pub gradient_tolerance: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let line_search = LineSearch { curvature: 1.0, ..LineSearch::default() };
+        let preconditioner = Preconditioner::None;
+        Self { damping: 0.1, least_damping: 1e-8, iterations: 50, preconditioner, line_search, gradient_tolerance: 0.0 }
+    }
+}
+
+/// Steps that solve (G + λI)s = −g, λ by Levenberg and Marquardt. Holds ten vectors and an iterate for each
+/// ⌈1.3ʲ⌉ up to the iterations of a step: fourteen of them for 50.
+#[derive(Debug)]
+pub struct GaussNewton<V> {
+    settings: Settings,
+    /// x, g = ∇f(x), and s, the last solution.
+    parameters: V,
+    gradient: V,
+    solution: V,
+    loss: f64,
+    gradient_norm: f64,
+    iteration: u64,
+    known: Known,
+    cg: TruncatedCg<V>,
+    // x and g at a trial point, and g at the best of them
+    trial_parameters: V,
+    trial_gradient: V,
+    best_gradient: V,
+}
+
+/// What earlier steps taught.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Known {
+    /// λ.
+    damping: f64,
+    /// Since the last step that was taken.
+    rejections: usize,
+    /// ‖x − x₀‖ of the last step, and the first try of one down the gradient.
+    step_norm: f64,
+}
+
+impl<V: Clone> GaussNewton<V> {
+    /// Starts at x, with one evaluation of the problem there. A step down the gradient, where there is no other, is tried as
+    /// long as `step_norm`, where there is a guess.
+    ///
+    /// # Errors
+    /// What the problem reports; so for the others.
+    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: Settings) -> Result<Self>
+    where
+        P: Problem<Space: Space<Vector = V>>,
+    {
+        let mut gradient = problem.space().zeros()?;
+        let loss = problem.loss_and_gradient(&x, &mut gradient)?;
+        let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
+        let step_norm = step_norm.unwrap_or(f64::min(1.0, gradient_norm));
+        Ok(Self {
+            settings,
+            parameters: x,
+            gradient,
+            solution: problem.space().zeros()?,
+            loss,
+            gradient_norm,
+            iteration: 0,
+            known: Known { damping: settings.damping, rejections: 0, step_norm },
+            cg: TruncatedCg::new(problem.space())?,
+            trial_parameters: problem.space().zeros()?,
+            trial_gradient: problem.space().zeros()?,
+            best_gradient: problem.space().zeros()?,
+        })
+    }
+
+    /// Goes on from a saved state of the same problem.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
+    pub fn resume<P>(problem: &P, state: &State<V>, settings: Settings) -> Result<Self>
+    where
+        P: Problem<Space: Space<Vector = V>>,
+    {
+        Ok(Self {
+            settings,
+            parameters: state.parameters.clone(),
+            gradient: state.vector("gradient")?,
+            solution: state.vector("solution")?,
+            loss: state.loss,
+            gradient_norm: state.gradient_norm,
+            iteration: state.iteration,
+            known: state.numbers()?,
+            cg: TruncatedCg::new(problem.space())?,
+            trial_parameters: problem.space().zeros()?,
+            trial_gradient: problem.space().zeros()?,
+            best_gradient: problem.space().zeros()?,
+        })
+    }
+}
+
+/// f at x + αs: the trial and ‖∇f‖² there, with x and ∇f left in the vectors given.
+fn evaluate<P: Problem>(
+    problem: &mut P,
+    (x, step, alpha): (&Vector<P>, &Vector<P>, f64),
+    (trial_x, trial_g): (&mut Vector<P>, &mut Vector<P>),
+) -> Result<(Trial, f64)> {
+    problem.space().combine(&[(1.0, x), (alpha, step)], trial_x)?;
+    let loss = problem.loss_and_gradient(trial_x, trial_g)?;
+    let [slope, gg] = problem.space().dots([(trial_g, step), (trial_g, trial_g)])?;
+    Ok((Trial { step: alpha, loss, slope }, gg))
+}
+
+impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
+    fn step(&mut self, problem: &mut P) -> Result<Outcome> {
+        let Self { settings, parameters: x, gradient: g, solution, known, cg, .. } = self;
+        let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
+        let damping = known.damping;
+        let mut outcome = Outcome { damping: Some(damping), ..Outcome::before(self.loss, self.gradient_norm) };
+        if let Some(stop) = stands_still(self.loss, self.gradient_norm, settings.gradient_tolerance) {
+            outcome.stop = Some(stop);
+            return Ok(outcome);
+        }
+
+        let preconditioned = settings.preconditioner == Preconditioner::Kronecker;
+        if preconditioned {
+            problem.update_preconditioner(x, self.iteration)?;
+        }
+        problem.space().axpby(0.0, g, WARM_START, solution)?;
+        let equations = Equations { x, g, damping, preconditioned };
+        outcome.inner_iterations = cg.solve(problem, &equations, settings.iterations, solution)?;
+        if cg.iterates.is_empty() {
+            cg.steepest(problem.space(), g, self.gradient_norm.powi(2), known.step_norm / self.gradient_norm)?;
+            problem.space().axpby(0.0, g, 0.0, solution)?;
+            outcome.restarted = true;
+        }
+
+        // From the last iterate back, as long as the loss falls.
+        let noise = settings.line_search.noise * self.loss.abs();
+        let mut best = None;
+        for iterate in cg.iterates.iter().rev() {
+            let start = Trial { step: 0.0, loss: self.loss, slope: iterate.slope };
+            let (trial, gg) = evaluate(problem, (x, &iterate.step, 1.0), (trial_x, trial_g))?;
+            outcome.evaluations += 1;
+            let change = if trial.is_finite() { change(&start, &trial, noise) } else { f64::INFINITY };
+            if best.is_some_and(|(_, _, _, least)| change >= least) {
+                break;
+            }
+            swap(trial_g, &mut self.best_gradient);
+            best = Some((iterate, trial, gg, change));
+        }
+        let (iterate, trial, mut gg, change) = best.expect("one iterate at least");
+
+        let rho = change / (iterate.model - 0.5 * damping * iterate.norm2); // of the model without damping
+        let mut seen = Some(trial);
+        let found = settings.line_search.search(self.loss, iterate.slope, 1.0, |alpha| {
+            if let Some(trial) = seen.take() {
+                problem.space().combine(&[(1.0, x), (alpha, &iterate.step)], trial_x)?;
+                swap(trial_g, &mut self.best_gradient);
+                return Ok((trial.loss, trial.slope));
+            }
+            let (trial, norm2) = evaluate(problem, (x, &iterate.step, alpha), (trial_x, trial_g))?;
+            gg = norm2;
+            Ok((trial.loss, trial.slope))
+        })?;
+        outcome.evaluations += found.evaluations - 1;
+        outcome.rho = rho.is_finite().then_some(rho);
+
+        if found.verdict == Verdict::Failed {
+            *known =
+                Known { damping: 10.0 * damping, rejections: known.rejections + 1, step_norm: 0.1 * known.step_norm };
+            outcome.rejected = Some(if trial.is_finite() { Rejected::NotLower } else { Rejected::NotFinite });
+            if known.rejections >= MAX_REJECTIONS {
+                outcome.stop = Some(Stop::LineSearchFailed);
+                return Ok(outcome);
+            }
+            self.iteration += 1;
+            return Ok(outcome);
+        }
+        if rho > 0.75 {
+            known.damping = f64::max(known.damping / 1.5, settings.least_damping);
+        } else if !(rho >= 0.25) {
+            known.damping *= 1.5;
+        }
+
+        let Trial { step: alpha, loss, .. } = found.trial;
+        swap(x, trial_x);
+        swap(g, trial_g);
+        *known = Known { rejections: 0, step_norm: alpha * iterate.norm2.sqrt(), ..*known };
+        self.loss = loss;
+        self.gradient_norm = gg.sqrt();
+        self.iteration += 1;
+        Ok(Outcome {
+            loss,
+            gradient_norm: self.gradient_norm,
+            step_norm: known.step_norm,
+            step_length: alpha,
+            ..outcome
+        })
+    }
+
+    fn parameters(&self) -> &Vector<P> {
+        &self.parameters
+    }
+
+    fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    fn gradient_norm(&self) -> f64 {
+        self.gradient_norm
+    }
+
+    fn iteration(&self) -> u64 {
+        self.iteration
+    }
+
+    fn state(&self) -> State<Vector<P>> {
+        State {
+            parameters: self.parameters.clone(),
+            loss: self.loss,
+            gradient_norm: self.gradient_norm,
+            iteration: self.iteration,
+            vectors: vec![
+                ("gradient".to_owned(), self.gradient.clone()),
+                ("solution".to_owned(), self.solution.clone()),
+            ],
+            numbers: to_json(&self.known),
+        }
+    }
+}

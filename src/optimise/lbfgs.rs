@@ -1,0 +1,299 @@
+//! L-BFGS (Liu and Nocedal, *On the limited memory BFGS method for large scale optimization*, Math. Prog. 45,
+//! 1989; Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 7.2).
+
+use super::{
+    LineSearch, Optimiser, Outcome, Problem, Space, State, Stop, Trial, Vector, Verdict, stands_still, to_json,
+};
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::mem::{replace, swap};
+
+/// An angle is below a right one if its cosine exceeds this: above what rounding an f32 inner product can
+/// fake. A direction has to be so with the negative gradient, or it is not taken; y with s, or the pair is
+/// skipped. On a quadratic that costs no pair up to a condition of 10¹².
+const ACUTE: f64 = 1e-6;
+
+/// The choices of [`Lbfgs`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// m, the pairs remembered: one at least.
+    pub memory: usize,
+    /// The search along the direction.
+    pub line_search: LineSearch,
+    /// Stop once ‖g‖ is no larger. By default 0: only where the gradient vanishes.
+    pub gradient_tolerance: f64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let line_search = LineSearch { curvature: 0.9, ..LineSearch::default() };
+        Self { memory: 20, line_search, gradient_tolerance: 0.0 }
+    }
+}
+
+/// L-BFGS, which forgets its pairs and goes down the gradient where they mislead it. Holds 2m + 5 vectors.
+#[derive(Debug)]
+pub struct Lbfgs<V> {
+    settings: Settings,
+    /// x, g = ∇f(x), and d = −Hg, along which the next step goes.
+    parameters: V,
+    gradient: V,
+    direction: V,
+    loss: f64,
+    gradient_norm: f64,
+    iteration: u64,
+    /// s = x − x₀ and y = g − g₀ of the last steps, the oldest first.
+    pairs: VecDeque<(V, V)>,
+    known: Known,
+    // x and g at a trial point of the line search
+    trial_parameters: V,
+    trial_gradient: V,
+}
+
+/// What is known of the steps without another look at the vectors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Known {
+    /// ‖s‖ of the last step, and the first try of one down the gradient.
+    step_norm: f64,
+    gram: Gram,
+}
+
+/// The inner products of the pairs that the two loops need: `sy[i][j]` is sⱼᵀyᵢ, `yy[i][j]` is yⱼᵀyᵢ, for j ≤ i.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Gram {
+    sy: VecDeque<Vec<f64>>,
+    yy: VecDeque<Vec<f64>>,
+}
+
+impl<V: Clone> Lbfgs<V> {
+    /// Starts at x, with one evaluation of the problem there. The first step is tried as long as `step_norm`, where there is a guess.
+    ///
+    /// # Errors
+    /// What the problem reports; so for the others.
+    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: Settings) -> Result<Self>
+    where
+        P: Problem<Space: Space<Vector = V>>,
+    {
+        let mut gradient = problem.space().zeros()?;
+        let loss = problem.loss_and_gradient(&x, &mut gradient)?;
+        let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
+        let mut direction = problem.space().zeros()?;
+        problem.space().axpby(-1.0, &gradient, 0.0, &mut direction)?;
+        let step_norm = step_norm.unwrap_or(f64::min(1.0, gradient_norm));
+        Ok(Self {
+            settings,
+            parameters: x,
+            gradient,
+            direction,
+            loss,
+            gradient_norm,
+            iteration: 0,
+            pairs: VecDeque::new(),
+            known: Known { step_norm, gram: Gram::default() },
+            trial_parameters: problem.space().zeros()?,
+            trial_gradient: problem.space().zeros()?,
+        })
+    }
+
+    /// Goes on from a saved state of the same problem.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
+    pub fn resume<P>(problem: &P, state: &State<V>, settings: Settings) -> Result<Self>
+    where
+        P: Problem<Space: Space<Vector = V>>,
+    {
+        let known: Known = state.numbers()?;
+        let pair = |i| Ok((state.vector(&format!("s.{i}"))?, state.vector(&format!("y.{i}"))?));
+        Ok(Self {
+            settings,
+            parameters: state.parameters.clone(),
+            gradient: state.vector("gradient")?,
+            direction: state.vector("direction")?,
+            loss: state.loss,
+            gradient_norm: state.gradient_norm,
+            iteration: state.iteration,
+            pairs: (0..known.gram.len()).map(pair).collect::<Result<_>>()?,
+            known,
+            trial_parameters: problem.space().zeros()?,
+            trial_gradient: problem.space().zeros()?,
+        })
+    }
+
+    /// Makes a pair of the step from the trial's x and g to the new ones, if its curvature is positive, and
+    /// d = −Hg.
+    fn look_back(&mut self, space: &impl Space<Vector = V>, ss: f64) -> Result<()> {
+        let (g, s, y) = (&self.gradient, &mut self.trial_parameters, &mut self.trial_gradient);
+        space.axpby(1.0, &self.parameters, -1.0, s)?;
+        space.axpby(1.0, g, -1.0, y)?;
+        let (s, y) = (&*s, &*y);
+        let all_s = self.pairs.iter().map(|(s, _)| s).chain([s]);
+        let all_y = self.pairs.iter().map(|(_, y)| y).chain([y]);
+        let basis: Vec<&V> = all_s.chain(all_y).collect();
+        let pairs: Vec<_> = [y, g].iter().flat_map(|&v| basis.iter().map(move |&b| (b, v))).collect();
+        let products = space.inner_products(&pairs)?;
+        let mut rows = products.chunks(self.pairs.len() + 1).map(|row| row.to_vec());
+        let [sy, yy, mut sg, mut yg] = std::array::from_fn(|_| rows.next().expect("four rows"));
+
+        let k = self.pairs.len();
+        if sy[k] > ACUTE * (ss * yy[k]).sqrt() {
+            self.known.gram.push(sy, yy);
+            // The oldest pair lends its memory to the next trials.
+            let spare = if k < self.settings.memory.max(1) {
+                (space.zeros()?, space.zeros()?)
+            } else {
+                self.known.gram.pop();
+                (sg.remove(0), yg.remove(0));
+                self.pairs.pop_front().expect("as many pairs as the memory holds")
+            };
+            let s = replace(&mut self.trial_parameters, spare.0);
+            let y = replace(&mut self.trial_gradient, spare.1);
+            self.pairs.push_back((s, y));
+        }
+        let (of_pairs, of_g) = self.known.gram.two_loops(&sg, &yg);
+        let terms = self.pairs.iter().zip(of_pairs).flat_map(|((s, y), (a, b))| [(-a, s), (-b, y)]);
+        space.combine(&terms.chain([(-of_g, &self.gradient)]).collect::<Vec<_>>(), &mut self.direction)
+    }
+}
+
+impl Gram {
+    fn len(&self) -> usize {
+        self.sy.len()
+    }
+
+    fn push(&mut self, sy: Vec<f64>, yy: Vec<f64>) {
+        self.sy.push_back(sy);
+        self.yy.push_back(yy);
+    }
+
+    /// Forgets the oldest pair.
+    fn pop(&mut self) {
+        for rows in [&mut self.sy, &mut self.yy] {
+            rows.pop_front();
+            for row in rows {
+                row.remove(0);
+            }
+        }
+    }
+
+    /// Hg from sᵢᵀg and yᵢᵀg: its coefficients on each pair's s and y, and on g. The two loops of Nocedal and Wright,
+    /// algorithm 7.4, on coefficients instead of vectors (Chen, Wang and Zhou, *Large-scale L-BFGS using MapReduce*, NIPS
+    /// 2014).
+    fn two_loops(&self, sg: &[f64], yg: &[f64]) -> (Vec<(f64, f64)>, f64) {
+        let Self { sy, yy } = self;
+        let k = self.len();
+        if k == 0 {
+            return (Vec::new(), 1.0);
+        }
+        // q = g + Σ bᵢ yᵢ
+        let mut b = vec![0.0; k];
+        for i in (0..k).rev() {
+            let sq = sg[i] + (i + 1..k).map(|j| b[j] * sy[j][i]).sum::<f64>();
+            b[i] = -sq / sy[i][i];
+        }
+        let gamma = sy[k - 1][k - 1] / yy[k - 1][k - 1];
+        // r = γq + Σ aᵢ sᵢ
+        let mut a = vec![0.0; k];
+        for i in 0..k {
+            let yq = yg[i] + (0..k).map(|j| b[j] * yy[i.max(j)][i.min(j)]).sum::<f64>();
+            let yr = gamma * yq + (0..i).map(|j| a[j] * sy[i][j]).sum::<f64>();
+            a[i] = -b[i] - yr / sy[i][i];
+        }
+        (a.into_iter().zip(b.iter().map(|b| gamma * b)).collect(), gamma)
+    }
+}
+
+impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
+    fn step(&mut self, problem: &mut P) -> Result<Outcome> {
+        let Self { settings, parameters: x, gradient: g, direction: d, pairs, known, .. } = self;
+        let mut outcome = Outcome::before(self.loss, self.gradient_norm);
+        if let Some(stop) = stands_still(self.loss, self.gradient_norm, settings.gradient_tolerance) {
+            outcome.stop = Some(stop);
+            return Ok(outcome);
+        }
+
+        let gg = self.gradient_norm.powi(2);
+        let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
+        let downhill = slope < -ACUTE * (gg * dd).sqrt();
+        let mut restart = !downhill;
+        let (found, gg) = loop {
+            if restart {
+                pairs.clear();
+                known.gram = Gram::default();
+                problem.space().axpby(-1.0, g, 0.0, d)?;
+                (slope, dd) = (-gg, gg);
+                outcome.restarted = true;
+            }
+
+            let first = if pairs.is_empty() { known.step_norm / self.gradient_norm } else { 1.0 };
+            let mut gg = f64::NAN;
+            let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
+            let found = settings.line_search.search(self.loss, slope, first, |alpha| {
+                problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
+                let loss = problem.loss_and_gradient(trial_x, trial_g)?;
+                let [slope, norm2] = problem.space().dots([(trial_g, d), (trial_g, trial_g)])?;
+                gg = norm2;
+                Ok((loss, slope))
+            })?;
+            outcome.evaluations += found.evaluations;
+            if found.verdict != Verdict::Failed {
+                break (found, gg);
+            }
+            if outcome.restarted {
+                outcome.stop = Some(Stop::LineSearchFailed);
+                return Ok(outcome);
+            }
+            restart = true; // down the gradient, from a small first step
+            known.step_norm = f64::min(self.gradient_norm, 1e-2);
+        };
+
+        let Trial { step: alpha, loss, .. } = found.trial;
+        swap(x, &mut self.trial_parameters);
+        swap(g, &mut self.trial_gradient);
+        known.step_norm = alpha * dd.sqrt();
+        self.loss = loss;
+        self.gradient_norm = gg.sqrt();
+        self.iteration += 1;
+        outcome = Outcome {
+            loss,
+            gradient_norm: self.gradient_norm,
+            step_norm: known.step_norm,
+            step_length: alpha,
+            ..outcome
+        };
+        self.look_back(problem.space(), outcome.step_norm.powi(2))?;
+        Ok(outcome)
+    }
+
+    fn parameters(&self) -> &Vector<P> {
+        &self.parameters
+    }
+
+    fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    fn gradient_norm(&self) -> f64 {
+        self.gradient_norm
+    }
+
+    fn iteration(&self) -> u64 {
+        self.iteration
+    }
+
+    fn state(&self) -> State<Vector<P>> {
+        let pairs = self.pairs.iter().enumerate();
+        let pairs = pairs.flat_map(|(i, (s, y))| [(format!("s.{i}"), s.clone()), (format!("y.{i}"), y.clone())]);
+        let current = [("gradient", &self.gradient), ("direction", &self.direction)];
+        let current = current.map(|(name, vector)| (name.to_owned(), vector.clone()));
+        State {
+            parameters: self.parameters.clone(),
+            loss: self.loss,
+            gradient_norm: self.gradient_norm,
+            iteration: self.iteration,
+            vectors: current.into_iter().chain(pairs).collect(),
+            numbers: to_json(&self.known),
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Linear conjugate gradients on the damped Gauss-Newton equations, ended early (Martens, *Deep learning via
+//! Hessian-free optimization*, ICML 2010, section 4).
+
+use super::{Curved, Space};
+use crate::error::Result;
+
+/// An iterate is downhill if its cosine with the negative gradient exceeds this: above what rounding an f32
+/// inner product can fake.
+const DOWNHILL: f64 = 1e-6;
+
+/// The solver, and the vectors it works in.
+#[derive(Debug)]
+pub(super) struct TruncatedCg<V> {
+    residual: V,
+    preconditioned: V,
+    direction: V,
+    product: V,
+    /// Iterates on the way to the last one, which is among them: those at ⌈1.3ʲ⌉, if they are downhill.
+    pub(super) iterates: Vec<Iterate<V>>,
+    spare: Vec<V>,
+}
+
+/// A step, with what the damped model φ(s) = ½ sᵀ(G + λI)s + gᵀs says of it.
+#[derive(Debug)]
+pub(super) struct Iterate<V> {
+    /// s.
+    pub(super) step: V,
+    /// φ(s); NaN where G is not known.
+    pub(super) model: f64,
+    /// ‖s‖².
+    pub(super) norm2: f64,
+    /// gᵀs.
+    pub(super) slope: f64,
+}
+
+/// (G(x) + λI)s = −g.
+pub(super) struct Equations<'a, V> {
+    pub(super) x: &'a V,
+    pub(super) g: &'a V,
+    pub(super) damping: f64,
+    pub(super) preconditioned: bool,
+}
+
+impl<V> Equations<'_, V> {
+    /// out ← (G + λI)v.
+    fn product<P>(&self, problem: &mut P, v: &V, out: &mut V) -> Result<()>
+    where
+        P: Curved<Space: Space<Vector = V>>,
+    {
+        problem.gauss_newton_product(self.x, v, out)?;
+        problem.space().axpby(self.damping, v, 1.0, out)
+    }
+
+    /// out ← M⁻¹v.
+    fn precondition<P>(&self, problem: &mut P, v: &V, out: &mut V) -> Result<()>
+    where
+        P: Curved<Space: Space<Vector = V>>,
+    {
+        if self.preconditioned { problem.precondition(self.damping, v, out) } else { problem.space().copy(v, out) }
+    }
+}
+
+impl<V> TruncatedCg<V> {
+    pub(super) fn new(space: &impl Space<Vector = V>) -> Result<Self> {
+        Ok(Self {
+            residual: space.zeros()?,
+            preconditioned: space.zeros()?,
+            direction: space.zeros()?,
+            product: space.zeros()?,
+            iterates: Vec::new(),
+            spare: Vec::new(),
+        })
+    }
+
+    /// Solves from s, for at most so many iterations. Returns the products with G that it took.
+    pub(super) fn solve<P>(
+        &mut self,
+        problem: &mut P,
+        equations: &Equations<'_, V>,
+        iterations: usize,
+        s: &mut V,
+    ) -> Result<usize>
+    where
+        P: Curved<Space: Space<Vector = V>>,
+    {
+        self.spare.extend(self.iterates.drain(..).map(|iterate| iterate.step));
+        let Self { residual: r, preconditioned: z, direction: p, product: ap, .. } = self;
+        let g = equations.g;
+        equations.product(problem, s, r)?;
+        problem.space().axpby(1.0, g, 1.0, r)?;
+        equations.precondition(problem, r, z)?;
+        problem.space().axpby(-1.0, z, 0.0, p)?;
+        let [mut rz, rs, gs, gg] = problem.space().dots([(r, z), (r, s), (g, s), (g, g)])?;
+        let mut models = vec![0.5 * (rs + gs)]; // φ(s), since (G + λI)s = r − g
+        let mut unkept = None;
+        let mut products = 1;
+        for i in 1..=iterations {
+            equations.product(problem, p, ap)?;
+            products += 1;
+            let curvature = problem.space().dot(p, ap)?;
+            let alpha = rz / curvature;
+            if !(curvature > 0.0 && alpha > 0.0 && alpha.is_finite()) {
+                break;
+            }
+            problem.space().axpby(alpha, p, 1.0, s)?;
+            problem.space().axpby(alpha, ap, 1.0, r)?;
+            equations.precondition(problem, r, z)?;
+            let [rz_new, rs, slope, norm2] = problem.space().dots([(r, z), (r, s), (g, s), (s, s)])?;
+            let model = 0.5 * (rs + slope);
+            models.push(model);
+            unkept = (slope < -DOWNHILL * (gg * norm2).sqrt()).then_some((model, norm2, slope));
+            if stalls(&models) {
+                break;
+            }
+            if on_grid(i) {
+                keep(problem.space(), s, unkept.take(), &mut self.iterates, &mut self.spare)?;
+            }
+            problem.space().axpby(-1.0, z, rz_new / rz, p)?;
+            rz = rz_new;
+        }
+        keep(problem.space(), s, unkept, &mut self.iterates, &mut self.spare)?;
+        Ok(products)
+    }
+
+    /// Makes s = −αg the only iterate.
+    pub(super) fn steepest<S: Space<Vector = V>>(&mut self, space: &S, g: &V, gg: f64, alpha: f64) -> Result<()> {
+        let facts = Some((f64::NAN, alpha * alpha * gg, -alpha * gg));
+        keep(space, g, facts, &mut self.iterates, &mut self.spare)?;
+        space.axpby(-alpha, g, 0.0, &mut self.iterates[0].step)
+    }
+}
+
+/// Copies s to the iterates, if φ(s), ‖s‖² and gᵀs are known.
+fn keep<S: Space>(
+    space: &S,
+    s: &S::Vector,
+    facts: Option<(f64, f64, f64)>,
+    iterates: &mut Vec<Iterate<S::Vector>>,
+    spare: &mut Vec<S::Vector>,
+) -> Result<()> {
+    let Some((model, norm2, slope)) = facts else { return Ok(()) };
+    let mut step = spare.pop().map_or_else(|| space.zeros(), Ok)?;
+    space.copy(s, &mut step)?;
+    iterates.push(Iterate { step, model, norm2, slope });
+    Ok(())
+}
+
+/// Martens's end: the last k iterations lowered φ by less than 0.0005 k of it.
+fn stalls(models: &[f64]) -> bool {
+    let i = models.len() - 1;
+    let k = usize::max(10, i.div_ceil(10));
+    i > k && models[i] < 0.0 && (models[i] - models[i - k]) / models[i] < 5e-4 * k as f64
+}
+
+/// Whether i is ⌈1.3ʲ⌉ for some j.
+fn on_grid(i: usize) -> bool {
+    (0..).map(|j| 1.3f64.powi(j).ceil() as usize).find(|&n| n >= i) == Some(i)
+}
