@@ -15,6 +15,7 @@ pub mod pool;
 pub mod softmax_xent;
 pub mod tile;
 pub mod tune;
+pub mod update;
 pub mod vector;
 pub mod weights;
 
@@ -43,6 +44,8 @@ pub const SHADERS: &[Shader] = &[
     softmax_xent::GRADIENT,
     softmax_xent::HVP,
     softmax_xent::LOSS,
+    update::ADAM,
+    update::SGD,
     vector::AXPBY,
     vector::DOT_PARTIAL,
     vector::SUM_PARTIAL,
