@@ -46,6 +46,8 @@ pub(super) struct Report {
     pub loss: Buf,
     pub correct: Buf,
     pub theta_square: Buf,
+    /// The words of `found`, one an alignment.
+    pub marks: Buf,
     /// A word a layer, and one for the gradient: 1 when a value was not finite.
     pub found: Vec<Buf>,
 }
@@ -178,11 +180,12 @@ fn tune(gpu: &Gpu, model: &Model, first: usize, examples: usize) -> Result<()> {
 }
 
 impl Report {
-    fn new(gpu: &Gpu, marks: usize) -> Result<Self> {
-        let all = gpu.alloc("report", 3 * PARTIALS + marks * ALIGNMENT)?;
+    fn new(gpu: &Gpu, tensors: usize) -> Result<Self> {
+        let all = gpu.alloc("report", 3 * PARTIALS + tensors * ALIGNMENT)?;
         let sums = |i: usize| all.view(i * PARTIALS..(i + 1) * PARTIALS);
         let mark = |i: usize| 3 * PARTIALS + i * ALIGNMENT;
-        let found = (0..marks).map(|i| all.view(mark(i)..mark(i) + 1)).collect();
-        Ok(Self { loss: sums(0), correct: sums(1), theta_square: sums(2), found, all })
+        let found = (0..tensors).map(|i| all.view(mark(i)..mark(i) + 1)).collect();
+        let marks = all.view(3 * PARTIALS..all.len());
+        Ok(Self { loss: sums(0), correct: sums(1), theta_square: sums(2), marks, found, all })
     }
 }
