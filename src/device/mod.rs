@@ -77,6 +77,11 @@ impl Buf {
         Self { raw: self.raw.clone(), offset: self.offset + range.start, len: range.len() }
     }
 
+    /// Whether both are the same words.
+    pub fn is(&self, other: &Self) -> bool {
+        self.raw == other.raw && (self.offset, self.len) == (other.offset, other.len)
+    }
+
     /// The first `len` words of this view.
     pub fn prefix(&self, len: usize) -> Self {
         self.view(0..len)

@@ -17,6 +17,7 @@ pub mod pool;
 pub mod softmax_xent;
 pub mod tile;
 pub mod tune;
+pub mod update;
 pub mod vector;
 pub mod weights;
 
@@ -55,6 +56,8 @@ pub const SHADERS: &[Shader] = &[
     softmax_xent::HVP,
     softmax_xent::LOSS,
     softmax_xent::ROOT,
+    update::ADAM,
+    update::SGD,
     vector::AXPBY,
     vector::DOT_PARTIAL,
     vector::SUM_PARTIAL,

@@ -5,6 +5,7 @@
 
 mod cost;
 mod examples;
+mod minibatch;
 mod record;
 mod stage;
 mod workspace;
@@ -20,6 +21,7 @@ use crate::kernel::{Copy, Program};
 use crate::kernels::gather::PADDING;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector::{PARTIALS, SCRATCH};
+use minibatch::Minibatch;
 use record::{Chunk, Pass};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub struct Objective {
     examples: Arc<Examples>,
     /// K, the number of examples.
     len: usize,
+    /// Their positions in the data set.
+    indices: Vec<u32>,
     /// λ
     weight_decay: f64,
     index: Buf,
@@ -61,6 +65,8 @@ pub struct Objective {
     coefficients: Buf,
     reader: Reader,
     programs: HashMap<Pass, Program>,
+    /// Mini-batches of these examples, once asked for.
+    minibatch: Option<Box<Minibatch>>,
     cost: Cost,
 }
 
@@ -91,6 +97,7 @@ impl Objective {
             workspace: workspace.clone(),
             examples: examples.clone(),
             len: indices.len(),
+            indices: indices.to_vec(),
             weight_decay,
             index,
             targets,
@@ -103,6 +110,7 @@ impl Objective {
                 .upload("subset.coefficients", &[weight_decay as f32, (1.0 / indices.len() as f64) as f32])?,
             reader: gpu.reader(workspace.report.all.len())?,
             programs: HashMap::new(),
+            minibatch: None,
             cost: Cost::default(),
         })
     }
@@ -248,13 +256,7 @@ impl Objective {
 
     /// What the sums and marks of a pass say.
     fn evaluation(&self, pass: Pass, words: &[u32]) -> Evaluation {
-        let layers = self.workspace.model.layers();
-        let marks = words[SUMS * PARTIALS..].iter().step_by(ALIGNMENT);
-        let not_finite = marks.zip(0..).find(|(mark, _)| **mark != 0).map(|(_, i)| match layers.get(i) {
-            Some(layer) => format!("the output of {}", layer.name()),
-            None if pass == Pass::GaussNewton => "the Gauss-Newton product".to_owned(),
-            None => "the gradient".to_owned(),
-        });
+        let not_finite = self.not_finite(pass, &words[SUMS * PARTIALS..]);
         let cross_entropy = sum(words, 0) / self.len as f64;
         // ‖θ‖² can overflow where no weight decay asks for it
         let penalty = if self.weight_decay == 0.0 { 0.0 } else { 0.5 * self.weight_decay * sum(words, 2) };
@@ -262,6 +264,17 @@ impl Objective {
         let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
         let loss = if not_finite.is_some() { f64::NAN } else { loss };
         Evaluation { loss, cross_entropy, accuracy: sum(words, 1) / self.len as f64, not_finite }
+    }
+
+    /// The first tensor that its mark says held a value which was not finite.
+    fn not_finite(&self, pass: Pass, marks: &[u32]) -> Option<String> {
+        let layers = self.workspace.model.layers();
+        let marks = marks.iter().step_by(ALIGNMENT);
+        marks.zip(0..).find(|(mark, _)| **mark != 0).map(|(_, i)| match layers.get(i) {
+            Some(layer) => format!("the output of {}", layer.name()),
+            None if pass == Pass::GaussNewton => "the Gauss-Newton product".to_owned(),
+            None => "the gradient".to_owned(),
+        })
     }
 
     fn chunks(&self) -> impl Iterator<Item = Chunk> + '_ {

@@ -70,7 +70,7 @@ impl Objective {
         Ok(program)
     }
 
-    fn record_chunk(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<()> {
+    pub(super) fn record_chunk(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<()> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
         let forward = self.record_forward(program, pass, chunk)?;
         let logits = &forward.x[forward.x.len() - 1];

@@ -56,6 +56,8 @@ pub(super) struct Report {
     pub theta_square: Buf,
     /// Partial sums of the curvature along two directions.
     pub curvature: [Buf; 3],
+    /// The words of `found`, one an alignment.
+    pub marks: Buf,
     /// A word a layer, and one for the gradient: 1 when a value was not finite.
     pub found: Vec<Buf>,
 }
@@ -212,12 +214,13 @@ fn tune(gpu: &Gpu, model: &Model, first: usize, examples: usize) -> Result<()> {
 }
 
 impl Report {
-    fn new(gpu: &Gpu, marks: usize) -> Result<Self> {
-        let all = gpu.alloc("report", SUMS * PARTIALS + marks * ALIGNMENT)?;
+    fn new(gpu: &Gpu, tensors: usize) -> Result<Self> {
+        let all = gpu.alloc("report", SUMS * PARTIALS + tensors * ALIGNMENT)?;
         let sums = |i: usize| all.view(i * PARTIALS..(i + 1) * PARTIALS);
         let mark = |i: usize| SUMS * PARTIALS + i * ALIGNMENT;
-        let found = (0..marks).map(|i| all.view(mark(i)..mark(i) + 1)).collect();
+        let found = (0..tensors).map(|i| all.view(mark(i)..mark(i) + 1)).collect();
+        let marks = all.view(SUMS * PARTIALS..all.len());
         let curvature = std::array::from_fn(|i| sums(3 + i));
-        Ok(Self { loss: sums(0), correct: sums(1), theta_square: sums(2), curvature, found, all })
+        Ok(Self { loss: sums(0), correct: sums(1), theta_square: sums(2), curvature, marks, found, all })
     }
 }

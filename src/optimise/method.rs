@@ -1,8 +1,9 @@
 //! The choice of a method, as a configuration holds it.
 
+use super::first_order::{Adam, FirstOrder, Sgd};
 use super::lbfgs::{self, Lbfgs};
 use super::nonlinear_cg::{self, NonlinearCg};
-use super::{Optimiser, Problem, State, Vector};
+use super::{Optimiser, State, Stochastic, Vector};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,10 @@ pub enum Method {
     Ncg(nonlinear_cg::Settings),
     /// L-BFGS.
     Lbfgs(lbfgs::Settings),
+    /// Adam on mini-batches.
+    Adam(Adam),
+    /// Stochastic gradient descent with momentum.
+    Sgd(Sgd),
 }
 
 impl Method {
@@ -21,7 +26,7 @@ impl Method {
     ///
     /// # Errors
     /// What the problem reports.
-    pub fn start<P: Problem>(
+    pub fn start<P: Stochastic>(
         &self,
         problem: &mut P,
         x: Vector<P>,
@@ -33,6 +38,8 @@ impl Method {
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::new(problem, x, step_norm, settings)?),
             Self::Lbfgs(settings) => Box::new(Lbfgs::new(problem, x, step_norm, settings)?),
+            Self::Adam(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
+            Self::Sgd(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
         })
     }
 
@@ -40,13 +47,15 @@ impl Method {
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's, and what the problem reports.
-    pub fn resume<P: Problem>(&self, problem: &P, state: &State<Vector<P>>) -> Result<Box<dyn Optimiser<P>>>
+    pub fn resume<P: Stochastic>(&self, problem: &P, state: &State<Vector<P>>) -> Result<Box<dyn Optimiser<P>>>
     where
         Vector<P>: 'static,
     {
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::resume(problem, state, settings)?),
             Self::Lbfgs(settings) => Box::new(Lbfgs::resume(problem, state, settings)?),
+            Self::Adam(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
+            Self::Sgd(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
         })
     }
 }

@@ -1,8 +1,9 @@
-//! Optimisers for a deterministic loss: one subset, or any smooth function.
+//! Optimisers for a deterministic loss, one subset or any smooth function; and first-order methods on mini-batches of it.
 //!
 //! They are written against [`Space`], so the same code runs on GPU buffers and on `Vec<f64>`, where it is
 //! tested on problems with known minima.
 
+mod first_order;
 pub mod gauss_newton;
 pub mod lbfgs;
 mod line_search;
@@ -10,6 +11,7 @@ mod method;
 pub mod nonlinear_cg;
 mod on_gpu;
 mod space;
+mod training;
 mod truncated_cg;
 
 use crate::error::{Error, Result};
@@ -17,13 +19,15 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub use first_order::{Adam, FirstOrder, Rule, Sgd};
 pub use gauss_newton::{GaussNewton, Preconditioner};
 pub use lbfgs::Lbfgs;
 pub use line_search::{Found, LineSearch, Trial, Verdict};
 pub use method::Method;
 pub use nonlinear_cg::{Beta, NonlinearCg};
 pub use on_gpu::{GpuSpace, OnGpu};
-pub use space::{Euclidean, Space};
+pub use space::{Elementwise, Euclidean, Space};
+pub use training::{Decay, Training};
 
 /// The vectors a problem is posed in.
 pub type Vector<P> = <<P as Problem>::Space as Space>::Vector;
@@ -61,9 +65,25 @@ pub trait Curved: Problem {
     fn precondition(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
 }
 
+/// A problem that is a mean over examples, of which a few tell something.
+pub trait Stochastic: Problem<Space: Elementwise> {
+    /// How many examples.
+    fn examples(&self) -> usize;
+
+    /// gradient ← that of the loss over the examples at the positions `batch` of 0..[`Stochastic::examples`]. May return before it is
+    /// computed: the space's operations come after it. `batch` is as long as the one before.
+    ///
+    /// # Errors
+    /// What the device reports; so for the others.
+    fn minibatch_gradient(&mut self, x: &Vector<Self>, batch: &[u32], gradient: &mut Vector<Self>) -> Result<()>;
+
+    /// The mean loss over the mini-batches since last asked, each at its own x; not finite when any was. One read-back.
+    fn take_minibatch_loss(&mut self) -> Result<f64>;
+}
+
 /// A method that lowers the loss of a problem step by step.
 pub trait Optimiser<P: Problem> {
-    /// One step: a direction and a search along it. A step that stops leaves the parameters where they were.
+    /// One step: a direction and a search along it, or a stretch of mini-batches. A step that stops leaves the parameters where they were.
     fn step(&mut self, problem: &mut P) -> Result<Outcome>;
 
     /// The point reached, x.
@@ -219,6 +239,8 @@ pub enum Stop {
     LineSearchFailed,
     /// The loss or its gradient is NaN or infinite where the method stands.
     NotFinite,
+    /// The learning rate has fallen to zero.
+    ScheduleEnded,
 }
 
 impl fmt::Display for Stop {
@@ -227,6 +249,7 @@ impl fmt::Display for Stop {
             Self::Converged => "converged: the gradient is zero within its tolerance",
             Self::LineSearchFailed => "no lower loss along the negative gradient: the limit of its precision",
             Self::NotFinite => "the loss or its gradient is not finite",
+            Self::ScheduleEnded => "the schedule of the learning rate has ended",
         })
     }
 }

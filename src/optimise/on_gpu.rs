@@ -1,14 +1,19 @@
 //! The space of parameter vectors on a device, and an objective as a problem in it.
 
-use super::{Problem, Space};
-use crate::device::{Buf, Gpu};
+use super::{Elementwise, Problem, Space, Stochastic};
+use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
-use crate::kernel::Program;
+use crate::kernel::{Dispatch, Program};
+use crate::kernels::update::{self, Adam, Momentum};
 use crate::kernels::vector::{self, PARTIALS, SCRATCH};
 use crate::objective::{Evaluation, Objective};
+use std::sync::Mutex;
 
 /// Inner products that one round trip takes.
 const MAX_PAIRS: usize = 64;
+
+/// Updates remembered as recorded: those of one method, and more.
+const MAX_RECORDED: usize = 4;
 
 /// Flat parameter vectors in device memory.
 pub struct GpuSpace {
@@ -17,6 +22,15 @@ pub struct GpuSpace {
     coefficients: Buf,
     scratch: Buf,
     partials: Buf,
+    /// Updates in the middle of a loop, by the vectors they are of.
+    recorded: Mutex<Vec<Recorded>>,
+}
+
+/// An update that is replayed with other coefficients.
+struct Recorded {
+    vectors: Vec<Buf>,
+    coefficients: Buf,
+    program: Program,
 }
 
 impl GpuSpace {
@@ -31,6 +45,7 @@ impl GpuSpace {
             coefficients: gpu.alloc("space.coefficients", 2)?,
             scratch: gpu.alloc("space.scratch", SCRATCH)?,
             partials: gpu.alloc("space.partials", MAX_PAIRS * PARTIALS)?,
+            recorded: Mutex::default(),
         })
     }
 
@@ -41,6 +56,33 @@ impl GpuSpace {
     pub fn upload(&self, values: &[f32]) -> Result<Buf> {
         assert_eq!(values.len(), self.len);
         self.gpu.upload("vector", values)
+    }
+
+    /// Submits the update of these vectors with these coefficients, recorded at its first use. How many vectors there are tells updates
+    /// apart.
+    fn replay<const N: usize>(
+        &self,
+        words: &[f32],
+        vectors: [&Buf; N],
+        record: impl FnOnce(&Gpu, &Buf) -> Result<Dispatch>,
+    ) -> Result<()> {
+        let mut recorded = lock(&self.recorded);
+        let is_same = |known: &[Buf]| known.len() == N && known.iter().zip(vectors).all(|(a, b)| a.is(b));
+        let at = match recorded.iter().position(|update| is_same(&update.vectors)) {
+            Some(at) => at,
+            None => {
+                let coefficients = self.gpu.alloc("update.coefficients", words.len())?;
+                let mut program = Program::default();
+                program.push(record(&self.gpu, &coefficients)?);
+                if recorded.len() == MAX_RECORDED {
+                    recorded.remove(0);
+                }
+                recorded.push(Recorded { vectors: vectors.map(Buf::clone).to_vec(), coefficients, program });
+                recorded.len() - 1
+            }
+        };
+        self.gpu.write(&recorded[at].coefficients, words);
+        recorded[at].program.run(&self.gpu)
     }
 
     /// A vector of this space in host memory: for weight files and checkpoints, never inside a step.
@@ -127,6 +169,41 @@ impl Problem for OnGpu {
 
     fn loss_and_gradient(&mut self, x: &Buf, gradient: &mut Buf) -> Result<f64> {
         let evaluation = self.objective.loss_and_gradient(x, gradient)?;
+        let loss = evaluation.loss;
+        self.last = Some(evaluation);
+        Ok(loss)
+    }
+}
+
+/// Updates are recorded once and replayed, without a wait.
+impl Elementwise for GpuSpace {
+    fn adam(&self, by: &Adam, gradient: &Buf, [m, v]: [&mut Buf; 2], x: &mut Buf) -> Result<()> {
+        let (m, v, x) = (&*m, &*v, &*x);
+        self.replay(&by.words(), [gradient, m, v, x], |gpu, by| update::adam(gpu, by, gradient, [m, v], x))
+    }
+
+    fn momentum(&self, by: &Momentum, gradient: &Buf, velocity: &mut Buf, x: &mut Buf) -> Result<()> {
+        let (v, x) = (&*velocity, &*x);
+        self.replay(&by.words(), [gradient, v, x], |gpu, by| update::momentum(gpu, by, gradient, v, x))
+    }
+
+    fn average(&self, weight: f64, x: &Buf, mean: &mut Buf) -> Result<()> {
+        let (mean, weights) = (&*mean, [weight, 1.0 - weight].map(|weight| weight as f32));
+        self.replay(&weights, [x, mean], |gpu, by| vector::axpby(gpu, by, x, mean))
+    }
+}
+
+impl Stochastic for OnGpu {
+    fn examples(&self) -> usize {
+        self.objective.len()
+    }
+
+    fn minibatch_gradient(&mut self, x: &Buf, batch: &[u32], gradient: &mut Buf) -> Result<()> {
+        self.objective.minibatch_gradient(x, batch, gradient)
+    }
+
+    fn take_minibatch_loss(&mut self) -> Result<f64> {
+        let evaluation = self.objective.take_minibatch_loss()?;
         let loss = evaluation.loss;
         self.last = Some(evaluation);
         Ok(loss)

@@ -1,6 +1,7 @@
 //! The vector space an optimiser works in: GPU buffers in training, `Vec<f64>` in tests.
 
 use crate::error::Result;
+use crate::kernels::update::{self, Adam, Momentum};
 
 /// The few operations an optimiser needs. Vectors stay where they are; only the scalars of [`Space::dots`]
 /// are read back.
@@ -38,6 +39,32 @@ pub trait Space {
     }
 }
 
+/// A space of coordinates, in which methods of first order take their steps. Nothing is read back.
+pub trait Elementwise: Space {
+    /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², x ← x − step · m / (√v + ε), element by element.
+    fn adam(
+        &self,
+        by: &Adam,
+        gradient: &Self::Vector,
+        moments: [&mut Self::Vector; 2],
+        x: &mut Self::Vector,
+    ) -> Result<()>;
+
+    /// v ← μ v + g, x ← x − a v − b g.
+    fn momentum(
+        &self,
+        by: &Momentum,
+        gradient: &Self::Vector,
+        velocity: &mut Self::Vector,
+        x: &mut Self::Vector,
+    ) -> Result<()>;
+
+    /// mean ← mean + weight (x − mean).
+    fn average(&self, weight: f64, x: &Self::Vector, mean: &mut Self::Vector) -> Result<()> {
+        self.axpby(weight, x, 1.0 - weight, mean)
+    }
+}
+
 /// ℝⁿ on the CPU in f64: for tests and small problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Euclidean(
@@ -72,6 +99,20 @@ impl Space for Euclidean {
         for (i, x) in out.iter_mut().enumerate() {
             *x = terms.iter().map(|(c, v)| c * v[i]).sum();
         }
+        Ok(())
+    }
+}
+
+impl Elementwise for Euclidean {
+    fn adam(&self, by: &Adam, gradient: &Vec<f64>, [m, v]: [&mut Vec<f64>; 2], x: &mut Vec<f64>) -> Result<()> {
+        assert!([gradient, m, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
+        update::reference::adam(by, gradient, [m, v], x);
+        Ok(())
+    }
+
+    fn momentum(&self, by: &Momentum, gradient: &Vec<f64>, v: &mut Vec<f64>, x: &mut Vec<f64>) -> Result<()> {
+        assert!([gradient, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
+        update::reference::momentum(by, gradient, v, x);
         Ok(())
     }
 }

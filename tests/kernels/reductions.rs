@@ -1,6 +1,7 @@
-//! Vector operations and sums.
+//! Vector operations, updates and sums.
 
 use crate::common::*;
+use gpu_subset::kernels::update::{self, Adam, Momentum};
 use gpu_subset::kernels::vector::{self, PARTIALS, SCRATCH, reference};
 
 const LENGTHS: [usize; 7] = [4, 64, 17 * 4, 255 * 4, 257 * 4, 16_384 + 64, 1_000_000];
@@ -41,6 +42,47 @@ fn dot_and_sum_are_within_rounding_of_the_reference() {
             let magnitude = x.iter().zip(&y).map(|(x, y)| (x * y).abs()).sum::<f64>();
             assert!((dot - reference::dot(&x, &y)).abs() <= 1e-6 * magnitude, "dot of {len}");
             assert!((sum - reference::sum(&x)).abs() <= 1e-6 * x.iter().map(|x| x.abs()).sum::<f64>(), "sum of {len}");
+        }
+    }
+}
+
+#[test]
+fn updates_agree_with_the_reference_step_after_step() {
+    let mut rng = rng(15);
+    let adam = |step| Adam { beta1: 0.9, beta2: 0.999, step, epsilon: 1e-8 };
+    let momentum = |velocity, gradient| Momentum { momentum: 0.9, velocity, gradient };
+    for gpu in gpus() {
+        for len in LENGTHS {
+            let start = uniform(len, &mut rng);
+            let gradients = [(); 3].map(|()| uniform(len, &mut rng));
+            let g = unwritten(&gpu, len);
+            let zeros = || upload(&gpu, &vec![0.0; len]);
+
+            let (x, m, v, coefficients) = (upload(&gpu, &start), zeros(), zeros(), unwritten(&gpu, 8));
+            let (mut want_x, mut want_m, mut want_v) = (start.clone(), vec![0.0; len], vec![0.0; len]);
+            let kernel = update::adam(&gpu, &coefficients, &g, [&m, &v], &x).unwrap();
+            for (gradient, step) in gradients.iter().zip([3e-3, 1e-2, 2e-1]) {
+                gpu.write(&g, &gradient.iter().map(|&g| g as f32).collect::<Vec<_>>());
+                gpu.write(&coefficients, &adam(step).words());
+                run(&gpu, [kernel.clone()]);
+                update::reference::adam(&adam(step), gradient, [&mut want_m, &mut want_v], &mut want_x);
+            }
+            for (what, got, want) in [("m", &m, &want_m), ("v", &v, &want_v), ("x", &x, &want_x)] {
+                assert_close(&format!("Adam's {what} of {len}"), &download(&gpu, got), want, 2e-6);
+            }
+
+            let (x, v, coefficients) = (upload(&gpu, &start), zeros(), unwritten(&gpu, 4));
+            let (mut want_x, mut want_v) = (start.clone(), vec![0.0; len]);
+            let kernel = update::momentum(&gpu, &coefficients, &g, &v, &x).unwrap();
+            for (gradient, (a, b)) in gradients.iter().zip([(1e-2, 0.0), (9e-3, 1e-2), (0.5, 0.25)]) {
+                gpu.write(&g, &gradient.iter().map(|&g| g as f32).collect::<Vec<_>>());
+                gpu.write(&coefficients, &momentum(a, b).words());
+                run(&gpu, [kernel.clone()]);
+                update::reference::momentum(&momentum(a, b), gradient, &mut want_v, &mut want_x);
+            }
+            for (what, got, want) in [("v", &v, &want_v), ("x", &x, &want_x)] {
+                assert_close(&format!("momentum's {what} of {len}"), &download(&gpu, got), want, 1e-6);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{self, TestGpu};
 use gpu_subset::device::Profile;
-use gpu_subset::kernels::ceiling;
+use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{Examples, Objective, Workspace};
 use gpu_subset::shape::Shape;
@@ -38,6 +38,9 @@ pub fn specialisations() -> BTreeSet<Specialisation> {
         }
         let (x, out) = (gpu.alloc_quads("x", 256, false).unwrap(), gpu.alloc("out", 64).unwrap());
         ceiling::arithmetic(&gpu, &x, &out).unwrap();
+        let [by, g, m, v, y] = [8, 64, 64, 64, 64].map(|len| gpu.alloc("update", len).unwrap());
+        update::adam(&gpu, &by, &g, [&m, &v], &y).unwrap();
+        update::momentum(&gpu, &by.prefix(4), &g, &v, &y).unwrap();
         let profile = Profile::ALL.iter().position(|profile| *profile == gpu.profile).unwrap();
         all.extend(gpu.specialisations().into_iter().map(|(name, constants)| (profile, name, constants)));
     }

@@ -1,0 +1,196 @@
+//! Mini-batches: gradients over a few examples at a time, one after another without a word read back between them.
+//!
+//! A mini-batch is an objective of its own, whose indices and labels are rewritten between runs of one recorded program. What its
+//! examples' losses were stays on the device, a slot a mini-batch, until somebody asks or the slots are full: copies, which cost a
+//! fifteenth of a dispatch. Waiting for full slots also bounds how far the host runs ahead.
+
+use super::record::Pass;
+use super::{Evaluation, Examples, Objective};
+use crate::device::{ALIGNMENT, Buf, Reader};
+use crate::error::Result;
+use crate::kernel::Program;
+use crate::kernels::gather::PADDING;
+use crate::kernels::softmax_xent::Targets;
+use crate::kernels::vector;
+use std::time::Instant;
+
+/// Mini-batches that run before the host waits for them.
+const SLOTS: usize = 64;
+
+/// The program of one mini-batch, and what those before it left.
+pub(super) struct Minibatch {
+    /// The objective over `batch` examples; its weights are 1/`batch`, so that its sums are means.
+    objective: Objective,
+    /// Indices, then labels: written in one piece.
+    chosen: Buf,
+    program: Program,
+    /// What is kept of each mini-batch: losses, hits, and the marks of values that were not finite, one after another.
+    slots: Buf,
+    /// Words of a slot, and where its losses, hits and marks start.
+    slot: usize,
+    reader: Reader,
+    /// Slots in use, and when the first of them was submitted.
+    used: usize,
+    since: Instant,
+    /// Sums over the mini-batches whose slots were read.
+    sums: Sums,
+    /// How often the host waited.
+    waits: usize,
+    /// θ of the last mini-batch.
+    theta: Option<Buf>,
+}
+
+/// Losses and hits of mini-batches.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    batches: usize,
+    cross_entropy: f64,
+    accuracy: f64,
+    not_finite: Option<String>,
+}
+
+impl Objective {
+    /// ∇f over the examples at `positions` of this objective's list, in place of all of them, into `gradient`: the cross entropy's
+    /// mean over these, plus λ θ. Returns once it is submitted. Every call takes as many examples.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn minibatch_gradient(&mut self, theta: &Buf, positions: &[u32], gradient: &Buf) -> Result<()> {
+        let mut minibatch = match self.minibatch.take() {
+            Some(minibatch) if minibatch.objective.len == positions.len() => minibatch,
+            _ => Box::new(Minibatch::new(self, positions)?),
+        };
+        let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize]).collect();
+        minibatch.run(&indices, theta, gradient)?;
+        self.minibatch = Some(minibatch);
+        self.cost.forward += positions.len() as u64;
+        self.cost.backward += positions.len() as u64;
+        Ok(())
+    }
+
+    /// Means over the mini-batches since last asked, for each at the θ it ran at; the penalty is that of what θ holds by now. One round
+    /// trip, and another for the penalty.
+    ///
+    /// # Errors
+    /// What the device reports.
+    ///
+    /// # Panics
+    /// When there was no mini-batch.
+    pub fn take_minibatch_loss(&mut self) -> Result<Evaluation> {
+        let minibatch = self.minibatch.as_mut().expect("a mini-batch ran");
+        minibatch.collect()?;
+        let Sums { batches, cross_entropy, accuracy, not_finite } = std::mem::take(&mut minibatch.sums);
+        let theta = minibatch.theta.take().expect("a mini-batch ran since last asked");
+        let cross_entropy = cross_entropy / batches as f64;
+        let penalty = if self.weight_decay == 0.0 { 0.0 } else { 0.5 * self.weight_decay * self.square(&theta)? };
+        let loss = cross_entropy + penalty;
+        let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
+        let loss = if not_finite.is_some() { f64::NAN } else { loss };
+        Ok(Evaluation { loss, cross_entropy, accuracy: accuracy / batches as f64, not_finite })
+    }
+
+    /// ‖θ‖²
+    fn square(&self, theta: &Buf) -> Result<f64> {
+        let partials = &self.workspace.report.theta_square;
+        let mut program = Program::default();
+        program.clear(partials);
+        program.extend(vector::dot(&self.gpu, theta, theta, &self.scratch, partials)?);
+        program.run(&self.gpu)?;
+        Ok(self.gpu.read::<f32>(partials)?.iter().map(|&x| f64::from(x)).sum())
+    }
+
+    /// The gradient without what only a report needs: sums, norms and a check of the gradient itself, whose faults the next forward
+    /// pass meets.
+    fn record_minibatch(&self, decay: &Buf) -> Result<Program> {
+        let (workspace, mut program) = (&self.workspace, Program::default());
+        workspace.record_packing(&self.gpu, &mut program, true, 0)?;
+        program.clear(&workspace.report.all);
+        if self.weight_decay == 0.0 {
+            program.clear(&workspace.gradient);
+        } else {
+            program.push(vector::axpby(&self.gpu, decay, &workspace.theta, &workspace.gradient)?);
+        }
+        for chunk in self.chunks() {
+            self.record_chunk(&mut program, Pass::Gradient, &chunk)?;
+        }
+        Ok(program)
+    }
+}
+
+impl Minibatch {
+    /// For mini-batches of as many examples as `positions`.
+    fn new(whole: &Objective, positions: &[u32]) -> Result<Self> {
+        let Objective { gpu, workspace, examples, weight_decay, .. } = whole;
+        let some: Vec<u32> = positions.iter().map(|&position| whole.indices[position as usize]).collect();
+        let mut objective = Objective::new(gpu, workspace, examples, &some, *weight_decay)?;
+        let padded = objective.index.len();
+        let aligned = padded.next_multiple_of(ALIGNMENT);
+        let chosen = gpu.alloc("minibatch.chosen", aligned + padded)?;
+        let share = (1.0 / some.len() as f64) as f32;
+        let weights = some.iter().map(|_| share.to_bits());
+        objective.index = chosen.prefix(padded);
+        objective.targets = Targets {
+            label: chosen.view(aligned..aligned + padded),
+            weight: Examples::per_example(gpu, "minibatch.weight", weights, 0)?,
+        };
+        let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32, 0.0])?;
+        let program = objective.record_minibatch(&decay)?;
+        let slot = 2 * aligned + workspace.report.marks.len().next_multiple_of(ALIGNMENT);
+        let slots = gpu.alloc("minibatch.slots", SLOTS * slot)?;
+        let reader = gpu.reader(slots.len())?;
+        let (since, sums) = (Instant::now(), Sums::default());
+        Ok(Self { objective, chosen, program, slots, slot, reader, used: 0, since, sums, waits: 0, theta: None })
+    }
+
+    /// Submits the gradient of the examples `indices`.
+    fn run(&mut self, indices: &[u32], theta: &Buf, gradient: &Buf) -> Result<()> {
+        let Objective { gpu, workspace, examples, index, targets, loss, correct, .. } = &self.objective;
+        let (padded, aligned) = (index.len(), self.chosen.len() - targets.label.len());
+        let mut chosen = vec![PADDING; self.chosen.len()];
+        chosen[..indices.len()].copy_from_slice(indices);
+        for (label, &i) in chosen[aligned..].iter_mut().zip(indices) {
+            *label = examples.labels[i as usize];
+        }
+        chosen[aligned + indices.len()..].fill(0);
+        gpu.write(&self.chosen, &chosen);
+
+        let start = self.used * self.slot;
+        let slot = |at: usize, len: usize| self.slots.view(start + at..start + at + len);
+        let marks = &workspace.report.marks;
+        let (losses, hits, found) = (slot(0, padded), slot(aligned, padded), slot(2 * aligned, marks.len()));
+        let after = [(&workspace.gradient, gradient), (loss, &losses), (correct, &hits), (marks, &found)];
+        if self.used == 0 {
+            self.since = Instant::now();
+        }
+        self.program.run_between(gpu, &[(theta, &workspace.theta)], &after)?;
+        self.used += 1;
+        self.theta = Some(theta.clone());
+        // The first run may compile, the second tells how long one takes.
+        let wait_after = if self.waits < 2 { 1 } else { SLOTS };
+        if self.used >= wait_after { self.collect() } else { Ok(()) }
+    }
+
+    /// Waits for the mini-batches that were submitted and adds up what their slots hold.
+    fn collect(&mut self) -> Result<()> {
+        if self.used == 0 {
+            return Ok(());
+        }
+        let Objective { gpu, workspace, index, targets, len, .. } = &self.objective;
+        gpu.copy(&self.slots, self.reader.staging());
+        let words: Vec<u32> = self.reader.collect(gpu)?;
+        self.program.took(self.since.elapsed().as_secs_f64() / self.used as f64);
+        let (padded, aligned) = (index.len(), self.chosen.len() - targets.label.len());
+        let sum = |words: &[u32]| words[..*len].iter().map(|&bits| f64::from(f32::from_bits(bits))).sum::<f64>();
+        for slot in words.chunks_exact(self.slot).take(self.used) {
+            self.sums.cross_entropy += sum(slot);
+            self.sums.accuracy += sum(&slot[aligned..aligned + padded]);
+            let marks = &slot[2 * aligned..2 * aligned + workspace.report.marks.len()];
+            self.sums.not_finite =
+                self.sums.not_finite.take().or_else(|| self.objective.not_finite(Pass::Gradient, marks));
+        }
+        self.sums.batches += self.used;
+        self.waits += 1;
+        self.used = 0;
+        Ok(())
+    }
+}

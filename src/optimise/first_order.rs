@@ -1,0 +1,309 @@
+//! Adam and stochastic gradient descent: the conventional baselines, on mini-batches.
+
+use super::training::{Order, Training};
+use super::{Elementwise, Optimiser, Outcome, Space, State, Stochastic, Stop, Vector, to_json};
+use crate::error::Result;
+use crate::kernels::update;
+use serde::{Deserialize, Serialize};
+
+/// How a gradient moves the parameters, and what is remembered of it.
+pub trait Rule: Copy {
+    /// Names of the vectors remembered, all zero at first.
+    const MEMORY: &'static [&'static str];
+
+    /// What is common to all rules.
+    fn training(&self) -> &Training;
+
+    /// The update of `x` along its mini-batch's `gradient`; `at` is its number t, counted from 1, and its learning rate.
+    ///
+    /// # Errors
+    /// What the device reports.
+    fn update<S: Elementwise>(
+        &self,
+        space: &S,
+        at: (u64, f64),
+        gradient: &S::Vector,
+        memory: &mut [S::Vector],
+        x: &mut S::Vector,
+    ) -> Result<()>;
+}
+
+/// Adam with its corrections of the bias (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1). The penalty λ/2 ‖x‖² is part of the
+/// loss and of its gradient, as with `torch.optim.Adam(weight_decay = λ)`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adam {
+    /// β₁, how much of the mean of the gradients an update keeps.
+    pub beta1: f64,
+    /// β₂, how much of the mean of their squares it keeps.
+    pub beta2: f64,
+    /// ε, added to the root of the mean square; positive.
+    pub epsilon: f64,
+    /// Mini-batches and learning rate.
+    pub training: Training,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, training: Training::default() }
+    }
+}
+
+impl Rule for Adam {
+    const MEMORY: &'static [&'static str] = &["mean", "mean square"];
+
+    fn training(&self) -> &Training {
+        &self.training
+    }
+
+    fn update<S: Elementwise>(
+        &self,
+        space: &S,
+        (t, rate): (u64, f64),
+        gradient: &S::Vector,
+        memory: &mut [S::Vector],
+        x: &mut S::Vector,
+    ) -> Result<()> {
+        // rate · (m/c₁) / (√(v/c₂) + ε) = rate √c₂/c₁ · m / (√v + ε √c₂), c = 1 − βᵗ
+        let [c1, c2] = [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(t as f64));
+        let (step, epsilon) = (rate * c2.sqrt() / c1, self.epsilon * c2.sqrt());
+        let [mean, square] = memory else { unreachable!("as many as MEMORY names") };
+        space.adam(&update::Adam { beta1: self.beta1, beta2: self.beta2, step, epsilon }, gradient, [mean, square], x)
+    }
+}
+
+/// Stochastic gradient descent with momentum as in PyTorch, v ← μ v + g, x ← x − η v (Sutskever and others 2013, ICML, with the
+/// learning rate η outside of v); Nesterov's takes g + μ v for v.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sgd {
+    /// μ, how much of the velocity an update keeps.
+    pub momentum: f64,
+    /// Whether the momentum is Nesterov's.
+    pub nesterov: bool,
+    /// Mini-batches and learning rate.
+    pub training: Training,
+}
+
+impl Default for Sgd {
+    fn default() -> Self {
+        Self { momentum: 0.9, nesterov: false, training: Training { learning_rate: 0.05, ..Training::default() } }
+    }
+}
+
+impl Rule for Sgd {
+    const MEMORY: &'static [&'static str] = &["velocity"];
+
+    fn training(&self) -> &Training {
+        &self.training
+    }
+
+    fn update<S: Elementwise>(
+        &self,
+        space: &S,
+        (_, rate): (u64, f64),
+        gradient: &S::Vector,
+        memory: &mut [S::Vector],
+        x: &mut S::Vector,
+    ) -> Result<()> {
+        let (velocity, along) = if self.nesterov { (rate * self.momentum, rate) } else { (rate, 0.0) };
+        let by = update::Momentum { momentum: self.momentum, velocity, gradient: along };
+        space.momentum(&by, gradient, &mut memory[0], x)
+    }
+}
+
+/// A method that takes a step of its [`Rule`] for every mini-batch. One [`Optimiser::step`] is a stretch of mini-batches
+/// ([`Training::batches_per_step`]), so that the host reads back once in a while. Its [`Outcome`] has, unlike that of other
+/// methods, the loss averaged over the stretch, each mini-batch at the parameters it met, and the gradient norm of the last one.
+#[derive(Debug)]
+pub struct FirstOrder<V, R> {
+    rule: R,
+    /// The iterate.
+    x: V,
+    /// The average of the iterates, if it is what is reported.
+    average: Option<V>,
+    /// As [`Rule::MEMORY`] names.
+    memory: Vec<V>,
+    loss: f64,
+    gradient_norm: f64,
+    iteration: u64,
+    /// Mini-batches so far, t.
+    updates: u64,
+    order: Order,
+    gradient: V,
+    // the parameters reported before a step, and how far it moved them
+    before: V,
+    moved: V,
+}
+
+impl<V: Clone, R: Rule> FirstOrder<V, R> {
+    /// Starts at x, with the loss and the gradient norm of the first mini-batch there: an evaluation of the whole is a method's cost
+    /// that this one does not need.
+    ///
+    /// # Errors
+    /// What the problem reports; so for the others.
+    pub fn new<P>(problem: &mut P, x: V, rule: R) -> Result<Self>
+    where
+        P: Stochastic<Space: Space<Vector = V>>,
+    {
+        let state = State {
+            parameters: x.clone(),
+            loss: f64::NAN,
+            gradient_norm: f64::NAN,
+            iteration: 0,
+            vectors: Vec::new(),
+            numbers: String::new(),
+        };
+        let memory = R::MEMORY.iter().map(|_| problem.space().zeros()).collect::<Result<_>>()?;
+        let mut method = Self::at(problem, &x, &state, memory, rule)?;
+        let batch = method.order.batch(rule.training(), problem.examples(), 0);
+        problem.minibatch_gradient(&method.x, batch, &mut method.gradient)?;
+        method.loss = problem.take_minibatch_loss()?;
+        method.gradient_norm = problem.space().dot(&method.gradient, &method.gradient)?.sqrt();
+        Ok(method)
+    }
+
+    /// Goes on from a saved state of the same problem.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
+    pub fn resume<P>(problem: &P, state: &State<V>, rule: R) -> Result<Self>
+    where
+        P: Stochastic<Space: Space<Vector = V>>,
+    {
+        let memory = R::MEMORY.iter().map(|name| copied(problem.space(), &state.vector(name)?));
+        let memory = memory.collect::<Result<_>>()?;
+        let iterate = if rule.training().average { state.vector("iterate")? } else { state.parameters.clone() };
+        let updates = state.numbers()?;
+        Ok(Self { updates, ..Self::at(problem, &iterate, state, memory, rule)? })
+    }
+
+    /// At x with memory of its own, since updates are in place.
+    fn at<P>(problem: &P, x: &V, state: &State<V>, memory: Vec<V>, rule: R) -> Result<Self>
+    where
+        P: Stochastic<Space: Space<Vector = V>>,
+    {
+        let space = problem.space();
+        let average = rule.training().average.then(|| copied(space, &state.parameters)).transpose()?;
+        Ok(Self {
+            rule,
+            x: copied(space, x)?,
+            average,
+            memory,
+            loss: state.loss,
+            gradient_norm: state.gradient_norm,
+            iteration: state.iteration,
+            updates: 0,
+            order: Order::default(),
+            gradient: space.zeros()?,
+            before: space.zeros()?,
+            moved: space.zeros()?,
+        })
+    }
+
+    fn reported(&self) -> &V {
+        self.average.as_ref().unwrap_or(&self.x)
+    }
+
+    /// `count` mini-batches, and the learning rate of the last.
+    fn run<P>(&mut self, problem: &mut P, count: u64) -> Result<f64>
+    where
+        P: Stochastic<Space: Space<Vector = V>>,
+    {
+        let (training, examples) = (*self.rule.training(), problem.examples());
+        let mut rate = 0.0;
+        for _ in 0..count {
+            let batch = self.order.batch(&training, examples, self.updates);
+            problem.minibatch_gradient(&self.x, batch, &mut self.gradient)?;
+            rate = training.rate(examples, self.updates);
+            self.updates += 1;
+            let Self { x, gradient, memory, .. } = self;
+            self.rule.update(problem.space(), (self.updates, rate), gradient, memory, x)?;
+            if let Some(average) = &mut self.average {
+                problem.space().average(averaging(self.updates), x, average)?;
+            }
+        }
+        Ok(rate)
+    }
+}
+
+/// The weight of iterate number t, from 1, in the average: (η + 1)/(t + η) with η = 7, under which recent iterates weigh most
+/// (polynomial-decay averaging; Shamir and Zhang 2013, ICML, section 4). The first has weight 1.
+fn averaging(t: u64) -> f64 {
+    8.0 / (t as f64 + 7.0)
+}
+
+fn copied<S: Space>(space: &S, vector: &S::Vector) -> Result<S::Vector> {
+    let mut copy = space.zeros()?;
+    space.copy(vector, &mut copy)?;
+    Ok(copy)
+}
+
+impl<P: Stochastic, R: Rule> Optimiser<P> for FirstOrder<Vector<P>, R> {
+    fn step(&mut self, problem: &mut P) -> Result<Outcome> {
+        let mut outcome = Outcome::before(self.loss, self.gradient_norm);
+        let count = self.rule.training().next_step(problem.examples(), self.updates);
+        if !(self.loss.is_finite() && self.gradient_norm.is_finite()) {
+            outcome.stop = Some(Stop::NotFinite);
+        } else if count == 0 {
+            outcome.stop = Some(Stop::ScheduleEnded);
+        }
+        if outcome.stop.is_some() {
+            return Ok(outcome);
+        }
+
+        let reported = self.average.as_ref().unwrap_or(&self.x);
+        problem.space().copy(reported, &mut self.before)?;
+        outcome.step_length = self.run(problem, count)?;
+        outcome.evaluations = count as usize;
+        let loss = problem.take_minibatch_loss()?;
+        let reported = self.average.as_ref().unwrap_or(&self.x);
+        problem.space().combine(&[(1.0, reported), (-1.0, &self.before)], &mut self.moved)?;
+        let (d, g) = (&self.moved, &self.gradient);
+        let [moved, slope] = problem.space().dots([(d, d), (g, g)])?.map(f64::sqrt);
+        (self.loss, self.gradient_norm) = (loss, slope);
+        (outcome.loss, outcome.gradient_norm) = (loss, slope);
+        if !(loss.is_finite() && slope.is_finite() && moved.is_finite()) {
+            // back to where it stood, and no further: what it remembers is spoilt
+            self.loss = f64::NAN;
+            self.average.iter_mut().chain([&mut self.x]).try_for_each(|to| problem.space().copy(&self.before, to))?;
+            outcome.stop = Some(Stop::NotFinite);
+            return Ok(outcome);
+        }
+        self.iteration += 1;
+        outcome.step_norm = moved;
+        Ok(outcome)
+    }
+
+    fn parameters(&self) -> &Vector<P> {
+        self.reported()
+    }
+
+    /// The mean over the mini-batches of the last step.
+    fn loss(&self) -> f64 {
+        self.loss
+    }
+
+    /// Of the last mini-batch.
+    fn gradient_norm(&self) -> f64 {
+        self.gradient_norm
+    }
+
+    fn iteration(&self) -> u64 {
+        self.iteration
+    }
+
+    fn state(&self) -> State<Vector<P>> {
+        let mut vectors: Vec<_> =
+            R::MEMORY.iter().map(|&name| name.to_owned()).zip(self.memory.iter().cloned()).collect();
+        if self.average.is_some() {
+            vectors.push(("iterate".to_owned(), self.x.clone()));
+        }
+        State {
+            parameters: self.reported().clone(),
+            loss: self.loss,
+            gradient_norm: self.gradient_norm,
+            iteration: self.iteration,
+            vectors,
+            numbers: to_json(&self.updates),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What first-order methods share: the order of the examples, the learning rate along a run.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate falls after the warm-up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decay {
+    /// Not at all; the method goes on beyond its horizon.
+    Constant,
+    /// Along half a period of the cosine to 0 (Loshchilov and Hutter 2017, arXiv 1608.03983, equation 5).
+    Cosine,
+    /// Linearly to 0.
+    #[default]
+    Linear,
+}
+
+/// The choices of a run over mini-batches.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Training {
+    /// The learning rate at the end of the warm-up, the largest.
+    pub learning_rate: f64,
+    /// Examples of a mini-batch. Those that are left over at the end of an epoch, fewer than a mini-batch, are dropped from it.
+    pub batch: usize,
+    /// Epochs at whose end the learning rate is 0 and the run over, unless it is constant.
+    pub epochs: f64,
+    /// Epochs over which the learning rate rises linearly from 0.
+    pub warm_up: f64,
+    /// What follows the warm-up.
+    pub schedule: Decay,
+    /// Whether the parameters reported are a running average of the iterates.
+    pub average: bool,
+    /// Of the order of the examples.
+    pub seed: u64,
+    /// Mini-batches of one step of the optimiser; 0: a twentieth of an epoch.
+    pub batches_per_step: usize,
+}
+
+impl Default for Training {
+    /// What served Adam best on MNIST.
+    fn default() -> Self {
+        Self {
+            learning_rate: 8e-3,
+            batch: 32,
+            epochs: 1.5,
+            warm_up: 0.1,
+            schedule: Decay::Linear,
+            average: false,
+            seed: 0,
+            batches_per_step: 0,
+        }
+    }
+}
+
+impl Training {
+    /// Mini-batches of an epoch over so many examples.
+    pub fn per_epoch(&self, examples: usize) -> u64 {
+        (examples / self.batch_of(examples)) as u64
+    }
+
+    /// Examples of a mini-batch: all, where there are fewer than asked for.
+    fn batch_of(&self, examples: usize) -> usize {
+        self.batch.clamp(1, examples.max(1))
+    }
+
+    /// Mini-batches of the next step, `updates` being done: none at the end of the horizon.
+    pub(super) fn next_step(&self, examples: usize, updates: u64) -> u64 {
+        let per_epoch = self.per_epoch(examples);
+        let step = if self.batches_per_step == 0 { per_epoch.div_ceil(20) } else { self.batches_per_step as u64 };
+        let horizon = (self.epochs * per_epoch as f64).ceil() as u64;
+        if self.schedule == Decay::Constant { step } else { step.min(horizon.saturating_sub(updates)) }
+    }
+
+    /// The learning rate of the update after `updates` others. The last of the warm-up is the first with all of it.
+    pub fn rate(&self, examples: usize, updates: u64) -> f64 {
+        let epoch = self.per_epoch(examples) as f64;
+        let (warm_up, end, at) = (self.warm_up * epoch, self.epochs * epoch, updates as f64);
+        if at + 1.0 < warm_up {
+            return self.learning_rate * (at + 1.0) / warm_up;
+        }
+        let progress = ((at - warm_up) / (end - warm_up).max(1.0)).clamp(0.0, 1.0);
+        self.learning_rate
+            * match self.schedule {
+                Decay::Constant => 1.0,
+                Decay::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * progress).cos()),
+                Decay::Linear => 1.0 - progress,
+            }
+    }
+}
+
+/// The examples of one mini-batch after another: every epoch a permutation of its own, which follows from seed and epoch.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    epoch: Option<u64>,
+    positions: Vec<u32>,
+}
+
+impl Order {
+    /// Positions of the mini-batch after `updates` others.
+    pub fn batch(&mut self, training: &Training, examples: usize, updates: u64) -> &[u32] {
+        let per_epoch = training.per_epoch(examples);
+        let epoch = updates / per_epoch;
+        if self.epoch != Some(epoch) || self.positions.len() != examples {
+            let mut rng = ChaCha8Rng::seed_from_u64(training.seed);
+            rng.set_stream(epoch);
+            self.positions = (0..examples as u32).collect();
+            self.positions.shuffle(&mut rng);
+            self.epoch = Some(epoch);
+        }
+        let (batch, first) = (training.batch_of(examples), (updates % per_epoch) as usize);
+        &self.positions[first * batch..(first + 1) * batch]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten mini-batches an epoch, 1 epoch of warm-up, 3 in all.
+    const TRAINING: Training = Training {
+        learning_rate: 0.5,
+        batch: 7,
+        epochs: 3.0,
+        warm_up: 1.0,
+        schedule: Decay::Linear,
+        average: false,
+        seed: 3,
+        batches_per_step: 0,
+    };
+    const EXAMPLES: usize = 75;
+
+    #[test]
+    fn the_learning_rate_rises_and_falls_as_it_should() {
+        for schedule in [Decay::Constant, Decay::Cosine, Decay::Linear] {
+            let rate = |updates| Training { schedule, ..TRAINING }.rate(EXAMPLES, updates);
+            let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-15, "{schedule:?}: {got}, not {want}");
+            close(rate(0), 0.05);
+            close(rate(4), 0.25);
+            close(rate(9), 0.5);
+            close(rate(10), 0.5);
+            let (quarter, half, end) = match schedule {
+                Decay::Constant => (0.5, 0.5, 0.5),
+                Decay::Cosine => (0.25 * (1.0 + 0.5f64.sqrt()), 0.25, 0.0),
+                Decay::Linear => (0.375, 0.25, 0.0),
+            };
+            close(rate(15), quarter);
+            close(rate(20), half);
+            close(rate(30), end);
+            close(rate(31), end);
+        }
+        let cold = Training { warm_up: 0.0, ..TRAINING };
+        assert_eq!(cold.rate(EXAMPLES, 0), 0.5);
+    }
+
+    #[test]
+    fn steps_are_stretches_that_end_with_the_horizon() {
+        let training = Training { batches_per_step: 4, ..TRAINING };
+        assert_eq!([0, 4, 26, 28, 30, 34].map(|updates| training.next_step(EXAMPLES, updates)), [4, 4, 4, 2, 0, 0]);
+        let constant = Training { schedule: Decay::Constant, ..training };
+        assert_eq!(constant.next_step(EXAMPLES, 1000), 4);
+        assert_eq!(Training::default().next_step(57_000, 0), 90);
+    }
+
+    #[test]
+    fn every_epoch_takes_other_examples_in_another_order_once_each() {
+        let mut order = Order::default();
+        let mut epoch = |epoch: u64, training: Training| {
+            let mut all: Vec<u32> = Vec::new();
+            for i in 0..10 {
+                let batch = order.batch(&training, EXAMPLES, 10 * epoch + i);
+                assert_eq!(batch.len(), 7);
+                all.extend(batch);
+            }
+            let mut sorted = all.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert!(sorted.len() == 70 && sorted.iter().all(|&i| i < EXAMPLES as u32));
+            all
+        };
+        let (first, second) = (epoch(0, TRAINING), epoch(1, TRAINING));
+        assert_ne!(first, second);
+        assert_eq!(first, epoch(0, TRAINING));
+        assert_ne!(first, epoch(0, Training { seed: 4, ..TRAINING }));
+        let large = Training { batch: 1000, ..TRAINING };
+        assert_eq!((large.per_epoch(EXAMPLES), Order::default().batch(&large, EXAMPLES, 5).len()), (1, EXAMPLES));
+    }
+}
