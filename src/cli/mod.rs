@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod devices;
 mod eval;
+mod method;
 mod progress;
 mod train;
 

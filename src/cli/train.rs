@@ -2,6 +2,7 @@
 
 use super::DeviceArgs;
 use super::config::{Bytes, Config, default_model, open_data, parse_resize};
+use super::method::MethodArgs;
 use super::progress::Watcher;
 use crate::checkpoint;
 use crate::data::{Dataset, hex};
@@ -10,9 +11,9 @@ use crate::error::Error;
 use crate::export::{Signature, save_weights};
 use crate::model::{Description, Model};
 use crate::objective::{Examples, Objective, Workspace};
-use crate::optimise::{Beta, GpuSpace, Method, nonlinear_cg};
+use crate::optimise::GpuSpace;
 use crate::report::{RunFolder, RunRecord};
-use crate::subset::{Progress, Schedule, Subset, SubsetSize, Trainer, WELL_ABOVE_ONE, overdetermination};
+use crate::subset::{Progress, Schedule, Stage, Subset, SubsetSize, Trainer, WELL_ABOVE_ONE, overdetermination};
 use anyhow::Result;
 use clap::Args;
 use sha2::{Digest, Sha256};
@@ -21,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a resumed run has already decided.
-const CONFIGURATION: [&str; 16] = [
+const CONFIGURATION: [&str; 28] = [
     "data",
     "resize",
     "model",
@@ -33,7 +34,19 @@ const CONFIGURATION: [&str; 16] = [
     "patience",
     "tolerance",
     "weight_decay",
+    "method",
     "beta",
+    "pairs",
+    "damping",
+    "preconditioner",
+    "inner_iterations",
+    "learning_rate",
+    "batch",
+    "warm_up",
+    "decay",
+    "average",
+    "momentum",
+    "nesterov",
     "seed",
     "memory",
     "out",
@@ -58,11 +71,11 @@ pub(super) struct TrainArgs {
     #[arg(long, value_name = "1/20|3000", default_value = "1/20")]
     held_out: SubsetSize,
     /// Passes over the subset, at most
-    #[arg(long, value_name = "PASSES", default_value_t = Schedule::default().subset_passes, value_parser = non_negative, allow_negative_numbers = true)]
-    subset_passes: f64,
-    /// Passes over the full training set, at most
-    #[arg(long, value_name = "PASSES", default_value_t = Schedule::default().full_passes, value_parser = non_negative, allow_negative_numbers = true)]
-    full_passes: f64,
+    #[arg(long, value_name = "PASSES", value_parser = non_negative, allow_negative_numbers = true)]
+    subset_passes: Option<f64>,
+    /// Passes over the full training set, at most; the epochs of adam and sgd
+    #[arg(long, value_name = "PASSES", value_parser = non_negative, allow_negative_numbers = true)]
+    full_passes: Option<f64>,
     /// Iterations on the subset between two looks at the held-out examples
     #[arg(long, value_name = "N", default_value_t = Schedule::default().check_every, value_parser = clap::value_parser!(u64).range(1..))]
     check_every: u64,
@@ -75,9 +88,6 @@ pub(super) struct TrainArgs {
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum
     #[arg(long, value_name = "LAMBDA", default_value_t = 1e-3, value_parser = non_negative, allow_negative_numbers = true)]
     weight_decay: f64,
-    /// Nonlinear conjugate gradient's β: polak-ribiere-plus or hager-zhang
-    #[arg(long, value_name = "NAME", default_value = "polak-ribiere-plus", value_parser = beta)]
-    beta: Beta,
     /// Seed of initialisation and sampling
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -100,19 +110,13 @@ pub(super) struct TrainArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    method: MethodArgs,
+    #[command(flatten)]
     device: DeviceArgs,
 }
 
-fn non_negative(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn non_negative(text: &str) -> std::result::Result<f64, String> {
     text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0).ok_or_else(|| "not a number from 0 up".to_owned())
-}
-
-fn beta(name: &str) -> std::result::Result<Beta, String> {
-    match name {
-        "polak-ribiere-plus" => Ok(Beta::PolakRibierePlus),
-        "hager-zhang" => Ok(Beta::HagerZhang),
-        _ => Err("choose from polak-ribiere-plus, hager-zhang".to_owned()),
-    }
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
@@ -182,6 +186,8 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, RunFolder)> {
         );
     }
     let subset = args.subset.examples(n, n - held_out, data.classes.len(), model.parameters())?;
+    let method = args.method.method(args.seed)?;
+    let defaults = Schedule::of(&method);
     let config = Config {
         data: args.data.clone(),
         resize: args.resize,
@@ -193,13 +199,13 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, RunFolder)> {
         memory: args.memory.0,
         checkpoint_every: args.checkpoint_every,
         schedule: Schedule {
-            subset_passes: args.subset_passes,
-            full_passes: args.full_passes,
+            subset_passes: args.subset_passes.unwrap_or(defaults.subset_passes),
+            full_passes: args.full_passes.unwrap_or(defaults.full_passes),
             check_every: args.check_every,
             patience: args.patience,
             tolerance: args.tolerance,
         },
-        method: Method::Ncg(nonlinear_cg::Settings { beta: args.beta, ..nonlinear_cg::Settings::default() }),
+        method,
         model: description,
     };
     let folder = match &args.out {
@@ -323,7 +329,7 @@ impl Run {
             test_accuracy: test.accuracy,
             test_loss: test.cross_entropy,
             train_loss: train.cross_entropy,
-            subset_loss: progress.stages.first().map_or(f64::NAN, |stage| stage.loss),
+            subset_loss: progress.stages.iter().find(|stage| stage.stage == Stage::Subset).map(|stage| stage.loss),
             cost_epochs: progress.cost().units() / n,
             reporting_epochs: reporting,
             wall_seconds: progress.wall_seconds,

@@ -5,6 +5,7 @@
 
 mod cost;
 mod examples;
+mod kronecker;
 mod minibatch;
 mod record;
 mod stage;
@@ -12,6 +13,7 @@ mod workspace;
 
 pub use cost::Cost;
 pub use examples::Examples;
+pub use kronecker::Kronecker;
 use workspace::SUMS;
 pub use workspace::{DEFAULT_MEMORY, Workspace};
 
@@ -113,6 +115,21 @@ impl Objective {
             minibatch: None,
             cost: Cost::default(),
         })
+    }
+
+    /// The loss over so many of these examples, spread evenly; where there are fewer, some count more than once.
+    ///
+    /// # Errors
+    /// As [`Objective::new`].
+    pub fn sample(&self, examples: usize) -> Result<Self> {
+        let spread = |i: usize| if examples <= self.len { i * self.len / examples } else { i % self.len };
+        let indices: Vec<u32> = (0..examples).map(|i| self.indices[spread(i)]).collect();
+        Self::new(&self.gpu, &self.workspace, &self.examples, &indices, self.weight_decay)
+    }
+
+    /// λ of the weight decay.
+    pub fn weight_decay(&self) -> f64 {
+        self.weight_decay
     }
 
     /// K, the number of examples.

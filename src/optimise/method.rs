@@ -1,9 +1,11 @@
 //! The choice of a method, as a configuration holds it.
 
 use super::first_order::{Adam, FirstOrder, Sgd};
+use super::gauss_newton::{self, GaussNewton};
+use super::kfac::{self, Kfac};
 use super::lbfgs::{self, Lbfgs};
 use super::nonlinear_cg::{self, NonlinearCg};
-use super::{Optimiser, State, Stochastic, Vector};
+use super::{Curved, Optimiser, State, Stochastic, Vector};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,10 @@ pub enum Method {
     Ncg(nonlinear_cg::Settings),
     /// L-BFGS.
     Lbfgs(lbfgs::Settings),
+    /// Hessian-free Gauss-Newton.
+    GaussNewton(gauss_newton::Settings),
+    /// K-FAC with exact steps and momentum.
+    Kfac(kfac::Settings),
     /// Adam on mini-batches.
     Adam(Adam),
     /// Stochastic gradient descent with momentum.
@@ -22,11 +28,16 @@ pub enum Method {
 }
 
 impl Method {
+    /// Whether its losses and gradients are those of mini-batches.
+    pub fn is_stochastic(&self) -> bool {
+        matches!(self, Self::Adam(_) | Self::Sgd(_))
+    }
+
     /// Starts at x. The first step is tried as long as `step_norm`, where there is a guess and the method searches.
     ///
     /// # Errors
     /// What the problem reports.
-    pub fn start<P: Stochastic>(
+    pub fn start<P: Curved + Stochastic>(
         &self,
         problem: &mut P,
         x: Vector<P>,
@@ -38,6 +49,8 @@ impl Method {
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::new(problem, x, step_norm, settings)?),
             Self::Lbfgs(settings) => Box::new(Lbfgs::new(problem, x, step_norm, settings)?),
+            Self::GaussNewton(settings) => Box::new(GaussNewton::new(problem, x, step_norm, settings)?),
+            Self::Kfac(settings) => Box::new(Kfac::new(problem, x, settings)?),
             Self::Adam(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
             Self::Sgd(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
         })
@@ -47,13 +60,15 @@ impl Method {
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's, and what the problem reports.
-    pub fn resume<P: Stochastic>(&self, problem: &P, state: &State<Vector<P>>) -> Result<Box<dyn Optimiser<P>>>
+    pub fn resume<P: Curved + Stochastic>(&self, problem: &P, state: &State<Vector<P>>) -> Result<Box<dyn Optimiser<P>>>
     where
         Vector<P>: 'static,
     {
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::resume(problem, state, settings)?),
             Self::Lbfgs(settings) => Box::new(Lbfgs::resume(problem, state, settings)?),
+            Self::GaussNewton(settings) => Box::new(GaussNewton::resume(problem, state, settings)?),
+            Self::Kfac(settings) => Box::new(Kfac::resume(problem, state, settings)?),
             Self::Adam(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
             Self::Sgd(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
         })

@@ -5,6 +5,7 @@
 
 mod first_order;
 pub mod gauss_newton;
+pub mod kfac;
 pub mod lbfgs;
 mod line_search;
 mod method;
@@ -21,6 +22,7 @@ use std::fmt;
 
 pub use first_order::{Adam, FirstOrder, Rule, Sgd};
 pub use gauss_newton::{GaussNewton, Preconditioner};
+pub use kfac::Kfac;
 pub use lbfgs::Lbfgs;
 pub use line_search::{Found, LineSearch, Trial, Verdict};
 pub use method::Method;
@@ -54,8 +56,8 @@ pub trait Curved: Problem {
     /// What the device reports; so for the others.
     fn gauss_newton_product(&mut self, x: &Vector<Self>, v: &Vector<Self>, product: &mut Vector<Self>) -> Result<()>;
 
-    /// The matrix vᵢᵀ G(x) vⱼ of a few directions, perhaps over some of the examples only: cheaper than the products.
-    fn curvature(&mut self, x: &Vector<Self>, directions: &[&Vector<Self>]) -> Result<Vec<Vec<f64>>>;
+    /// \[uᵀGu, uᵀGv, vᵀGv\] with G at x, perhaps over some of the examples only: cheaper than the products.
+    fn curvature(&mut self, x: &Vector<Self>, directions: [&Vector<Self>; 2]) -> Result<[f64; 3]>;
 
     /// Looks at the curvature around x, for the calls of [`Curved::precondition`] that follow. `sample` numbers the looks and seeds
     /// what is random in them; the first is the most thorough.

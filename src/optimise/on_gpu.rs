@@ -1,16 +1,20 @@
 //! The space of parameter vectors on a device, and an objective as a problem in it.
 
-use super::{Elementwise, Problem, Space, Stochastic};
+use super::{Curved, Elementwise, Problem, Space, Stochastic};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Program};
 use crate::kernels::update::{self, Adam, Momentum};
 use crate::kernels::vector::{self, PARTIALS, SCRATCH};
-use crate::objective::{Evaluation, Objective};
+use crate::objective::{Cost, Evaluation, Kronecker, Objective};
 use std::sync::Mutex;
 
 /// Inner products that one round trip takes.
 const MAX_PAIRS: usize = 64;
+
+/// Examples that the curvature along a direction, and the Kronecker factors, are taken from.
+const CURVATURE_EXAMPLES: usize = 1024;
+const FACTOR_EXAMPLES: usize = 512;
 
 /// Updates remembered as recorded: those of one method, and more.
 const MAX_RECORDED: usize = 4;
@@ -147,6 +151,9 @@ pub struct OnGpu {
     pub space: GpuSpace,
     /// What the last evaluation found.
     pub last: Option<Evaluation>,
+    /// Examples that tell the curvature along directions, once asked for.
+    curvature: Option<Objective>,
+    kronecker: Option<Kronecker>,
 }
 
 impl OnGpu {
@@ -156,7 +163,14 @@ impl OnGpu {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     pub fn new(objective: Objective) -> Result<Self> {
         let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
-        Ok(Self { objective, space, last: None })
+        Ok(Self { objective, space, last: None, curvature: None, kronecker: None })
+    }
+
+    /// What all of it has cost so far.
+    pub fn cost(&self) -> Cost {
+        let curvature = self.curvature.as_ref().map_or(Cost::default(), Objective::cost);
+        let kronecker = self.kronecker.as_ref().map_or(Cost::default(), Kronecker::cost);
+        self.objective.cost() + curvature + kronecker
     }
 }
 
@@ -172,6 +186,35 @@ impl Problem for OnGpu {
         let loss = evaluation.loss;
         self.last = Some(evaluation);
         Ok(loss)
+    }
+}
+
+impl Curved for OnGpu {
+    fn gauss_newton_product(&mut self, x: &Buf, v: &Buf, product: &mut Buf) -> Result<()> {
+        self.objective.gauss_newton_product(x, v, product).map(|_| ())
+    }
+
+    fn curvature(&mut self, x: &Buf, [u, v]: [&Buf; 2]) -> Result<[f64; 3]> {
+        if self.curvature.is_none() {
+            self.curvature = Some(self.objective.sample(self.objective.len().min(CURVATURE_EXAMPLES))?);
+        }
+        let sample = self.curvature.as_mut().expect("just made");
+        let [uu, uv, vv] = sample.curvature(x, [u, v])?;
+        let decay = sample.weight_decay();
+        let products = self.space.dots([(u, u), (u, v), (v, v)])?;
+        Ok([uu + decay * products[0], uv + decay * products[1], vv + decay * products[2]])
+    }
+
+    fn update_preconditioner(&mut self, x: &Buf, sample: u64) -> Result<()> {
+        if self.kronecker.is_none() {
+            self.kronecker = Some(Kronecker::new(&self.objective, FACTOR_EXAMPLES)?);
+        }
+        self.kronecker.as_mut().expect("just made").update(x, sample)
+    }
+
+    fn precondition(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
+        let lambda = damping + self.objective.weight_decay();
+        self.kronecker.as_mut().expect("looked at before").precondition(lambda, v, out)
     }
 }
 

@@ -18,7 +18,7 @@ pub struct RunRecord {
     /// Cross entropy over the whole training set.
     pub train_loss: f64,
     /// Loss at the end of the subset stage, weight decay included.
-    pub subset_loss: f64,
+    pub subset_loss: Option<f64>,
     /// Units spent / N: passes over the training set, held-out looks included.
     pub cost_epochs: f64,
     /// Passes over data made only to report (training and test loss); not part of `cost_epochs`.

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::objective::Cost;
-use crate::optimise::{Outcome, State};
+use crate::optimise::{Method, Outcome, State};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -24,6 +24,24 @@ pub struct Schedule {
 impl Default for Schedule {
     fn default() -> Self {
         Self { subset_passes: 100.0, full_passes: 8.0, check_every: 5, patience: 0, tolerance: 1e-4 }
+    }
+}
+
+impl Schedule {
+    /// What suits a method: those on mini-batches go over the full set alone.
+    pub fn of(method: &Method) -> Self {
+        match method {
+            Method::Adam(_) | Method::Sgd(_) => Self { subset_passes: 0.0, full_passes: 1.5, ..Self::default() },
+            _ => Self::default(),
+        }
+    }
+
+    /// Passes over a stage's examples, at most.
+    pub fn passes(&self, stage: Stage) -> f64 {
+        match stage {
+            Stage::Subset => self.subset_passes,
+            Stage::Full => self.full_passes,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::{Subset, overdetermination};
 use crate::device::Buf;
 use crate::error::{Error, Result};
 use crate::objective::{Cost, Evaluation, Examples, Objective, Workspace};
-use crate::optimise::{GpuSpace, Method, OnGpu, Outcome, Space, Stop};
+use crate::optimise::{Adam, GpuSpace, Method, OnGpu, Outcome, Sgd, Space, Stop, Training};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -69,6 +69,9 @@ impl Trainer {
     ) -> Result<Progress<Buf>> {
         let mut progress = match resumed {
             Some(host) => host.convert(|vector| self.space.upload(vector))?,
+            None if self.schedule.subset_passes == 0.0 => {
+                self.start_stage(Stage::Full, self.space.upload(initial)?, None)?
+            }
             None => self.start_stage(Stage::Subset, self.space.upload(initial)?, None)?,
         };
         if progress.stage == Stage::Subset {
@@ -86,6 +89,16 @@ impl Trainer {
         }
     }
 
+    /// The method as it goes about a stage: a learning rate falls over all of it.
+    fn method(&self, stage: Stage) -> Method {
+        let with_epochs = |training| Training { epochs: self.schedule.passes(stage), ..training };
+        match self.method {
+            Method::Adam(adam) => Method::Adam(Adam { training: with_epochs(adam.training), ..adam }),
+            Method::Sgd(sgd) => Method::Sgd(Sgd { training: with_epochs(sgd.training), ..sgd }),
+            other => other,
+        }
+    }
+
     fn problem(&self, stage: Stage) -> Result<OnGpu> {
         let indices = &self.examples(stage).indices;
         OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
@@ -98,7 +111,7 @@ impl Trainer {
         // The loss is nearly the same function, so a step of the size that served it last is a better guess than 1/‖g‖.
         let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
         let guess = (step_norm > 0.0).then_some(step_norm);
-        let state = self.method.start(&mut problem, theta, guess)?.state();
+        let state = self.method(stage).start(&mut problem, theta, guess)?.state();
         if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
             return Err(diverged(stage, 0, problem.last.as_ref()));
         }
@@ -109,7 +122,7 @@ impl Trainer {
             initial_gradient_norm: state.gradient_norm,
             step_norm,
             optimiser: state,
-            stage_cost: problem.objective.cost(),
+            stage_cost: problem.cost(),
             other_cost,
             best,
             last_look: None,
@@ -123,20 +136,18 @@ impl Trainer {
     fn run_stage(&mut self, mut progress: Progress<Buf>, observer: &mut dyn Observer) -> Result<Progress<Buf>> {
         let (clock, seconds_before) = (Instant::now(), progress.wall_seconds);
         let stage = progress.stage;
-        let (passes, check_every) = match stage {
-            Stage::Subset => (self.schedule.subset_passes, self.schedule.check_every.max(1)),
-            Stage::Full => (self.schedule.full_passes, 1),
-        };
+        let passes = self.schedule.passes(stage);
+        let check_every = if stage == Stage::Subset { self.schedule.check_every.max(1) } else { 1 };
         let mut problem = self.problem(stage)?;
         let cost_before = progress.stage_cost;
-        let mut optimiser = self.method.resume(&problem, &progress.optimiser)?;
+        let mut optimiser = self.method(stage).resume(&problem, &progress.optimiser)?;
         let stopped = loop {
             if let Some(reason) = self.reason_to_stop(&progress, passes) {
                 break reason;
             }
             let outcome: Outcome = optimiser.step(&mut problem)?;
             progress.optimiser = optimiser.state();
-            progress.stage_cost = cost_before + problem.objective.cost();
+            progress.stage_cost = cost_before + problem.cost();
             match outcome.stop {
                 Some(Stop::NotFinite) => {
                     return Err(diverged(stage, progress.optimiser.iteration, problem.last.as_ref()));
@@ -175,7 +186,9 @@ impl Trainer {
         let patience = self.schedule.patience;
         if progress.stage_cost.units() >= passes * examples {
             Some(format!("{passes} passes are spent"))
-        } else if progress.optimiser.gradient_norm <= self.schedule.tolerance * progress.initial_gradient_norm {
+        } else if !self.method.is_stochastic()
+            && progress.optimiser.gradient_norm <= self.schedule.tolerance * progress.initial_gradient_norm
+        {
             Some(format!("the gradient fell to {:e} of its start", self.schedule.tolerance))
         } else if patience > 0 && progress.looks_since_best >= patience {
             Some(format!("no lower held-out loss in {patience} looks"))

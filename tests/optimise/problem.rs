@@ -53,10 +53,10 @@ impl Curved for Counted {
         Ok(())
     }
 
-    fn curvature(&mut self, x: &Vec<f64>, directions: &[&Vec<f64>]) -> Result<Matrix> {
+    fn curvature(&mut self, x: &Vec<f64>, [u, v]: [&Vec<f64>; 2]) -> Result<[f64; 3]> {
         let g = (self.curvature)(x);
-        let row = |v: &&Vec<f64>| directions.iter().map(|w| dot(&times(&g, w), v)).collect();
-        Ok(directions.iter().map(row).collect())
+        let (gu, gv) = (times(&g, u), times(&g, v));
+        self.space.dots([(u, &gu), (u, &gv), (v, &gv)])
     }
 
     fn update_preconditioner(&mut self, x: &Vec<f64>, _sample: u64) -> Result<()> {

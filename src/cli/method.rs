@@ -1,0 +1,192 @@
+//! `--method` and the options of each.
+
+use super::train::non_negative;
+use crate::error::{Error, Result};
+use crate::optimise::{
+    Adam, Beta, Decay, Method, Preconditioner, Sgd, Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
+};
+use clap::{Args, ValueEnum};
+
+/// The methods by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Name {
+    /// K-FAC with exact steps and momentum: fewest passes over a subset
+    Kfac,
+    /// Limited-memory BFGS
+    Lbfgs,
+    /// Nonlinear conjugate gradients
+    Ncg,
+    /// Hessian-free Gauss-Newton: truncated conjugate gradients in each step
+    GaussNewton,
+    /// Adam on mini-batches of the full set
+    Adam,
+    /// Stochastic gradient descent with momentum on mini-batches of the full set
+    Sgd,
+}
+
+/// β of nonlinear conjugate gradients.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum BetaName {
+    /// Polak and Ribière's, not below zero
+    PolakRibierePlus,
+    /// Hager and Zhang's
+    HagerZhang,
+}
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum DecayName {
+    /// Not at all
+    Constant,
+    /// Half a cosine to zero
+    Cosine,
+    /// Linearly to zero
+    Linear,
+}
+
+/// What speeds up the inner iteration of `gauss-newton`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum PreconditionerName {
+    /// Nothing
+    None,
+    /// Kronecker factors
+    Kronecker,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Method (docs/methods.md)")]
+pub(super) struct MethodArgs {
+    /// How the loss is minimised
+    #[arg(long, value_enum, value_name = "NAME", default_value = "kfac")]
+    pub method: Name,
+    /// ncg: the formula for β [default: polak-ribiere-plus]
+    #[arg(long, value_enum, value_name = "NAME")]
+    beta: Option<BetaName>,
+    /// lbfgs: pairs remembered [default: 20]
+    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pairs: Option<u32>,
+    /// kfac, gauss-newton: λ added to the curvature in the first step [default: 0.01, 0.1]
+    #[arg(long, value_name = "LAMBDA", value_parser = non_negative, allow_negative_numbers = true)]
+    damping: Option<f64>,
+    /// gauss-newton: what speeds up its inner iteration [default: none]
+    #[arg(long, value_enum, value_name = "NAME")]
+    preconditioner: Option<PreconditionerName>,
+    /// gauss-newton: inner iterations of a step, at most [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    inner_iterations: Option<u32>,
+    /// adam, sgd: the largest learning rate [default: 8e-3, 0.05]
+    #[arg(long, value_name = "RATE", value_parser = non_negative, allow_negative_numbers = true)]
+    learning_rate: Option<f64>,
+    /// adam, sgd: examples of a mini-batch [default: 32]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    batch: Option<u32>,
+    /// adam, sgd: epochs over which the learning rate rises from zero [default: 0.1]
+    #[arg(long, value_name = "EPOCHS", value_parser = non_negative, allow_negative_numbers = true)]
+    warm_up: Option<f64>,
+    /// adam, sgd: how the learning rate falls then [default: linear]
+    #[arg(long, value_enum, value_name = "NAME")]
+    decay: Option<DecayName>,
+    /// adam, sgd: keep a running average of the weights
+    #[arg(long)]
+    average: bool,
+    /// sgd: how much of the velocity is kept [default: 0.9]
+    #[arg(long, value_name = "MU", value_parser = non_negative, allow_negative_numbers = true)]
+    momentum: Option<f64>,
+    /// sgd: Nesterov's momentum
+    #[arg(long)]
+    nesterov: bool,
+}
+
+impl MethodArgs {
+    /// The method with its choices.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an option that is another method's.
+    pub fn method(&self, seed: u64) -> Result<Method> {
+        self.check()?;
+        let training = |defaults: Training| Training {
+            learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
+            batch: self.batch.map_or(defaults.batch, |batch| batch as usize),
+            warm_up: self.warm_up.unwrap_or(defaults.warm_up),
+            schedule: match self.decay {
+                None => defaults.schedule,
+                Some(DecayName::Constant) => Decay::Constant,
+                Some(DecayName::Cosine) => Decay::Cosine,
+                Some(DecayName::Linear) => Decay::Linear,
+            },
+            average: self.average,
+            seed,
+            ..defaults
+        };
+        Ok(match self.method {
+            Name::Kfac => {
+                let defaults = kfac::Settings::default();
+                Method::Kfac(kfac::Settings { damping: self.damping.unwrap_or(defaults.damping), ..defaults })
+            }
+            Name::Lbfgs => {
+                let defaults = lbfgs::Settings::default();
+                let memory = self.pairs.map_or(defaults.memory, |pairs| pairs as usize);
+                Method::Lbfgs(lbfgs::Settings { memory, ..defaults })
+            }
+            Name::Ncg => {
+                let beta = match self.beta {
+                    None | Some(BetaName::PolakRibierePlus) => Beta::PolakRibierePlus,
+                    Some(BetaName::HagerZhang) => Beta::HagerZhang,
+                };
+                Method::Ncg(nonlinear_cg::Settings { beta, ..nonlinear_cg::Settings::default() })
+            }
+            Name::GaussNewton => {
+                let defaults = gauss_newton::Settings::default();
+                Method::GaussNewton(gauss_newton::Settings {
+                    damping: self.damping.unwrap_or(defaults.damping),
+                    iterations: self.inner_iterations.map_or(defaults.iterations, |n| n as usize),
+                    preconditioner: match self.preconditioner {
+                        None | Some(PreconditionerName::None) => Preconditioner::None,
+                        Some(PreconditionerName::Kronecker) => Preconditioner::Kronecker,
+                    },
+                    ..defaults
+                })
+            }
+            Name::Adam => {
+                let defaults = Adam::default();
+                Method::Adam(Adam { training: training(defaults.training), ..defaults })
+            }
+            Name::Sgd => {
+                let defaults = Sgd::default();
+                Method::Sgd(Sgd {
+                    momentum: self.momentum.unwrap_or(defaults.momentum),
+                    nesterov: self.nesterov,
+                    training: training(defaults.training),
+                })
+            }
+        })
+    }
+
+    /// Whether every option given is one of the method's.
+    fn check(&self) -> Result<()> {
+        use Name::{Adam, GaussNewton, Kfac, Lbfgs, Ncg, Sgd};
+        let given: [(&str, bool, &[Name]); 12] = [
+            ("--beta", self.beta.is_some(), &[Ncg]),
+            ("--pairs", self.pairs.is_some(), &[Lbfgs]),
+            ("--damping", self.damping.is_some(), &[Kfac, GaussNewton]),
+            ("--preconditioner", self.preconditioner.is_some(), &[GaussNewton]),
+            ("--inner-iterations", self.inner_iterations.is_some(), &[GaussNewton]),
+            ("--learning-rate", self.learning_rate.is_some(), &[Adam, Sgd]),
+            ("--batch", self.batch.is_some(), &[Adam, Sgd]),
+            ("--warm-up", self.warm_up.is_some(), &[Adam, Sgd]),
+            ("--decay", self.decay.is_some(), &[Adam, Sgd]),
+            ("--average", self.average, &[Adam, Sgd]),
+            ("--momentum", self.momentum.is_some(), &[Sgd]),
+            ("--nesterov", self.nesterov, &[Sgd]),
+        ];
+        let name = |method: &Name| method.to_possible_value().map_or(String::new(), |v| v.get_name().to_owned());
+        match given.iter().find(|(_, is_given, of)| *is_given && !of.contains(&self.method)) {
+            None => Ok(()),
+            Some((option, _, of)) => Err(Error::usage(format!(
+                "{option}: an option of --method {}, not of {}",
+                of.iter().map(name).collect::<Vec<_>>().join(" or "),
+                name(&self.method)
+            ))),
+        }
+    }
+}
