@@ -11,8 +11,8 @@ use std::mem::swap;
 /// Losses closer than this share of the loss cannot be told apart in f32.
 const NOISE: f64 = 1e-6;
 
-/// Rejections in a row, each with four times the damping, after which no step will do.
-const MAX_REJECTIONS: usize = 12;
+/// Rejections in a row, each with more damping, after which no step will do.
+const MAX_REJECTIONS: usize = 8;
 
 /// The choices of [`Kfac`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -210,7 +210,7 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
         self.iteration += 1;
         let Some((loss, gradient_norm)) = taken else {
             known.rejections += 1;
-            known.damping *= 4.0;
+            known.damping *= 4f64.powi(known.rejections as i32); // by 4, then 16, 64 …
             problem.space().axpby(0.0, g, 0.0, p)?; // forget the step that led here
             outcome.step_norm = 0.0;
             if known.rejections >= MAX_REJECTIONS {
