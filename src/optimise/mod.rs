@@ -50,13 +50,13 @@ pub trait Problem {
 
 /// A problem that knows the curvature of its loss: the Gauss-Newton matrix G, weight decay included.
 pub trait Curved: Problem {
-    /// product ← G(x) v.
+    /// product ← G(x) v, perhaps with the G of some of the examples only.
     ///
     /// # Errors
     /// What the device reports; so for the others.
     fn gauss_newton_product(&mut self, x: &Vector<Self>, v: &Vector<Self>, product: &mut Vector<Self>) -> Result<()>;
 
-    /// \[uᵀGu, uᵀGv, vᵀGv\] with G at x, perhaps over some of the examples only: cheaper than the products.
+    /// \[uᵀGu, uᵀGv, vᵀGv\] with the same G at x: cheaper than the products.
     fn curvature(&mut self, x: &Vector<Self>, directions: [&Vector<Self>; 2]) -> Result<[f64; 3]>;
 
     /// Looks at the curvature around x, for the calls of [`Curved::precondition`] that follow. `sample` numbers the looks and seeds
