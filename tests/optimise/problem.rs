@@ -1,7 +1,7 @@
 //! What a row of the table is, and how it becomes a problem.
 
 use gpu_subset::error::Result;
-use gpu_subset::optimise::{Curved, Euclidean, Problem};
+use gpu_subset::optimise::{Curved, Euclidean, Problem, Space};
 use std::rc::Rc;
 
 /// f(x), with ∇f(x) written into the second argument.
