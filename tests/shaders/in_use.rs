@@ -4,7 +4,7 @@ use crate::common::{self, TestGpu};
 use gpu_subset::device::Profile;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
-use gpu_subset::objective::{Examples, Objective, Workspace};
+use gpu_subset::objective::{Examples, Kronecker, Objective, Workspace};
 use gpu_subset::shape::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -74,4 +74,5 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
     let indices: Vec<u32> = (0..EXAMPLES as u32).collect();
     let mut objective = Objective::new(gpu, &workspace, &examples, &indices, 1e-3).unwrap();
     objective.prepare().unwrap();
+    Kronecker::new(&objective, EXAMPLES).unwrap();
 }
