@@ -98,14 +98,28 @@ fn a_run_leaves_its_folder_and_its_weights_evaluate_to_what_it_reported() {
 fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let weights = |name: &str, seed: &str| {
+    let weights = |name: &str, seed: &str, more: &[&str]| {
         let out = folder.path().join(name);
-        let output = run(&[&SHORT[..], &["--seed", seed, "--out", out.to_str().unwrap()]].concat());
-        assert!(output.status.success());
+        let output = run(&[&SHORT[..], more, &["--seed", seed, "--out", out.to_str().unwrap()]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         json(&out.join("run.json"))["weights_sha256"].clone()
     };
-    assert_eq!(weights("a", "0"), weights("b", "0"));
-    assert_ne!(weights("c", "1"), weights("d", "0"));
+    let mut all = Vec::new();
+    for method in ["kfac", "lbfgs", "ncg", "gauss-newton", "adam", "sgd"] {
+        let more = ["--method", method];
+        let first = weights(&format!("{method} a"), "0", &more);
+        assert_eq!(first, weights(&format!("{method} b"), "0", &more), "{method}");
+        assert_ne!(first, weights(&format!("{method} c"), "1", &more), "{method}");
+        assert!(!all.contains(&first), "{method} is another method");
+        all.push(first);
+    }
+}
+
+#[test]
+fn an_option_of_another_method_is_refused() {
+    refused(&["train", "--method", "kfac", "--learning-rate", "0.1"], 2, &["--learning-rate", "adam or sgd", "kfac"]);
+    refused(&["train", "--beta", "hager-zhang"], 2, &["--beta", "ncg"]);
+    refused(&["train", "--method", "sdg"], 2, &["sdg"]);
 }
 
 #[cfg(unix)]
@@ -270,13 +284,17 @@ fn a_benchmark_checks_its_kernels_and_prints_them() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     };
-    let record = bench(&["--filter", "8->16"]);
+    let record = bench(&["--filter", "5x5/2 8->16"]);
     let rows = record["kernels"]["rows"].as_array().unwrap();
     assert_eq!(rows.len(), 4, "forward, jvp and two gradients: {record:#}");
     for row in rows {
         assert!(row["error"].as_f64().unwrap() <= 2e-5 && row["gflops"].as_f64().unwrap() > 0.0, "{row:#}");
     }
     assert!(record["objective"].is_null(), "no network is called so");
+
+    let record = bench(&["factors", "--filter", "inverse 513"]);
+    let residual = record["factors"][0]["residual"].as_f64().unwrap();
+    assert!(residual <= 1e-5 && record["factors"][0]["seconds"].as_f64().unwrap() > 0.0, "{record:#}");
 
     let record = bench(&["objective", "--filter", "mnist", "--examples", "200"]);
     let passes: Vec<_> = record["objective"].as_array().unwrap().iter().map(|pass| pass["pass"].clone()).collect();

@@ -1,10 +1,12 @@
-//! What the kernels and an objective's passes give on a device: each kernel's result is checked against its f64 reference, then
+//! What the kernels, an objective's passes and the Kronecker factors give on a device: each kernel's result is checked against its f64 reference, then
 //! timed in turns with the others, and held against the device's own ceilings of arithmetic and copying, measured in the same run.
 
 mod cases;
+mod factors;
 mod objective;
 
 pub use cases::Case;
+pub use factors::{Step, factors};
 pub use objective::{Pass, passes};
 
 use crate::device::{Gpu, Quads};

@@ -2,7 +2,7 @@
 
 use super::DeviceArgs;
 use super::config::Bytes;
-use crate::bench::{self, Case, Pass, Table};
+use crate::bench::{self, Case, Pass, Step, Table};
 use crate::error::Error;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 #[derive(Args)]
 pub(super) struct BenchArgs {
-    /// What to measure; both by default
+    /// What to measure; all of it by default
     #[arg(value_enum)]
     what: Option<What>,
     /// Only cases whose name contains this, such as `grad_weight` or `mnist`
@@ -42,12 +42,15 @@ enum What {
     Kernels,
     /// Passes over a data set
     Objective,
+    /// Kronecker factors, their inverses, and products with them
+    Factors,
 }
 
 #[derive(Serialize)]
 struct Record {
     kernels: Option<Table>,
     objective: Option<Vec<Pass>>,
+    factors: Option<Vec<Step>>,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
@@ -58,7 +61,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         bar.tick();
     };
     let repetitions = args.repetitions as usize;
-    if args.tune && args.what != Some(What::Objective) {
+    let wants = |what: What| args.what.is_none_or(|only| only == what);
+    if args.tune && wants(What::Kernels) {
         gpu.enable_tuning(Some(f64::INFINITY));
         for case in Case::all(&args.filter) {
             progress(&format!("tuning {case}"));
@@ -66,16 +70,20 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         }
         gpu.remember_tuning();
     }
-    let (mut record, cases) = (Record { kernels: None, objective: None }, Case::all(&args.filter));
-    if args.what != Some(What::Objective) && !cases.is_empty() {
+    let (mut record, cases) = (Record { kernels: None, objective: None, factors: None }, Case::all(&args.filter));
+    if wants(What::Kernels) && !cases.is_empty() {
         record.kernels = Some(bench::kernels(&gpu, &cases, repetitions, progress)?);
     }
-    if args.what != Some(What::Kernels) {
+    if wants(What::Objective) {
         let passes = bench::passes(&gpu, &args.filter, args.examples as usize, args.memory.0, repetitions, progress)?;
         record.objective = (!passes.is_empty()).then_some(passes);
     }
+    if wants(What::Factors) {
+        let steps = bench::factors(&gpu, &args.filter, args.memory.0, repetitions)?;
+        record.factors = (!steps.is_empty()).then_some(steps);
+    }
     bar.finish_and_clear();
-    if record.kernels.is_none() && record.objective.is_none() {
+    if record.kernels.is_none() && record.objective.is_none() && record.factors.is_none() {
         return Err(Error::usage(format!("--filter {}: nothing is called so", args.filter)).into());
     }
     if args.json {
@@ -88,7 +96,19 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     if let Some(passes) = &record.objective {
         print_passes(passes);
     }
+    if let Some(steps) = &record.factors {
+        print_steps(steps);
+    }
     Ok(())
+}
+
+fn print_steps(steps: &[Step]) {
+    println!("{:<32} {:>9} {:>12} {:>9}", "", "ms", "of gradient", "residual");
+    for step in steps {
+        let share = step.of_gradient.map_or(String::new(), |share| format!("{share:.2}"));
+        let residual = step.residual.map_or(String::new(), |residual| format!("{residual:.0e}"));
+        println!("{:<32} {:>9.2} {share:>12} {residual:>9}", step.name, 1e3 * step.seconds);
+    }
 }
 
 fn print_kernels(table: &Table) {

@@ -166,6 +166,11 @@ impl Kronecker {
         self.apply.run_between(&self.gpu, &[(v, &self.gradient)], &[(&self.direction, out)])
     }
 
+    /// Leaves out what the looks so far have cost.
+    pub fn forget_cost(&mut self) {
+        self.sample.cost = Cost::default();
+    }
+
     /// What the looks at the sample have cost.
     pub fn cost(&self) -> Cost {
         self.sample.cost

@@ -146,10 +146,13 @@ impl<V: Clone> Kfac<V> {
             problem.space().copy(&self.parameters, &mut self.looked_at)?;
             self.known.look = Some(self.iteration);
         }
-        if is_due || !self.is_current {
-            problem.update_preconditioner(&self.looked_at, self.known.look.unwrap_or(0))?;
-            self.is_current = true;
+        let sample = self.known.look.unwrap_or(0);
+        if is_due {
+            problem.update_preconditioner(&self.looked_at, sample)?;
+        } else if !self.is_current {
+            problem.repeat_preconditioner(&self.looked_at, sample)?;
         }
+        self.is_current = true;
         Ok(())
     }
 }

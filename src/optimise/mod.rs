@@ -63,6 +63,11 @@ pub trait Curved: Problem {
     /// what is random in them; the first is the most thorough.
     fn update_preconditioner(&mut self, x: &Vector<Self>, sample: u64) -> Result<()>;
 
+    /// The same look once more, for a method that goes on from a saved state: already paid for.
+    fn repeat_preconditioner(&mut self, x: &Vector<Self>, sample: u64) -> Result<()> {
+        self.update_preconditioner(x, sample)
+    }
+
     /// out ← K⁻¹ v, K near G + `damping`·I as it was at the last look.
     fn precondition(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
 }

@@ -223,6 +223,12 @@ impl Curved for OnGpu {
         self.kronecker.as_mut().expect("just made").update(x, sample)
     }
 
+    fn repeat_preconditioner(&mut self, x: &Buf, sample: u64) -> Result<()> {
+        self.update_preconditioner(x, sample)?;
+        self.kronecker.as_mut().expect("just used").forget_cost();
+        Ok(())
+    }
+
     fn precondition(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
         let lambda = damping + self.objective.weight_decay();
         self.kronecker.as_mut().expect("looked at before").precondition(lambda, v, out)

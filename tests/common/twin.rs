@@ -153,7 +153,8 @@ impl Twin {
         gradients.into_iter().rev().flatten().collect()
     }
 
-    fn split<'a>(&self, mut theta: &'a [f64]) -> Vec<&'a [f64]> {
+    /// The parameters of each op.
+    pub fn split<'a>(&self, mut theta: &'a [f64]) -> Vec<&'a [f64]> {
         let parts = self.ops.iter().map(|op| theta.split_off(..op.parameters()).unwrap()).collect();
         assert!(theta.is_empty());
         parts

@@ -5,7 +5,9 @@ mod common;
 
 mod curvature;
 mod gradient;
+mod kronecker;
 mod limits;
+mod methods;
 
 use common::problem::Problem;
 use common::twin::Twin;

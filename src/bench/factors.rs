@@ -1,0 +1,140 @@
+//! The Kronecker factors: what looking at them, inverting them and dividing by them takes, and a large inverse, checked.
+
+use super::median;
+use crate::device::Gpu;
+use crate::error::{Error, Result};
+use crate::kernel::Program;
+use crate::kernels::blocks::Blocks;
+use crate::model::{Description, Model};
+use crate::objective::{Examples, Kronecker, Objective, Workspace};
+use crate::shape::Shape;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A step of K-FAC on one network, or the inverse of one factor.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// `mnist-14k factors`, `inverse 1152x1152`, …
+    pub name: String,
+    /// Median of the seconds after the first run.
+    pub seconds: f64,
+    /// Seconds as a multiple of those of a gradient over [`SUBSET`] examples, for a network's.
+    pub of_gradient: Option<f64>,
+    /// ‖A X − I‖ / (‖A‖ ‖X‖) of an inverse X, largest entries.
+    pub residual: Option<f64>,
+}
+
+/// Examples of the gradient that steps are compared with, and of the factors.
+pub const SUBSET: usize = 1875;
+const SAMPLE: usize = 512;
+
+/// Rows of the inverses that are checked: the patches of 128 channels under a 3 × 3 filter, and net C's largest factor.
+const SIDES: [usize; 2] = [513, 1152];
+
+/// Residuals beyond this are faults.
+const TOLERANCE: f64 = 1e-5;
+
+const NETWORKS: [(&str, Shape); 2] = [("mnist-14k", Shape::new(1, 28, 28)), ("cifar-43k", Shape::new(3, 32, 32))];
+const CLASSES: usize = 10;
+
+/// Every step whose name contains `filter`, `repetitions` times.
+///
+/// # Errors
+/// What the device reports; [`Error::Device`] for an inverse that is wrong.
+pub fn factors(gpu: &Gpu, filter: &str, memory: u64, repetitions: usize) -> Result<Vec<Step>> {
+    let mut rows = Vec::new();
+    for (name, shape) in NETWORKS.into_iter().filter(|(name, _)| name.contains(filter)) {
+        rows.extend(network(gpu, name, shape, memory, repetitions)?);
+    }
+    for side in SIDES {
+        let name = format!("inverse {side}x{side}");
+        if name.contains(filter) {
+            rows.push(inverse(gpu, name, side, repetitions)?);
+        }
+    }
+    Ok(rows)
+}
+
+/// Median seconds of a step after a first run; `run` leaves work on the device, which is waited for.
+fn time(gpu: &Gpu, repetitions: usize, mut run: impl FnMut(u64) -> Result<()>) -> Result<f64> {
+    let mut seconds = Vec::new();
+    for round in 0..=repetitions {
+        gpu.wait()?;
+        let start = Instant::now();
+        run(round as u64)?;
+        gpu.wait()?;
+        seconds.push(start.elapsed().as_secs_f64());
+    }
+    let mut after = seconds.split_off(1);
+    after.sort_by(f64::total_cmp);
+    Ok(median(&after))
+}
+
+fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize) -> Result<Vec<Step>> {
+    let model = Arc::new(Model::new(&Description::open(name)?, shape, CLASSES)?);
+    let mut rng = ChaCha8Rng::seed_from_u64(0);
+    let images: Vec<u8> = (0..SUBSET * shape.len()).map(|_| rng.random()).collect();
+    let labels: Vec<u32> = (0..SUBSET).map(|_| rng.random_range(0..CLASSES as u32)).collect();
+    let workspace = Arc::new(Workspace::new(gpu, model.clone(), memory)?);
+    let data = Arc::new(Examples::upload(gpu, shape, &images, &labels, &vec![(127.5, 74.0); shape.channels])?);
+    let theta = gpu.upload("bench.theta", &model.initialise(0))?;
+    let (gradient, direction) = (gpu.alloc("bench.gradient", theta.len())?, gpu.alloc("bench.d", theta.len())?);
+    let indices: Vec<u32> = (0..SUBSET as u32).collect();
+    let mut objective = Objective::new(gpu, &workspace, &data, &indices, 1e-3)?;
+    let mut kronecker = Kronecker::new(&objective, SAMPLE)?;
+
+    let of_gradient = time(gpu, repetitions, |_| objective.loss_and_gradient(&theta, &gradient).map(|_| ()))?;
+    let looks = time(gpu, repetitions, |round| kronecker.update(&theta, round))?;
+    // another λ each time, or the inverses are still there
+    let all =
+        time(gpu, repetitions, |round| kronecker.precondition(0.01 + 0.01 * round as f64, &gradient, &direction))?;
+    let product = time(gpu, repetitions, |_| kronecker.precondition(1.0, &gradient, &direction))?;
+    if gpu.read::<f32>(&direction)?.iter().any(|x| !x.is_finite()) {
+        return Err(Error::device(format!("{name}: a direction that is not finite on {}", gpu.info.name)));
+    }
+    let row = |step: &str, seconds: f64| Step {
+        name: format!("{name} {step}"),
+        seconds,
+        of_gradient: Some(seconds / of_gradient),
+        residual: None,
+    };
+    Ok(vec![
+        row(&format!("gradient over {SUBSET}"), of_gradient),
+        row(&format!("factors from {SAMPLE}"), looks),
+        row("inverses", (all - product).max(0.0)),
+        row("product with them", product),
+    ])
+}
+
+/// The damped inverse of a random factor of half its rank.
+fn inverse(gpu: &Gpu, name: String, side: usize, repetitions: usize) -> Result<Step> {
+    let (mut rng, rank, delta) = (ChaCha8Rng::seed_from_u64(1), side / 2, 1e-2f32);
+    let x: Vec<f64> = (0..rank * side).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let entry = |i: usize, j: usize| (0..rank).map(|k| x[k * side + i] * x[k * side + j]).sum::<f64>() / rank as f64;
+    let half: Vec<Vec<f32>> = (0..side).map(|i| (0..=i).map(|j| entry(i, j) as f32).collect()).collect();
+    let a: Vec<f32> = (0..side * side).map(|at| half[(at / side).max(at % side)][(at / side).min(at % side)]).collect();
+    let (matrix, damping) = (gpu.upload("bench.factor", &a)?, gpu.upload("bench.delta", &[delta])?);
+    let room = Blocks::new(gpu, side, 1)?;
+    let mut program = Program::default();
+    program.extend(room.invert(gpu, &matrix, &damping)?);
+    let seconds = time(gpu, repetitions, |_| program.run(gpu))?;
+
+    let inverse = room.read_inverse(gpu)?;
+    let largest = |m: &[f32]| m.iter().fold(0f64, |most, x| most.max(f64::from(x.abs())));
+    let mut worst = 0f64;
+    for i in (0..side).step_by(7) {
+        for j in 0..side {
+            let damped = |k: usize| f64::from(a[i * side + k]) + if i == k { f64::from(delta) } else { 0.0 };
+            let product: f64 = (0..side).map(|k| damped(k) * f64::from(inverse[k * side + j])).sum();
+            worst = worst.max((product - f64::from(u8::from(i == j))).abs()); // NaN shows in the scale below
+        }
+    }
+    let residual = worst / (largest(&a) * largest(&inverse));
+    if !(residual <= TOLERANCE && inverse.iter().all(|x| x.is_finite())) {
+        return Err(Error::device(format!("{name}: a residual of {residual:e} on {}", gpu.info.name)));
+    }
+    Ok(Step { name, seconds, of_gradient: None, residual: Some(residual) })
+}

@@ -1,0 +1,143 @@
+//! Methods on the device, in f32, end where the loss has its minimum in f64.
+
+use crate::common::gpus;
+use crate::common::problem::Problem;
+use crate::common::twin::norm;
+use crate::{NETS, OnDevice, problem};
+use gpu_subset::error::Result;
+use gpu_subset::optimise::{
+    Curved, Euclidean, Lbfgs, Method, OnGpu, Optimiser, Preconditioner, Problem as Minimise, Stop, gauss_newton, kfac,
+    lbfgs, nonlinear_cg,
+};
+
+/// Softmax regression, and a net of tanh units, both with weight decay and so with finite minima.
+const REGRESSION: usize = 3;
+const TANH: &str = r#"{ kind = "dense", units = 8, activation = "tanh" }, { kind = "dense" }"#;
+const WEIGHT_DECAY: f64 = 1e-2;
+
+fn problems() -> [Problem; 2] {
+    let (input, classes, _) = NETS[REGRESSION];
+    let twin = crate::common::twin::Twin::new(input, classes, TANH);
+    [problem(REGRESSION, 200, WEIGHT_DECAY), Problem::new(twin, 200, WEIGHT_DECAY, 300)]
+}
+
+/// Every method that looks at all examples.
+fn methods() -> Vec<Method> {
+    let kronecker = gauss_newton::Settings { preconditioner: Preconditioner::Kronecker, ..Default::default() };
+    vec![
+        Method::Ncg(nonlinear_cg::Settings::default()),
+        Method::Lbfgs(lbfgs::Settings::default()),
+        Method::GaussNewton(gauss_newton::Settings::default()),
+        Method::GaussNewton(kronecker),
+        Method::Kfac(kfac::Settings::default()),
+    ]
+}
+
+/// The twin's loss in f64.
+struct InF64<'a> {
+    problem: &'a Problem,
+    space: Euclidean,
+}
+
+impl Minimise for InF64<'_> {
+    type Space = Euclidean;
+
+    fn space(&self) -> &Euclidean {
+        &self.space
+    }
+
+    fn loss_and_gradient(&mut self, x: &Vec<f64>, gradient: &mut Vec<f64>) -> Result<f64> {
+        *gradient = self.problem.gradient(x);
+        Ok(self.problem.loss(x))
+    }
+}
+
+/// The minimum of the valley that x lies in.
+fn minimum_from(problem: &Problem, x: Vec<f64>) -> f64 {
+    let mut in_f64 = InF64 { problem, space: Euclidean(x.len()) };
+    let settings = lbfgs::Settings { gradient_tolerance: 1e-9, ..lbfgs::Settings::default() };
+    let mut polish = Lbfgs::new(&mut in_f64, x, None, settings).unwrap();
+    let end = (0..3000).find_map(|_| polish.step(&mut in_f64).unwrap().stop);
+    assert_eq!(end, Some(Stop::Converged));
+    Optimiser::<InF64<'_>>::loss(&polish)
+}
+
+#[test]
+fn every_method_ends_at_the_minimum_in_f64() {
+    for problem in problems() {
+        let start = problem.parameters(51);
+        let gradient_at_start = norm(&problem.gradient(&start));
+        for gpu in gpus() {
+            for method in methods() {
+                let on_device = OnDevice::with_chunks(&gpu, &problem, 256);
+                let theta = on_device.vector(&start);
+                let compact = |theta: &_| on_device.compact(theta);
+                let objective = on_device.objective.sample(200).unwrap();
+                let mut minimised = OnGpu::new(objective).unwrap();
+                let mut optimiser = method.start(&mut minimised, theta, None).unwrap();
+                let mut loss = optimiser.loss();
+                for _ in 0..1500 {
+                    let outcome = optimiser.step(&mut minimised).unwrap();
+                    assert!(outcome.loss <= loss * (1.0 + 2e-6), "{method:?}: rose from {loss}, {outcome:?}");
+                    loss = outcome.loss;
+                    if outcome.stop.is_some() || outcome.gradient_norm <= 1e-4 * gradient_at_start {
+                        break;
+                    }
+                }
+                let end = compact(optimiser.parameters());
+                let (reached, gradient) = (problem.loss(&end), norm(&problem.gradient(&end)));
+                let minimum = minimum_from(&problem, end);
+                assert!(reached - minimum <= 1e-6 * minimum, "{method:?}: {reached}, the minimum is {minimum}");
+                assert!(gradient <= 1e-3 * gradient_at_start, "{method:?}: {gradient} of {gradient_at_start}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_same_start_gives_the_same_bits_and_so_does_a_resumption() {
+    let [_, problem] = problems();
+    for gpu in gpus() {
+        let on_device = OnDevice::with_chunks(&gpu, &problem, 256);
+        let make = || OnGpu::new(on_device.objective.sample(200).unwrap()).unwrap();
+        for method in methods() {
+            let run = |resumed_after: Option<usize>| -> Vec<f64> {
+                let mut minimised = make();
+                let start = on_device.vector(&problem.parameters(52));
+                let mut optimiser = method.start(&mut minimised, start, None).unwrap();
+                for step in 0..12 {
+                    if resumed_after == Some(step) {
+                        let host = optimiser.state().convert(|v| minimised.space.download(v)).unwrap();
+                        let state = host.convert(|v| minimised.space.upload(v)).unwrap();
+                        minimised = make();
+                        optimiser = method.resume(&minimised, &state).unwrap();
+                    }
+                    optimiser.step(&mut minimised).unwrap();
+                }
+                on_device.compact(optimiser.parameters())
+            };
+            let whole = run(None);
+            assert!(run(None) == whole, "{method:?}: other bits");
+            assert!(run(Some(7)) == whole, "{method:?}: other bits when resumed");
+        }
+    }
+}
+
+#[test]
+fn curvature_counts_the_penalty() {
+    let [problem, _] = problems();
+    for gpu in gpus() {
+        let on_device = OnDevice::with_chunks(&gpu, &problem, 256);
+        let mut minimised = OnGpu::new(on_device.objective.sample(200).unwrap()).unwrap();
+        let theta = on_device.vector(&problem.parameters(53));
+        let u = on_device.vector(&problem.direction(1));
+        let v = on_device.vector(&problem.direction(2));
+        let mut product = on_device.unwritten();
+        let [uu, uv, vv] = minimised.curvature(&theta, [&u, &v]).unwrap();
+        minimised.gauss_newton_product(&theta, &v, &mut product).unwrap();
+        use gpu_subset::optimise::Space;
+        let [u_gv, v_gv] = minimised.space.dots([(&u, &product), (&v, &product)]).unwrap();
+        assert!((uv - u_gv).abs() <= 1e-5 * (uu * vv).sqrt(), "{uv} and {u_gv}");
+        assert!((vv - v_gv).abs() <= 1e-5 * vv, "{vv} and {v_gv}");
+    }
+}
