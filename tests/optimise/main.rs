@@ -108,17 +108,27 @@ fn every_method_solves_every_problem() -> Result<()> {
 
 #[test]
 fn without_a_tolerance_a_method_ends_where_precision_does() -> Result<()> {
+    let mut others = Vec::new();
     for row in table().into_iter().filter(|row| row.gradient_tolerance <= 1e-6) {
         let (minimum, _) = row.minimum();
         for method in METHODS {
             let mut problem = row.problem();
             let mut optimiser = method.start(&mut problem, row.start.clone(), Choices::default())?;
-            let end = run(&mut problem, &mut *optimiser, |_, _| ())?;
+            let end = run_for(&mut problem, &mut *optimiser, |_, _| ())?;
+            // Near a zero of f, floating point resolves ever smaller losses down to the least number there is; where the
+            // Hessian is singular too, Gauss-Newton steps shrink x by a constant factor at best, and go on all that way.
+            if end.stop.is_none() && row.vanishes && matches!(method, Method::GaussNewton(_)) {
+                assert!(end.loss <= 1e-25, "{} {method:?}: {end:?}", row.name);
+                continue;
+            }
             let expected = if end.gradient_norm == 0.0 { Stop::Converged } else { Stop::LineSearchFailed };
-            assert_eq!(end.stop, Some(expected), "{} {method:?}", row.name);
-            assert!(end.loss - minimum <= 1e-14 * minimum.abs().max(1.0), "{} {method:?}: {end:?}", row.name);
+            if end.stop != Some(expected) || end.loss - minimum > 1e-14 * minimum.abs().max(1.0) {
+                let excess = end.loss - minimum;
+                others.push(format!("{} {method:?}: {excess:e} above the minimum, {end:?}", row.name));
+            }
         }
     }
+    assert!(others.is_empty(), "{}", others.join("\n"));
     Ok(())
 }
 

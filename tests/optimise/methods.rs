@@ -108,14 +108,26 @@ enum From<'a> {
 pub fn run(
     problem: &mut Counted,
     optimiser: &mut dyn Optimiser<Counted>,
+    each: impl FnMut(&mut Counted, Outcome),
+) -> Result<Outcome> {
+    let end = run_for(problem, optimiser, each)?;
+    let (loss, gradient_norm) = (optimiser.loss(), optimiser.gradient_norm());
+    assert!(end.stop.is_some(), "does not stop, at loss {loss:e} and gradient norm {gradient_norm:e}");
+    Ok(end)
+}
+
+/// The same, but for 10,000 steps at most: the last outcome.
+pub fn run_for(
+    problem: &mut Counted,
+    optimiser: &mut dyn Optimiser<Counted>,
     mut each: impl FnMut(&mut Counted, Outcome),
 ) -> Result<Outcome> {
-    for _ in 0..10_000 {
+    for steps in 1.. {
         let outcome = optimiser.step(problem)?;
         each(problem, outcome);
-        if outcome.stop.is_some() {
+        if outcome.stop.is_some() || steps == 10_000 {
             return Ok(outcome);
         }
     }
-    panic!("does not stop, at loss {} and gradient norm {}", optimiser.loss(), optimiser.gradient_norm());
+    unreachable!()
 }

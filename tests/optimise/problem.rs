@@ -87,6 +87,8 @@ pub struct Row {
     pub gradient_tolerance: f64,
     /// Whether f is not finite at some of the points a method is expected to try.
     pub has_edge: bool,
+    /// Whether f is 0 at its minimum and the Hessian there singular.
+    pub vanishes: bool,
 }
 
 impl Row {
@@ -98,7 +100,7 @@ impl Row {
         curvature: impl Fn(&[f64]) -> Matrix + 'static,
     ) -> Self {
         let (function, curvature) = (Rc::new(function), Rc::new(curvature));
-        let (exact, gradient_tolerance, has_edge) = (true, 1e-6, false);
+        let (exact, gradient_tolerance, has_edge, vanishes) = (true, 1e-6, false, false);
         Self {
             name,
             start,
@@ -110,11 +112,16 @@ impl Row {
             evaluations,
             gradient_tolerance,
             has_edge,
+            vanishes,
         }
     }
 
     pub fn with_edge(self) -> Self {
         Self { has_edge: true, ..self }
+    }
+
+    pub fn vanishing(self) -> Self {
+        Self { vanishes: true, ..self }
     }
 
     pub fn problem(&self) -> Counted {

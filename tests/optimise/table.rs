@@ -104,7 +104,8 @@ pub fn table() -> Vec<Row> {
                     [d, 0.0, 0.0, -d],
                 ])
             },
-        ),
+        )
+        .vanishing(),
         regression((1e-9, [9999, 9999, 9999])),
         classification((1e-9, [9999, 9999, 9999])),
         logistic("logistic regression", (1e-9, [45, 9999, 9999])),
@@ -161,6 +162,7 @@ pub fn table() -> Vec<Row> {
                 },
                 |x| diagonal(&[12.0 * x[0] * x[0]]),
             )
+            .vanishing()
         },
         Row::new(
             "constant",
