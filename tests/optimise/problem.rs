@@ -81,8 +81,8 @@ pub struct Row {
     pub exact: bool,
     /// Solved once f is within this of its minimum …
     pub tolerance: f64,
-    /// … and no later than after so many evaluations, by the methods of each [`Family`](crate::methods::Family).
-    pub evaluations: [usize; 3],
+    /// … and no later than after so many evaluations, by nonlinear CG, L-BFGS, Gauss-Newton and K-FAC.
+    pub evaluations: [usize; 4],
     /// ‖∇f‖ at which to stop.
     pub gradient_tolerance: f64,
     /// Whether f is not finite at some of the points a method is expected to try.
@@ -95,7 +95,7 @@ impl Row {
     pub fn new(
         name: &'static str,
         (start, minimiser): (Vec<f64>, Vec<f64>),
-        (tolerance, evaluations): (f64, [usize; 3]),
+        (tolerance, evaluations): (f64, [usize; 4]),
         function: impl Fn(&[f64], &mut [f64]) -> f64 + 'static,
         curvature: impl Fn(&[f64]) -> Matrix + 'static,
     ) -> Self {
