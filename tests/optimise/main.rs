@@ -108,17 +108,27 @@ fn every_method_solves_every_problem() -> Result<()> {
 
 #[test]
 fn without_a_tolerance_a_method_ends_where_precision_does() -> Result<()> {
+    let mut others = Vec::new();
     for row in table().into_iter().filter(|row| row.gradient_tolerance <= 1e-6) {
         let (minimum, _) = row.minimum();
         for method in METHODS {
             let mut problem = row.problem();
             let mut optimiser = method.start(&mut problem, row.start.clone(), Choices::default())?;
-            let end = run(&mut problem, &mut *optimiser, |_, _| ())?;
+            let end = run_for(&mut problem, &mut *optimiser, |_, _| ())?;
+            // Near a zero of f, floating point resolves ever smaller losses down to the least number there is; where the
+            // Hessian is singular too, Gauss-Newton steps shrink x by a constant factor at best, and go on all that way.
+            if end.stop.is_none() && row.vanishes && matches!(method, Method::GaussNewton(_) | Method::Kfac) {
+                assert!(end.loss <= 1e-25, "{} {method:?}: {end:?}", row.name);
+                continue;
+            }
             let expected = if end.gradient_norm == 0.0 { Stop::Converged } else { Stop::LineSearchFailed };
-            assert_eq!(end.stop, Some(expected), "{} {method:?}", row.name);
-            assert!(end.loss - minimum <= 1e-14 * minimum.abs().max(1.0), "{} {method:?}: {end:?}", row.name);
+            if end.stop != Some(expected) || end.loss - minimum > 1e-14 * minimum.abs().max(1.0) {
+                let excess = end.loss - minimum;
+                others.push(format!("{} {method:?}: {excess:e} above the minimum, {end:?}", row.name));
+            }
         }
     }
+    assert!(others.is_empty(), "{}", others.join("\n"));
     Ok(())
 }
 
@@ -197,7 +207,7 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
 
 #[test]
 fn a_loss_in_single_precision_does_not_end_the_descent_early() -> Result<()> {
-    let row = net::logistic("logistic regression", (0.0, [0; 3]));
+    let row = net::logistic("logistic regression", (0.0, [0; 4]));
     let (minimum, _) = row.minimum();
     for method in METHODS {
         // f − minimum, in double precision, where the run ends
@@ -212,6 +222,9 @@ fn a_loss_in_single_precision_does_not_end_the_descent_early() -> Result<()> {
         let (careful, by_subtraction) = (excess(LineSearch::default().noise)?, excess(0.0)?);
         println!("{method:?}: {careful:e}, {by_subtraction:e} without noise");
         assert!(careful <= 1e-11, "{method:?}: {careful}");
+        if method == Method::Kfac {
+            continue; // its noise is not a choice
+        }
         let blind = if let Method::GaussNewton(_) = method { 1e-11 } else { 1e-10 };
         assert!(by_subtraction >= blind, "{method:?}: the row no longer shows why: {by_subtraction}");
     }

@@ -3,8 +3,8 @@
 use crate::problem::{Counted, Row};
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    Beta, GaussNewton, Lbfgs, LineSearch, NonlinearCg, Optimiser, Outcome, Preconditioner, State, gauss_newton, lbfgs,
-    nonlinear_cg,
+    Beta, GaussNewton, Kfac, Lbfgs, LineSearch, NonlinearCg, Optimiser, Outcome, Preconditioner, State, gauss_newton,
+    kfac, lbfgs, nonlinear_cg,
 };
 
 /// A method with its variant; also an index to what the table allows it.
@@ -13,14 +13,16 @@ pub enum Method {
     Cg(Beta),
     Lbfgs,
     GaussNewton(Preconditioner),
+    Kfac,
 }
 
-pub const METHODS: [Method; 5] = [
+pub const METHODS: [Method; 6] = [
     Method::Cg(Beta::PolakRibierePlus),
     Method::Cg(Beta::HagerZhang),
     Method::Lbfgs,
     Method::GaussNewton(Preconditioner::None),
     Method::GaussNewton(Preconditioner::Kronecker),
+    Method::Kfac,
 ];
 
 pub type Running = Box<dyn Optimiser<Counted>>;
@@ -77,6 +79,14 @@ impl Method {
                     From::State(state) => Box::new(GaussNewton::resume(problem, state, settings)?),
                 }
             }
+            Self::Kfac => {
+                let least_damping = f64::MIN_POSITIVE; // for the same reason
+                let settings = kfac::Settings { gradient_tolerance, least_damping, ..kfac::Settings::default() };
+                match from {
+                    From::Start(x) => Box::new(Kfac::new(problem, x, settings)?),
+                    From::State(state) => Box::new(Kfac::resume(problem, state, settings)?),
+                }
+            }
         })
     }
 
@@ -90,11 +100,12 @@ impl Method {
 
     /// Evaluations after which a row should be solved.
     pub fn limit(self, row: &Row) -> usize {
-        let [cg, lbfgs, gauss_newton] = row.evaluations;
+        let [cg, lbfgs, gauss_newton, kfac] = row.evaluations;
         match self {
             Self::Cg(_) => cg,
             Self::Lbfgs => lbfgs,
             Self::GaussNewton(_) => gauss_newton,
+            Self::Kfac => kfac,
         }
     }
 }
@@ -108,14 +119,26 @@ enum From<'a> {
 pub fn run(
     problem: &mut Counted,
     optimiser: &mut dyn Optimiser<Counted>,
+    each: impl FnMut(&mut Counted, Outcome),
+) -> Result<Outcome> {
+    let end = run_for(problem, optimiser, each)?;
+    let (loss, gradient_norm) = (optimiser.loss(), optimiser.gradient_norm());
+    assert!(end.stop.is_some(), "does not stop, at loss {loss:e} and gradient norm {gradient_norm:e}");
+    Ok(end)
+}
+
+/// The same, but for 10,000 steps at most: the last outcome.
+pub fn run_for(
+    problem: &mut Counted,
+    optimiser: &mut dyn Optimiser<Counted>,
     mut each: impl FnMut(&mut Counted, Outcome),
 ) -> Result<Outcome> {
-    for _ in 0..10_000 {
+    for steps in 1.. {
         let outcome = optimiser.step(problem)?;
         each(problem, outcome);
-        if outcome.stop.is_some() {
+        if outcome.stop.is_some() || steps == 10_000 {
             return Ok(outcome);
         }
     }
-    panic!("does not stop, at loss {} and gradient norm {}", optimiser.loss(), optimiser.gradient_norm());
+    unreachable!()
 }

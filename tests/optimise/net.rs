@@ -9,7 +9,7 @@ type Expansion = (f64, Vec<f64>, Matrix);
 fn row(
     name: &'static str,
     points: (Vec<f64>, Vec<f64>),
-    limits: (f64, [usize; 3]),
+    limits: (f64, [usize; 4]),
     evaluate: impl Fn(&[f64]) -> Expansion + 'static,
 ) -> Row {
     let evaluate = Rc::new(evaluate);
@@ -24,7 +24,7 @@ fn row(
 
 /// Logistic regression on 200 synthetic examples of 8 features, mean loss + ½ 10⁻² ‖x‖². Newton's method
 /// gives the minimum.
-pub fn logistic(name: &'static str, limits: (f64, [usize; 3])) -> Row {
+pub fn logistic(name: &'static str, limits: (f64, [usize; 4])) -> Row {
     const N: usize = 8;
     const DECAY: f64 = 1e-2;
     let mut random = Uniform(7);
@@ -79,7 +79,7 @@ enum Loss {
 
 /// 30 random examples: a net 3-4-2 for two smooth functions of three inputs, by least squares. The minimum is
 /// where runs of all methods end that are as exact as f64 allows.
-pub fn regression(limits: (f64, [usize; 3])) -> Row {
+pub fn regression(limits: (f64, [usize; 4])) -> Row {
     let mut random = Uniform(3);
     let examples = (0..30).map(|_| {
         let a: Vec<f64> = (0..3).map(|_| 2.0 * random.next()).collect();
@@ -90,7 +90,7 @@ pub fn regression(limits: (f64, [usize; 3])) -> Row {
 }
 
 /// 30 random examples: a net 2-5-3 for three classes around the origin, by cross-entropy.
-pub fn classification(limits: (f64, [usize; 3])) -> Row {
+pub fn classification(limits: (f64, [usize; 4])) -> Row {
     let mut random = Uniform(11);
     let examples = (0..30).map(|_| {
         let a = vec![2.0 * random.next(), 2.0 * random.next()];
@@ -122,7 +122,7 @@ fn net(
     loss: Loss,
     examples: Vec<(Vec<f64>, Vec<f64>)>,
     points: (Vec<f64>, Vec<f64>),
-    limits: (f64, [usize; 3]),
+    limits: (f64, [usize; 4]),
 ) -> Row {
     const DECAY: f64 = 1e-2;
     let evaluate = move |x: &[f64]| {

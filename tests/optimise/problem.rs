@@ -81,24 +81,26 @@ pub struct Row {
     pub exact: bool,
     /// Solved once f is within this of its minimum …
     pub tolerance: f64,
-    /// … and no later than after so many evaluations, by the methods of each [`Family`](crate::methods::Family).
-    pub evaluations: [usize; 3],
+    /// … and no later than after so many evaluations, by nonlinear CG, L-BFGS, Gauss-Newton and K-FAC.
+    pub evaluations: [usize; 4],
     /// ‖∇f‖ at which to stop.
     pub gradient_tolerance: f64,
     /// Whether f is not finite at some of the points a method is expected to try.
     pub has_edge: bool,
+    /// Whether f is 0 at its minimum and the Hessian there singular.
+    pub vanishes: bool,
 }
 
 impl Row {
     pub fn new(
         name: &'static str,
         (start, minimiser): (Vec<f64>, Vec<f64>),
-        (tolerance, evaluations): (f64, [usize; 3]),
+        (tolerance, evaluations): (f64, [usize; 4]),
         function: impl Fn(&[f64], &mut [f64]) -> f64 + 'static,
         curvature: impl Fn(&[f64]) -> Matrix + 'static,
     ) -> Self {
         let (function, curvature) = (Rc::new(function), Rc::new(curvature));
-        let (exact, gradient_tolerance, has_edge) = (true, 1e-6, false);
+        let (exact, gradient_tolerance, has_edge, vanishes) = (true, 1e-6, false, false);
         Self {
             name,
             start,
@@ -110,11 +112,16 @@ impl Row {
             evaluations,
             gradient_tolerance,
             has_edge,
+            vanishes,
         }
     }
 
     pub fn with_edge(self) -> Self {
         Self { has_edge: true, ..self }
+    }
+
+    pub fn vanishing(self) -> Self {
+        Self { vanishes: true, ..self }
     }
 
     pub fn problem(&self) -> Counted {
