@@ -21,7 +21,7 @@ pub struct Step {
     pub name: String,
     /// Median of the seconds after the first run.
     pub seconds: f64,
-    /// Seconds as a multiple of those of a gradient over [`SUBSET`] examples, for a network's.
+    /// Seconds as a multiple of those of a gradient over 1,875 examples, for a network's.
     pub of_gradient: Option<f64>,
     /// ‖A X − I‖ / (‖A‖ ‖X‖) of an inverse X, largest entries.
     pub residual: Option<f64>,

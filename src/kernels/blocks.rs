@@ -2,7 +2,7 @@
 //! factorisation, and products with it.
 //!
 //! Cholesky applied to the rows of \[S; I\] gives L and L⁻ᵀ at once, since (row of I) L⁻ᵀ is what the elimination leaves of it; then
-//! S⁻¹ = L⁻ᵀ (L⁻ᵀ)ᵀ. All of it is one product of row blocks ([`Blocks::product`]) but for the 32 × 32 pivots.
+//! S⁻¹ = L⁻ᵀ (L⁻ᵀ)ᵀ. All of it is one product of row blocks (`block_product.wgsl`) but for the 32 × 32 pivots.
 
 use super::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};

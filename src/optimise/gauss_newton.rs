@@ -222,7 +222,7 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
         }
         if rho > 0.75 {
             known.damping = f64::max(known.damping / 1.5, settings.least_damping);
-        } else if !(rho >= 0.25) {
+        } else if rho < 0.25 || rho.is_nan() {
             known.damping *= 1.5;
         }
 

@@ -144,7 +144,8 @@ impl<V: Clone> Lbfgs<V> {
                 (space.zeros()?, space.zeros()?)
             } else {
                 self.known.gram.pop();
-                (sg.remove(0), yg.remove(0));
+                sg.remove(0);
+                yg.remove(0);
                 self.pairs.pop_front().expect("as many pairs as the memory holds")
             };
             let s = replace(&mut self.trial_parameters, spare.0);
