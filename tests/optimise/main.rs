@@ -6,6 +6,7 @@ use methods::*;
 use problem::*;
 use table::*;
 
+mod first_order;
 mod methods;
 mod net;
 mod problem;

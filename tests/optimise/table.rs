@@ -47,8 +47,8 @@ pub fn rosenbrock(name: &'static str, start: Vec<f64>, limits: (f64, [usize; 4])
     Row::new(name, (start, minimiser), limits, function, curvature)
 }
 
-/// The table. The limits on evaluations are what the worse of the two nonlinear CGs and what K-FAC take, and a quarter. Its
-/// factors are the diagonal of G.
+/// The table. The limits on evaluations are what the worse of the two nonlinear CGs and what K-FAC take, and a quarter.
+/// The factors of K-FAC are the diagonal of G.
 pub fn table() -> Vec<Row> {
     vec![
         quadratic("quadratic, condition 1", 1.0, (1e-12, [3, 9999, 9999, 5])),

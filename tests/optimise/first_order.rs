@@ -1,0 +1,338 @@
+//! Adam and stochastic gradient descent on a least-squares problem: next to PyTorch, whose values `torch_values.py` made, and to
+//! the minimum.
+
+use crate::problem::{Uniform, dot};
+use gpu_subset::error::Result;
+use gpu_subset::optimise::{
+    Adam, Decay, Euclidean, FirstOrder, Lbfgs, Optimiser, Outcome, Problem, Sgd, State, Stochastic, Stop, Training,
+    lbfgs,
+};
+use serde::Deserialize;
+
+const EXAMPLES: usize = 75;
+const FEATURES: usize = 5;
+
+/// The mean of ½ (aᵀx − y)² over the examples.
+struct Regression {
+    space: Euclidean,
+    examples: Vec<(Vec<f64>, f64)>,
+    /// Whether mini-batch after mini-batch is the next third of the examples, whatever was asked for.
+    in_turn: bool,
+    /// From this mini-batch on the loss is NaN.
+    breaks_at: usize,
+    /// The first is that of the start.
+    minibatches: usize,
+    /// Of the mini-batches since last asked.
+    losses: Vec<f64>,
+}
+
+impl Regression {
+    fn new() -> Self {
+        let mut random = Uniform(11);
+        let mut example = || {
+            let a: Vec<f64> = (0..FEATURES).map(|_| random.next()).collect();
+            let y = a[0] - 2.0 * a[1] + 0.5 * a[4] + 0.5 * random.next();
+            (a, y)
+        };
+        Self {
+            space: Euclidean(FEATURES),
+            examples: (0..EXAMPLES).map(|_| example()).collect(),
+            in_turn: false,
+            breaks_at: usize::MAX,
+            minibatches: 0,
+            losses: Vec::new(),
+        }
+    }
+
+    fn evaluate(&self, x: &[f64], positions: impl ExactSizeIterator<Item = usize>, gradient: &mut [f64]) -> f64 {
+        gradient.fill(0.0);
+        let count = positions.len() as f64;
+        let mut loss = 0.0;
+        for (a, y) in positions.map(|position| &self.examples[position]) {
+            let r = dot(a, x) - y;
+            loss += 0.5 * r * r / count;
+            gradient.iter_mut().zip(a).for_each(|(g, a)| *g += r * a / count);
+        }
+        loss
+    }
+
+    /// Where and how low the minimum is, by L-BFGS.
+    fn minimum(&mut self) -> Result<(Vec<f64>, f64)> {
+        let settings = lbfgs::Settings { gradient_tolerance: 1e-12, ..lbfgs::Settings::default() };
+        let mut method: Running = Box::new(Lbfgs::new(self, vec![0.0; FEATURES], None, settings)?);
+        while method.step(self)?.stop.is_none() {}
+        assert!(method.gradient_norm() <= 1e-12);
+        Ok((method.parameters().clone(), method.loss()))
+    }
+}
+
+impl Problem for Regression {
+    type Space = Euclidean;
+
+    fn space(&self) -> &Euclidean {
+        &self.space
+    }
+
+    fn loss_and_gradient(&mut self, x: &Vec<f64>, gradient: &mut Vec<f64>) -> Result<f64> {
+        Ok(self.evaluate(x, 0..EXAMPLES, gradient))
+    }
+}
+
+impl Stochastic for Regression {
+    fn examples(&self) -> usize {
+        EXAMPLES
+    }
+
+    fn minibatch_gradient(&mut self, x: &Vec<f64>, batch: &[u32], gradient: &mut Vec<f64>) -> Result<()> {
+        let loss = if self.in_turn {
+            let first = EXAMPLES / 3 * (self.minibatches.saturating_sub(1) % 3);
+            self.evaluate(x, first..first + EXAMPLES / 3, gradient)
+        } else {
+            self.evaluate(x, batch.iter().map(|&position| position as usize), gradient)
+        };
+        self.losses.push(if self.minibatches < self.breaks_at { loss } else { f64::NAN });
+        self.minibatches += 1;
+        Ok(())
+    }
+
+    fn take_minibatch_loss(&mut self) -> Result<f64> {
+        let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
+        self.losses.clear();
+        Ok(mean)
+    }
+}
+
+/// Three mini-batches an epoch, two a step.
+const TRAINING: Training = Training {
+    learning_rate: 0.1,
+    batch: EXAMPLES / 3,
+    epochs: 3.0,
+    warm_up: 0.0,
+    schedule: Decay::Linear,
+    average: false,
+    seed: 5,
+    batches_per_step: 2,
+};
+
+const START: [f64; FEATURES] = [0.0; FEATURES];
+
+/// Either rule with its choices.
+#[derive(Clone, Copy, Debug)]
+enum Method {
+    Adam(Adam),
+    Sgd(Sgd),
+}
+
+type Running = Box<dyn Optimiser<Regression>>;
+
+impl Method {
+    fn start(self, problem: &mut Regression) -> Result<Running> {
+        Ok(match self {
+            Self::Adam(rule) => Box::new(FirstOrder::new(problem, START.to_vec(), rule)?),
+            Self::Sgd(rule) => Box::new(FirstOrder::new(problem, START.to_vec(), rule)?),
+        })
+    }
+
+    fn resume(self, problem: &Regression, state: &State<Vec<f64>>) -> Result<Running> {
+        Ok(match self {
+            Self::Adam(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
+            Self::Sgd(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
+        })
+    }
+}
+
+fn adam(training: Training) -> Method {
+    Method::Adam(Adam { training, ..Adam::default() })
+}
+
+/// With momentum 0.9.
+fn sgd(training: Training, nesterov: bool) -> Method {
+    Method::Sgd(Sgd { nesterov, training, momentum: 0.9 })
+}
+
+/// Every rule, with averaging and without.
+fn methods(training: Training) -> impl Iterator<Item = Method> {
+    [false, true].into_iter().flat_map(move |average| {
+        let training = Training { average, ..training };
+        [adam(training), sgd(training, false), sgd(training, true)]
+    })
+}
+
+#[derive(Deserialize)]
+struct Values {
+    runs: Vec<Run>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    rule: String,
+    /// Of each mini-batch, before its update.
+    losses: Vec<f64>,
+    /// After it.
+    parameters: Vec<Vec<f64>>,
+}
+
+#[test]
+fn three_updates_are_those_of_pytorch() -> Result<()> {
+    fn compare(rule: Method, theirs: &Run) -> Result<()> {
+        let mut problem = Regression { in_turn: true, ..Regression::new() };
+        let mut method = rule.start(&mut problem)?;
+        assert_eq!(theirs.parameters.len(), 3);
+        for (loss, parameters) in theirs.losses.iter().zip(&theirs.parameters) {
+            let outcome = method.step(&mut problem)?;
+            assert!((outcome.loss - loss).abs() <= 1e-14, "{}: {} {loss}", theirs.rule, outcome.loss);
+            for (x, y) in method.parameters().iter().zip(parameters) {
+                assert!((x - y).abs() <= 1e-14, "{}: {x} {y}", theirs.rule);
+            }
+        }
+        Ok(())
+    }
+    let values: Values = serde_json::from_str(include_str!("torch_values.json")).expect("what the script prints");
+    assert_eq!(values.runs.len(), 4);
+    let training = Training { batches_per_step: 1, ..TRAINING };
+    for theirs in &values.runs {
+        match theirs.rule.as_str() {
+            "Adam" => compare(adam(training), theirs)?,
+            "Adam, other choices" => {
+                let other = Adam { beta1: 0.8, beta2: 0.95, epsilon: 1e-2, training };
+                compare(Method::Adam(other), theirs)
+            }?,
+            "SGD" => compare(sgd(training, false), theirs)?,
+            "SGD, Nesterov" => compare(sgd(training, true), theirs)?,
+            other => panic!("{other}"),
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_average_is_that_of_the_iterates() -> Result<()> {
+    let rule = |average| adam(Training { average, batches_per_step: 1, ..TRAINING });
+    let (mut problem, mut other_problem) = (Regression::new(), Regression::new());
+    let mut plain = rule(false).start(&mut problem)?;
+    let mut averaged = rule(true).start(&mut other_problem)?;
+    let mut expected = [f64::NAN; FEATURES];
+    for t in 1..=9 {
+        plain.step(&mut problem)?;
+        averaged.step(&mut other_problem)?;
+        // (η + 1)/(t + η), η = 7
+        let weight = 8.0 / (f64::from(t) + 7.0);
+        for (mean, x) in expected.iter_mut().zip(plain.parameters()) {
+            *mean = if t == 1 { *x } else { (1.0 - weight) * *mean + weight * x };
+        }
+        for (mean, expected) in averaged.parameters().iter().zip(expected) {
+            assert!((mean - expected).abs() <= 1e-15, "{t}: {mean} {expected}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_learning_rate_that_falls_leads_to_the_minimum() -> Result<()> {
+    let (minimiser, minimum) = Regression::new().minimum()?;
+    assert!(minimum > 1e-3, "the examples contradict one another: {minimum}");
+    let training = Training { epochs: 300.0, learning_rate: 0.05, warm_up: 5.0, ..TRAINING };
+    for rule in methods(training) {
+        let mut problem = Regression::new();
+        let mut method = rule.start(&mut problem)?;
+        while method.step(&mut problem)?.stop.is_none() {}
+        let x = method.parameters();
+        let excess = problem.evaluate(x, 0..EXAMPLES, &mut START.clone()) - minimum;
+        let distance = x.iter().zip(&minimiser).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
+        println!("{rule:?}: {excess:e} above the minimum, {distance:e} from it");
+        assert!((0.0..=1e-7).contains(&excess) && distance <= 1e-3, "{rule:?}: {excess:e}, {distance:e}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
+    for rule in methods(Training { epochs: 10.0, ..TRAINING }) {
+        let (mut problem, mut other_problem) = (Regression::new(), Regression::new());
+        let mut whole = rule.start(&mut problem)?;
+        let mut resumed = rule.start(&mut other_problem)?;
+        for step in 0..20 {
+            if [0, 1, 2, 7, 13, 16].contains(&step) {
+                // Nothing but the state survives, as bytes.
+                let bytes = resumed.state().convert(|v| Ok(v.iter().map(|x| x.to_le_bytes()).collect::<Vec<_>>()))?;
+                let state: State<Vec<f64>> =
+                    bytes.convert(|v| Ok(v.iter().map(|&x| f64::from_le_bytes(x)).collect()))?;
+                other_problem = Regression::new();
+                resumed = rule.resume(&other_problem, &state)?;
+            }
+            let (expected, outcome) = (whole.step(&mut problem)?, resumed.step(&mut other_problem)?);
+            assert_eq!(outcome, expected, "{rule:?} {step}");
+            assert_eq!(resumed.state(), whole.state(), "{rule:?} {step}");
+            assert_eq!(outcome.stop.is_some(), step >= 15, "{rule:?} {step}: the state knows the schedule");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_loss_that_is_not_finite_ends_the_run_where_it_was() -> Result<()> {
+    for rule in methods(TRAINING) {
+        // at the start, and in the first and the second mini-batch of a later step
+        for breaks_at in [0, 5, 6] {
+            let mut problem = Regression { breaks_at, ..Regression::new() };
+            let mut method = rule.start(&mut problem)?;
+            let steps = breaks_at.saturating_sub(1) / 2;
+            for _ in 0..steps {
+                assert_eq!(method.step(&mut problem)?.stop, None, "{rule:?} {breaks_at}");
+            }
+            let before = method.parameters().clone();
+            assert_eq!(before == START, steps == 0);
+            for _ in 0..2 {
+                let outcome = method.step(&mut problem)?;
+                assert_eq!(outcome.stop, Some(Stop::NotFinite), "{rule:?} {breaks_at}: {outcome:?}");
+                assert_eq!(outcome.step_norm, 0.0);
+                assert_eq!(method.parameters(), &before, "{rule:?} {breaks_at}");
+                assert_eq!(method.iteration(), steps as u64, "{rule:?} {breaks_at}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_divergence_ends_where_numbers_are_still_finite() -> Result<()> {
+    for average in [false, true] {
+        let training = Training { learning_rate: 1e3, schedule: Decay::Constant, average, ..TRAINING };
+        let mut problem = Regression::new();
+        let mut method = sgd(training, false).start(&mut problem)?;
+        let stop = (0..1000).find_map(|_| method.step(&mut problem).map(|outcome| outcome.stop).transpose());
+        assert_eq!(stop.transpose()?, Some(Stop::NotFinite));
+        assert!(method.iteration() > 10 && method.parameters().iter().all(|x| x.is_finite()));
+    }
+    Ok(())
+}
+
+#[test]
+fn the_schedule_ends_and_with_it_the_run() -> Result<()> {
+    for rule in methods(TRAINING) {
+        let mut problem = Regression::new();
+        let mut method = rule.start(&mut problem)?;
+        let mut taken = Vec::new();
+        let end = loop {
+            let outcome = method.step(&mut problem)?;
+            if outcome.stop.is_some() {
+                break outcome;
+            }
+            taken.push(outcome);
+        };
+        assert_eq!(end.stop, Some(Stop::ScheduleEnded), "{rule:?}");
+        // nine mini-batches, and one for the loss of the start
+        let evaluations: Vec<usize> = taken.iter().map(|outcome| outcome.evaluations).collect();
+        assert_eq!((evaluations, problem.minibatches), (vec![2, 2, 2, 2, 1], 10), "{rule:?}");
+        for (outcome, updates) in taken.iter().zip([1.0, 3.0, 5.0, 7.0, 8.0]) {
+            let rate = 0.1 * (1.0 - updates / 9.0);
+            assert!((outcome.step_length - rate).abs() <= 1e-16, "{rule:?}: {outcome:?}, not {rate}");
+        }
+
+        let before = method.state();
+        let again = method.step(&mut problem)?;
+        let stays = Outcome { evaluations: 0, step_norm: 0.0, ..end };
+        assert_eq!((again, method.state(), problem.minibatches), (stays, before, 10), "{rule:?}");
+    }
+    Ok(())
+}
