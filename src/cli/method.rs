@@ -51,6 +51,8 @@ enum PreconditionerName {
     None,
     /// Kronecker factors
     Kronecker,
+    /// Their diagonals
+    Diagonal,
 }
 
 #[derive(Args)]
@@ -143,6 +145,7 @@ impl MethodArgs {
                     preconditioner: match self.preconditioner {
                         None | Some(PreconditionerName::None) => Preconditioner::None,
                         Some(PreconditionerName::Kronecker) => Preconditioner::Kronecker,
+                        Some(PreconditionerName::Diagonal) => Preconditioner::Diagonal,
                     },
                     ..defaults
                 })

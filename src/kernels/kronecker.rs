@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 
 pub(super) const REDUCE: Shader = shader!("factor_reduce");
+pub(super) const DIAGONAL: Shader = shader!("kronecker_diagonal");
 pub(super) const DAMPING: Shader = shader!("kronecker_damping");
 
 /// A symmetric factor and where its sums are collected.
@@ -74,9 +75,29 @@ pub fn damping(gpu: &Gpu, [a, g]: [&Factor; 2], lambda: &Buf, delta: [&Buf; 2]) 
     Dispatch::new(gpu, &DAMPING, &constants, &bindings, [1, 1, 1])
 }
 
+/// d = v / (diag A ⊗ diag G + λ), a layer's part of a parameter vector; λ is a word on the device.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn diagonal(gpu: &Gpu, [a, g]: [&Factor; 2], lambda: &Buf, v: &Buf, d: &Buf) -> Result<Dispatch> {
+    assert!(v.len() == a.side() * g.side() && d.len() == v.len());
+    let constants = [("OUTPUTS", g.side()), ("PATCHES", a.side() - 1)];
+    let bindings = [(&a.matrix).into(), (&g.matrix).into(), lambda.into(), v.into(), d.into()];
+    Dispatch::new(gpu, &DIAGONAL, &constants, &bindings, elementwise_grid(d.len()))
+}
+
 /// The same in f64.
 pub mod reference {
     use super::Conv2d;
+
+    /// v / (diag A ⊗ diag G + λ), weights and then biases.
+    pub fn diagonal(a: &[f64], g: &[f64], lambda: f64, v: &[f64]) -> Vec<f64> {
+        let (columns, outputs) = (a.len().isqrt(), g.len().isqrt());
+        let patches = columns - 1;
+        let weights = (0..outputs).flat_map(|o| (0..patches).map(move |r| (o, r)));
+        let entries = weights.chain((0..outputs).map(|o| (o, patches)));
+        entries.zip(v).map(|((o, r), v)| v / (a[r * columns + r] * g[o * outputs + o] + lambda)).collect()
+    }
 
     /// Σ over examples and pixels of patch patchᵀ, on plain `[N][C][H][W]`; with a bias, one more row and column for an input of 1.
     pub fn gram(patches: &Conv2d, x: &[f64], with_bias: bool) -> Vec<f64> {

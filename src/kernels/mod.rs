@@ -44,6 +44,7 @@ pub const SHADERS: &[Shader] = &[
     finite::CHECK,
     gather::GATHER,
     kronecker::DAMPING,
+    kronecker::DIAGONAL,
     kronecker::REDUCE,
     matmul::GRAD_WEIGHT,
     matmul::MATMUL,

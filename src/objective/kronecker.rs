@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::kernel::Program;
 use crate::kernels::blocks::Blocks;
 use crate::kernels::conv2d::Conv2d;
-use crate::kernels::kronecker::{Factor, damping};
+use crate::kernels::kronecker::{Factor, damping, diagonal};
 use crate::kernels::softmax_xent;
 use std::collections::HashMap;
 
@@ -26,6 +26,7 @@ pub struct Kronecker {
     update: Program,
     invert: Program,
     apply: Program,
+    apply_diagonal: Program,
     /// The λ that the inverses hold for.
     inverted: Option<f64>,
 }
@@ -104,6 +105,7 @@ impl Kronecker {
             update: Program::default(),
             invert: Program::default(),
             apply: Program::default(),
+            apply_diagonal: Program::default(),
             inverted: None,
             gpu,
             sample,
@@ -114,12 +116,16 @@ impl Kronecker {
     }
 
     fn record(&mut self, partial: &Buf) -> Result<()> {
-        let Self { gpu, sample, layers, lambda, seed, gradient, direction, update, invert, apply, .. } = self;
+        let Self {
+            gpu, sample, layers, lambda, seed, gradient, direction, update, invert, apply, apply_diagonal, ..
+        } = self;
         let ranges = sample.workspace.model.ranges().to_vec();
         for (i, range) in ranges.into_iter().enumerate() {
             let (Some(layer), Some(range)) = (layers.get(&i), range) else { continue };
             layer.record_inversion(gpu, lambda, invert)?;
-            layer.record_product(gpu, [&gradient.view(range.clone()), &direction.view(range)], apply)?;
+            let [from, to] = [&*gradient, &*direction].map(|vector| vector.view(range.clone()));
+            layer.record_product(gpu, [&from, &to], apply)?;
+            apply_diagonal.push(diagonal(gpu, [&layer.a, &layer.g], lambda, &from, &to)?);
         }
 
         sample.workspace.record_packing(gpu, update, true, 0)?;
@@ -164,6 +170,16 @@ impl Kronecker {
             self.inverted = Some(lambda);
         }
         self.apply.run_between(&self.gpu, &[(v, &self.gradient)], &[(&self.direction, out)])
+    }
+
+    /// out ← (diag K + λ)⁻¹ v.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn precondition_diagonally(&mut self, lambda: f64, v: &Buf, out: &Buf) -> Result<()> {
+        self.gpu.write(&self.lambda, &[lambda as f32]);
+        self.inverted = None; // for the inverses, λ is another one now
+        self.apply_diagonal.run_between(&self.gpu, &[(v, &self.gradient)], &[(&self.direction, out)])
     }
 
     /// Leaves out what the looks so far have cost.

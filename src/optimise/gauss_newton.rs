@@ -27,6 +27,8 @@ pub enum Preconditioner {
     /// [`Curved::precondition`], from a new look at every step: a look is cheap next to the inner iteration, and a resumed
     /// run needs no older one.
     Kronecker,
+    /// The same with the diagonal of the factors alone.
+    Diagonal,
 }
 
 /// The choices of [`GaussNewton`].
@@ -165,12 +167,12 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
             return Ok(outcome);
         }
 
-        let preconditioned = settings.preconditioner == Preconditioner::Kronecker;
-        if preconditioned {
+        let preconditioner = settings.preconditioner;
+        if preconditioner != Preconditioner::None {
             problem.update_preconditioner(x, self.iteration)?;
         }
         problem.space().axpby(0.0, g, WARM_START, solution)?;
-        let equations = Equations { x, g, damping, preconditioned };
+        let equations = Equations { x, g, damping, preconditioner };
         outcome.inner_iterations = cg.solve(problem, &equations, settings.iterations, solution)?;
         if cg.iterates.is_empty() {
             cg.steepest(problem.space(), g, self.gradient_norm.powi(2), known.step_norm / self.gradient_norm)?;

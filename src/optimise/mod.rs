@@ -70,6 +70,9 @@ pub trait Curved: Problem {
 
     /// out ← K⁻¹ v, K near G + `damping`·I as it was at the last look.
     fn precondition(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
+
+    /// The same with the diagonal of K alone.
+    fn precondition_diagonally(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
 }
 
 /// A problem that is a mean over examples, of which a few tell something.

@@ -233,6 +233,11 @@ impl Curved for OnGpu {
         let lambda = damping + self.objective.weight_decay();
         self.kronecker.as_mut().expect("looked at before").precondition(lambda, v, out)
     }
+
+    fn precondition_diagonally(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
+        let lambda = damping + self.objective.weight_decay();
+        self.kronecker.as_mut().expect("looked at before").precondition_diagonally(lambda, v, out)
+    }
 }
 
 /// Updates are recorded once and replayed, without a wait.

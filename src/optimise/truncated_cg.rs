@@ -1,7 +1,7 @@
 //! Linear conjugate gradients on the damped Gauss-Newton equations, ended early (Martens, *Deep learning via
 //! Hessian-free optimization*, ICML 2010, section 4).
 
-use super::{Curved, Space};
+use super::{Curved, Preconditioner, Space};
 use crate::error::Result;
 
 /// An iterate is downhill if its cosine with the negative gradient exceeds this: above what rounding an f32
@@ -38,7 +38,7 @@ pub(super) struct Equations<'a, V> {
     pub(super) x: &'a V,
     pub(super) g: &'a V,
     pub(super) damping: f64,
-    pub(super) preconditioned: bool,
+    pub(super) preconditioner: Preconditioner,
 }
 
 impl<V> Equations<'_, V> {
@@ -56,7 +56,11 @@ impl<V> Equations<'_, V> {
     where
         P: Curved<Space: Space<Vector = V>>,
     {
-        if self.preconditioned { problem.precondition(self.damping, v, out) } else { problem.space().copy(v, out) }
+        match self.preconditioner {
+            Preconditioner::None => problem.space().copy(v, out),
+            Preconditioner::Kronecker => problem.precondition(self.damping, v, out),
+            Preconditioner::Diagonal => problem.precondition_diagonally(self.damping, v, out),
+        }
     }
 }
 

@@ -80,6 +80,12 @@ fn damping_is_shared_out_by_the_traces() {
             let lambda = gpu.upload("lambda", &[0.3f32]).unwrap();
             let (delta_a, delta_g) = (unwritten(&gpu, 1), unwritten(&gpu, 1));
             run(&gpu, [kronecker::damping(&gpu, [&a, &g], &lambda, [&delta_a, &delta_g]).unwrap()]);
+            let v = uniform(a_side * g_side, &mut rng);
+            let d = unwritten(&gpu, v.len());
+            run(&gpu, [kronecker::diagonal(&gpu, [&a, &g], &lambda, &upload(&gpu, &v), &d).unwrap()]);
+            let lambda = f64::from(0.3f32);
+            let want = kronecker::reference::diagonal(&a_host, &g_host, lambda, &v);
+            assert_close(&format!("diagonal {a_side} {g_side}"), &download(&gpu, &d), &want, 1e-6);
             let got = [download(&gpu, &delta_a)[0], download(&gpu, &delta_g)[0]];
             assert_close(
                 &format!("{a_side} {g_side}"),

@@ -23,12 +23,13 @@ fn problems() -> [Problem; 2] {
 
 /// Every method that looks at all examples.
 fn methods() -> Vec<Method> {
-    let kronecker = gauss_newton::Settings { preconditioner: Preconditioner::Kronecker, ..Default::default() };
+    let with = |preconditioner| gauss_newton::Settings { preconditioner, ..Default::default() };
     vec![
         Method::Ncg(nonlinear_cg::Settings::default()),
         Method::Lbfgs(lbfgs::Settings::default()),
         Method::GaussNewton(gauss_newton::Settings::default()),
-        Method::GaussNewton(kronecker),
+        Method::GaussNewton(with(Preconditioner::Kronecker)),
+        Method::GaussNewton(with(Preconditioner::Diagonal)),
         Method::Kfac(kfac::Settings::default()),
     ]
 }

@@ -64,6 +64,10 @@ impl Curved for Counted {
         Ok(())
     }
 
+    fn precondition_diagonally(&mut self, damping: f64, v: &Vec<f64>, out: &mut Vec<f64>) -> Result<()> {
+        self.precondition(damping, v, out)
+    }
+
     fn precondition(&mut self, damping: f64, v: &Vec<f64>, out: &mut Vec<f64>) -> Result<()> {
         *out = v.iter().zip(&self.diagonal).map(|(v, g)| v / (g + damping)).collect();
         Ok(())
