@@ -183,7 +183,7 @@ mod tests {
         let (first, second) = (epoch(0, TRAINING), epoch(1, TRAINING));
         assert_ne!(first, second);
         assert_eq!(first, epoch(0, TRAINING));
-        assert_ne!(first, epoch(0, Training { seed: 4, ..TRAINING }));
+        assert_ne!(second, epoch(1, Training { seed: 4, ..TRAINING })); // an order holds on to its epoch
         let large = Training { batch: 1000, ..TRAINING };
         assert_eq!((large.per_epoch(EXAMPLES), Order::default().batch(&large, EXAMPLES, 5).len()), (1, EXAMPLES));
     }
