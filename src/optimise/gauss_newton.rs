@@ -4,7 +4,7 @@
 use super::line_search::change;
 use super::truncated_cg::{Equations, TruncatedCg};
 use super::{
-    Curved, LineSearch, Optimiser, Outcome, Problem, Rejected, Space, State, Stop, Trial, Vector, Verdict,
+    Curved, LineSearch, Lowest, Optimiser, Outcome, Problem, Rejected, Space, State, Stop, Trial, Vector, Verdict,
     stands_still, to_json,
 };
 use crate::error::Result;
@@ -87,6 +87,7 @@ struct Known {
     rejections: usize,
     /// ‖x − x₀‖ of the last step, and the first try of one down the gradient.
     step_norm: f64,
+    lowest: Lowest,
 }
 
 impl<V: Clone> GaussNewton<V> {
@@ -111,7 +112,12 @@ impl<V: Clone> GaussNewton<V> {
             loss,
             gradient_norm,
             iteration: 0,
-            known: Known { damping: settings.damping, rejections: 0, step_norm },
+            known: Known {
+                damping: settings.damping,
+                rejections: 0,
+                step_norm,
+                lowest: Lowest::new(loss, gradient_norm),
+            },
             cg: TruncatedCg::new(problem.space())?,
             trial_parameters: problem.space().zeros()?,
             trial_gradient: problem.space().zeros()?,
@@ -167,6 +173,11 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
             return Ok(outcome);
         }
 
+        if known.lowest.is_stuck() {
+            outcome.stop = Some(Stop::LineSearchFailed);
+            return Ok(outcome);
+        }
+
         let preconditioner = settings.preconditioner;
         if preconditioner != Preconditioner::None {
             problem.update_preconditioner(x, self.iteration)?;
@@ -212,8 +223,12 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
         outcome.rho = rho.is_finite().then_some(rho);
 
         if found.verdict == Verdict::Failed {
-            *known =
-                Known { damping: 10.0 * damping, rejections: known.rejections + 1, step_norm: 0.1 * known.step_norm };
+            *known = Known {
+                damping: 10.0 * damping,
+                rejections: known.rejections + 1,
+                step_norm: 0.1 * known.step_norm,
+                ..*known
+            };
             outcome.rejected = Some(if trial.is_finite() { Rejected::NotLower } else { Rejected::NotFinite });
             if known.rejections >= MAX_REJECTIONS {
                 outcome.stop = Some(Stop::LineSearchFailed);
@@ -234,6 +249,7 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
         *known = Known { rejections: 0, step_norm: alpha * iterate.norm2.sqrt(), ..*known };
         self.loss = loss;
         self.gradient_norm = gg.sqrt();
+        known.lowest.note(self.loss, self.gradient_norm);
         self.iteration += 1;
         Ok(Outcome {
             loss,

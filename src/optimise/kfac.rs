@@ -3,7 +3,9 @@
 //! Kronecker-factored approximate curvature*, 2015, arXiv 1503.05671, sections 6 and 7).
 
 use super::line_search::change;
-use super::{Curved, Optimiser, Outcome, Problem, Rejected, Space, State, Stop, Trial, Vector, stands_still, to_json};
+use super::{
+    Curved, Lowest, Optimiser, Outcome, Problem, Rejected, Space, State, Stop, Trial, Vector, stands_still, to_json,
+};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::mem::swap;
@@ -66,6 +68,7 @@ struct Known {
     rejections: usize,
     /// Iteration of the last look.
     look: Option<u64>,
+    lowest: Lowest,
 }
 
 impl<V: Clone> Kfac<V> {
@@ -81,7 +84,8 @@ impl<V: Clone> Kfac<V> {
         let (mut gradient, momentum, looked_at) = (space.zeros()?, space.zeros()?, space.zeros()?);
         let loss = problem.loss_and_gradient(&x, &mut gradient)?;
         let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
-        let known = Known { damping: settings.damping, rejections: 0, look: None };
+        let lowest = Lowest::new(loss, gradient_norm);
+        let known = Known { damping: settings.damping, rejections: 0, look: None, lowest };
         let state = (x, gradient, momentum, looked_at);
         Self::with(problem, settings, state, (loss, gradient_norm, 0), known)
     }
@@ -175,6 +179,10 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
             outcome.stop = Some(stop);
             return Ok(outcome);
         }
+        if self.known.lowest.is_stuck() {
+            outcome.stop = Some(Stop::LineSearchFailed);
+            return Ok(outcome);
+        }
         self.look(problem)?;
         let Self { settings, parameters: x, gradient: g, momentum: p, direction: d, known, .. } = self;
         problem.precondition(damping, g, d)?;
@@ -233,6 +241,7 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
         swap(x, &mut self.trial_parameters);
         swap(g, &mut self.trial_gradient);
         (self.loss, self.gradient_norm) = (loss, gradient_norm);
+        known.lowest.note(loss, gradient_norm);
         Ok(Outcome { loss, gradient_norm, ..outcome })
     }
 

@@ -2,7 +2,7 @@
 //! 1989; Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 7.2).
 
 use super::{
-    LineSearch, Optimiser, Outcome, Problem, Space, State, Stop, Trial, Vector, Verdict, stands_still, to_json,
+    LineSearch, Lowest, Optimiser, Outcome, Problem, Space, State, Stop, Trial, Vector, Verdict, stands_still, to_json,
 };
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,7 @@ struct Known {
     /// ‖s‖ of the last step, and the first try of one down the gradient.
     step_norm: f64,
     gram: Gram,
+    lowest: Lowest,
 }
 
 /// The inner products of the pairs that the two loops need: `sy[i][j]` is sⱼᵀyᵢ, `yy[i][j]` is yⱼᵀyᵢ, for j ≤ i.
@@ -90,7 +91,7 @@ impl<V: Clone> Lbfgs<V> {
             gradient_norm,
             iteration: 0,
             pairs: VecDeque::new(),
-            known: Known { step_norm, gram: Gram::default() },
+            known: Known { step_norm, gram: Gram::default(), lowest: Lowest::new(loss, gradient_norm) },
             trial_parameters: problem.space().zeros()?,
             trial_gradient: problem.space().zeros()?,
         })
@@ -214,6 +215,11 @@ impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
             return Ok(outcome);
         }
 
+        if known.lowest.is_stuck() {
+            outcome.stop = Some(Stop::LineSearchFailed);
+            return Ok(outcome);
+        }
+
         let gg = self.gradient_norm.powi(2);
         let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
         let downhill = slope < -ACUTE * (gg * dd).sqrt();
@@ -255,6 +261,7 @@ impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
         known.step_norm = alpha * dd.sqrt();
         self.loss = loss;
         self.gradient_norm = gg.sqrt();
+        known.lowest.note(self.loss, self.gradient_norm);
         self.iteration += 1;
         outcome = Outcome {
             loss,

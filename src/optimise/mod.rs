@@ -228,6 +228,35 @@ fn stands_still(loss: f64, gradient_norm: f64, tolerance: f64) -> Option<Stop> {
     }
 }
 
+/// Steps without a lower loss or a smaller gradient than ever before, after which rounding is all that moves a method.
+const PATIENCE: u32 = 100;
+
+/// The lowest loss and the smallest gradient so far. Near a minimum the slopes, on which [`LineSearch`] relies where losses cannot be
+/// told apart, can go on promising descent that no step in floating point delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Lowest {
+    loss: f64,
+    gradient_norm: f64,
+    /// Steps since either was reached.
+    since: u32,
+}
+
+impl Lowest {
+    fn new(loss: f64, gradient_norm: f64) -> Self {
+        Self { loss, gradient_norm, since: 0 }
+    }
+
+    /// After a step that was taken.
+    fn note(&mut self, loss: f64, gradient_norm: f64) {
+        self.since = if loss < self.loss || gradient_norm < self.gradient_norm { 0 } else { self.since + 1 };
+        (self.loss, self.gradient_norm) = (self.loss.min(loss), self.gradient_norm.min(gradient_norm));
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.since >= PATIENCE
+    }
+}
+
 /// Why a trial point was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
