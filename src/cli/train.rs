@@ -120,12 +120,17 @@ pub(super) fn non_negative(text: &str) -> std::result::Result<f64, String> {
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
-    let (config, data, mut folder) = match &args.resume {
-        Some(path) => reopen(path)?,
-        None => prepare(args)?,
+    let (config, data, resumed) = match &args.resume {
+        Some(path) => reopen(path).map(|(config, data, folder)| (config, data, Some(folder)))?,
+        None => prepare(args).map(|(config, data)| (config, data, None))?,
     };
     let gpu = args.device.open()?;
     let mut run = Run::new(&gpu, &config, &data)?;
+    // Not before everything is in place: a run that cannot start leaves nothing behind.
+    let mut folder = match resumed {
+        Some(folder) => folder,
+        None => create_folder(args, &data, &config)?,
+    };
     let resumed = match &args.resume {
         Some(_) => Some(checkpoint::load(&folder.checkpoint(), run.model.vector_len())?),
         None => {
@@ -166,8 +171,8 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// A new run: data, configuration, folder.
-fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, RunFolder)> {
+/// A new run: data and configuration.
+fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
     let data = open_data(&args.data, args.resize)?;
     let description = match &args.model {
         Some(name) => Description::open(name)?,
@@ -208,11 +213,14 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, RunFolder)> {
         method,
         model: description,
     };
-    let folder = match &args.out {
+    Ok((config, data))
+}
+
+fn create_folder(args: &TrainArgs, data: &Dataset, config: &Config) -> Result<RunFolder> {
+    Ok(match &args.out {
         Some(path) => RunFolder::create(path, args.overwrite)?,
-        None => RunFolder::create(&unused_folder(&data.name, &config), false)?,
-    };
-    Ok((config, data, folder))
+        None => RunFolder::create(&unused_folder(&data.name, config), false)?,
+    })
 }
 
 /// `runs/DATA-MODEL-SEED`, numbered from the second on.
