@@ -1,7 +1,7 @@
 //! Adam and stochastic gradient descent: the conventional baselines, on mini-batches.
 
 use super::training::{Order, Training};
-use super::{Elementwise, Optimiser, Outcome, Space, State, Stochastic, Stop, Vector, to_json};
+use super::{Elementwise, Optimiser, Outcome, Space, Standing, State, Stochastic, Stop, Vector, to_json};
 use crate::error::Result;
 use crate::kernels::update;
 use serde::{Deserialize, Serialize};
@@ -273,37 +273,18 @@ impl<P: Stochastic, R: Rule> Optimiser<P> for FirstOrder<Vector<P>, R> {
         Ok(outcome)
     }
 
-    fn parameters(&self) -> &Vector<P> {
-        self.reported()
+    /// The loss is the mean over the mini-batches of the last step, the gradient norm that of the last of them.
+    fn standing(&self) -> Standing<'_, Vector<P>> {
+        let Self { loss, gradient_norm, iteration, .. } = *self;
+        Standing { parameters: self.reported(), loss, gradient_norm, iteration }
     }
 
-    /// The mean over the mini-batches of the last step.
-    fn loss(&self) -> f64 {
-        self.loss
-    }
-
-    /// Of the last mini-batch.
-    fn gradient_norm(&self) -> f64 {
-        self.gradient_norm
-    }
-
-    fn iteration(&self) -> u64 {
-        self.iteration
-    }
-
-    fn state(&self) -> State<Vector<P>> {
+    fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
         let mut vectors: Vec<_> =
             R::MEMORY.iter().map(|&name| name.to_owned()).zip(self.memory.iter().cloned()).collect();
         if self.average.is_some() {
             vectors.push(("iterate".to_owned(), self.x.clone()));
         }
-        State {
-            parameters: self.reported().clone(),
-            loss: self.loss,
-            gradient_norm: self.gradient_norm,
-            iteration: self.iteration,
-            vectors,
-            numbers: to_json(&self.updates),
-        }
+        (vectors, to_json(&self.updates))
     }
 }

@@ -4,8 +4,8 @@
 use super::line_search::change;
 use super::truncated_cg::{Equations, TruncatedCg};
 use super::{
-    Curved, LineSearch, Lowest, Optimiser, Outcome, Problem, Rejected, Space, State, Stop, Trial, Vector, Verdict,
-    stands_still, to_json,
+    Curved, LineSearch, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial,
+    Vector, Verdict, named, to_json,
 };
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -63,13 +63,9 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct GaussNewton<V> {
     settings: Settings,
-    /// x, g = ∇f(x), and s, the last solution.
-    parameters: V,
-    gradient: V,
+    point: Point<V>,
+    /// s, the last solution.
     solution: V,
-    loss: f64,
-    gradient_norm: f64,
-    iteration: u64,
     known: Known,
     cg: TruncatedCg<V>,
     // x and g at a trial point, and g at the best of them
@@ -100,29 +96,11 @@ impl<V: Clone> GaussNewton<V> {
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        let mut gradient = problem.space().zeros()?;
-        let loss = problem.loss_and_gradient(&x, &mut gradient)?;
-        let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
-        let step_norm = step_norm.unwrap_or(f64::min(1.0, gradient_norm));
-        Ok(Self {
-            settings,
-            parameters: x,
-            gradient,
-            solution: problem.space().zeros()?,
-            loss,
-            gradient_norm,
-            iteration: 0,
-            known: Known {
-                damping: settings.damping,
-                rejections: 0,
-                step_norm,
-                lowest: Lowest::new(loss, gradient_norm),
-            },
-            cg: TruncatedCg::new(problem.space())?,
-            trial_parameters: problem.space().zeros()?,
-            trial_gradient: problem.space().zeros()?,
-            best_gradient: problem.space().zeros()?,
-        })
+        let point = Point::start(problem, x)?;
+        let step_norm = step_norm.unwrap_or(f64::min(1.0, point.gradient_norm));
+        let known = Known { damping: settings.damping, rejections: 0, step_norm, lowest: Lowest::at(&point) };
+        let solution = problem.space().zeros()?;
+        Self::at(problem, settings, point, solution, known)
     }
 
     /// Goes on from a saved state of the same problem.
@@ -133,19 +111,23 @@ impl<V: Clone> GaussNewton<V> {
     where
         P: Problem<Space: Space<Vector = V>>,
     {
+        Self::at(problem, settings, Point::resume(state)?, state.vector("solution")?, state.numbers()?)
+    }
+
+    fn at<P>(problem: &P, settings: Settings, point: Point<V>, solution: V, known: Known) -> Result<Self>
+    where
+        P: Problem<Space: Space<Vector = V>>,
+    {
+        let space = problem.space();
         Ok(Self {
             settings,
-            parameters: state.parameters.clone(),
-            gradient: state.vector("gradient")?,
-            solution: state.vector("solution")?,
-            loss: state.loss,
-            gradient_norm: state.gradient_norm,
-            iteration: state.iteration,
-            known: state.numbers()?,
-            cg: TruncatedCg::new(problem.space())?,
-            trial_parameters: problem.space().zeros()?,
-            trial_gradient: problem.space().zeros()?,
-            best_gradient: problem.space().zeros()?,
+            point,
+            solution,
+            known,
+            cg: TruncatedCg::new(space)?,
+            trial_parameters: space.zeros()?,
+            trial_gradient: space.zeros()?,
+            best_gradient: space.zeros()?,
         })
     }
 }
@@ -164,38 +146,34 @@ fn evaluate<P: Problem>(
 
 impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
-        let Self { settings, parameters: x, gradient: g, solution, known, cg, .. } = self;
+        let Self { settings, point, solution, known, cg, .. } = self;
         let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
         let damping = known.damping;
-        let mut outcome = Outcome { damping: Some(damping), ..Outcome::before(self.loss, self.gradient_norm) };
-        if let Some(stop) = stands_still(self.loss, self.gradient_norm, settings.gradient_tolerance) {
-            outcome.stop = Some(stop);
+        let mut outcome = Outcome { damping: Some(damping), ..point.before_step(settings.gradient_tolerance) };
+        outcome.stop = outcome.stop.or(known.lowest.stop());
+        if outcome.stop.is_some() {
             return Ok(outcome);
         }
-
-        if known.lowest.is_stuck() {
-            outcome.stop = Some(Stop::LineSearchFailed);
-            return Ok(outcome);
-        }
+        let (x, g) = (&point.parameters, &point.gradient);
 
         let preconditioner = settings.preconditioner;
         if preconditioner != Preconditioner::None {
-            problem.update_preconditioner(x, self.iteration)?;
+            problem.update_preconditioner(x, point.iteration)?;
         }
         problem.space().axpby(0.0, g, WARM_START, solution)?;
         let equations = Equations { x, g, damping, preconditioner };
         outcome.inner_iterations = cg.solve(problem, &equations, settings.iterations, solution)?;
         if cg.iterates.is_empty() {
-            cg.steepest(problem.space(), g, self.gradient_norm.powi(2), known.step_norm / self.gradient_norm)?;
+            cg.steepest(problem.space(), g, point.gradient_norm.powi(2), known.step_norm / point.gradient_norm)?;
             problem.space().axpby(0.0, g, 0.0, solution)?;
             outcome.restarted = true;
         }
 
         // From the last iterate back, as long as the loss falls.
-        let noise = settings.line_search.noise * self.loss.abs();
+        let noise = settings.line_search.noise * point.loss.abs();
         let mut best = None;
         for iterate in cg.iterates.iter().rev() {
-            let start = Trial { step: 0.0, loss: self.loss, slope: iterate.slope };
+            let start = Trial { step: 0.0, loss: point.loss, slope: iterate.slope };
             let (trial, gg) = evaluate(problem, (x, &iterate.step, 1.0), (trial_x, trial_g))?;
             outcome.evaluations += 1;
             let change = if trial.is_finite() { change(&start, &trial, noise) } else { f64::INFINITY };
@@ -209,7 +187,7 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
 
         let rho = change / (iterate.model - 0.5 * damping * iterate.norm2); // of the model without damping
         let mut seen = Some(trial);
-        let found = settings.line_search.search(self.loss, iterate.slope, 1.0, |alpha| {
+        let found = settings.line_search.search(point.loss, iterate.slope, 1.0, |alpha| {
             if let Some(trial) = seen.take() {
                 problem.space().combine(&[(1.0, x), (alpha, &iterate.step)], trial_x)?;
                 swap(trial_g, &mut self.best_gradient);
@@ -234,7 +212,7 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
                 outcome.stop = Some(Stop::LineSearchFailed);
                 return Ok(outcome);
             }
-            self.iteration += 1;
+            point.iteration += 1;
             return Ok(outcome);
         }
         if rho > 0.75 {
@@ -244,49 +222,23 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
         }
 
         let Trial { step: alpha, loss, .. } = found.trial;
-        swap(x, trial_x);
-        swap(g, trial_g);
+        point.move_to((trial_x, trial_g), loss, gg.sqrt());
         *known = Known { rejections: 0, step_norm: alpha * iterate.norm2.sqrt(), ..*known };
-        self.loss = loss;
-        self.gradient_norm = gg.sqrt();
-        known.lowest.note(self.loss, self.gradient_norm);
-        self.iteration += 1;
+        known.lowest.note(point);
         Ok(Outcome {
             loss,
-            gradient_norm: self.gradient_norm,
+            gradient_norm: point.gradient_norm,
             step_norm: known.step_norm,
             step_length: alpha,
             ..outcome
         })
     }
 
-    fn parameters(&self) -> &Vector<P> {
-        &self.parameters
+    fn standing(&self) -> Standing<'_, Vector<P>> {
+        self.point.standing()
     }
 
-    fn loss(&self) -> f64 {
-        self.loss
-    }
-
-    fn gradient_norm(&self) -> f64 {
-        self.gradient_norm
-    }
-
-    fn iteration(&self) -> u64 {
-        self.iteration
-    }
-
-    fn state(&self) -> State<Vector<P>> {
-        State {
-            parameters: self.parameters.clone(),
-            loss: self.loss,
-            gradient_norm: self.gradient_norm,
-            iteration: self.iteration,
-            vectors: vec![
-                ("gradient".to_owned(), self.gradient.clone()),
-                ("solution".to_owned(), self.solution.clone()),
-            ],
-            numbers: to_json(&self.known),
-        }
+    fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
+        (named([("gradient", &self.point.gradient), ("solution", &self.solution)]), to_json(&self.known))
     }
 }

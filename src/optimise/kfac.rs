@@ -2,16 +2,13 @@
 //! plane, in which the damped Gauss-Newton model is minimised exactly (Martens and Grosse, *Optimizing neural networks with
 //! Kronecker-factored approximate curvature*, 2015, arXiv 1503.05671, sections 6 and 7).
 
-use super::line_search::change;
+use super::line_search::{NOISE, change};
 use super::{
-    Curved, Lowest, Optimiser, Outcome, Problem, Rejected, Space, State, Stop, Trial, Vector, stands_still, to_json,
+    Curved, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial, Vector, named,
+    to_json,
 };
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
-use std::mem::swap;
-
-/// Losses closer than this share of the loss cannot be told apart in f32.
-const NOISE: f64 = 1e-6;
 
 /// Rejections in a row, each with more damping, after which no step will do.
 const MAX_REJECTIONS: usize = 8;
@@ -41,15 +38,11 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Kfac<V> {
     settings: Settings,
-    /// x, g = ∇f(x), and the last step.
-    parameters: V,
-    gradient: V,
+    point: Point<V>,
+    /// The last step.
     momentum: V,
     /// x at the last look at the factors.
     looked_at: V,
-    loss: f64,
-    gradient_norm: f64,
-    iteration: u64,
     known: Known,
     /// Whether the problem has seen the last look: not after a resumption.
     is_current: bool,
@@ -80,14 +73,10 @@ impl<V: Clone> Kfac<V> {
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        let space = problem.space();
-        let (mut gradient, momentum, looked_at) = (space.zeros()?, space.zeros()?, space.zeros()?);
-        let loss = problem.loss_and_gradient(&x, &mut gradient)?;
-        let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
-        let lowest = Lowest::new(loss, gradient_norm);
-        let known = Known { damping: settings.damping, rejections: 0, look: None, lowest };
-        let state = (x, gradient, momentum, looked_at);
-        Self::with(problem, settings, state, (loss, gradient_norm, 0), known)
+        let point = Point::start(problem, x)?;
+        let known = Known { damping: settings.damping, rejections: 0, look: None, lowest: Lowest::at(&point) };
+        let [momentum, looked_at] = [problem.space().zeros()?, problem.space().zeros()?];
+        Self::at(problem, settings, point, [momentum, looked_at], known)
     }
 
     /// Goes on from a saved state of the same problem.
@@ -98,20 +87,15 @@ impl<V: Clone> Kfac<V> {
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        let vectors = (
-            state.parameters.clone(),
-            state.vector("gradient")?,
-            state.vector("momentum")?,
-            state.vector("looked at")?,
-        );
-        Self::with(problem, settings, vectors, (state.loss, state.gradient_norm, state.iteration), state.numbers()?)
+        let vectors = [state.vector("momentum")?, state.vector("looked at")?];
+        Self::at(problem, settings, Point::resume(state)?, vectors, state.numbers()?)
     }
 
-    fn with<P>(
+    fn at<P>(
         problem: &P,
         settings: Settings,
-        (parameters, gradient, momentum, looked_at): (V, V, V, V),
-        (loss, gradient_norm, iteration): (f64, f64, u64),
+        point: Point<V>,
+        [momentum, looked_at]: [V; 2],
         known: Known,
     ) -> Result<Self>
     where
@@ -120,13 +104,9 @@ impl<V: Clone> Kfac<V> {
         let space = problem.space();
         Ok(Self {
             settings,
-            parameters,
-            gradient,
+            point,
             momentum,
             looked_at,
-            loss,
-            gradient_norm,
-            iteration,
             known,
             is_current: false,
             direction: space.zeros()?,
@@ -141,14 +121,15 @@ impl<V: Clone> Kfac<V> {
         P: Curved<Space: Space<Vector = V>>,
     {
         let Settings { first_looks, look_every, .. } = self.settings;
+        let iteration = self.point.iteration;
         let is_due = match self.known.look {
             None => true,
-            Some(look) if look == self.iteration => false,
-            Some(look) => self.iteration < first_looks || self.iteration >= look + look_every,
+            Some(look) if look == iteration => false,
+            Some(look) => iteration < first_looks || iteration >= look + look_every,
         };
         if is_due {
-            problem.space().copy(&self.parameters, &mut self.looked_at)?;
-            self.known.look = Some(self.iteration);
+            problem.space().copy(&self.point.parameters, &mut self.looked_at)?;
+            self.known.look = Some(iteration);
         }
         let sample = self.known.look.unwrap_or(0);
         if is_due {
@@ -174,22 +155,20 @@ fn minimise_in_plane([gd, gp]: [f64; 2], [dd, dp, pp]: [f64; 3]) -> (f64, f64) {
 impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let damping = self.known.damping;
-        let mut outcome = Outcome { damping: Some(damping), ..Outcome::before(self.loss, self.gradient_norm) };
-        if let Some(stop) = stands_still(self.loss, self.gradient_norm, self.settings.gradient_tolerance) {
-            outcome.stop = Some(stop);
-            return Ok(outcome);
-        }
-        if self.known.lowest.is_stuck() {
-            outcome.stop = Some(Stop::LineSearchFailed);
+        let before = self.point.before_step(self.settings.gradient_tolerance);
+        let mut outcome = Outcome { damping: Some(damping), ..before };
+        outcome.stop = outcome.stop.or(self.known.lowest.stop());
+        if outcome.stop.is_some() {
             return Ok(outcome);
         }
         self.look(problem)?;
-        let Self { settings, parameters: x, gradient: g, momentum: p, direction: d, known, .. } = self;
+        let Self { settings, point, momentum: p, direction: d, known, .. } = self;
+        let (x, g) = (&point.parameters, &point.gradient);
         problem.precondition(damping, g, d)?;
 
         // the model g·s + ½ sᵀGs of s = a d + b p, minimised with λ added to G
-        let [gdd, gdp, gpp] = problem.curvature(x, [d, p])?;
         let [gd, gp, dd, dp, pp] = problem.space().dots([(g, d), (g, p), (d, d), (d, p), (p, p)])?;
+        let [gdd, gdp, gpp] = problem.curvature(x, [d, p], [dd, dp, pp])?;
         let (a, b) = minimise_in_plane([gd, gp], [gdd + damping * dd, gdp + damping * dp, gpp + damping * pp]);
         let slope = a * gd + b * gp;
         let model = slope + 0.5 * (a * a * gdd + 2.0 * a * b * gdp + b * b * gpp);
@@ -204,12 +183,12 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
             outcome.evaluations += 1;
             let t = &self.trial_gradient;
             let [td, tp, tt] = problem.space().dots([(t, d), (t, p), (t, t)])?;
-            let start = Trial { step: 0.0, loss: self.loss, slope };
+            let start = Trial { step: 0.0, loss: point.loss, slope };
             let trial = Trial { step: 1.0, loss, slope: a * td + b * tp };
             if loss.is_finite() && tt.is_finite() {
-                let change = change(&start, &trial, NOISE * self.loss.abs());
+                let change = change(&start, &trial, NOISE * point.loss.abs());
                 outcome.rho = Some(change / model);
-                outcome.rejected = (change >= 0.0 || loss > self.loss * (1.0 + NOISE)).then_some(Rejected::NotLower);
+                outcome.rejected = (change >= 0.0 || loss > point.loss * (1.0 + NOISE)).then_some(Rejected::NotLower);
             } else {
                 outcome.rejected = Some(Rejected::NotFinite);
             }
@@ -218,8 +197,8 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
             outcome.rejected = Some(if slope.is_finite() { Rejected::NotDownhill } else { Rejected::NotFinite });
         }
 
-        self.iteration += 1;
         let Some((loss, gradient_norm)) = taken else {
+            point.iteration += 1;
             known.rejections += 1;
             known.damping *= 4f64.powi(known.rejections as i32); // by 4, then 16, 64 …
             problem.space().axpby(0.0, g, 0.0, p)?; // forget the step that led here
@@ -238,38 +217,17 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
         };
         known.damping = known.damping.max(settings.least_damping);
         problem.space().axpby(a, d, b, p)?;
-        swap(x, &mut self.trial_parameters);
-        swap(g, &mut self.trial_gradient);
-        (self.loss, self.gradient_norm) = (loss, gradient_norm);
-        known.lowest.note(loss, gradient_norm);
+        point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), loss, gradient_norm);
+        known.lowest.note(point);
         Ok(Outcome { loss, gradient_norm, ..outcome })
     }
 
-    fn parameters(&self) -> &Vector<P> {
-        &self.parameters
+    fn standing(&self) -> Standing<'_, Vector<P>> {
+        self.point.standing()
     }
 
-    fn loss(&self) -> f64 {
-        self.loss
-    }
-
-    fn gradient_norm(&self) -> f64 {
-        self.gradient_norm
-    }
-
-    fn iteration(&self) -> u64 {
-        self.iteration
-    }
-
-    fn state(&self) -> State<Vector<P>> {
-        let vectors = [("gradient", &self.gradient), ("momentum", &self.momentum), ("looked at", &self.looked_at)];
-        State {
-            parameters: self.parameters.clone(),
-            loss: self.loss,
-            gradient_norm: self.gradient_norm,
-            iteration: self.iteration,
-            vectors: vectors.map(|(name, vector)| (name.to_owned(), vector.clone())).into(),
-            numbers: to_json(&self.known),
-        }
+    fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
+        let Self { point, momentum, looked_at, .. } = self;
+        (named([("gradient", &point.gradient), ("momentum", momentum), ("looked at", looked_at)]), to_json(&self.known))
     }
 }

@@ -2,17 +2,13 @@
 //! 1989; Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 7.2).
 
 use super::{
-    LineSearch, Lowest, Optimiser, Outcome, Problem, Space, State, Stop, Trial, Vector, Verdict, stands_still, to_json,
+    ACUTE, LineSearch, Lowest, Optimiser, Outcome, Point, Problem, Space, Standing, State, Stop, Trial, Vector,
+    Verdict, is_downhill, named, to_json,
 };
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::mem::{replace, swap};
-
-/// An angle is below a right one if its cosine exceeds this: above what rounding an f32 inner product can
-/// fake. A direction has to be so with the negative gradient, or it is not taken; y with s, or the pair is
-/// skipped. On a quadratic that costs no pair up to a condition of 10¹².
-const ACUTE: f64 = 1e-6;
+use std::mem::replace;
 
 /// The choices of [`Lbfgs`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,13 +32,9 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Lbfgs<V> {
     settings: Settings,
-    /// x, g = ∇f(x), and d = −Hg, along which the next step goes.
-    parameters: V,
-    gradient: V,
+    point: Point<V>,
+    /// d = −Hg, along which the next step goes.
     direction: V,
-    loss: f64,
-    gradient_norm: f64,
-    iteration: u64,
     /// s = x − x₀ and y = g − g₀ of the last steps, the oldest first.
     pairs: VecDeque<(V, V)>,
     known: Known,
@@ -76,25 +68,12 @@ impl<V: Clone> Lbfgs<V> {
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        let mut gradient = problem.space().zeros()?;
-        let loss = problem.loss_and_gradient(&x, &mut gradient)?;
-        let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
+        let point = Point::start(problem, x)?;
         let mut direction = problem.space().zeros()?;
-        problem.space().axpby(-1.0, &gradient, 0.0, &mut direction)?;
-        let step_norm = step_norm.unwrap_or(f64::min(1.0, gradient_norm));
-        Ok(Self {
-            settings,
-            parameters: x,
-            gradient,
-            direction,
-            loss,
-            gradient_norm,
-            iteration: 0,
-            pairs: VecDeque::new(),
-            known: Known { step_norm, gram: Gram::default(), lowest: Lowest::new(loss, gradient_norm) },
-            trial_parameters: problem.space().zeros()?,
-            trial_gradient: problem.space().zeros()?,
-        })
+        problem.space().axpby(-1.0, &point.gradient, 0.0, &mut direction)?;
+        let step_norm = step_norm.unwrap_or(f64::min(1.0, point.gradient_norm));
+        let known = Known { step_norm, gram: Gram::default(), lowest: Lowest::at(&point) };
+        Self::at(problem, settings, point, direction, VecDeque::new(), known)
     }
 
     /// Goes on from a saved state of the same problem.
@@ -107,26 +86,30 @@ impl<V: Clone> Lbfgs<V> {
     {
         let known: Known = state.numbers()?;
         let pair = |i| Ok((state.vector(&format!("s.{i}"))?, state.vector(&format!("y.{i}"))?));
-        Ok(Self {
-            settings,
-            parameters: state.parameters.clone(),
-            gradient: state.vector("gradient")?,
-            direction: state.vector("direction")?,
-            loss: state.loss,
-            gradient_norm: state.gradient_norm,
-            iteration: state.iteration,
-            pairs: (0..known.gram.len()).map(pair).collect::<Result<_>>()?,
-            known,
-            trial_parameters: problem.space().zeros()?,
-            trial_gradient: problem.space().zeros()?,
-        })
+        let pairs = (0..known.gram.len()).map(pair).collect::<Result<_>>()?;
+        Self::at(problem, settings, Point::resume(state)?, state.vector("direction")?, pairs, known)
+    }
+
+    fn at<P>(
+        problem: &P,
+        settings: Settings,
+        point: Point<V>,
+        direction: V,
+        pairs: VecDeque<(V, V)>,
+        known: Known,
+    ) -> Result<Self>
+    where
+        P: Problem<Space: Space<Vector = V>>,
+    {
+        let (trial_parameters, trial_gradient) = (problem.space().zeros()?, problem.space().zeros()?);
+        Ok(Self { settings, point, direction, pairs, known, trial_parameters, trial_gradient })
     }
 
     /// Makes a pair of the step from the trial's x and g to the new ones, if its curvature is positive, and
     /// d = −Hg.
     fn look_back(&mut self, space: &impl Space<Vector = V>, ss: f64) -> Result<()> {
-        let (g, s, y) = (&self.gradient, &mut self.trial_parameters, &mut self.trial_gradient);
-        space.axpby(1.0, &self.parameters, -1.0, s)?;
+        let (g, s, y) = (&self.point.gradient, &mut self.trial_parameters, &mut self.trial_gradient);
+        space.axpby(1.0, &self.point.parameters, -1.0, s)?;
         space.axpby(1.0, g, -1.0, y)?;
         let (s, y) = (&*s, &*y);
         let all_s = self.pairs.iter().map(|(s, _)| s).chain([s]);
@@ -155,7 +138,7 @@ impl<V: Clone> Lbfgs<V> {
         }
         let (of_pairs, of_g) = self.known.gram.two_loops(&sg, &yg);
         let terms = self.pairs.iter().zip(of_pairs).flat_map(|((s, y), (a, b))| [(-a, s), (-b, y)]);
-        space.combine(&terms.chain([(-of_g, &self.gradient)]).collect::<Vec<_>>(), &mut self.direction)
+        space.combine(&terms.chain([(-of_g, &self.point.gradient)]).collect::<Vec<_>>(), &mut self.direction)
     }
 }
 
@@ -208,22 +191,17 @@ impl Gram {
 
 impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
-        let Self { settings, parameters: x, gradient: g, direction: d, pairs, known, .. } = self;
-        let mut outcome = Outcome::before(self.loss, self.gradient_norm);
-        if let Some(stop) = stands_still(self.loss, self.gradient_norm, settings.gradient_tolerance) {
-            outcome.stop = Some(stop);
+        let Self { settings, point, direction: d, pairs, known, .. } = self;
+        let mut outcome = point.before_step(settings.gradient_tolerance);
+        outcome.stop = outcome.stop.or(known.lowest.stop());
+        if outcome.stop.is_some() {
             return Ok(outcome);
         }
 
-        if known.lowest.is_stuck() {
-            outcome.stop = Some(Stop::LineSearchFailed);
-            return Ok(outcome);
-        }
-
-        let gg = self.gradient_norm.powi(2);
+        let (x, g) = (&point.parameters, &point.gradient);
+        let gg = point.gradient_norm.powi(2);
         let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
-        let downhill = slope < -ACUTE * (gg * dd).sqrt();
-        let mut restart = !downhill;
+        let mut restart = !is_downhill(slope, gg, dd);
         let (found, gg) = loop {
             if restart {
                 pairs.clear();
@@ -233,10 +211,10 @@ impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
                 outcome.restarted = true;
             }
 
-            let first = if pairs.is_empty() { known.step_norm / self.gradient_norm } else { 1.0 };
+            let first = if pairs.is_empty() { known.step_norm / point.gradient_norm } else { 1.0 };
             let mut gg = f64::NAN;
             let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
-            let found = settings.line_search.search(self.loss, slope, first, |alpha| {
+            let found = settings.line_search.search(point.loss, slope, first, |alpha| {
                 problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
                 let loss = problem.loss_and_gradient(trial_x, trial_g)?;
                 let [slope, norm2] = problem.space().dots([(trial_g, d), (trial_g, trial_g)])?;
@@ -252,20 +230,16 @@ impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
                 return Ok(outcome);
             }
             restart = true; // down the gradient, from a small first step
-            known.step_norm = f64::min(self.gradient_norm, 1e-2);
+            known.step_norm = f64::min(point.gradient_norm, 1e-2);
         };
 
         let Trial { step: alpha, loss, .. } = found.trial;
-        swap(x, &mut self.trial_parameters);
-        swap(g, &mut self.trial_gradient);
+        point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), loss, gg.sqrt());
         known.step_norm = alpha * dd.sqrt();
-        self.loss = loss;
-        self.gradient_norm = gg.sqrt();
-        known.lowest.note(self.loss, self.gradient_norm);
-        self.iteration += 1;
+        known.lowest.note(point);
         outcome = Outcome {
             loss,
-            gradient_norm: self.gradient_norm,
+            gradient_norm: point.gradient_norm,
             step_norm: known.step_norm,
             step_length: alpha,
             ..outcome
@@ -274,34 +248,15 @@ impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
         Ok(outcome)
     }
 
-    fn parameters(&self) -> &Vector<P> {
-        &self.parameters
+    fn standing(&self) -> Standing<'_, Vector<P>> {
+        self.point.standing()
     }
 
-    fn loss(&self) -> f64 {
-        self.loss
-    }
-
-    fn gradient_norm(&self) -> f64 {
-        self.gradient_norm
-    }
-
-    fn iteration(&self) -> u64 {
-        self.iteration
-    }
-
-    fn state(&self) -> State<Vector<P>> {
-        let pairs = self.pairs.iter().enumerate();
-        let pairs = pairs.flat_map(|(i, (s, y))| [(format!("s.{i}"), s.clone()), (format!("y.{i}"), y.clone())]);
-        let current = [("gradient", &self.gradient), ("direction", &self.direction)];
-        let current = current.map(|(name, vector)| (name.to_owned(), vector.clone()));
-        State {
-            parameters: self.parameters.clone(),
-            loss: self.loss,
-            gradient_norm: self.gradient_norm,
-            iteration: self.iteration,
-            vectors: current.into_iter().chain(pairs).collect(),
-            numbers: to_json(&self.known),
+    fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
+        let mut vectors = named([("gradient", &self.point.gradient), ("direction", &self.direction)]);
+        for (i, (s, y)) in self.pairs.iter().enumerate() {
+            vectors.extend([(format!("s.{i}"), s.clone()), (format!("y.{i}"), y.clone())]);
         }
+        (vectors, to_json(&self.known))
     }
 }

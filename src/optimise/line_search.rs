@@ -4,6 +4,9 @@
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
+/// Losses closer than this share of the loss cannot be told apart where they were summed in f32.
+pub(super) const NOISE: f64 = 1e-6;
+
 /// A line search for φ(α) = f(x + αd), which brackets a minimiser and closes in on it by cubic interpolation.
 ///
 /// A step is accepted under the strong Wolfe conditions (Nocedal and Wright, *Numerical Optimization*, 2nd
@@ -25,7 +28,7 @@ pub struct LineSearch {
 impl Default for LineSearch {
     /// For conjugate gradients and a loss summed in f32.
     fn default() -> Self {
-        Self { decrease: 1e-4, curvature: 0.1, noise: 1e-6, evaluations: 12 }
+        Self { decrease: 1e-4, curvature: 0.1, noise: NOISE, evaluations: 12 }
     }
 }
 

@@ -11,6 +11,7 @@ mod line_search;
 mod method;
 pub mod nonlinear_cg;
 mod on_gpu;
+mod point;
 mod space;
 mod training;
 mod truncated_cg;
@@ -28,6 +29,8 @@ pub use line_search::{Found, LineSearch, Trial, Verdict};
 pub use method::Method;
 pub use nonlinear_cg::{Beta, NonlinearCg};
 pub use on_gpu::{GpuSpace, OnGpu};
+pub use point::Standing;
+use point::{Lowest, Point};
 pub use space::{Elementwise, Euclidean, Space};
 pub use training::{Decay, Training};
 
@@ -56,8 +59,8 @@ pub trait Curved: Problem {
     /// What the device reports; so for the others.
     fn gauss_newton_product(&mut self, x: &Vector<Self>, v: &Vector<Self>, product: &mut Vector<Self>) -> Result<()>;
 
-    /// \[uᵀGu, uᵀGv, vᵀGv\] with the same G at x: cheaper than the products.
-    fn curvature(&mut self, x: &Vector<Self>, directions: [&Vector<Self>; 2]) -> Result<[f64; 3]>;
+    /// \[uᵀGu, uᵀGv, vᵀGv\] with the same G at x: cheaper than the products. `gram` is \[uᵀu, uᵀv, vᵀv\], which whoever asks needs, too.
+    fn curvature(&mut self, x: &Vector<Self>, directions: [&Vector<Self>; 2], gram: [f64; 3]) -> Result<[f64; 3]>;
 
     /// Looks at the curvature around x, for the calls of [`Curved::precondition`] that follow. `sample` numbers the looks and seeds
     /// what is random in them; the first is the most thorough.
@@ -96,20 +99,38 @@ pub trait Optimiser<P: Problem> {
     /// One step: a direction and a search along it, or a stretch of mini-batches. A step that stops leaves the parameters where they were.
     fn step(&mut self, problem: &mut P) -> Result<Outcome>;
 
+    /// Where it stands.
+    fn standing(&self) -> Standing<'_, Vector<P>>;
+
+    /// What the next step depends on besides: vectors by name, and numbers as JSON.
+    fn memory(&self) -> (Vec<(String, Vector<P>)>, String);
+
     /// The point reached, x.
-    fn parameters(&self) -> &Vector<P>;
+    fn parameters(&self) -> &Vector<P> {
+        self.standing().parameters
+    }
 
     /// The loss at x.
-    fn loss(&self) -> f64;
+    fn loss(&self) -> f64 {
+        self.standing().loss
+    }
 
     /// ‖∇f(x)‖.
-    fn gradient_norm(&self) -> f64;
+    fn gradient_norm(&self) -> f64 {
+        self.standing().gradient_norm
+    }
 
     /// Steps taken.
-    fn iteration(&self) -> u64;
+    fn iteration(&self) -> u64 {
+        self.standing().iteration
+    }
 
     /// All that the next step depends on: save it, and the method's `resume` goes on bit for bit.
-    fn state(&self) -> State<Vector<P>>;
+    fn state(&self) -> State<Vector<P>> {
+        let Standing { parameters, loss, gradient_norm, iteration } = self.standing();
+        let (vectors, numbers) = self.memory();
+        State { parameters: parameters.clone(), loss, gradient_norm, iteration, vectors, numbers }
+    }
 }
 
 /// A method in the middle of its work, as a checkpoint holds it.
@@ -167,6 +188,11 @@ impl<V> State<V> {
     }
 }
 
+/// Vectors of a [`State`].
+fn named<V: Clone, const N: usize>(vectors: [(&str, &V); N]) -> Vec<(String, V)> {
+    vectors.map(|(name, vector)| (name.to_owned(), vector.clone())).into()
+}
+
 /// Numbers of a [`State`].
 fn to_json(numbers: &impl Serialize) -> String {
     serde_json::to_string(numbers).expect("numbers are plain data")
@@ -219,42 +245,13 @@ impl Outcome {
     }
 }
 
-/// Why no step can be taken from where a method stands, if so.
-fn stands_still(loss: f64, gradient_norm: f64, tolerance: f64) -> Option<Stop> {
-    if !(loss.is_finite() && gradient_norm.is_finite()) {
-        Some(Stop::NotFinite)
-    } else {
-        (gradient_norm <= tolerance).then_some(Stop::Converged)
-    }
-}
+/// An angle is below a right one if its cosine exceeds this: above what rounding an f32 inner product can fake. On a quadratic, y = g − g₀
+/// and s = x − x₀ are so up to a condition of 10¹².
+const ACUTE: f64 = 1e-6;
 
-/// Steps without a lower loss or a smaller gradient than ever before, after which rounding is all that moves a method.
-const PATIENCE: u32 = 100;
-
-/// The lowest loss and the smallest gradient so far. Near a minimum the slopes, on which [`LineSearch`] relies where losses cannot be
-/// told apart, can go on promising descent that no step in floating point delivers.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Lowest {
-    loss: f64,
-    gradient_norm: f64,
-    /// Steps since either was reached.
-    since: u32,
-}
-
-impl Lowest {
-    fn new(loss: f64, gradient_norm: f64) -> Self {
-        Self { loss, gradient_norm, since: 0 }
-    }
-
-    /// After a step that was taken.
-    fn note(&mut self, loss: f64, gradient_norm: f64) {
-        self.since = if loss < self.loss || gradient_norm < self.gradient_norm { 0 } else { self.since + 1 };
-        (self.loss, self.gradient_norm) = (self.loss.min(loss), self.gradient_norm.min(gradient_norm));
-    }
-
-    fn is_stuck(&self) -> bool {
-        self.since >= PATIENCE
-    }
+/// Whether a direction with this slope gᵀd, by gᵀg and dᵀd, leads downhill enough to be taken.
+fn is_downhill(slope: f64, gg: f64, dd: f64) -> bool {
+    slope < -ACUTE * (gg * dd).sqrt()
 }
 
 /// Why a trial point was not taken.

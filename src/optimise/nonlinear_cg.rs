@@ -1,15 +1,11 @@
 //! Nonlinear conjugate gradients (Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 5.2).
 
 use super::{
-    LineSearch, Optimiser, Outcome, Problem, Space, State, Stop, Trial, Vector, Verdict, stands_still, to_json,
+    LineSearch, Optimiser, Outcome, Point, Problem, Space, Standing, State, Stop, Trial, Vector, Verdict, is_downhill,
+    named, to_json,
 };
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
-use std::mem::swap;
-
-/// A direction is downhill enough if its cosine with the negative gradient exceeds this: above what rounding
-/// an f32 inner product can fake.
-const DOWNHILL: f64 = 1e-6;
 
 /// How much of the old direction the new one keeps, d ← −g + βd.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,13 +35,9 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct NonlinearCg<V> {
     settings: Settings,
-    /// x, g = ∇f(x), and d, along which the next step goes.
-    parameters: V,
-    gradient: V,
+    point: Point<V>,
+    /// d, along which the next step goes.
     direction: V,
-    loss: f64,
-    gradient_norm: f64,
-    iteration: u64,
     search: Search,
     // x and g at a trial point of the line search
     trial_parameters: V,
@@ -70,24 +62,12 @@ impl<V: Clone> NonlinearCg<V> {
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        let mut gradient = problem.space().zeros()?;
-        let loss = problem.loss_and_gradient(&x, &mut gradient)?;
-        let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
+        let point = Point::start(problem, x)?;
         let mut direction = problem.space().zeros()?;
-        problem.space().axpby(-1.0, &gradient, 0.0, &mut direction)?;
-        let step_length = step_norm.map_or(f64::min(1.0, 1.0 / gradient_norm), |norm| norm / gradient_norm);
-        Ok(Self {
-            settings,
-            parameters: x,
-            gradient,
-            direction,
-            loss,
-            gradient_norm,
-            iteration: 0,
-            search: Search { step_length, slope: -gradient_norm * gradient_norm },
-            trial_parameters: problem.space().zeros()?,
-            trial_gradient: problem.space().zeros()?,
-        })
+        problem.space().axpby(-1.0, &point.gradient, 0.0, &mut direction)?;
+        let norm = point.gradient_norm;
+        let step_length = step_norm.map_or(f64::min(1.0, 1.0 / norm), |step_norm| step_norm / norm);
+        Self::at(problem, settings, point, direction, Search { step_length, slope: -norm * norm })
     }
 
     /// Goes on from a saved state of the same problem.
@@ -98,34 +78,30 @@ impl<V: Clone> NonlinearCg<V> {
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        Ok(Self {
-            settings,
-            parameters: state.parameters.clone(),
-            gradient: state.vector("gradient")?,
-            direction: state.vector("direction")?,
-            loss: state.loss,
-            gradient_norm: state.gradient_norm,
-            iteration: state.iteration,
-            search: state.numbers()?,
-            trial_parameters: problem.space().zeros()?,
-            trial_gradient: problem.space().zeros()?,
-        })
+        Self::at(problem, settings, Point::resume(state)?, state.vector("direction")?, state.numbers()?)
+    }
+
+    fn at<P>(problem: &P, settings: Settings, point: Point<V>, direction: V, search: Search) -> Result<Self>
+    where
+        P: Problem<Space: Space<Vector = V>>,
+    {
+        let (trial_parameters, trial_gradient) = (problem.space().zeros()?, problem.space().zeros()?);
+        Ok(Self { settings, point, direction, search, trial_parameters, trial_gradient })
     }
 }
 
 impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
-        let Self { settings, parameters: x, gradient: g, direction: d, search, .. } = self;
-        let mut outcome = Outcome::before(self.loss, self.gradient_norm);
-        if let Some(stop) = stands_still(self.loss, self.gradient_norm, settings.gradient_tolerance) {
-            outcome.stop = Some(stop);
+        let Self { settings, point, direction: d, search, .. } = self;
+        let mut outcome = point.before_step(settings.gradient_tolerance);
+        if outcome.stop.is_some() {
             return Ok(outcome);
         }
 
-        let gg = self.gradient_norm.powi(2);
+        let (x, g) = (&point.parameters, &point.gradient);
+        let gg = point.gradient_norm.powi(2);
         let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
-        let downhill = slope < -DOWNHILL * (gg * dd).sqrt();
-        let mut restart = !downhill;
+        let mut restart = !is_downhill(slope, gg, dd);
         let (found, products) = loop {
             if restart {
                 problem.space().axpby(-1.0, g, 0.0, d)?;
@@ -137,7 +113,7 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
             let first = search.step_length * (search.slope / slope).clamp(0.1, 10.0);
             let mut products = [f64::NAN; 3];
             let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
-            let found = settings.line_search.search(self.loss, slope, first, |alpha| {
+            let found = settings.line_search.search(point.loss, slope, first, |alpha| {
                 problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
                 let loss = problem.loss_and_gradient(trial_x, trial_g)?;
                 // All that the search and then β need, in one round trip.
@@ -154,55 +130,30 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
                 return Ok(outcome);
             }
             restart = true; // down the gradient, from a small first step
-            *search = Search { step_length: f64::min(1.0, 1e-2 / self.gradient_norm), slope: -gg };
+            *search = Search { step_length: f64::min(1.0, 1e-2 / point.gradient_norm), slope: -gg };
         };
 
         let Trial { step: alpha, loss, .. } = found.trial;
         let beta = settings.beta.of(gg, slope, dd, products);
-        swap(x, &mut self.trial_parameters);
-        swap(g, &mut self.trial_gradient);
-        problem.space().axpby(-1.0, g, beta, d)?;
+        point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), loss, products[1].sqrt());
+        problem.space().axpby(-1.0, &point.gradient, beta, d)?;
         *search = Search { step_length: alpha, slope };
-        self.loss = loss;
-        self.gradient_norm = products[1].sqrt();
-        self.iteration += 1;
         Ok(Outcome {
             loss,
-            gradient_norm: self.gradient_norm,
+            gradient_norm: point.gradient_norm,
             step_norm: alpha * dd.sqrt(),
             step_length: alpha,
             ..outcome
         })
     }
 
-    fn parameters(&self) -> &Vector<P> {
-        &self.parameters
+    fn standing(&self) -> Standing<'_, Vector<P>> {
+        self.point.standing()
     }
 
-    fn loss(&self) -> f64 {
-        self.loss
-    }
-
-    fn gradient_norm(&self) -> f64 {
-        self.gradient_norm
-    }
-
-    fn iteration(&self) -> u64 {
-        self.iteration
-    }
-
-    fn state(&self) -> State<Vector<P>> {
-        State {
-            parameters: self.parameters.clone(),
-            loss: self.loss,
-            gradient_norm: self.gradient_norm,
-            iteration: self.iteration,
-            vectors: vec![
-                ("gradient".to_owned(), self.gradient.clone()),
-                ("direction".to_owned(), self.direction.clone()),
-            ],
-            numbers: to_json(&self.search),
-        }
+    fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
+        let vectors = named([("gradient", &self.point.gradient), ("direction", &self.direction)]);
+        (vectors, to_json(&self.search))
     }
 }
 
@@ -324,7 +275,7 @@ mod tests {
         // uphill, across the slope, not finite, nothing
         for direction in [vec![1.0, 10.0], vec![10.0, -1.0], vec![f64::NAN, 1.0], vec![0.0, 0.0]] {
             let mut cg = start(&mut problem)?;
-            let loss = cg.loss;
+            let loss = cg.point.loss;
             cg.direction = direction;
             let outcome = cg.step(&mut problem)?;
             assert!(outcome.restarted && outcome.stop.is_none(), "{outcome:?}");
@@ -339,7 +290,7 @@ mod tests {
         // The direction is downhill, but the minimiser along it is nearer than twelve trials can get.
         let mut problem = Quadratic::new(&[1.0, 1e-4]);
         let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], None, Settings::default())?;
-        let loss = cg.loss;
+        let loss = cg.point.loss;
         (cg.direction, cg.search.step_length) = (vec![-1.0, -1e16], 1e9);
         let budget = LineSearch::default().evaluations;
         let outcome = cg.step(&mut problem)?;
@@ -368,7 +319,7 @@ mod tests {
         let outcome = cg.step(&mut problem)?;
         assert_eq!(outcome.stop, Some(Stop::LineSearchFailed));
         assert!(outcome.restarted && outcome.evaluations <= 2 * LineSearch::default().evaluations);
-        assert_eq!((cg.parameters, outcome.loss), (start, 1.5));
+        assert_eq!((cg.point.parameters, outcome.loss), (start, 1.5));
         Ok(())
     }
 }

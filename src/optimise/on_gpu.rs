@@ -208,12 +208,11 @@ impl Curved for OnGpu {
         self.curvature_sample()?.gauss_newton_product(x, v, product).map(|_| ())
     }
 
-    fn curvature(&mut self, x: &Buf, [u, v]: [&Buf; 2]) -> Result<[f64; 3]> {
+    fn curvature(&mut self, x: &Buf, directions: [&Buf; 2], gram: [f64; 3]) -> Result<[f64; 3]> {
         let sample = self.curvature_sample()?;
-        let [uu, uv, vv] = sample.curvature(x, [u, v])?;
+        let of_cross_entropy = sample.curvature(x, directions)?;
         let decay = sample.weight_decay();
-        let products = self.space.dots([(u, u), (u, v), (v, v)])?;
-        Ok([uu + decay * products[0], uv + decay * products[1], vv + decay * products[2]])
+        Ok(std::array::from_fn(|i| of_cross_entropy[i] + decay * gram[i]))
     }
 
     fn update_preconditioner(&mut self, x: &Buf, sample: u64) -> Result<()> {

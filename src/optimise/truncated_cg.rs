@@ -1,12 +1,8 @@
 //! Linear conjugate gradients on the damped Gauss-Newton equations, ended early (Martens, *Deep learning via
 //! Hessian-free optimization*, ICML 2010, section 4).
 
-use super::{Curved, Preconditioner, Space};
+use super::{Curved, Preconditioner, Space, is_downhill};
 use crate::error::Result;
-
-/// An iterate is downhill if its cosine with the negative gradient exceeds this: above what rounding an f32
-/// inner product can fake.
-const DOWNHILL: f64 = 1e-6;
 
 /// The solver, and the vectors it works in.
 #[derive(Debug)]
@@ -112,7 +108,7 @@ impl<V> TruncatedCg<V> {
             let [rz_new, rs, slope, norm2] = problem.space().dots([(r, z), (r, s), (g, s), (s, s)])?;
             let model = 0.5 * (rs + slope);
             models.push(model);
-            unkept = (slope < -DOWNHILL * (gg * norm2).sqrt()).then_some((model, norm2, slope));
+            unkept = is_downhill(slope, gg, norm2).then_some((model, norm2, slope));
             if stalls(&models) {
                 break;
             }

@@ -6,8 +6,8 @@ use crate::common::twin::norm;
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    Curved, Euclidean, Lbfgs, Method, OnGpu, Optimiser, Preconditioner, Problem as Minimise, Stop, gauss_newton, kfac,
-    lbfgs, nonlinear_cg,
+    Curved, Euclidean, Lbfgs, Method, OnGpu, Optimiser, Preconditioner, Problem as Minimise, Space, Stop, gauss_newton,
+    kfac, lbfgs, nonlinear_cg,
 };
 
 /// Softmax regression, and a net of tanh units, both with weight decay and so with finite minima.
@@ -134,9 +134,9 @@ fn curvature_counts_the_penalty() {
         let u = on_device.vector(&problem.direction(1));
         let v = on_device.vector(&problem.direction(2));
         let mut product = on_device.unwritten();
-        let [uu, uv, vv] = minimised.curvature(&theta, [&u, &v]).unwrap();
+        let gram = minimised.space.dots([(&u, &u), (&u, &v), (&v, &v)]).unwrap();
+        let [uu, uv, vv] = minimised.curvature(&theta, [&u, &v], gram).unwrap();
         minimised.gauss_newton_product(&theta, &v, &mut product).unwrap();
-        use gpu_subset::optimise::Space;
         let [u_gv, v_gv] = minimised.space.dots([(&u, &product), (&v, &product)]).unwrap();
         assert!((uv - u_gv).abs() <= 1e-5 * (uu * vv).sqrt(), "{uv} and {u_gv}");
         assert!((vv - v_gv).abs() <= 1e-5 * vv, "{vv} and {v_gv}");

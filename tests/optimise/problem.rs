@@ -53,7 +53,7 @@ impl Curved for Counted {
         Ok(())
     }
 
-    fn curvature(&mut self, x: &Vec<f64>, [u, v]: [&Vec<f64>; 2]) -> Result<[f64; 3]> {
+    fn curvature(&mut self, x: &Vec<f64>, [u, v]: [&Vec<f64>; 2], _gram: [f64; 3]) -> Result<[f64; 3]> {
         let g = (self.curvature)(x);
         let (gu, gv) = (times(&g, u), times(&g, v));
         self.space.dots([(u, &gu), (u, &gv), (v, &gv)])

@@ -1,0 +1,108 @@
+//! Where a method stands, and whether it can go on from there.
+
+use super::{Outcome, Problem, Space, State, Stop};
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::mem::swap;
+
+/// What everybody may know of a method.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing<'a, V> {
+    /// The point reached, x.
+    pub parameters: &'a V,
+    /// f(x)
+    pub loss: f64,
+    /// ‖∇f(x)‖
+    pub gradient_norm: f64,
+    /// Steps taken.
+    pub iteration: u64,
+}
+
+/// x and ∇f(x), of a method that evaluates all of a problem.
+#[derive(Debug)]
+pub(super) struct Point<V> {
+    pub parameters: V,
+    pub gradient: V,
+    pub loss: f64,
+    pub gradient_norm: f64,
+    /// Steps taken to get here.
+    pub iteration: u64,
+}
+
+impl<V: Clone> Point<V> {
+    /// The start at x, with one evaluation of the problem there.
+    pub fn start<P>(problem: &mut P, x: V) -> Result<Self>
+    where
+        P: Problem<Space: Space<Vector = V>>,
+    {
+        let mut gradient = problem.space().zeros()?;
+        let loss = problem.loss_and_gradient(&x, &mut gradient)?;
+        let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
+        Ok(Self { parameters: x, gradient, loss, gradient_norm, iteration: 0 })
+    }
+
+    /// Where a saved state was.
+    pub fn resume(state: &State<V>) -> Result<Self> {
+        Ok(Self {
+            parameters: state.parameters.clone(),
+            gradient: state.vector("gradient")?,
+            loss: state.loss,
+            gradient_norm: state.gradient_norm,
+            iteration: state.iteration,
+        })
+    }
+
+    pub fn standing(&self) -> Standing<'_, V> {
+        let Self { parameters, loss, gradient_norm, iteration, .. } = self;
+        Standing { parameters, loss: *loss, gradient_norm: *gradient_norm, iteration: *iteration }
+    }
+
+    /// A step not taken, yet; or none to take, for want of a finite loss and gradient or of a gradient above the tolerance.
+    pub fn before_step(&self, tolerance: f64) -> Outcome {
+        let stop = if !(self.loss.is_finite() && self.gradient_norm.is_finite()) {
+            Some(Stop::NotFinite)
+        } else {
+            (self.gradient_norm <= tolerance).then_some(Stop::Converged)
+        };
+        Outcome { stop, ..Outcome::before(self.loss, self.gradient_norm) }
+    }
+
+    /// Goes to the trial's x and gradient, and leaves it those from before.
+    pub fn move_to(&mut self, (x, gradient): (&mut V, &mut V), loss: f64, gradient_norm: f64) {
+        swap(&mut self.parameters, x);
+        swap(&mut self.gradient, gradient);
+        (self.loss, self.gradient_norm) = (loss, gradient_norm);
+        self.iteration += 1;
+    }
+}
+
+/// Steps without a lower loss or a smaller gradient than ever before, after which rounding is all that moves a method.
+const PATIENCE: u32 = 100;
+
+/// The lowest loss and the smallest gradient so far. Near a minimum the slopes, on which [`LineSearch`](super::LineSearch) relies
+/// where losses cannot be told apart, can go on promising descent that no step in floating point delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Lowest {
+    loss: f64,
+    gradient_norm: f64,
+    /// Steps since either was reached.
+    since: u32,
+}
+
+impl Lowest {
+    pub fn at<V>(point: &Point<V>) -> Self {
+        Self { loss: point.loss, gradient_norm: point.gradient_norm, since: 0 }
+    }
+
+    /// After a step that was taken.
+    pub fn note<V>(&mut self, point: &Point<V>) {
+        let Point { loss, gradient_norm, .. } = *point;
+        self.since = if loss < self.loss || gradient_norm < self.gradient_norm { 0 } else { self.since + 1 };
+        (self.loss, self.gradient_norm) = (self.loss.min(loss), self.gradient_norm.min(gradient_norm));
+    }
+
+    /// Why no further step is worth while, if so.
+    pub fn stop(&self) -> Option<Stop> {
+        (self.since >= PATIENCE).then_some(Stop::LineSearchFailed)
+    }
+}
