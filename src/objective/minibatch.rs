@@ -81,12 +81,9 @@ impl Objective {
         minibatch.collect()?;
         let Sums { batches, cross_entropy, accuracy, not_finite } = std::mem::take(&mut minibatch.sums);
         let theta = minibatch.theta.take().expect("a mini-batch ran since last asked");
-        let cross_entropy = cross_entropy / batches as f64;
-        let penalty = if self.weight_decay == 0.0 { 0.0 } else { 0.5 * self.weight_decay * self.square(&theta)? };
-        let loss = cross_entropy + penalty;
-        let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
-        let loss = if not_finite.is_some() { f64::NAN } else { loss };
-        Ok(Evaluation { loss, cross_entropy, accuracy: accuracy / batches as f64, not_finite })
+        let square = if self.weight_decay == 0.0 { 0.0 } else { self.square(&theta)? };
+        let mean = |sum: f64| sum / batches as f64;
+        Ok(Evaluation::new(mean(cross_entropy), mean(accuracy), self.weight_decay, square, not_finite))
     }
 
     /// ‖θ‖²

@@ -42,6 +42,18 @@ pub struct Evaluation {
     pub not_finite: Option<String>,
 }
 
+impl Evaluation {
+    /// From means over examples, λ with ‖θ‖², and the first tensor that was not finite.
+    fn new(cross_entropy: f64, accuracy: f64, weight_decay: f64, square: f64, not_finite: Option<String>) -> Self {
+        // ‖θ‖² can overflow where no weight decay asks for it
+        let penalty = if weight_decay == 0.0 { 0.0 } else { 0.5 * weight_decay * square };
+        let loss = cross_entropy + penalty;
+        let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
+        let loss = if not_finite.is_some() { f64::NAN } else { loss };
+        Self { loss, cross_entropy, accuracy, not_finite }
+    }
+}
+
 /// The loss over some examples of a data set.
 pub struct Objective {
     gpu: Gpu,
@@ -274,13 +286,8 @@ impl Objective {
     /// What the sums and marks of a pass say.
     fn evaluation(&self, pass: Pass, words: &[u32]) -> Evaluation {
         let not_finite = self.not_finite(pass, &words[SUMS * PARTIALS..]);
-        let cross_entropy = sum(words, 0) / self.len as f64;
-        // ‖θ‖² can overflow where no weight decay asks for it
-        let penalty = if self.weight_decay == 0.0 { 0.0 } else { 0.5 * self.weight_decay * sum(words, 2) };
-        let loss = cross_entropy + penalty;
-        let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
-        let loss = if not_finite.is_some() { f64::NAN } else { loss };
-        Evaluation { loss, cross_entropy, accuracy: sum(words, 1) / self.len as f64, not_finite }
+        let mean = |which| sum(words, which) / self.len as f64;
+        Evaluation::new(mean(0), mean(1), self.weight_decay, sum(words, 2), not_finite)
     }
 
     /// The first tensor that its mark says held a value which was not finite.
