@@ -14,74 +14,45 @@ impl Conv2d {
         (self.input.channels * self.size * window.segments, window)
     }
 
-    fn outer_tile(&self, gpu: &Gpu) -> OuterTile {
+    /// The tile of products with so many outputs: channels, or patches.
+    fn outer_tile(&self, gpu: &Gpu, outputs: usize) -> OuterTile {
         let (lines, window) = self.lines(gpu);
-        OuterTile::choose(gpu, lines, window.columns, self.channels, self.out().width)
+        OuterTile::choose(gpu, lines, window.columns, outputs, self.out().width)
+    }
+
+    fn outer_splits(&self, gpu: &Gpu, outputs: usize, blocks: usize) -> usize {
+        let tile = self.outer_tile(gpu, outputs);
+        let tiles = self.lines(gpu).0.div_ceil(tile.lines) * outputs.div_ceil(4 * tile.quads);
+        WeightShape { outputs, ..self.weights() }.splits(gpu, tiles, blocks)
     }
 
     /// Parts into which a weight gradient over so many batch blocks is split.
     pub fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {
-        let tile = self.outer_tile(gpu);
-        let tiles = self.lines(gpu).0.div_ceil(tile.lines) * self.channels.div_ceil(4 * tile.quads);
-        self.weights().splits(gpu, tiles, blocks)
+        self.outer_splits(gpu, self.channels, blocks)
     }
-}
 
-impl Conv2d {
     /// Σ patch patchᵀ as the weight gradient of a convolution whose cotangents are its patches.
     pub(in crate::kernels) fn gram_shape(&self) -> WeightShape {
         WeightShape { outputs: self.weights().patches(), ..self.weights() }
     }
 
-    fn gram_tile(&self, gpu: &Gpu) -> OuterTile {
-        let (lines, window) = self.lines(gpu);
-        OuterTile::choose(gpu, lines, window.columns, self.gram_shape().outputs, self.out().width)
-    }
-
-    /// Parts into which a sum over so many batch blocks is split.
+    /// Parts into which a sum of patch patchᵀ over so many batch blocks is split.
     pub(in crate::kernels) fn gram_splits(&self, gpu: &Gpu, blocks: usize) -> usize {
-        let (tile, shape) = (self.gram_tile(gpu), self.gram_shape());
-        let tiles = self.lines(gpu).0.div_ceil(tile.lines) * shape.outputs.div_ceil(4 * tile.quads);
-        shape.splits(gpu, tiles, blocks)
+        self.outer_splits(gpu, self.gram_shape().outputs, blocks)
     }
-}
 
-/// partial\[s\] = Σ patch patchᵀ over split s of the batch, entries (r, c) with r ≤ c, and a row of Σ patch.
-///
-/// # Errors
-/// As [`Dispatch::new`].
-pub(in crate::kernels) fn gram(gpu: &Gpu, conv: &Conv2d, x: &Quads, partial: &Buf) -> Result<Dispatch> {
-    let blocks = x.len() / (conv.input.len() * gpu.profile.block);
-    let (shape, tile, splits) = (conv.gram_shape(), conv.gram_tile(gpu), conv.gram_splits(gpu, blocks));
-    conv.outer_products(gpu, x, None, &tile, [shape.outputs, splits], partial)
-}
-
-/// partial\[s\] = the weight and bias gradient of split s; [`reduce_partials`](crate::kernels::weights::reduce_partials) sums them.
-/// `partial` holds [`Conv2d::splits`] × [`WeightShape::partial_len`] words.
-///
-/// # Errors
-/// As [`Dispatch::new`].
-pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Buf) -> Result<Dispatch> {
-    let blocks = conv.blocks(gpu, x, dy);
-    let splits = conv.splits(gpu, blocks);
-    assert_eq!(partial.len(), splits * conv.weights().partial_len());
-    conv.outer_products(gpu, x, Some(dy), &conv.outer_tile(gpu), [conv.channels, splits], partial)
-}
-
-impl Conv2d {
-    /// Σ of dy times the patches of x over splits of the batch; without dy, of patches times patches.
+    /// Σ of dy times the patches of x over splits of the batch; without dy, of patches times patches. `shape` is that of the sum.
     fn outer_products(
         &self,
         gpu: &Gpu,
         x: &Quads,
         dy: Option<&Quads>,
-        tile: &OuterTile,
-        [outputs, splits]: [usize; 2],
+        shape: WeightShape,
         partial: &Buf,
     ) -> Result<Dispatch> {
-        let ((lines, window), out) = (self.lines(gpu), self.out());
+        let (outputs, out, (lines, window)) = (shape.outputs, self.out(), self.lines(gpu));
         let blocks = x.len() / (self.input.len() * gpu.profile.block);
-        let shape = WeightShape { outputs, ..self.weights() };
+        let (tile, splits) = (self.outer_tile(gpu, outputs), self.outer_splits(gpu, outputs, blocks));
         assert_eq!(partial.len(), splits * shape.partial_len());
         let mut constants = vec![
             ("CI", self.input.channels),
@@ -104,4 +75,22 @@ impl Conv2d {
         let grid = [outputs.div_ceil(4 * tile.quads), lines.div_ceil(tile.lines), splits];
         Dispatch::new(gpu, &GRAD_WEIGHT, &constants, &bindings, grid)
     }
+}
+
+/// partial\[s\] = Σ patch patchᵀ over split s of the batch, entries (r, c) with r ≤ c, and a row of Σ patch.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub(in crate::kernels) fn gram(gpu: &Gpu, conv: &Conv2d, x: &Quads, partial: &Buf) -> Result<Dispatch> {
+    conv.outer_products(gpu, x, None, conv.gram_shape(), partial)
+}
+
+/// partial\[s\] = the weight and bias gradient of split s; [`reduce_partials`](crate::kernels::weights::reduce_partials) sums them.
+/// `partial` holds [`Conv2d::splits`] × [`WeightShape::partial_len`] words.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Buf) -> Result<Dispatch> {
+    conv.blocks(gpu, x, dy);
+    conv.outer_products(gpu, x, Some(dy), conv.weights(), partial)
 }
