@@ -1,17 +1,16 @@
 //! The Kronecker factors: what looking at them, inverting them and dividing by them takes, and a large inverse, checked.
 
 use super::median;
+use super::network::{NETWORKS, Network};
 use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::kernel::Program;
 use crate::kernels::blocks::Blocks;
-use crate::model::{Description, Model};
-use crate::objective::{Examples, Kronecker, Objective, Workspace};
+use crate::objective::Kronecker;
 use crate::shape::Shape;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// A step of K-FAC on one network, or the inverse of one factor.
@@ -36,9 +35,6 @@ const SIDES: [usize; 2] = [513, 1152];
 
 /// Residuals beyond this are faults.
 const TOLERANCE: f64 = 1e-5;
-
-const NETWORKS: [(&str, Shape); 2] = [("mnist-14k", Shape::new(1, 28, 28)), ("cifar-43k", Shape::new(3, 32, 32))];
-const CLASSES: usize = 10;
 
 /// Every step whose name contains `filter`, `repetitions` times.
 ///
@@ -74,24 +70,17 @@ fn time(gpu: &Gpu, repetitions: usize, mut run: impl FnMut(u64) -> Result<()>) -
 }
 
 fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize) -> Result<Vec<Step>> {
-    let model = Arc::new(Model::new(&Description::open(name)?, shape, CLASSES)?);
-    let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let images: Vec<u8> = (0..SUBSET * shape.len()).map(|_| rng.random()).collect();
-    let labels: Vec<u32> = (0..SUBSET).map(|_| rng.random_range(0..CLASSES as u32)).collect();
-    let workspace = Arc::new(Workspace::new(gpu, model.clone(), memory)?);
-    let data = Arc::new(Examples::upload(gpu, shape, &images, &labels, &vec![(127.5, 74.0); shape.channels])?);
-    let theta = gpu.upload("bench.theta", &model.initialise(0))?;
-    let (gradient, direction) = (gpu.alloc("bench.gradient", theta.len())?, gpu.alloc("bench.d", theta.len())?);
-    let indices: Vec<u32> = (0..SUBSET as u32).collect();
-    let mut objective = Objective::new(gpu, &workspace, &data, &indices, 1e-3)?;
+    let network = Network::new(gpu, name, shape, SUBSET, memory)?;
+    let Network { theta, gradient, .. } = &network;
+    let direction = gpu.alloc("bench.direction", theta.len())?;
+    let mut objective = network.objective(gpu, SUBSET)?;
     let mut kronecker = Kronecker::new(&objective, SAMPLE)?;
 
-    let of_gradient = time(gpu, repetitions, |_| objective.loss_and_gradient(&theta, &gradient).map(|_| ()))?;
-    let looks = time(gpu, repetitions, |round| kronecker.update(&theta, round))?;
+    let of_gradient = time(gpu, repetitions, |_| objective.loss_and_gradient(theta, gradient).map(|_| ()))?;
+    let looks = time(gpu, repetitions, |round| kronecker.update(theta, round))?;
     // another λ each time, or the inverses are still there
-    let all =
-        time(gpu, repetitions, |round| kronecker.precondition(0.01 + 0.01 * round as f64, &gradient, &direction))?;
-    let product = time(gpu, repetitions, |_| kronecker.precondition(1.0, &gradient, &direction))?;
+    let all = time(gpu, repetitions, |round| kronecker.precondition(0.01 + 0.01 * round as f64, gradient, &direction))?;
+    let product = time(gpu, repetitions, |_| kronecker.precondition(1.0, gradient, &direction))?;
     if gpu.read::<f32>(&direction)?.iter().any(|x| !x.is_finite()) {
         return Err(Error::device(format!("{name}: a direction that is not finite on {}", gpu.info.name)));
     }

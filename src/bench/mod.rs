@@ -3,6 +3,7 @@
 
 mod cases;
 mod factors;
+mod network;
 mod objective;
 
 pub use cases::Case;

@@ -1,15 +1,10 @@
 //! The passes of an objective on random images: what an evaluation of a whole subset costs, and one of a small block.
 
 use super::median;
+use super::network::{NETWORKS, Network};
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::model::{Description, Model};
-use crate::objective::{Examples, Objective, Workspace};
-use crate::shape::Shape;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use std::sync::Arc;
 use std::time::Instant;
 
 /// One pass of one network over so many examples.
@@ -35,13 +30,8 @@ pub struct Pass {
     pub rate: f64,
 }
 
-/// The networks that are trained, with the shape of their data.
-const NETWORKS: [(&str, Shape); 2] = [("mnist-14k", Shape::new(1, 28, 28)), ("cifar-43k", Shape::new(3, 32, 32))];
-
 /// Sizes of the blocks that a sweep over disjoint subsets lives on.
 const BLOCKS: [usize; 2] = [192, 469];
-
-const CLASSES: usize = 10;
 
 /// Name, and units an example.
 const PASSES: [(&str, f64); 4] =
@@ -61,22 +51,13 @@ pub fn passes(
 ) -> Result<Vec<Pass>> {
     let mut rows = Vec::new();
     for (name, shape) in NETWORKS.into_iter().filter(|(name, _)| name.contains(filter)) {
-        let model = Arc::new(Model::new(&Description::open(name)?, shape, CLASSES)?);
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let images: Vec<u8> = (0..examples * shape.len()).map(|_| rng.random()).collect();
-        let labels: Vec<u32> = (0..examples).map(|_| rng.random_range(0..CLASSES as u32)).collect();
-        let statistics = vec![(127.5, 74.0); shape.channels];
-        let workspace = Arc::new(Workspace::new(gpu, model.clone(), memory)?);
-        let data = Arc::new(Examples::upload(gpu, shape, &images, &labels, &statistics)?);
-        let theta = gpu.upload("bench.theta", &model.initialise(0))?;
-        let gradient = gpu.alloc("bench.gradient", theta.len())?;
+        let network = Network::new(gpu, name, shape, examples, memory)?;
+        let Network { model, theta, gradient, .. } = &network;
         let mut timed = Vec::new();
         let sizes = BLOCKS.into_iter().filter(|&block| block < examples).map(|block| (block, 1));
         for (size, count) in std::iter::once((examples, PASSES.len())).chain(sizes) {
-            let indices: Vec<u32> = (0..size as u32).collect();
             for (pass, units) in &PASSES[..count] {
-                let objective = Objective::new(gpu, &workspace, &data, &indices, 1e-3)?;
-                timed.push((objective, *pass, *units, Vec::new()));
+                timed.push((network.objective(gpu, size)?, *pass, *units, Vec::new()));
             }
         }
         for round in 0..=repetitions {
@@ -84,10 +65,10 @@ pub fn passes(
             for (objective, pass, _, seconds) in &mut timed {
                 let start = Instant::now();
                 let evaluation = match *pass {
-                    "gradient" => objective.loss_and_gradient(&theta, &gradient)?,
-                    "forward" => objective.loss(&theta)?,
-                    "r-forward" => objective.tangent(&theta, &theta)?.0,
-                    _ => objective.gauss_newton_product(&theta, &theta, &gradient)?,
+                    "gradient" => objective.loss_and_gradient(theta, gradient)?,
+                    "forward" => objective.loss(theta)?,
+                    "r-forward" => objective.tangent(theta, theta)?.0,
+                    _ => objective.gauss_newton_product(theta, theta, gradient)?,
                 };
                 seconds.push(start.elapsed().as_secs_f64());
                 if let Some(what) = evaluation.not_finite {
