@@ -10,9 +10,7 @@ override AT: u32;  // first row block
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   for (var i = id.x; i < OUTPUTS * (PATCHES + 1u); i += groups.x * 64u) {
-    let is_weight = i < OUTPUTS * PATCHES;
-    let o = select(i - OUTPUTS * PATCHES, i / PATCHES, is_weight);
-    let r = select(PATCHES, i % PATCHES, is_weight);
-    d[i] = load_m(((AT + r / 32u) * COLUMNS + o) * 8u + r % 32u / 4u)[r % 4u];
+    let at = place_of(i);
+    d[i] = load_m(((AT + at.row / 32u) * COLUMNS + at.output) * 8u + at.row % 32u / 4u)[at.row % 4u];
   }
 }

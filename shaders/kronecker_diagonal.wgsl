@@ -11,9 +11,7 @@ override PATCHES: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   for (var i = id.x; i < OUTPUTS * (PATCHES + 1u); i += groups.x * 64u) {
-    let is_weight = i < OUTPUTS * PATCHES;
-    let o = select(i - OUTPUTS * PATCHES, i / PATCHES, is_weight);
-    let r = select(PATCHES, i % PATCHES, is_weight);
-    d[i] = v[i] / (a[r * (PATCHES + 2u)] * g[o * (OUTPUTS + 1u)] + lambda);
+    let at = place_of(i);
+    d[i] = v[i] / (a[at.row * (PATCHES + 2u)] * g[at.output * (OUTPUTS + 1u)] + lambda);
   }
 }

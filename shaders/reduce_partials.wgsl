@@ -10,11 +10,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
   let outputs8 = (OUTPUTS + 7u) / 8u * 8u;
   let split = (PATCHES + 8u) / 8u * 8u * outputs8;
   for (var i = id.x; i < OUTPUTS * (PATCHES + 1u); i += groups.x * 64u) {
-    let is_weight = i < OUTPUTS * PATCHES;
-    let output = select(i - OUTPUTS * PATCHES, i / PATCHES, is_weight);
-    let row = select(PATCHES, i % PATCHES, is_weight);
+    let place = place_of(i);
     var sum = 0.0;
-    for (var at = row * outputs8 + output; at < arrayLength(&partial); at += split) {
+    for (var at = place.row * outputs8 + place.output; at < arrayLength(&partial); at += split) {
       sum += partial[at];
     }
     g[i] += sum;

@@ -14,11 +14,8 @@ override LANES: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   for (var i = id.x; i < arrayLength(&weight); i += groups.x * 64u) {
-    let at = i / LANES * CLASSES * LANES + i % LANES;
-    var largest = load_z(at);
-    for (var m = 1u; m < CLASSES; m++) {
-      largest = max(largest, load_z(at + m * LANES));
-    }
+    let at = logits_of(i);
+    let largest = largest_logit(at);
     var sum = vec4f();
     var mean_u = vec4f();
     var mean_v = vec4f();

@@ -10,15 +10,9 @@ override LANES: u32;
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   for (var i = id.x; i < arrayLength(&label); i += groups.x * 64u) {
-    let at = i / LANES * CLASSES * LANES + i % LANES;
-    var largest = load_z(at);
-    for (var m = 1u; m < CLASSES; m++) {
-      largest = max(largest, load_z(at + m * LANES));
-    }
-    var sum = vec4f();
-    for (var m = 0u; m < CLASSES; m++) {
-      sum += exp4(load_z(at + m * LANES) - largest);
-    }
+    let at = logits_of(i);
+    let largest = largest_logit(at);
+    let sum = sum_of_exponentials(at, largest);
     for (var m = 0u; m < CLASSES; m++) {
       let p = exp4(load_z(at + m * LANES) - largest) / sum;
       store_dz(at + m * LANES, weight[i] * (p - select(vec4f(), vec4f(1.0), label[i] == vec4u(m))));

@@ -24,15 +24,9 @@ fn sign_of(example: vec4u, m: u32) -> vec4f {
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   for (var i = id.x; i < arrayLength(&index); i += groups.x * 64u) {
-    let at = i / LANES * CLASSES * LANES + i % LANES;
-    var largest = load_z(at);
-    for (var m = 1u; m < CLASSES; m++) {
-      largest = max(largest, load_z(at + m * LANES));
-    }
-    var sum = vec4f();
-    for (var m = 0u; m < CLASSES; m++) {
-      sum += exp4(load_z(at + m * LANES) - largest);
-    }
+    let at = logits_of(i);
+    let largest = largest_logit(at);
+    let sum = sum_of_exponentials(at, largest);
     var mean = vec4f();
     for (var m = 0u; m < CLASSES; m++) {
       mean += sqrt(exp4(load_z(at + m * LANES) - largest) / sum) * sign_of(index[i], m);

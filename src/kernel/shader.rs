@@ -30,6 +30,10 @@ pub enum Prelude {
     Weights,
     /// How the sums of a workgroup's invocations are added; by variant.
     Total,
+    /// Pieces of a softmax over logits.
+    Softmax,
+    /// Output and row of a word of a layer's parameters.
+    Parameters,
 }
 
 /// `shader!("axpby")` is `shaders/axpby.wgsl`; further arguments are preludes.
@@ -72,6 +76,8 @@ impl Prelude {
             (Self::Weights, Variant::Software) => include_str!("../../shaders/prelude/weights_lanes.wgsl"),
             (Self::Weights, Variant::Discrete) => include_str!("../../shaders/prelude/weights_shared.wgsl"),
             (Self::Weights, Variant::Portable) => include_str!("../../shaders/prelude/weights_uniform.wgsl"),
+            (Self::Softmax, _) => include_str!("../../shaders/prelude/softmax.wgsl"),
+            (Self::Parameters, _) => include_str!("../../shaders/prelude/parameters.wgsl"),
             (Self::Total, Variant::Software) => include_str!("../../shaders/prelude/total_lanes.wgsl"),
             (Self::Total, Variant::Discrete | Variant::Portable) => {
                 include_str!("../../shaders/prelude/total_shared.wgsl")

@@ -9,7 +9,7 @@ use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 
-pub(super) const DIRECTION: Shader = shader!("block_direction");
+pub(super) const DIRECTION: Shader = shader!("block_direction", Parameters);
 pub(super) const GRADIENT: Shader = shader!("block_gradient");
 pub(super) const LOAD: Shader = shader!("block_load");
 pub(super) const PIVOT: Shader = shader!("block_pivot");

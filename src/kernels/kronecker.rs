@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 
 pub(super) const REDUCE: Shader = shader!("factor_reduce");
-pub(super) const DIAGONAL: Shader = shader!("kronecker_diagonal");
+pub(super) const DIAGONAL: Shader = shader!("kronecker_diagonal", Parameters);
 pub(super) const DAMPING: Shader = shader!("kronecker_damping");
 
 /// A symmetric factor and where its sums are collected.

@@ -6,10 +6,10 @@ use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 
 pub(super) const LOSS: Shader = shader!("softmax_xent_loss", Math);
-pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", Math);
-pub(super) const CURVATURE: Shader = shader!("softmax_xent_curvature", Math);
-pub(super) const ROOT: Shader = shader!("softmax_xent_root", Math);
-pub(super) const HVP: Shader = shader!("softmax_xent_hvp", Math);
+pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", Math, Softmax);
+pub(super) const CURVATURE: Shader = shader!("softmax_xent_curvature", Math, Softmax);
+pub(super) const ROOT: Shader = shader!("softmax_xent_root", Math, Softmax);
+pub(super) const HVP: Shader = shader!("softmax_xent_hvp", Math, Softmax);
 
 /// What a batch of examples is compared with: one word an example, whole blocks, weight 0 on padding.
 #[derive(Clone, Debug)]
