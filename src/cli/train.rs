@@ -173,6 +173,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
 
 /// A new run: data and configuration.
 fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
+    if let Some(path) = &args.out {
+        RunFolder::check_free(path, args.overwrite)?;
+    }
     let data = open_data(&args.data, args.resize)?;
     let description = match &args.model {
         Some(name) => Description::open(name)?,

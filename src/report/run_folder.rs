@@ -69,13 +69,8 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Usage`] when there is a run already, [`Error::Io`].
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
+        Self::check_free(path, overwrite)?;
         let folder = Self { path: path.to_owned(), steps: None };
-        if folder.config().exists() && !overwrite {
-            return Err(Error::usage(format!(
-                "--out {}: holds a run already; choose another folder, go on with it by --resume, or replace it with --overwrite",
-                path.display()
-            )));
-        }
         fs::create_dir_all(path).map_err(|e| Error::io("creating", path, &e))?;
         for old in [folder.steps_path(), folder.checkpoint(), folder.weights(), folder.record()] {
             if old.exists() {
@@ -83,6 +78,20 @@ impl RunFolder {
             }
         }
         Ok(folder)
+    }
+
+    /// Whether a run may be put there, without a trace of having asked.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it holds one that is not to be replaced.
+    pub fn check_free(path: &Path, overwrite: bool) -> Result<()> {
+        if overwrite || !(Self { path: path.to_owned(), steps: None }).config().exists() {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "--out {}: holds a run already; choose another folder, go on with it by --resume, or replace it with --overwrite",
+            path.display()
+        )))
     }
 
     /// Opens the folder of a run.
