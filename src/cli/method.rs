@@ -3,7 +3,7 @@
 use super::train::non_negative;
 use crate::error::{Error, Result};
 use crate::optimise::{
-    Adam, Beta, Decay, Method, Preconditioner, Sgd, Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
+    Adam, Beta, Decay, Method, Preconditioner, Sgd, Sweep, Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
 };
 use clap::{Args, ValueEnum};
 
@@ -18,6 +18,8 @@ pub(super) enum Name {
     Ncg,
     /// Hessian-free Gauss-Newton: truncated conjugate gradients in each step
     GaussNewton,
+    /// K-FAC over one small subset after another
+    Sweep,
     /// Adam on mini-batches of the full set
     Adam,
     /// Stochastic gradient descent with momentum on mini-batches of the full set
@@ -150,6 +152,11 @@ impl MethodArgs {
                     ..defaults
                 })
             }
+            Name::Sweep => {
+                let defaults = Sweep::default();
+                let t = defaults.training;
+                Method::Sweep(Sweep { training: Training { batch: self.batch.map_or(t.batch, |b| b as usize), seed, ..t }, ..defaults })
+            }
             Name::Adam => {
                 let defaults = Adam::default();
                 Method::Adam(Adam { training: training(defaults.training), ..defaults })
@@ -175,7 +182,7 @@ impl MethodArgs {
             ("--preconditioner", self.preconditioner.is_some(), &[GaussNewton]),
             ("--inner-iterations", self.inner_iterations.is_some(), &[GaussNewton]),
             ("--learning-rate", self.learning_rate.is_some(), &[Adam, Sgd]),
-            ("--batch", self.batch.is_some(), &[Adam, Sgd]),
+            ("--batch", self.batch.is_some(), &[Adam, Sgd, Name::Sweep]),
             ("--warm-up", self.warm_up.is_some(), &[Adam, Sgd]),
             ("--decay", self.decay.is_some(), &[Adam, Sgd]),
             ("--average", self.average, &[Adam, Sgd]),

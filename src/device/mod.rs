@@ -1,12 +1,14 @@
 //! An open adapter ([`Gpu`]) and views into its memory ([`Buf`]). Only this room and `kernel` touch wgpu.
 
 mod adapter;
+mod live;
 mod profile;
 mod quads;
 mod summary;
 mod tuning;
 
 pub use adapter::AdapterChoice;
+pub use live::{Asked, Grid, Live};
 pub use profile::{Profile, Storage, Variant};
 pub use quads::{Binding, QUADS_WIDTH, Quads};
 pub use summary::AdapterSummary;
@@ -208,6 +210,7 @@ impl Gpu {
             size: bytes,
             usage: wgpu::BufferUsages::STORAGE
                 | wgpu::BufferUsages::UNIFORM
+                | wgpu::BufferUsages::INDIRECT
                 | wgpu::BufferUsages::COPY_SRC
                 | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,

@@ -1,8 +1,10 @@
 //! Arrays of four-component vectors, in a buffer or a texture as the profile says: what the hot kernels read and write.
 
+use super::live::{Asked, Grid, Live};
 use super::{Buf, Gpu, Storage, out_of_memory};
 use crate::error::Result;
 use bytemuck::Pod;
+use std::sync::Arc;
 
 /// Texels of a row: vec4 i is texel (i mod 8192, i / 8192). The side that every adapter offers.
 pub const QUADS_WIDTH: usize = 8192;
@@ -15,6 +17,8 @@ const QUAD: usize = 16;
 pub struct Quads {
     home: Home,
     len: usize,
+    /// How many of its blocks are in use, where the device alone knows.
+    live: Option<Arc<Live>>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,7 +71,30 @@ impl Quads {
             Home::Buffer(buf) => Home::Buffer(buf.prefix(len)),
             texture => texture.clone(),
         };
-        Self { home, len }
+        Self { home, len, live: self.live.clone() }
+    }
+
+    /// As many words as `other` has, of which as many blocks are in use.
+    pub fn like(&self, other: &Self) -> Self {
+        Self { live: other.live.clone(), ..self.prefix(other.len) }
+    }
+
+    /// The same memory, of which as many blocks are in use as `live` says.
+    pub fn counted(&self, live: &Arc<Live>) -> Self {
+        Self { live: Some(live.clone()), ..self.clone() }
+    }
+
+    /// The number that a kernel reads of the blocks in use, `blocks` being all of them.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn block_count(&self, gpu: &Gpu, blocks: usize) -> Result<Buf> {
+        self.live.as_ref().map_or_else(|| gpu.number(blocks), |live| Ok(live.blocks.clone()))
+    }
+
+    /// The grid of a kernel whose workgroups own `per` blocks along `side`; `most` is for all blocks.
+    pub fn grid(&self, most: [usize; 3], side: usize, per: usize) -> Grid {
+        self.live.as_ref().map_or(Grid::Fixed(most), |live| live.grid(Asked { most, side, per }))
     }
 }
 
@@ -87,7 +114,7 @@ impl Gpu {
     pub fn alloc_quads(&self, label: &str, words: usize, is_integer: bool) -> Result<Quads> {
         assert!(words > 0 && words.is_multiple_of(4), "{label}: {words} words are no vec4s");
         if self.profile.storage == Storage::Buffer {
-            return Ok(Quads { home: Home::Buffer(self.alloc(label, words)?), len: words });
+            return Ok(Quads { home: Home::Buffer(self.alloc(label, words)?), len: words, live: None });
         }
         let quads = words / 4;
         let height = quads.div_ceil(QUADS_WIDTH);
@@ -116,7 +143,7 @@ impl Gpu {
         }
         self.check()?;
         let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
-        Ok(Quads { home: Home::Texture { raw, view }, len: words })
+        Ok(Quads { home: Home::Texture { raw, view }, len: words, live: None })
     }
 
     /// Quads holding `data` (4-byte elements, a multiple of four).

@@ -7,7 +7,7 @@ pub use program::{Copy, Program};
 pub(crate) use shader::shader;
 pub use shader::{KIND, Prelude, Shader};
 
-use crate::device::{Binding, Gpu, MAX_BINDINGS, lock, one_line};
+use crate::device::{Binding, Gpu, Grid, MAX_BINDINGS, lock, one_line};
 use crate::error::{Error, Result};
 
 /// Workgroups that WebGPU allows along one dimension of a dispatch.
@@ -18,18 +18,22 @@ pub const MAX_GROUPS: usize = 65_535;
 pub struct Dispatch {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
-    grid: [u32; 3],
+    grid: Grid,
 }
 
 impl Dispatch {
     fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.group, &[]);
-        pass.dispatch_workgroups(self.grid[0], self.grid[1], self.grid[2]);
+        match &self.grid {
+            Grid::Fixed(grid) => {
+                let [x, y, z] = grid.map(|n| n as u32);
+                pass.dispatch_workgroups(x, y, z);
+            }
+            Grid::Indirect(_, words) => pass.dispatch_workgroups_indirect(&words.raw, words.bytes().start),
+        }
     }
-}
 
-impl Dispatch {
     /// Records `shader`, specialised by `constants`, over `bindings` (group 0, in order) and a `grid` of workgroups.
     ///
     /// # Errors
@@ -42,12 +46,14 @@ impl Dispatch {
         shader: &Shader,
         constants: &[(&'static str, usize)],
         bindings: &[Binding],
-        grid: [usize; 3],
+        grid: impl Into<Grid>,
     ) -> Result<Self> {
+        let grid: Grid = grid.into();
+        let most = grid.most();
         assert!(bindings.len() <= MAX_BINDINGS, "{}: {} bindings", shader.name, bindings.len());
-        assert!(!grid.contains(&0), "{}: grid {grid:?}", shader.name);
-        if grid.iter().any(|&n| n > MAX_GROUPS) {
-            let [x, y, z] = grid;
+        assert!(!most.contains(&0), "{}: grid {most:?}", shader.name);
+        if most.iter().any(|&n| n > MAX_GROUPS) {
+            let [x, y, z] = most;
             return Err(Error::OutOfMemory(format!(
                 "a layer takes {x} × {y} × {z} workgroups of {}, {MAX_GROUPS} a side are allowed: use smaller images (--resize) or a smaller model",
                 shader.name
@@ -60,7 +66,7 @@ impl Dispatch {
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries,
         });
-        Ok(Self { pipeline, group, grid: grid.map(|n| n as u32) })
+        Ok(Self { pipeline, group, grid })
     }
 }
 

@@ -51,6 +51,11 @@ impl Program {
         self.steps.push(Step::Clear(buf.clone()));
     }
 
+    /// Appends the steps of another.
+    pub fn append(&mut self, other: Self) {
+        self.steps.extend(other.steps);
+    }
+
     /// Submits the steps; the device runs them after everything submitted before.
     ///
     /// # Errors

@@ -32,6 +32,8 @@ pub enum Prelude {
     Total,
     /// Pieces of a softmax over logits.
     Softmax,
+    /// A counter-based generator of random numbers.
+    Philox,
     /// Output and row of a word of a layer's parameters.
     Parameters,
 }
@@ -77,6 +79,7 @@ impl Prelude {
             (Self::Weights, Variant::Discrete) => include_str!("../../shaders/prelude/weights_shared.wgsl"),
             (Self::Weights, Variant::Portable) => include_str!("../../shaders/prelude/weights_uniform.wgsl"),
             (Self::Softmax, _) => include_str!("../../shaders/prelude/softmax.wgsl"),
+            (Self::Philox, _) => include_str!("../../shaders/prelude/philox.wgsl"),
             (Self::Parameters, _) => include_str!("../../shaders/prelude/parameters.wgsl"),
             (Self::Total, Variant::Software) => include_str!("../../shaders/prelude/total_lanes.wgsl"),
             (Self::Total, Variant::Discrete | Variant::Portable) => {

@@ -203,7 +203,7 @@ impl Conv2d {
         ];
         let strips = output.height.div_ceil(phases) * (output.width.div_ceil(phases)).div_ceil(tile.pixels);
         let groups = [strips.div_ceil(gpu.profile.rows), packing.tiles() * phases, blocks];
-        Dispatch::new(gpu, &CONV2D, &constants, &bindings, groups)
+        Dispatch::new(gpu, &CONV2D, &constants, &bindings, x.grid(groups, 2, 1))
     }
 }
 

@@ -54,7 +54,8 @@ pub fn gather(gpu: &Gpu, shape: Shape, page: &Page, index: &Buf, by: &Normalisat
         ("ROWS", rows),
     ];
     let bindings = [(&page.bytes).into(), index.into(), (&by.0).into(), x.into()];
-    Dispatch::new(gpu, &GATHER, &constants, &bindings, [page.sixteens.div_ceil(rows), blocks, 1])
+    let grid = x.grid([page.sixteens.div_ceil(rows), blocks, 1], 1, 1);
+    Dispatch::new(gpu, &GATHER, &constants, &bindings, grid)
 }
 
 /// The same in f64, on plain `[N][C][H][W]`.

@@ -150,12 +150,13 @@ fn product(
         tx.into(),
         v.into(),
         Mask::binding(epilogue.mask.as_ref(), x),
-        gpu.number(blocks)?.into(),
+        x.block_count(gpu, blocks)?.into(),
         y.into(),
         (&derivative).into(),
         (&found).into(),
     ];
-    let grid = [blocks.div_ceil(tile.pixels * gpu.profile.rows), packing.tiles(), 1];
+    let per = tile.pixels * gpu.profile.rows;
+    let grid = x.grid([blocks.div_ceil(per), packing.tiles(), 1], 0, per);
     Dispatch::new(gpu, &MATMUL, &constants, &bindings, grid)
 }
 
@@ -182,7 +183,7 @@ pub fn grad_weight(gpu: &Gpu, w: &WeightShape, x: &Quads, dy: &Quads, partial: &
     let mut constants =
         vec![("INPUTS", w.patches()), ("CO", w.outputs), ("LANES", gpu.profile.lanes()), ("ROWS", gpu.profile.rows)];
     constants.extend(tile.constants(TAPS, TAPS));
-    let bindings = [x.into(), dy.into(), gpu.number(blocks)?.into(), partial.into()];
+    let bindings = [x.into(), dy.into(), x.block_count(gpu, blocks)?.into(), partial.into()];
     let grid = [w.outputs.div_ceil(4 * tile.quads), w.patches().div_ceil(TAPS * tile.lines), splits];
     Dispatch::new(gpu, &GRAD_WEIGHT, &constants, &bindings, grid)
 }

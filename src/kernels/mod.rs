@@ -12,8 +12,10 @@ pub mod epilogue;
 pub mod finite;
 pub mod gather;
 pub mod kronecker;
+pub mod live;
 pub mod matmul;
 pub mod pool;
+pub mod selection;
 pub mod softmax_xent;
 pub mod tile;
 pub mod tune;
@@ -46,18 +48,23 @@ pub const SHADERS: &[Shader] = &[
     kronecker::DAMPING,
     kronecker::DIAGONAL,
     kronecker::REDUCE,
+    live::GRIDS,
     matmul::GRAD_WEIGHT,
     matmul::MATMUL,
     pool::AVG_FORWARD,
     pool::AVG_VJP,
     pool::MAX_SELECT,
     pool::MAX_VJP,
+    selection::CHOOSE,
+    selection::ROWS,
     softmax_xent::CURVATURE,
     softmax_xent::GRADIENT,
     softmax_xent::HVP,
     softmax_xent::LOSS,
+    softmax_xent::RESIDUAL,
     softmax_xent::ROOT,
     update::ADAM,
+    update::NATURAL,
     update::SGD,
     vector::AXPBY,
     vector::DOT_PARTIAL,

@@ -8,6 +8,7 @@ use crate::kernel::{Dispatch, Shader, shader};
 pub(super) const LOSS: Shader = shader!("softmax_xent_loss", Math);
 pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", Math, Softmax);
 pub(super) const CURVATURE: Shader = shader!("softmax_xent_curvature", Math, Softmax);
+pub(super) const RESIDUAL: Shader = shader!("softmax_xent_residual", Math, Softmax);
 pub(super) const ROOT: Shader = shader!("softmax_xent_root", Math, Softmax);
 pub(super) const HVP: Shader = shader!("softmax_xent_hvp", Math, Softmax);
 
@@ -44,6 +45,16 @@ pub fn gradient(gpu: &Gpu, z: &Quads, targets: &Targets, dz: &Quads) -> Result<D
     assert_eq!(z.len(), dz.len());
     let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), dz.into()];
     Dispatch::new(gpu, &GRADIENT, &constants(gpu, z, targets), &bindings, elementwise_grid(targets.label.len() / 4))
+}
+
+/// score\[n\] = weight (|p − onehot| + 10⁻⁴).
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn residual(gpu: &Gpu, z: &Quads, targets: &Targets, score: &Buf) -> Result<Dispatch> {
+    assert_eq!(score.len(), targets.label.len());
+    let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), score.into()];
+    Dispatch::new(gpu, &RESIDUAL, &constants(gpu, z, targets), &bindings, elementwise_grid(score.len() / 4))
 }
 
 /// h = weight (diag p − p pᵀ) u.
@@ -112,6 +123,11 @@ pub mod reference {
         let mut dz = softmax(z);
         dz[label] -= 1.0;
         dz
+    }
+
+    /// |p − onehot| + 10⁻⁴
+    pub fn residual(z: &[f64], label: usize) -> f64 {
+        gradient(z, label).iter().map(|r| r * r).sum::<f64>().sqrt() + 1e-4
     }
 
     /// √p ⊙ e − p √pᵀe with the signs e of an example.

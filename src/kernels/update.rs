@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::kernel::{Dispatch, Shader, shader};
 
 pub(super) const ADAM: Shader = shader!("adam_update");
+pub(super) const NATURAL: Shader = shader!("natural_update");
 pub(super) const SGD: Shader = shader!("sgd_update");
 
 /// What an update of Adam is made with. The corrections of the bias are in `step` and `epsilon`.
@@ -30,6 +31,26 @@ pub struct Momentum {
     pub velocity: f64,
     /// b, the factor of the gradient.
     pub gradient: f64,
+}
+
+/// What an update along a natural gradient is made with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Natural {
+    /// μ, how much of the velocity is kept.
+    pub momentum: f64,
+    /// s, the share of a full step.
+    pub rate: f64,
+    /// κ, twice the Kullback-Leibler divergence that a step may cause, by the quadratic model.
+    pub divergence: f64,
+    /// The longest step, as a multiple of the direction.
+    pub most: f64,
+}
+
+impl Natural {
+    /// As the kernel reads it.
+    pub fn words(&self) -> [f32; 4] {
+        [self.momentum, self.rate, self.divergence, self.most].map(|word| word as f32)
+    }
 }
 
 impl Adam {
@@ -68,9 +89,30 @@ pub fn momentum(gpu: &Gpu, coefficients: &Buf, g: &Buf, v: &Buf, x: &Buf) -> Res
     Dispatch::new(gpu, &SGD, &[], &bindings, elementwise_grid(x.len() / 4))
 }
 
+/// With a = s min(most, √(κ / slope)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` is a word, gᵀd; `coefficients` are
+/// [`Natural::words`]. Lengths are multiples of 4.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn natural(gpu: &Gpu, coefficients: &Buf, slope: &Buf, d: &Buf, v: &Buf, x: &Buf) -> Result<Dispatch> {
+    assert!(d.len() == x.len() && v.len() == x.len() && coefficients.len() == 4 && slope.len() == 1);
+    let bindings = [coefficients.into(), slope.into(), d.into(), v.into(), x.into()];
+    Dispatch::new(gpu, &NATURAL, &[], &bindings, elementwise_grid(x.len() / 4))
+}
+
 /// The same in f64.
 pub mod reference {
-    use super::{Adam, Momentum};
+    use super::{Adam, Momentum, Natural};
+
+    /// With a = s min(most, √(κ / slope)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u.
+    pub fn natural(by: &Natural, slope: f64, d: &[f64], v: &mut [f64], x: &mut [f64]) {
+        let step = by.rate * by.most.min((by.divergence / slope.max(1e-30)).sqrt());
+        for ((x, v), d) in x.iter_mut().zip(v).zip(d) {
+            let before = *v;
+            *v = by.momentum * before - step * d;
+            *x += (1.0 + by.momentum) * *v - by.momentum * before;
+        }
+    }
 
     /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², x ← x − step · m / (√v + ε)
     pub fn adam(by: &Adam, g: &[f64], [m, v]: [&mut [f64]; 2], x: &mut [f64]) {

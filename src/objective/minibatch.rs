@@ -5,6 +5,7 @@
 //! fifteenth of a dispatch. Waiting for full slots also bounds how far the host runs ahead.
 
 use super::record::Pass;
+use super::selection::{Draw, Selection};
 use super::{Evaluation, Examples, Objective};
 use crate::device::{ALIGNMENT, Buf, Reader};
 use crate::error::Result;
@@ -24,9 +25,11 @@ pub(super) struct Minibatch {
     /// Indices, then labels: written in one piece.
     chosen: Buf,
     program: Program,
-    /// What is kept of each mini-batch: losses, hits, and the marks of values that were not finite, one after another.
+    /// Which of them go backward, if not all.
+    selection: Option<Selection>,
+    /// What is kept of each mini-batch: losses, hits, the marks of values that were not finite, and how many went backward.
     slots: Buf,
-    /// Words of a slot, and where its losses, hits and marks start.
+    /// Words of a slot.
     slot: usize,
     reader: Reader,
     /// Slots in use, and when the first of them was submitted.
@@ -47,24 +50,39 @@ struct Sums {
     cross_entropy: f64,
     accuracy: f64,
     not_finite: Option<String>,
+    backward: u64,
 }
 
 impl Objective {
     /// ∇f over the examples at `positions` of this objective's list, in place of all of them, into `gradient`: the cross entropy's
     /// mean over these, plus λ θ. Returns once it is submitted. Every call takes as many examples.
     ///
+    /// With a `draw`, only the examples that it keeps go backward, and the gradient is an estimate without bias. What they cost
+    /// is known after [`Objective::take_minibatch_loss`].
+    ///
     /// # Errors
-    /// What the device reports.
-    pub fn minibatch_gradient(&mut self, theta: &Buf, positions: &[u32], gradient: &Buf) -> Result<()> {
+    /// What the device reports; [`Error::Usage`](crate::error::Error::Usage) when there are too many examples to choose among.
+    pub fn minibatch_gradient(
+        &mut self,
+        theta: &Buf,
+        positions: &[u32],
+        draw: Option<Draw>,
+        gradient: &Buf,
+    ) -> Result<()> {
+        let is_same = |known: &Minibatch| {
+            known.objective.len == positions.len() && known.selection.is_some() == draw.is_some()
+        };
         let mut minibatch = match self.minibatch.take() {
-            Some(minibatch) if minibatch.objective.len == positions.len() => minibatch,
-            _ => Box::new(Minibatch::new(self, positions)?),
+            Some(minibatch) if is_same(&minibatch) => minibatch,
+            _ => Box::new(Minibatch::new(self, positions, draw.is_some())?),
         };
         let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize]).collect();
-        minibatch.run(&indices, theta, gradient)?;
+        minibatch.run(&indices, draw, theta, gradient)?;
         self.minibatch = Some(minibatch);
         self.cost.forward += positions.len() as u64;
-        self.cost.backward += positions.len() as u64;
+        if draw.is_none() {
+            self.cost.backward += positions.len() as u64;
+        }
         Ok(())
     }
 
@@ -79,11 +97,19 @@ impl Objective {
     pub fn take_minibatch_loss(&mut self) -> Result<Evaluation> {
         let minibatch = self.minibatch.as_mut().expect("a mini-batch ran");
         minibatch.collect()?;
-        let Sums { batches, cross_entropy, accuracy, not_finite } = std::mem::take(&mut minibatch.sums);
+        let Sums { batches, cross_entropy, accuracy, not_finite, backward } = std::mem::take(&mut minibatch.sums);
         let theta = minibatch.theta.take().expect("a mini-batch ran since last asked");
+        self.cost.backward += backward;
         let square = if self.weight_decay == 0.0 { 0.0 } else { self.square(&theta)? };
         let mean = |sum: f64| sum / batches as f64;
         Ok(Evaluation::new(mean(cross_entropy), mean(accuracy), self.weight_decay, square, not_finite))
+    }
+
+    /// The last mini-batch, if all of it went forward in one piece with a block of real examples: its activations are still there.
+    pub fn last_minibatch(&self) -> Option<&Self> {
+        let objective = self.minibatch.as_ref().map(|minibatch| &minibatch.objective);
+        let in_one_piece = |of: &&Self| of.index.len() <= of.workspace.chunk && of.len >= of.gpu.profile.block;
+        objective.filter(in_one_piece)
     }
 
     /// ‖θ‖²
@@ -98,7 +124,7 @@ impl Objective {
 
     /// The gradient without what only a report needs: sums, norms and a check of the gradient itself, whose faults the next forward
     /// pass meets.
-    fn record_minibatch(&self, decay: &Buf) -> Result<Program> {
+    fn record_minibatch(&self, decay: &Buf, selection: Option<&Selection>) -> Result<Program> {
         let (workspace, mut program) = (&self.workspace, Program::default());
         workspace.record_packing(&self.gpu, &mut program, true, 0)?;
         program.clear(&workspace.report.all);
@@ -108,15 +134,18 @@ impl Objective {
             program.push(vector::axpby(&self.gpu, decay, &workspace.theta, &workspace.gradient)?);
         }
         for chunk in self.chunks() {
-            self.record_chunk(&mut program, Pass::Gradient, &chunk)?;
+            match selection {
+                Some(selection) => self.record_selected(&mut program, &chunk, selection)?,
+                None => self.record_chunk(&mut program, Pass::Gradient, &chunk)?,
+            }
         }
         Ok(program)
     }
 }
 
 impl Minibatch {
-    /// For mini-batches of as many examples as `positions`.
-    fn new(whole: &Objective, positions: &[u32]) -> Result<Self> {
+    /// For mini-batches of as many examples as `positions`, of which some or all go backward.
+    fn new(whole: &Objective, positions: &[u32], selects: bool) -> Result<Self> {
         let Objective { gpu, workspace, examples, weight_decay, .. } = whole;
         let some: Vec<u32> = positions.iter().map(|&position| whole.indices[position as usize]).collect();
         let mut objective = Objective::new(gpu, workspace, examples, &some, *weight_decay)?;
@@ -131,16 +160,30 @@ impl Minibatch {
             weight: Examples::per_example(gpu, "minibatch.weight", weights, 0)?,
         };
         let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32, 0.0])?;
-        let program = objective.record_minibatch(&decay)?;
-        let slot = 2 * aligned + workspace.report.marks.len().next_multiple_of(ALIGNMENT);
+        let selection = selects.then(|| Selection::new(gpu, &objective)).transpose()?;
+        let program = objective.record_minibatch(&decay, selection.as_ref())?;
+        let slot = 2 * aligned + workspace.report.marks.len().next_multiple_of(ALIGNMENT) + ALIGNMENT;
         let slots = gpu.alloc("minibatch.slots", SLOTS * slot)?;
         let reader = gpu.reader(slots.len())?;
         let (since, sums) = (Instant::now(), Sums::default());
-        Ok(Self { objective, chosen, program, slots, slot, reader, used: 0, since, sums, waits: 0, theta: None })
+        Ok(Self {
+            objective,
+            chosen,
+            program,
+            selection,
+            slots,
+            slot,
+            reader,
+            used: 0,
+            since,
+            sums,
+            waits: 0,
+            theta: None,
+        })
     }
 
     /// Submits the gradient of the examples `indices`.
-    fn run(&mut self, indices: &[u32], theta: &Buf, gradient: &Buf) -> Result<()> {
+    fn run(&mut self, indices: &[u32], draw: Option<Draw>, theta: &Buf, gradient: &Buf) -> Result<()> {
         let Objective { gpu, workspace, examples, index, targets, loss, correct, .. } = &self.objective;
         let (padded, aligned) = (index.len(), self.chosen.len() - targets.label.len());
         let mut chosen = vec![PADDING; self.chosen.len()];
@@ -155,7 +198,12 @@ impl Minibatch {
         let slot = |at: usize, len: usize| self.slots.view(start + at..start + at + len);
         let marks = &workspace.report.marks;
         let (losses, hits, found) = (slot(0, padded), slot(aligned, padded), slot(2 * aligned, marks.len()));
-        let after = [(&workspace.gradient, gradient), (loss, &losses), (correct, &hits), (marks, &found)];
+        let count = slot(self.slot - ALIGNMENT, 1);
+        let mut after = vec![(&workspace.gradient, gradient), (loss, &losses), (correct, &hits), (marks, &found)];
+        if let (Some(selection), Some(draw)) = (&self.selection, draw) {
+            gpu.write(&selection.draw, &draw.words(indices.len()));
+            after.push((&selection.kept.count, &count));
+        }
         if self.used == 0 {
             self.since = Instant::now();
         }
@@ -182,6 +230,7 @@ impl Minibatch {
             self.sums.cross_entropy += sum(slot);
             self.sums.accuracy += sum(&slot[aligned..aligned + padded]);
             let marks = &slot[2 * aligned..2 * aligned + workspace.report.marks.len()];
+            self.sums.backward += u64::from(slot[self.slot - ALIGNMENT]);
             self.sums.not_finite =
                 self.sums.not_finite.take().or_else(|| self.objective.not_finite(Pass::Gradient, marks));
         }

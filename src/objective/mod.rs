@@ -8,12 +8,14 @@ mod examples;
 mod kronecker;
 mod minibatch;
 mod record;
+mod selection;
 mod stage;
 mod workspace;
 
 pub use cost::Cost;
 pub use examples::Examples;
 pub use kronecker::Kronecker;
+pub use selection::Draw;
 use workspace::SUMS;
 pub use workspace::{DEFAULT_MEMORY, Workspace};
 

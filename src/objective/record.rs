@@ -108,18 +108,25 @@ impl Objective {
         Ok(())
     }
 
+    /// Where a forward pass of so many examples, padding included, leaves its values.
+    pub(super) fn forward_views(&self, examples: usize) -> Forward {
+        let workspace = &*self.workspace;
+        let prefix = |quads: &Quads| quads.prefix(quads.len() / workspace.chunk * examples);
+        let x: Vec<Quads> = workspace.activations.iter().map(prefix).collect();
+        let stages = workspace.stages.iter().zip(&workspace.derivatives).zip(&x[1..]);
+        let masks = stages.map(|((stage, derivative), y)| stage.mask(y, derivative.as_ref().map(prefix).as_ref()));
+        Forward { masks: masks.collect(), x }
+    }
+
     pub(super) fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let prefix = |quads: &Quads| quads.prefix(quads.len() / workspace.chunk * chunk.range.len());
-        let x: Vec<Quads> = workspace.activations.iter().map(prefix).collect();
+        let Forward { x, masks } = self.forward_views(chunk.range.len());
         for page in &self.examples.pages {
             let by = &self.examples.normalisation;
             program.push(gather::gather(gpu, self.examples.shape, page, &chunk.index, by, &x[0])?);
         }
-        let mut masks = Vec::new();
         for (i, stage) in workspace.stages.iter().enumerate() {
-            let derivative = workspace.derivatives[i].as_ref().map(prefix);
-            masks.push(stage.mask(&x[i + 1], derivative.as_ref()));
+            let derivative = workspace.derivatives[i].as_ref().map(|quads| quads.prefix(x[i + 1].len()));
             let weights = workspace.weights[stage.layer].as_ref();
             let epilogue = Epilogue {
                 activation: stage.activation,
@@ -162,7 +169,7 @@ impl Objective {
     }
 
     /// Cotangents from the logits' in the first passing array back to the first stage with parameters.
-    fn record_vjp(&self, program: &mut Program, forward: &Forward) -> Result<()> {
+    pub(super) fn record_vjp(&self, program: &mut Program, forward: &Forward) -> Result<()> {
         self.record_back(program, forward, &mut |program, stage, x, dy| {
             if let Some(weights) = &self.workspace.weights[stage.layer] {
                 program.extend(self.workspace.model.layers()[stage.layer].grad_weight(&self.gpu, weights, x, dy)?);
@@ -183,10 +190,10 @@ impl Objective {
         let first = (0..stages.len()).find(|&i| weights(i).is_some()).unwrap_or(0);
         for i in (first..stages.len()).rev() {
             let side = (stages.len() - 1 - i) % 2;
-            let dy = self.workspace.passing[side].prefix(forward.x[i + 1].len());
+            let dy = self.workspace.passing[side].like(&forward.x[i + 1]);
             at(program, &stages[i], &forward.x[i], &dy)?;
             if i > first {
-                let dx = self.workspace.passing[1 - side].prefix(forward.x[i].len());
+                let dx = self.workspace.passing[1 - side].like(&forward.x[i]);
                 let layer = &self.workspace.model.layers()[stages[i].layer];
                 let mask = forward.masks[i - 1].as_ref();
                 program.push(layer.grad_input(&self.gpu, weights(i), &forward.x[i], &dy, &dx, mask)?);

@@ -1,31 +1,41 @@
 //! Adam and stochastic gradient descent: the conventional baselines, on mini-batches.
 
 use super::training::{Order, Training};
-use super::{Elementwise, Optimiser, Outcome, Space, Standing, State, Stochastic, Stop, Vector, to_json};
+use super::{Batch, Elementwise, Optimiser, Outcome, Space, Standing, State, Stochastic, Stop, Vector, to_json};
 use crate::error::Result;
 use crate::kernels::update;
+use crate::objective::Draw;
 use serde::{Deserialize, Serialize};
 
 /// How a gradient moves the parameters, and what is remembered of it.
-pub trait Rule: Copy {
+pub trait Rule<P: Stochastic>: Copy {
     /// Names of the vectors remembered, all zero at first.
     const MEMORY: &'static [&'static str];
 
     /// What is common to all rules.
     fn training(&self) -> &Training;
 
-    /// The update of `x` along its mini-batch's `gradient`; `at` is its number t, counted from 1, and its learning rate.
+    /// The update of `x` along its mini-batch's `gradient`.
     ///
     /// # Errors
     /// What the device reports.
-    fn update<S: Elementwise>(
+    fn update(
         &self,
-        space: &S,
-        at: (u64, f64),
-        gradient: &S::Vector,
-        memory: &mut [S::Vector],
-        x: &mut S::Vector,
+        problem: &mut P,
+        at: Update,
+        gradient: &Vector<P>,
+        memory: &mut [Vector<P>],
+        x: &mut Vector<P>,
     ) -> Result<()>;
+}
+
+/// One of many updates.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// t, counted from 1.
+    pub number: u64,
+    /// The learning rate.
+    pub rate: f64,
 }
 
 /// Adam with its corrections of the bias (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1). The penalty λ/2 ‖x‖² is part of the
@@ -48,26 +58,27 @@ impl Default for Adam {
     }
 }
 
-impl Rule for Adam {
+impl<P: Stochastic> Rule<P> for Adam {
     const MEMORY: &'static [&'static str] = &["mean", "mean square"];
 
     fn training(&self) -> &Training {
         &self.training
     }
 
-    fn update<S: Elementwise>(
+    fn update(
         &self,
-        space: &S,
-        (t, rate): (u64, f64),
-        gradient: &S::Vector,
-        memory: &mut [S::Vector],
-        x: &mut S::Vector,
+        problem: &mut P,
+        Update { number, rate }: Update,
+        gradient: &Vector<P>,
+        memory: &mut [Vector<P>],
+        x: &mut Vector<P>,
     ) -> Result<()> {
         // rate · (m/c₁) / (√(v/c₂) + ε) = rate √c₂/c₁ · m / (√v + ε √c₂), c = 1 − βᵗ
-        let [c1, c2] = [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(t as f64));
+        let [c1, c2] = [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(number as f64));
         let (step, epsilon) = (rate * c2.sqrt() / c1, self.epsilon * c2.sqrt());
         let [mean, square] = memory else { unreachable!("as many as MEMORY names") };
-        space.adam(&update::Adam { beta1: self.beta1, beta2: self.beta2, step, epsilon }, gradient, [mean, square], x)
+        let by = update::Adam { beta1: self.beta1, beta2: self.beta2, step, epsilon };
+        problem.space().adam(&by, gradient, [mean, square], x)
     }
 }
 
@@ -89,24 +100,24 @@ impl Default for Sgd {
     }
 }
 
-impl Rule for Sgd {
+impl<P: Stochastic> Rule<P> for Sgd {
     const MEMORY: &'static [&'static str] = &["velocity"];
 
     fn training(&self) -> &Training {
         &self.training
     }
 
-    fn update<S: Elementwise>(
+    fn update(
         &self,
-        space: &S,
-        (_, rate): (u64, f64),
-        gradient: &S::Vector,
-        memory: &mut [S::Vector],
-        x: &mut S::Vector,
+        problem: &mut P,
+        Update { rate, .. }: Update,
+        gradient: &Vector<P>,
+        memory: &mut [Vector<P>],
+        x: &mut Vector<P>,
     ) -> Result<()> {
         let (velocity, along) = if self.nesterov { (rate * self.momentum, rate) } else { (rate, 0.0) };
         let by = update::Momentum { momentum: self.momentum, velocity, gradient: along };
-        space.momentum(&by, gradient, &mut memory[0], x)
+        problem.space().momentum(&by, gradient, &mut memory[0], x)
     }
 }
 
@@ -125,8 +136,7 @@ pub struct FirstOrder<V, R> {
     loss: f64,
     gradient_norm: f64,
     iteration: u64,
-    /// Mini-batches so far, t.
-    updates: u64,
+    spent: Spent,
     order: Order,
     gradient: V,
     // the parameters reported before a step, and how far it moved them
@@ -134,7 +144,18 @@ pub struct FirstOrder<V, R> {
     moved: V,
 }
 
-impl<V: Clone, R: Rule> FirstOrder<V, R> {
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Spent {
+    /// Mini-batches so far, t.
+    updates: u64,
+    /// What they cost, in examples forward and backward.
+    units: f64,
+    /// What one costs, by those of the last step.
+    of_update: f64,
+}
+
+impl<V: Clone, R: Copy> FirstOrder<V, R> {
     /// Starts at x, with the loss and the gradient norm of the first mini-batch there: an evaluation of the whole is a method's cost
     /// that this one does not need.
     ///
@@ -143,6 +164,7 @@ impl<V: Clone, R: Rule> FirstOrder<V, R> {
     pub fn new<P>(problem: &mut P, x: V, rule: R) -> Result<Self>
     where
         P: Stochastic<Space: Space<Vector = V>>,
+        R: Rule<P>,
     {
         let state = State {
             parameters: x.clone(),
@@ -154,7 +176,7 @@ impl<V: Clone, R: Rule> FirstOrder<V, R> {
         };
         let memory = R::MEMORY.iter().map(|_| problem.space().zeros()).collect::<Result<_>>()?;
         let mut method = Self::at(problem, &x, &state, memory, rule)?;
-        let batch = method.order.batch(rule.training(), problem.examples(), 0);
+        let batch = batch(&mut method.order, rule.training(), problem.examples(), 0);
         problem.minibatch_gradient(&method.x, batch, &mut method.gradient)?;
         method.loss = problem.take_minibatch_loss()?;
         method.gradient_norm = problem.space().dot(&method.gradient, &method.gradient)?.sqrt();
@@ -168,20 +190,23 @@ impl<V: Clone, R: Rule> FirstOrder<V, R> {
     pub fn resume<P>(problem: &P, state: &State<V>, rule: R) -> Result<Self>
     where
         P: Stochastic<Space: Space<Vector = V>>,
+        R: Rule<P>,
     {
         let memory = R::MEMORY.iter().map(|name| copied(problem.space(), &state.vector(name)?));
         let memory = memory.collect::<Result<_>>()?;
         let iterate = if rule.training().average { state.vector("iterate")? } else { state.parameters.clone() };
-        let updates = state.numbers()?;
-        Ok(Self { updates, ..Self::at(problem, &iterate, state, memory, rule)? })
+        let spent = state.numbers()?;
+        Ok(Self { spent, ..Self::at(problem, &iterate, state, memory, rule)? })
     }
 
     /// At x with memory of its own, since updates are in place.
     fn at<P>(problem: &P, x: &V, state: &State<V>, memory: Vec<V>, rule: R) -> Result<Self>
     where
         P: Stochastic<Space: Space<Vector = V>>,
+        R: Rule<P>,
     {
         let space = problem.space();
+        let of_update = rule.training().batch_of(problem.examples()) as f64;
         let average = rule.training().average.then(|| copied(space, &state.parameters)).transpose()?;
         Ok(Self {
             rule,
@@ -191,7 +216,7 @@ impl<V: Clone, R: Rule> FirstOrder<V, R> {
             loss: state.loss,
             gradient_norm: state.gradient_norm,
             iteration: state.iteration,
-            updates: 0,
+            spent: Spent { updates: 0, units: 0.0, of_update },
             order: Order::default(),
             gradient: space.zeros()?,
             before: space.zeros()?,
@@ -203,26 +228,35 @@ impl<V: Clone, R: Rule> FirstOrder<V, R> {
         self.average.as_ref().unwrap_or(&self.x)
     }
 
-    /// `count` mini-batches, and the learning rate of the last.
+    /// `count` mini-batches, and the learning rate of the last. What they cost is known afterwards: on the way it is reckoned with what
+    /// those before did.
     fn run<P>(&mut self, problem: &mut P, count: u64) -> Result<f64>
     where
         P: Stochastic<Space: Space<Vector = V>>,
+        R: Rule<P>,
     {
         let (training, examples) = (*self.rule.training(), problem.examples());
+        let Spent { units, of_update, .. } = self.spent;
         let mut rate = 0.0;
-        for _ in 0..count {
-            let batch = self.order.batch(&training, examples, self.updates);
+        for i in 0..count {
+            let batch = batch(&mut self.order, &training, examples, self.spent.updates);
             problem.minibatch_gradient(&self.x, batch, &mut self.gradient)?;
-            rate = training.rate(examples, self.updates);
-            self.updates += 1;
+            rate = training.rate(examples, units + i as f64 * of_update);
+            self.spent.updates += 1;
             let Self { x, gradient, memory, .. } = self;
-            self.rule.update(problem.space(), (self.updates, rate), gradient, memory, x)?;
+            self.rule.update(problem, Update { number: self.spent.updates, rate }, gradient, memory, x)?;
             if let Some(average) = &mut self.average {
-                problem.space().average(averaging(self.updates), x, average)?;
+                problem.space().average(averaging(self.spent.updates), x, average)?;
             }
         }
         Ok(rate)
     }
+}
+
+/// The mini-batch after `updates` others.
+fn batch<'a>(order: &'a mut Order, training: &Training, examples: usize, updates: u64) -> Batch<'a> {
+    let draw = training.select.then_some(Draw { seed: training.seed, step: updates });
+    Batch { positions: order.batch(training, examples, updates), draw }
 }
 
 /// The weight of iterate number t, from 1, in the average: (η + 1)/(t + η) with η = 7, under which recent iterates weigh most
@@ -237,10 +271,10 @@ fn copied<S: Space>(space: &S, vector: &S::Vector) -> Result<S::Vector> {
     Ok(copy)
 }
 
-impl<P: Stochastic, R: Rule> Optimiser<P> for FirstOrder<Vector<P>, R> {
+impl<P: Stochastic, R: Rule<P>> Optimiser<P> for FirstOrder<Vector<P>, R> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let mut outcome = Outcome::before(self.loss, self.gradient_norm);
-        let count = self.rule.training().next_step(problem.examples(), self.updates);
+        let count = self.rule.training().next_step(problem.examples(), self.spent.units);
         if !(self.loss.is_finite() && self.gradient_norm.is_finite()) {
             outcome.stop = Some(Stop::NotFinite);
         } else if count == 0 {
@@ -252,9 +286,13 @@ impl<P: Stochastic, R: Rule> Optimiser<P> for FirstOrder<Vector<P>, R> {
 
         let reported = self.average.as_ref().unwrap_or(&self.x);
         problem.space().copy(reported, &mut self.before)?;
+        let units = problem.units();
         outcome.step_length = self.run(problem, count)?;
         outcome.evaluations = count as usize;
         let loss = problem.take_minibatch_loss()?;
+        let cost = problem.units() - units;
+        self.spent.units += cost;
+        self.spent.of_update = cost / count as f64;
         let reported = self.average.as_ref().unwrap_or(&self.x);
         problem.space().combine(&[(1.0, reported), (-1.0, &self.before)], &mut self.moved)?;
         let (d, g) = (&self.moved, &self.gradient);
@@ -285,6 +323,6 @@ impl<P: Stochastic, R: Rule> Optimiser<P> for FirstOrder<Vector<P>, R> {
         if self.average.is_some() {
             vectors.push(("iterate".to_owned(), self.x.clone()));
         }
-        (vectors, to_json(&self.updates))
+        (vectors, to_json(&self.spent))
     }
 }

@@ -4,7 +4,7 @@
 use super::line_search::change;
 use super::truncated_cg::{Equations, TruncatedCg};
 use super::{
-    Curved, LineSearch, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial,
+    Curved, LineSearch, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial,
     Vector, Verdict, named, to_json,
 };
 use crate::error::Result;
@@ -158,7 +158,7 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
 
         let preconditioner = settings.preconditioner;
         if preconditioner != Preconditioner::None {
-            problem.update_preconditioner(x, point.iteration)?;
+            problem.update_preconditioner(x, Look::anew(point.iteration))?;
         }
         problem.space().axpby(0.0, g, WARM_START, solution)?;
         let equations = Equations { x, g, damping, preconditioner };

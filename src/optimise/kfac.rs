@@ -4,7 +4,7 @@
 
 use super::line_search::{NOISE, change};
 use super::{
-    Curved, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial, Vector, named,
+    Curved, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial, Vector, named,
     to_json,
 };
 use crate::error::Result;
@@ -41,11 +41,7 @@ pub struct Kfac<V> {
     point: Point<V>,
     /// The last step.
     momentum: V,
-    /// x at the last look at the factors.
-    looked_at: V,
     known: Known,
-    /// Whether the problem has seen the last look: not after a resumption.
-    is_current: bool,
     direction: V,
     // x and g at the trial point
     trial_parameters: V,
@@ -75,11 +71,11 @@ impl<V: Clone> Kfac<V> {
     {
         let point = Point::start(problem, x)?;
         let known = Known { damping: settings.damping, rejections: 0, look: None, lowest: Lowest::at(&point) };
-        let [momentum, looked_at] = [problem.space().zeros()?, problem.space().zeros()?];
-        Self::at(problem, settings, point, [momentum, looked_at], known)
+        let momentum = problem.space().zeros()?;
+        Self::at(problem, settings, point, momentum, known)
     }
 
-    /// Goes on from a saved state of the same problem.
+    /// Goes on from a saved state of the same problem, which remembers the look.
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
@@ -87,17 +83,10 @@ impl<V: Clone> Kfac<V> {
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        let vectors = [state.vector("momentum")?, state.vector("looked at")?];
-        Self::at(problem, settings, Point::resume(state)?, vectors, state.numbers()?)
+        Self::at(problem, settings, Point::resume(state)?, state.vector("momentum")?, state.numbers()?)
     }
 
-    fn at<P>(
-        problem: &P,
-        settings: Settings,
-        point: Point<V>,
-        [momentum, looked_at]: [V; 2],
-        known: Known,
-    ) -> Result<Self>
+    fn at<P>(problem: &P, settings: Settings, point: Point<V>, momentum: V, known: Known) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
@@ -106,16 +95,14 @@ impl<V: Clone> Kfac<V> {
             settings,
             point,
             momentum,
-            looked_at,
             known,
-            is_current: false,
             direction: space.zeros()?,
             trial_parameters: space.zeros()?,
             trial_gradient: space.zeros()?,
         })
     }
 
-    /// Looks at the factors where that is due, or again where the last look was before a resumption.
+    /// Looks at the factors where that is due.
     fn look<P>(&mut self, problem: &mut P) -> Result<()>
     where
         P: Curved<Space: Space<Vector = V>>,
@@ -128,16 +115,9 @@ impl<V: Clone> Kfac<V> {
             Some(look) => iteration < first_looks || iteration >= look + look_every,
         };
         if is_due {
-            problem.space().copy(&self.point.parameters, &mut self.looked_at)?;
             self.known.look = Some(iteration);
+            problem.update_preconditioner(&self.point.parameters, Look::anew(iteration))?;
         }
-        let sample = self.known.look.unwrap_or(0);
-        if is_due {
-            problem.update_preconditioner(&self.looked_at, sample)?;
-        } else if !self.is_current {
-            problem.repeat_preconditioner(&self.looked_at, sample)?;
-        }
-        self.is_current = true;
         Ok(())
     }
 }
@@ -227,7 +207,7 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
     }
 
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
-        let Self { point, momentum, looked_at, .. } = self;
-        (named([("gradient", &point.gradient), ("momentum", momentum), ("looked at", looked_at)]), to_json(&self.known))
+        let Self { point, momentum, .. } = self;
+        (named([("gradient", &point.gradient), ("momentum", momentum)]), to_json(&self.known))
     }
 }

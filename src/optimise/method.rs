@@ -5,6 +5,7 @@ use super::gauss_newton::{self, GaussNewton};
 use super::kfac::{self, Kfac};
 use super::lbfgs::{self, Lbfgs};
 use super::nonlinear_cg::{self, NonlinearCg};
+use super::sweep::Sweep;
 use super::{Curved, Optimiser, State, Stochastic, Vector};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,8 @@ pub enum Method {
     GaussNewton(gauss_newton::Settings),
     /// K-FAC with exact steps and momentum.
     Kfac(kfac::Settings),
+    /// K-FAC over one small subset after another.
+    Sweep(Sweep),
     /// Adam on mini-batches.
     Adam(Adam),
     /// Stochastic gradient descent with momentum.
@@ -30,7 +33,7 @@ pub enum Method {
 impl Method {
     /// Whether its losses and gradients are those of mini-batches.
     pub fn is_stochastic(&self) -> bool {
-        matches!(self, Self::Adam(_) | Self::Sgd(_))
+        matches!(self, Self::Sweep(_) | Self::Adam(_) | Self::Sgd(_))
     }
 
     /// Starts at x. The first step is tried as long as `step_norm`, where there is a guess and the method searches.
@@ -51,6 +54,7 @@ impl Method {
             Self::Lbfgs(settings) => Box::new(Lbfgs::new(problem, x, step_norm, settings)?),
             Self::GaussNewton(settings) => Box::new(GaussNewton::new(problem, x, step_norm, settings)?),
             Self::Kfac(settings) => Box::new(Kfac::new(problem, x, settings)?),
+            Self::Sweep(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
             Self::Adam(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
             Self::Sgd(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
         })
@@ -69,6 +73,7 @@ impl Method {
             Self::Lbfgs(settings) => Box::new(Lbfgs::resume(problem, state, settings)?),
             Self::GaussNewton(settings) => Box::new(GaussNewton::resume(problem, state, settings)?),
             Self::Kfac(settings) => Box::new(Kfac::resume(problem, state, settings)?),
+            Self::Sweep(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
             Self::Adam(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
             Self::Sgd(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
         })

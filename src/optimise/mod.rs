@@ -13,15 +13,17 @@ pub mod nonlinear_cg;
 mod on_gpu;
 mod point;
 mod space;
+mod sweep;
 mod training;
 mod truncated_cg;
 
 use crate::error::{Error, Result};
+use crate::objective::Draw;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-pub use first_order::{Adam, FirstOrder, Rule, Sgd};
+pub use first_order::{Adam, FirstOrder, Rule, Sgd, Update};
 pub use gauss_newton::{GaussNewton, Preconditioner};
 pub use kfac::Kfac;
 pub use lbfgs::Lbfgs;
@@ -32,6 +34,7 @@ pub use on_gpu::{GpuSpace, OnGpu};
 pub use point::Standing;
 use point::{Lowest, Point};
 pub use space::{Elementwise, Euclidean, Space};
+pub use sweep::Sweep;
 pub use training::{Decay, Training};
 
 /// The vectors a problem is posed in.
@@ -49,6 +52,20 @@ pub trait Problem {
     /// or gradient that is not finite is a legal answer: the optimiser takes a shorter step. `Err` is for a
     /// device that failed.
     fn loss_and_gradient(&mut self, x: &Vector<Self>, gradient: &mut Vector<Self>) -> Result<f64>;
+
+    /// What later calls depend on besides their arguments, such as the last look at the curvature: vectors by name, of any length. A
+    /// method that goes on from a saved state needs its problem to [`Problem::remember`] them.
+    fn memory(&self) -> Vec<(String, Vector<Self>)> {
+        Vec::new()
+    }
+
+    /// Takes up what [`Problem::memory`] of the same problem said.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when it is another problem's.
+    fn remember(&mut self, _memory: &[(String, Vector<Self>)]) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A problem that knows the curvature of its loss: the Gauss-Newton matrix G, weight decay included.
@@ -62,14 +79,8 @@ pub trait Curved: Problem {
     /// \[uᵀGu, uᵀGv, vᵀGv\] with the same G at x: cheaper than the products. `gram` is \[uᵀu, uᵀv, vᵀv\], which whoever asks needs, too.
     fn curvature(&mut self, x: &Vector<Self>, directions: [&Vector<Self>; 2], gram: [f64; 3]) -> Result<[f64; 3]>;
 
-    /// Looks at the curvature around x, for the calls of [`Curved::precondition`] that follow. `sample` numbers the looks and seeds
-    /// what is random in them; the first is the most thorough.
-    fn update_preconditioner(&mut self, x: &Vector<Self>, sample: u64) -> Result<()>;
-
-    /// The same look once more, for a method that goes on from a saved state: already paid for.
-    fn repeat_preconditioner(&mut self, x: &Vector<Self>, sample: u64) -> Result<()> {
-        self.update_preconditioner(x, sample)
-    }
+    /// Looks at the curvature around x, for the calls of [`Curved::precondition`] that follow.
+    fn update_preconditioner(&mut self, x: &Vector<Self>, look: Look) -> Result<()>;
 
     /// out ← K⁻¹ v, K near G + `damping`·I as it was at the last look.
     fn precondition(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
@@ -78,20 +89,50 @@ pub trait Curved: Problem {
     fn precondition_diagonally(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
 }
 
+/// A look at the curvature.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Look {
+    /// Of what is random in it.
+    pub seed: u64,
+    /// How much of the looks before is kept: 0 forgets them.
+    pub keep: f64,
+    /// Whether the mini-batch before, at the same x, is what to look at, rather than a fixed sample of the examples.
+    pub at_minibatch: bool,
+}
+
+impl Look {
+    /// One that forgets those before.
+    pub fn anew(seed: u64) -> Self {
+        Self { seed, keep: 0.0, at_minibatch: false }
+    }
+}
+
+/// A mini-batch.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Positions of its examples among all.
+    pub positions: &'a [u32],
+    /// With it, only those examples go backward that the draw keeps.
+    pub draw: Option<Draw>,
+}
+
 /// A problem that is a mean over examples, of which a few tell something.
 pub trait Stochastic: Problem<Space: Elementwise> {
     /// How many examples.
     fn examples(&self) -> usize;
 
-    /// gradient ← that of the loss over the examples at the positions `batch` of 0..[`Stochastic::examples`]. May return before it is
-    /// computed: the space's operations come after it. `batch` is as long as the one before.
+    /// gradient ← that of the loss over a mini-batch, positions being of 0..[`Stochastic::examples`]. May return before it is
+    /// computed: the space's operations come after it. The batch is as long as the one before.
     ///
     /// # Errors
     /// What the device reports; so for the others.
-    fn minibatch_gradient(&mut self, x: &Vector<Self>, batch: &[u32], gradient: &mut Vector<Self>) -> Result<()>;
+    fn minibatch_gradient(&mut self, x: &Vector<Self>, batch: Batch<'_>, gradient: &mut Vector<Self>) -> Result<()>;
 
     /// The mean loss over the mini-batches since last asked, each at its own x; not finite when any was. One read-back.
     fn take_minibatch_loss(&mut self) -> Result<f64>;
+
+    /// What all of it has cost up to the mini-batch whose loss was taken last, in examples forward and backward.
+    fn units(&self) -> f64;
 }
 
 /// A method that lowers the loss of a problem step by step.

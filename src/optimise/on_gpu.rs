@@ -1,10 +1,10 @@
 //! The space of parameter vectors on a device, and an objective as a problem in it.
 
-use super::{Curved, Elementwise, Problem, Space, Stochastic};
+use super::{Batch, Curved, Elementwise, Look, Problem, Space, Stochastic};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Program};
-use crate::kernels::update::{self, Adam, Momentum};
+use crate::kernels::update::{self, Adam, Momentum, Natural};
 use crate::kernels::vector::{self, PARTIALS, SCRATCH};
 use crate::objective::{Cost, Evaluation, Kronecker, Objective};
 use std::sync::Mutex;
@@ -72,7 +72,7 @@ impl GpuSpace {
         &self,
         words: &[f32],
         vectors: [&Buf; N],
-        record: impl FnOnce(&Gpu, &Buf) -> Result<Dispatch>,
+        record: impl FnOnce(&Gpu, &Buf) -> Result<Vec<Dispatch>>,
     ) -> Result<()> {
         let mut recorded = lock(&self.recorded);
         let is_same = |known: &[Buf]| known.len() == N && known.iter().zip(vectors).all(|(a, b)| a.is(b));
@@ -81,7 +81,7 @@ impl GpuSpace {
             None => {
                 let coefficients = self.gpu.alloc("update.coefficients", words.len())?;
                 let mut program = Program::default();
-                program.push(record(&self.gpu, &coefficients)?);
+                program.extend(record(&self.gpu, &coefficients)?);
                 if recorded.len() == MAX_RECORDED {
                     recorded.remove(0);
                 }
@@ -180,6 +180,13 @@ impl OnGpu {
         Ok(self.curvature.as_mut().expect("just made"))
     }
 
+    fn kronecker(&mut self) -> Result<&mut Kronecker> {
+        if self.kronecker.is_none() {
+            self.kronecker = Some(Kronecker::new(&self.objective, FACTOR_EXAMPLES)?);
+        }
+        Ok(self.kronecker.as_mut().expect("just made"))
+    }
+
     /// What all of it has cost so far.
     pub fn cost(&self) -> Cost {
         let curvature = self.curvature.as_ref().map_or(Cost::default(), Objective::cost);
@@ -201,6 +208,14 @@ impl Problem for OnGpu {
         self.last = Some(evaluation);
         Ok(loss)
     }
+
+    fn memory(&self) -> Vec<(String, Buf)> {
+        self.kronecker.as_ref().map_or(Vec::new(), Kronecker::factors)
+    }
+
+    fn remember(&mut self, memory: &[(String, Buf)]) -> Result<()> {
+        if memory.is_empty() { Ok(()) } else { self.kronecker()?.restore(memory) }
+    }
 }
 
 impl Curved for OnGpu {
@@ -215,17 +230,14 @@ impl Curved for OnGpu {
         Ok(std::array::from_fn(|i| of_cross_entropy[i] + decay * gram[i]))
     }
 
-    fn update_preconditioner(&mut self, x: &Buf, sample: u64) -> Result<()> {
-        if self.kronecker.is_none() {
-            self.kronecker = Some(Kronecker::new(&self.objective, FACTOR_EXAMPLES)?);
+    fn update_preconditioner(&mut self, x: &Buf, look: Look) -> Result<()> {
+        self.kronecker()?;
+        let Self { objective, kronecker: Some(kronecker), .. } = self else { unreachable!("just made") };
+        let minibatch = objective.last_minibatch().filter(|_| look.at_minibatch);
+        match minibatch {
+            Some(minibatch) => kronecker.update_at(minibatch, look.seed, look.keep),
+            None => kronecker.update(x, look.seed, look.keep),
         }
-        self.kronecker.as_mut().expect("just made").update(x, sample)
-    }
-
-    fn repeat_preconditioner(&mut self, x: &Buf, sample: u64) -> Result<()> {
-        self.update_preconditioner(x, sample)?;
-        self.kronecker.as_mut().expect("just used").forget_cost();
-        Ok(())
     }
 
     fn precondition(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
@@ -243,17 +255,26 @@ impl Curved for OnGpu {
 impl Elementwise for GpuSpace {
     fn adam(&self, by: &Adam, gradient: &Buf, [m, v]: [&mut Buf; 2], x: &mut Buf) -> Result<()> {
         let (m, v, x) = (&*m, &*v, &*x);
-        self.replay(&by.words(), [gradient, m, v, x], |gpu, by| update::adam(gpu, by, gradient, [m, v], x))
+        self.replay(&by.words(), [gradient, m, v, x], |gpu, by| Ok(vec![update::adam(gpu, by, gradient, [m, v], x)?]))
     }
 
     fn momentum(&self, by: &Momentum, gradient: &Buf, velocity: &mut Buf, x: &mut Buf) -> Result<()> {
         let (v, x) = (&*velocity, &*x);
-        self.replay(&by.words(), [gradient, v, x], |gpu, by| update::momentum(gpu, by, gradient, v, x))
+        self.replay(&by.words(), [gradient, v, x], |gpu, by| Ok(vec![update::momentum(gpu, by, gradient, v, x)?]))
+    }
+
+    fn natural(&self, by: &Natural, gradient: &Buf, direction: &Buf, v: &mut Buf, x: &mut Buf) -> Result<()> {
+        let (v, x) = (&*v, &*x);
+        self.replay(&by.words(), [gradient, direction, v, x, x], |gpu, by| {
+            let (mut steps, slope) = vector::dot_on_device(gpu, gradient, direction)?;
+            steps.push(update::natural(gpu, by, &slope, direction, v, x)?);
+            Ok(steps)
+        })
     }
 
     fn average(&self, weight: f64, x: &Buf, mean: &mut Buf) -> Result<()> {
         let (mean, weights) = (&*mean, [weight, 1.0 - weight].map(|weight| weight as f32));
-        self.replay(&weights, [x, mean], |gpu, by| vector::axpby(gpu, by, x, mean))
+        self.replay(&weights, [x, mean], |gpu, by| Ok(vec![vector::axpby(gpu, by, x, mean)?]))
     }
 }
 
@@ -262,8 +283,8 @@ impl Stochastic for OnGpu {
         self.objective.len()
     }
 
-    fn minibatch_gradient(&mut self, x: &Buf, batch: &[u32], gradient: &mut Buf) -> Result<()> {
-        self.objective.minibatch_gradient(x, batch, gradient)
+    fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &mut Buf) -> Result<()> {
+        self.objective.minibatch_gradient(x, batch.positions, batch.draw, gradient)
     }
 
     fn take_minibatch_loss(&mut self) -> Result<f64> {
@@ -271,5 +292,9 @@ impl Stochastic for OnGpu {
         let loss = evaluation.loss;
         self.last = Some(evaluation);
         Ok(loss)
+    }
+
+    fn units(&self) -> f64 {
+        self.cost().units()
     }
 }

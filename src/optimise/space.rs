@@ -1,7 +1,7 @@
 //! The vector space an optimiser works in: GPU buffers in training, `Vec<f64>` in tests.
 
 use crate::error::Result;
-use crate::kernels::update::{self, Adam, Momentum};
+use crate::kernels::update::{self, Adam, Momentum, Natural};
 
 /// The few operations an optimiser needs. Vectors stay where they are; only the scalars of [`Space::dots`]
 /// are read back.
@@ -55,6 +55,17 @@ pub trait Elementwise: Space {
         &self,
         by: &Momentum,
         gradient: &Self::Vector,
+        velocity: &mut Self::Vector,
+        x: &mut Self::Vector,
+    ) -> Result<()>;
+
+    /// With a = s min(most, √(κ / gᵀd)), d = K⁻¹g: u ← μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. As far along −K⁻¹g as the
+    /// divergence κ of the predictions allows, with Nesterov's momentum, x being the point ahead.
+    fn natural(
+        &self,
+        by: &Natural,
+        gradient: &Self::Vector,
+        direction: &Self::Vector,
         velocity: &mut Self::Vector,
         x: &mut Self::Vector,
     ) -> Result<()>;
@@ -113,6 +124,12 @@ impl Elementwise for Euclidean {
     fn momentum(&self, by: &Momentum, gradient: &Vec<f64>, v: &mut Vec<f64>, x: &mut Vec<f64>) -> Result<()> {
         assert!([gradient, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
         update::reference::momentum(by, gradient, v, x);
+        Ok(())
+    }
+
+    fn natural(&self, by: &Natural, g: &Vec<f64>, d: &Vec<f64>, v: &mut Vec<f64>, x: &mut Vec<f64>) -> Result<()> {
+        assert!([g, d, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
+        update::reference::natural(by, g.iter().zip(d).map(|(g, d)| g * d).sum(), d, v, x);
         Ok(())
     }
 }

@@ -25,12 +25,15 @@ pub struct Training {
     pub learning_rate: f64,
     /// Examples of a mini-batch. Those that are left over at the end of an epoch, fewer than a mini-batch, are dropped from it.
     pub batch: usize,
-    /// Epochs at whose end the learning rate is 0 and the run over, unless it is constant.
+    /// Epochs at whose end the learning rate is 0 and the run over, unless it is constant. They are counted by what the mini-batches cost: one
+    /// is as many units as there are examples.
     pub epochs: f64,
     /// Epochs over which the learning rate rises linearly from 0.
     pub warm_up: f64,
     /// What follows the warm-up.
     pub schedule: Decay,
+    /// Whether only those examples of a mini-batch go backward that are worth it.
+    pub select: bool,
     /// Whether the parameters reported are a running average of the iterates.
     pub average: bool,
     /// Of the order of the examples.
@@ -48,6 +51,7 @@ impl Default for Training {
             epochs: 1.5,
             warm_up: 0.1,
             schedule: Decay::Linear,
+            select: false,
             average: false,
             seed: 0,
             batches_per_step: 0,
@@ -62,22 +66,24 @@ impl Training {
     }
 
     /// Examples of a mini-batch: all, where there are fewer than asked for.
-    fn batch_of(&self, examples: usize) -> usize {
+    pub(super) fn batch_of(&self, examples: usize) -> usize {
         self.batch.clamp(1, examples.max(1))
     }
 
-    /// Mini-batches of the next step, `updates` being done: none at the end of the horizon.
-    pub(super) fn next_step(&self, examples: usize, updates: u64) -> u64 {
+    /// Mini-batches of the next step, `units` being spent: none at the end of the horizon.
+    pub(super) fn next_step(&self, examples: usize, units: f64) -> u64 {
         let per_epoch = self.per_epoch(examples);
         let step = if self.batches_per_step == 0 { per_epoch.div_ceil(20) } else { self.batches_per_step as u64 };
-        let horizon = (self.epochs * per_epoch as f64).ceil() as u64;
-        if self.schedule == Decay::Constant { step } else { step.min(horizon.saturating_sub(updates)) }
+        let horizon = (self.epochs * per_epoch as f64).ceil();
+        // none costs more than all of its examples, forward and backward
+        let left = (horizon - units / self.batch_of(examples) as f64).max(0.0) as u64;
+        if self.schedule == Decay::Constant { step } else { step.min(left) }
     }
 
-    /// The learning rate of the update after `updates` others. The last of the warm-up is the first with all of it.
-    pub fn rate(&self, examples: usize, updates: u64) -> f64 {
+    /// The learning rate of an update before which so many `units` were spent. The last of the warm-up is the first with all of it.
+    pub fn rate(&self, examples: usize, units: f64) -> f64 {
         let epoch = self.per_epoch(examples) as f64;
-        let (warm_up, end, at) = (self.warm_up * epoch, self.epochs * epoch, updates as f64);
+        let (warm_up, end, at) = (self.warm_up * epoch, self.epochs * epoch, units / self.batch_of(examples) as f64);
         if at + 1.0 < warm_up {
             return self.learning_rate * (at + 1.0) / warm_up;
         }
@@ -126,6 +132,7 @@ mod tests {
         epochs: 3.0,
         warm_up: 1.0,
         schedule: Decay::Linear,
+        select: false,
         average: false,
         seed: 3,
         batches_per_step: 0,
@@ -135,7 +142,7 @@ mod tests {
     #[test]
     fn the_learning_rate_rises_and_falls_as_it_should() {
         for schedule in [Decay::Constant, Decay::Cosine, Decay::Linear] {
-            let rate = |updates| Training { schedule, ..TRAINING }.rate(EXAMPLES, updates);
+            let rate = |updates| Training { schedule, ..TRAINING }.rate(EXAMPLES, 7.0 * f64::from(updates));
             let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-15, "{schedule:?}: {got}, not {want}");
             close(rate(0), 0.05);
             close(rate(4), 0.25);
@@ -152,16 +159,16 @@ mod tests {
             close(rate(31), end);
         }
         let cold = Training { warm_up: 0.0, ..TRAINING };
-        assert_eq!(cold.rate(EXAMPLES, 0), 0.5);
+        assert_eq!(cold.rate(EXAMPLES, 0.0), 0.5);
     }
 
     #[test]
     fn steps_are_stretches_that_end_with_the_horizon() {
         let training = Training { batches_per_step: 4, ..TRAINING };
-        assert_eq!([0, 4, 26, 28, 30, 34].map(|updates| training.next_step(EXAMPLES, updates)), [4, 4, 4, 2, 0, 0]);
+        assert_eq!([0, 4, 26, 28, 30, 34].map(|updates| training.next_step(EXAMPLES, 7.0 * f64::from(updates))), [4, 4, 4, 2, 0, 0]);
         let constant = Training { schedule: Decay::Constant, ..training };
-        assert_eq!(constant.next_step(EXAMPLES, 1000), 4);
-        assert_eq!(Training::default().next_step(57_000, 0), 90);
+        assert_eq!(constant.next_step(EXAMPLES, 7000.0), 4);
+        assert_eq!(Training::default().next_step(57_000, 0.0), 90);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl Schedule {
     /// What suits a method: K-FAC is near the minimum after few passes; those on mini-batches go over the full set alone.
     pub fn of(method: &Method) -> Self {
         match method {
-            Method::Adam(_) | Method::Sgd(_) => Self { subset_passes: 0.0, full_passes: 1.5, ..Self::default() },
+            Method::Sweep(_) | Method::Adam(_) | Method::Sgd(_) => Self { subset_passes: 0.0, full_passes: 1.5, ..Self::default() },
             Method::Kfac(_) => Self { subset_passes: 30.0, ..Self::default() },
             _ => Self::default(),
         }

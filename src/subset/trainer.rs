@@ -5,7 +5,7 @@ use super::{Subset, overdetermination};
 use crate::device::Buf;
 use crate::error::{Error, Result};
 use crate::objective::{Cost, Evaluation, Examples, Objective, Workspace};
-use crate::optimise::{Adam, GpuSpace, Method, OnGpu, Outcome, Sgd, Space, Stop, Training};
+use crate::optimise::{Adam, GpuSpace, Method, OnGpu, Outcome, Sgd, Space, Stop, Sweep, Training};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -95,6 +95,7 @@ impl Trainer {
         match self.method {
             Method::Adam(adam) => Method::Adam(Adam { training: with_epochs(adam.training), ..adam }),
             Method::Sgd(sgd) => Method::Sgd(Sgd { training: with_epochs(sgd.training), ..sgd }),
+            Method::Sweep(sweep) => Method::Sweep(Sweep { training: with_epochs(sweep.training), ..sweep }),
             other => other,
         }
     }

@@ -71,7 +71,7 @@ impl Conv2d {
             ("ROWS", gpu.profile.rows),
         ];
         constants.extend(tile.constants(window.columns, self.stride.min(window.columns)));
-        let bindings = [x.into(), dy.unwrap_or(x).into(), gpu.number(blocks)?.into(), partial.into()];
+        let bindings = [x.into(), dy.unwrap_or(x).into(), x.block_count(gpu, blocks)?.into(), partial.into()];
         let grid = [outputs.div_ceil(4 * tile.quads), lines.div_ceil(tile.lines), splits];
         Dispatch::new(gpu, &GRAD_WEIGHT, &constants, &bindings, grid)
     }

@@ -1,0 +1,79 @@
+// selection_choose: of the examples n of a batch with scores s, which are kept: n with probability P = min(1, s/τ), its weight divided
+// by P, where τ minimises the variance of the sum over the kept ones times its cost: τ² = ⅔ mean(s²/P) / (⅓ + ⅔ mean P).
+// score, index, label, weight: [padded]; draw: key, step, count; chosen: [4][STRIDE] position, index, label and weight of the
+// kept ones in order, then padding; kept: how many, and their blocks. One workgroup.
+override STRIDE: u32;
+override BLOCK: u32;
+@group(0) @binding(0) var<storage, read>       score: array<f32>;
+@group(0) @binding(1) var<storage, read>       index: array<u32>;
+@group(0) @binding(2) var<storage, read>       label: array<u32>;
+@group(0) @binding(3) var<storage, read>       weight: array<f32>;
+@group(0) @binding(4) var<storage, read>       draw: vec4u;
+@group(0) @binding(5) var<storage, read_write> chosen: array<u32>;
+@group(0) @binding(6) var<storage, read_write> kept: u32;
+@group(0) @binding(7) var<storage, read_write> blocks: u32;
+var<workgroup> sums: array<vec2f, 64>;
+var<workgroup> counts: array<u32, 64>;
+var<workgroup> threshold: f32;
+
+const ITERATIONS = 12;
+
+fn is_kept(n: u32, tau: f32) -> bool {
+  let key = draw.xy;
+  return (n < draw.w) & (unit(philox(vec4u(index[n], draw.z, 0u, 0u), key).x) * tau < score[n]);
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  let count = draw.w;
+  var tau = 0.0;
+  for (var iteration = 0; iteration < ITERATIONS; iteration++) {
+    var sum = vec2f();  // of s²/P and of P; with τ = 0 every P is 1
+    for (var n = lane; n < count; n += 64u) {
+      let s = score[n];
+      sum += vec2f(s * max(s, tau), select(s / max(s, tau), 1.0, tau == 0.0));
+    }
+    sums[lane] = sum;
+    workgroupBarrier();
+    if (lane == 0u) {
+      var total = vec2f();
+      for (var i = 0u; i < 64u; i++) { total += sums[i]; }
+      threshold = sqrt(2.0 * total.x / (f32(count) + 2.0 * total.y));
+    }
+    workgroupBarrier();
+    tau = threshold;
+  }
+  // invocations own neighbours, so that what is kept stays in order
+  let padded = arrayLength(&score);
+  let share = (padded + 63u) / 64u;
+  let end = min((lane + 1u) * share, padded);
+  var mine = 0u;
+  for (var n = lane * share; n < end; n++) { mine += u32(is_kept(n, tau)); }
+  counts[lane] = mine;
+  workgroupBarrier();
+  var at = 0u;
+  var total = 0u;
+  for (var i = 0u; i < 64u; i++) {
+    at += select(0u, counts[i], i < lane);
+    total += counts[i];
+  }
+  for (var n = lane * share; n < end; n++) {
+    if (is_kept(n, tau)) {
+      chosen[at] = n;
+      chosen[STRIDE + at] = index[n];
+      chosen[2u * STRIDE + at] = label[n];
+      chosen[3u * STRIDE + at] = bitcast<u32>(weight[n] * max(1.0, tau / score[n]));
+      at++;
+    }
+  }
+  for (var j = total + lane; j < padded; j += 64u) {
+    chosen[j] = 0u;
+    chosen[STRIDE + j] = 0xffffffffu;
+    chosen[2u * STRIDE + j] = 0u;
+    chosen[3u * STRIDE + j] = 0u;
+  }
+  if (lane == 0u) {
+    kept = total;
+    blocks = (total + BLOCK - 1u) / BLOCK;
+  }
+}

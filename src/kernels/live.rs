@@ -1,0 +1,38 @@
+//! Grids that follow a count of blocks on the device.
+
+use crate::device::{ALIGNMENT, Asked, Gpu, Live};
+use crate::error::Result;
+use crate::kernel::{Dispatch, Shader, shader};
+
+pub(super) const GRIDS: Shader = shader!("live_grids");
+
+/// Writes every grid that was asked of `live` so far, by the number of blocks in use as it is then.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn grids(gpu: &Gpu, live: &Live) -> Result<Dispatch> {
+    let (asked, arguments) = live.asked();
+    let words = |asked: &Asked| {
+        let [x, y, z] = asked.most;
+        [x, y, z, asked.side, asked.per, 0, 0, 0].map(|n| n as u32)
+    };
+    let words: Vec<u32> = asked.iter().flat_map(words).collect();
+    let bindings = [
+        (&live.blocks).into(),
+        gpu.upload("live.asked", &words)?.into(),
+        (&arguments.prefix(asked.len() * ALIGNMENT)).into(),
+    ];
+    Dispatch::new(gpu, &GRIDS, &[], &bindings, [asked.len().div_ceil(64), 1, 1])
+}
+
+/// The same on the CPU.
+pub mod reference {
+    use super::Asked;
+
+    /// The grid with so many blocks in use.
+    pub fn grid(asked: &Asked, blocks: usize) -> [usize; 3] {
+        let mut grid = asked.most;
+        grid[asked.side] = blocks.div_ceil(asked.per);
+        grid
+    }
+}

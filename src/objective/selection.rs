@@ -1,0 +1,112 @@
+//! Mini-batches of which only the examples worth it go backward: chosen on the device, brought together from the stored activations.
+
+use super::record::{Chunk, Forward, Pass};
+use super::Objective;
+use crate::device::{Buf, Gpu, Live, Quads};
+use crate::error::{Error, Result};
+use crate::kernel::Program;
+use crate::kernels::selection::{self, Kept};
+use crate::kernels::softmax_xent::{self, Targets};
+use crate::kernels::{gather, live};
+use std::sync::Arc;
+
+/// What a draw of examples follows from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The seed of all draws.
+    pub seed: u64,
+    /// Which of them.
+    pub step: u64,
+}
+
+impl Draw {
+    /// As the kernel reads it, for a batch of so many examples.
+    pub(super) fn words(&self, examples: usize) -> [u32; 4] {
+        let Self { seed, step } = *self;
+        [seed as u32, (seed >> 32) as u32, step as u32, examples as u32]
+    }
+}
+
+/// The kept examples of a mini-batch on the device: as many as there may be, and how many there are.
+pub(super) struct Selection {
+    pub kept: Kept,
+    /// [`Draw::words`] of the next one.
+    pub draw: Buf,
+    score: Buf,
+    live: Arc<Live>,
+    /// x of each stage and the logits.
+    activations: Vec<Quads>,
+    derivatives: Vec<Option<Quads>>,
+}
+
+impl Selection {
+    /// For the mini-batches of an objective.
+    pub fn new(gpu: &Gpu, batch: &Objective) -> Result<Self> {
+        let (workspace, padded) = (&batch.workspace, batch.index.len());
+        if padded > workspace.chunk {
+            return Err(Error::usage(format!(
+                "--batch: choosing among {} examples keeps the activations of all of them, and there is room for {}: lower it, or raise --memory",
+                batch.len, workspace.chunk
+            )));
+        }
+        let live = Arc::new(Live::new(gpu)?);
+        let alike = |label: &str, of: &Quads| -> Result<Quads> {
+            Ok(gpu.alloc_quads(label, of.len() / workspace.chunk * padded, false)?.counted(&live))
+        };
+        let derivatives = workspace.derivatives.iter().map(|of| of.as_ref().map(|of| alike("kept.derivative", of)));
+        Ok(Self {
+            kept: Kept::new(gpu, padded)?,
+            draw: gpu.alloc("selection.draw", 4)?,
+            score: gpu.alloc("selection.score", padded)?,
+            activations: workspace.activations.iter().map(|of| alike("kept.activation", of)).collect::<Result<_>>()?,
+            derivatives: derivatives.map(Option::transpose).collect::<Result<_>>()?,
+            live,
+        })
+    }
+
+    /// The backward pass of the examples chosen among those that went `forward`.
+    pub fn record(&self, program: &mut Program, batch: &Objective, chunk: &Chunk, forward: &Forward) -> Result<()> {
+        let (gpu, kept, examples) = (&batch.gpu, &self.kept, &batch.examples);
+        let Targets { label, weight } = &chunk.targets;
+        let logits = &forward.x[forward.x.len() - 1];
+        program.push(softmax_xent::residual(gpu, logits, &chunk.targets, &self.score)?);
+        let of_batch = [&chunk.index, label, weight];
+        program.push(selection::choose(gpu, &self.score, of_batch, &self.draw, kept, &self.live)?);
+
+        // recorded before the grids it asks for are
+        let mut backward = Program::default();
+        for page in &examples.pages {
+            let (shape, by, x) = (examples.shape, &examples.normalisation, &self.activations[0]);
+            backward.push(gather::gather(gpu, shape, page, &kept.index, by, x)?);
+        }
+        let mut masks = Vec::new();
+        for (i, stage) in batch.workspace.stages.iter().enumerate() {
+            let (x, derivative) = (&self.activations[i + 1], self.derivatives[i].as_ref());
+            backward.push(selection::rows(gpu, &forward.x[i + 1], &kept.position, x)?);
+            if let (Some(from), Some(to)) = (&batch.workspace.derivatives[i], derivative) {
+                backward.push(selection::rows(gpu, from, &kept.position, to)?);
+            }
+            masks.push(stage.mask(x, derivative));
+        }
+        let chosen = Forward { x: self.activations.clone(), masks };
+        let targets = Targets { label: kept.label.clone(), weight: kept.weight.clone() };
+        let logits = &chosen.x[chosen.x.len() - 1];
+        let dz = batch.workspace.passing[0].like(logits);
+        backward.push(softmax_xent::gradient(gpu, logits, &targets, &dz)?);
+        batch.record_vjp(&mut backward, &chosen)?;
+
+        program.push(live::grids(gpu, &self.live)?);
+        program.append(backward);
+        Ok(())
+    }
+}
+
+impl Objective {
+    /// The mini-batch's gradient from the examples that `selection` chooses.
+    pub(super) fn record_selected(&self, program: &mut Program, chunk: &Chunk, selection: &Selection) -> Result<()> {
+        let forward = self.record_forward(program, Pass::Gradient, chunk)?;
+        let logits = &forward.x[forward.x.len() - 1];
+        program.push(softmax_xent::loss(&self.gpu, logits, &chunk.targets, &chunk.loss, &chunk.correct)?);
+        selection.record(program, self, chunk, &forward)
+    }
+}
