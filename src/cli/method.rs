@@ -2,6 +2,7 @@
 
 use super::train::non_negative;
 use crate::error::{Error, Result};
+use crate::subset;
 use crate::optimise::{
     Adam, Beta, Decay, Method, Preconditioner, Sgd, Sweep, Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
 };
@@ -18,8 +19,6 @@ pub(super) enum Name {
     Ncg,
     /// Hessian-free Gauss-Newton: truncated conjugate gradients in each step
     GaussNewton,
-    /// K-FAC over one small subset after another
-    Sweep,
     /// Adam on mini-batches of the full set
     Adam,
     /// Stochastic gradient descent with momentum on mini-batches of the full set
@@ -33,6 +32,30 @@ enum BetaName {
     PolakRibierePlus,
     /// Hager and Zhang's
     HagerZhang,
+}
+
+/// The schedules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ScheduleName {
+    /// One small disjoint subset after another, a K-FAC step on each, within --budget
+    Sweep,
+    /// One subset to its minimum, then the full set for a short adaptation
+    Paper,
+    /// The full set alone, as a whole
+    Full,
+    /// Mini-batches of the full set, within --budget
+    Minibatch,
+}
+
+impl From<ScheduleName> for subset::Name {
+    fn from(name: ScheduleName) -> Self {
+        match name {
+            ScheduleName::Sweep => Self::Sweep,
+            ScheduleName::Paper => Self::Paper,
+            ScheduleName::Full => Self::Full,
+            ScheduleName::Minibatch => Self::Minibatch,
+        }
+    }
 }
 
 /// How the learning rate falls.
@@ -60,9 +83,12 @@ enum PreconditionerName {
 #[derive(Args)]
 #[command(next_help_heading = "Method (docs/methods.md)")]
 pub(super) struct MethodArgs {
-    /// How the loss is minimised
-    #[arg(long, value_enum, value_name = "NAME", default_value = "kfac")]
-    pub method: Name,
+    /// How the loss is minimised [default: kfac; adam with --schedule minibatch]
+    #[arg(long, value_enum, value_name = "NAME")]
+    method: Option<Name>,
+    /// What is minimised, in which order [default: sweep; with --method paper, or minibatch for adam and sgd]
+    #[arg(long, value_enum, value_name = "NAME")]
+    schedule: Option<ScheduleName>,
     /// ncg: the formula for β [default: polak-ribiere-plus]
     #[arg(long, value_enum, value_name = "NAME")]
     beta: Option<BetaName>,
@@ -81,7 +107,7 @@ pub(super) struct MethodArgs {
     /// adam, sgd: the largest learning rate [default: 8e-3, 0.05]
     #[arg(long, value_name = "RATE", value_parser = non_negative, allow_negative_numbers = true)]
     learning_rate: Option<f64>,
-    /// adam, sgd: examples of a mini-batch [default: 32]
+    /// sweep, adam, sgd: examples of a mini-batch [default: 192, 32, 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
     /// adam, sgd: epochs over which the learning rate rises from zero [default: 0.1]
@@ -90,6 +116,9 @@ pub(super) struct MethodArgs {
     /// adam, sgd: how the learning rate falls then [default: linear]
     #[arg(long, value_enum, value_name = "NAME")]
     decay: Option<DecayName>,
+    /// adam, sgd: only the examples of a mini-batch that are worth it go backward
+    #[arg(long)]
+    select: bool,
     /// adam, sgd: keep a running average of the weights
     #[arg(long)]
     average: bool,
@@ -102,12 +131,53 @@ pub(super) struct MethodArgs {
 }
 
 impl MethodArgs {
-    /// The method with its choices.
+    /// Schedule and method, each as the other suggests where it is not given.
+    fn names(&self) -> Result<(subset::Name, Name)> {
+        let schedule = self.schedule.map(subset::Name::from);
+        let is_stochastic = |method| matches!(method, Name::Adam | Name::Sgd);
+        let (schedule, method) = match (schedule, self.method) {
+            (None, None) => (subset::Name::Sweep, Name::Kfac),
+            (None, Some(method)) if is_stochastic(method) => (subset::Name::Minibatch, method),
+            (None, Some(method)) => (subset::Name::Paper, method),
+            (Some(subset::Name::Minibatch), None) => (subset::Name::Minibatch, Name::Adam),
+            (Some(schedule), None) => (schedule, Name::Kfac),
+            (Some(schedule), Some(method)) => (schedule, method),
+        };
+        let fits = match schedule {
+            subset::Name::Sweep => method == Name::Kfac,
+            subset::Name::Minibatch => is_stochastic(method),
+            subset::Name::Paper | subset::Name::Full => !is_stochastic(method),
+        };
+        if fits {
+            return Ok((schedule, method));
+        }
+        let of = match schedule {
+            subset::Name::Sweep => "--schedule sweep takes kfac alone",
+            subset::Name::Minibatch => "--schedule minibatch takes adam or sgd",
+            subset::Name::Paper | subset::Name::Full => "adam and sgd go with --schedule minibatch",
+        };
+        Err(Error::usage(format!("--method {}: {of}", value_name(&method))))
+    }
+
+    /// The schedule's name, and the method with its choices.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an option that is another method's.
-    pub fn method(&self, seed: u64) -> Result<Method> {
-        self.check()?;
+    /// [`Error::Usage`] for an option that is another method's, and a method that is no match for the schedule.
+    pub fn choose(&self, seed: u64) -> Result<(subset::Name, Method)> {
+        let (schedule, name) = self.names()?;
+        self.check(schedule, name)?;
+        let method = if schedule == subset::Name::Sweep { self.sweep(seed) } else { self.method(name, seed) };
+        Ok((schedule, method))
+    }
+
+    fn sweep(&self, seed: u64) -> Method {
+        let Sweep { training, damping, .. } = Sweep::default();
+        let batch = self.batch.map_or(training.batch, |batch| batch as usize);
+        let damping = self.damping.unwrap_or(damping);
+        Method::Sweep(Sweep { damping, training: Training { batch, seed, ..training }, ..Sweep::default() })
+    }
+
+    fn method(&self, name: Name, seed: u64) -> Method {
         let training = |defaults: Training| Training {
             learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
             batch: self.batch.map_or(defaults.batch, |batch| batch as usize),
@@ -118,11 +188,12 @@ impl MethodArgs {
                 Some(DecayName::Cosine) => Decay::Cosine,
                 Some(DecayName::Linear) => Decay::Linear,
             },
+            select: self.select,
             average: self.average,
             seed,
             ..defaults
         };
-        Ok(match self.method {
+        match name {
             Name::Kfac => {
                 let defaults = kfac::Settings::default();
                 Method::Kfac(kfac::Settings { damping: self.damping.unwrap_or(defaults.damping), ..defaults })
@@ -152,11 +223,6 @@ impl MethodArgs {
                     ..defaults
                 })
             }
-            Name::Sweep => {
-                let defaults = Sweep::default();
-                let t = defaults.training;
-                Method::Sweep(Sweep { training: Training { batch: self.batch.map_or(t.batch, |b| b as usize), seed, ..t }, ..defaults })
-            }
             Name::Adam => {
                 let defaults = Adam::default();
                 Method::Adam(Adam { training: training(defaults.training), ..defaults })
@@ -169,34 +235,42 @@ impl MethodArgs {
                     training: training(defaults.training),
                 })
             }
-        })
+        }
     }
 
     /// Whether every option given is one of the method's.
-    fn check(&self) -> Result<()> {
+    fn check(&self, schedule: subset::Name, method: Name) -> Result<()> {
         use Name::{Adam, GaussNewton, Kfac, Lbfgs, Ncg, Sgd};
-        let given: [(&str, bool, &[Name]); 12] = [
+        let given: [(&str, bool, &[Name]); 13] = [
             ("--beta", self.beta.is_some(), &[Ncg]),
             ("--pairs", self.pairs.is_some(), &[Lbfgs]),
             ("--damping", self.damping.is_some(), &[Kfac, GaussNewton]),
             ("--preconditioner", self.preconditioner.is_some(), &[GaussNewton]),
             ("--inner-iterations", self.inner_iterations.is_some(), &[GaussNewton]),
             ("--learning-rate", self.learning_rate.is_some(), &[Adam, Sgd]),
-            ("--batch", self.batch.is_some(), &[Adam, Sgd, Name::Sweep]),
+            ("--batch", self.batch.is_some(), &[Adam, Sgd]),
             ("--warm-up", self.warm_up.is_some(), &[Adam, Sgd]),
             ("--decay", self.decay.is_some(), &[Adam, Sgd]),
+            ("--select", self.select, &[Adam, Sgd]),
             ("--average", self.average, &[Adam, Sgd]),
             ("--momentum", self.momentum.is_some(), &[Sgd]),
             ("--nesterov", self.nesterov, &[Sgd]),
         ];
-        let name = |method: &Name| method.to_possible_value().map_or(String::new(), |v| v.get_name().to_owned());
-        match given.iter().find(|(_, is_given, of)| *is_given && !of.contains(&self.method)) {
+        let is_of = |option: &str, of: &[Name]| {
+            of.contains(&method) || (schedule == subset::Name::Sweep && option == "--batch")
+        };
+        match given.iter().find(|(option, is_given, of)| *is_given && !is_of(option, of)) {
             None => Ok(()),
             Some((option, _, of)) => Err(Error::usage(format!(
                 "{option}: an option of --method {}, not of {}",
-                of.iter().map(name).collect::<Vec<_>>().join(" or "),
-                name(&self.method)
+                of.iter().map(value_name).collect::<Vec<_>>().join(" or "),
+                value_name(&method)
             ))),
         }
     }
+}
+
+/// A method as the command line has it.
+fn value_name(method: &Name) -> String {
+    method.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
 }

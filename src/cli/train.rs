@@ -11,9 +11,9 @@ use crate::error::Error;
 use crate::export::{Signature, save_weights};
 use crate::model::{Description, Model};
 use crate::objective::{Examples, Objective, Workspace};
-use crate::optimise::GpuSpace;
+use crate::optimise::{GpuSpace, Method};
 use crate::report::{RunFolder, RunRecord};
-use crate::subset::{Progress, Schedule, Stage, Subset, SubsetSize, Trainer, WELL_ABOVE_ONE, overdetermination};
+use crate::subset::{Name, Progress, Schedule, Stage, Subset, SubsetSize, Trainer, WELL_ABOVE_ONE, overdetermination};
 use anyhow::Result;
 use clap::Args;
 use sha2::{Digest, Sha256};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// What a resumed run has already decided.
-const CONFIGURATION: [&str; 28] = [
+const CONFIGURATION: [&str; 31] = [
     "data",
     "resize",
     "model",
@@ -35,6 +35,9 @@ const CONFIGURATION: [&str; 28] = [
     "tolerance",
     "weight_decay",
     "method",
+    "schedule",
+    "budget",
+    "select",
     "beta",
     "pairs",
     "damping",
@@ -64,26 +67,31 @@ pub(super) struct TrainArgs {
     /// Built-in model (digits-1k, mnist-2k, mnist-14k, cifar-43k) or TOML file; by default one that suits the images
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// Examples of the subset: a fraction of the training set, a number, or auto (the smallest of 1/2, 1/4, … with Q = K·M/P ≥ 4)
-    #[arg(long, value_name = "1/8|7500|auto", default_value = "auto")]
-    subset: SubsetSize,
-    /// Training examples held out for decisions: a fraction or a number; 0 for none
-    #[arg(long, value_name = "1/20|3000", default_value = "1/20")]
-    held_out: SubsetSize,
-    /// Passes over the subset, at most
+    /// paper: examples of the subset: a fraction of the training set, a number, or auto (the smallest of 1/2, 1/4, … with Q = K·M/P ≥ 4)
+    /// [default: auto]
+    #[arg(long, value_name = "1/8|7500|auto")]
+    subset: Option<SubsetSize>,
+    /// Training examples held out for decisions: a fraction or a number; 0 for none [default: 1/20; none with a --budget, which takes
+    /// no decisions]
+    #[arg(long, value_name = "1/20|3000")]
+    held_out: Option<SubsetSize>,
+    /// sweep, minibatch: what the training may cost, in epochs of the training set; steps shrink to nothing towards its end [default: 1.5]
+    #[arg(long, value_name = "EPOCHS", value_parser = non_negative, allow_negative_numbers = true)]
+    budget: Option<f64>,
+    /// paper: passes over the subset, at most [default: 30 with kfac, 100 with others]
     #[arg(long, value_name = "PASSES", value_parser = non_negative, allow_negative_numbers = true)]
     subset_passes: Option<f64>,
-    /// Passes over the full training set, at most; the epochs of adam and sgd
+    /// paper, full: passes over the full training set, at most [default: 8; 30 with kfac, 100 with others]
     #[arg(long, value_name = "PASSES", value_parser = non_negative, allow_negative_numbers = true)]
     full_passes: Option<f64>,
-    /// Iterations on the subset between two looks at the held-out examples
-    #[arg(long, value_name = "N", default_value_t = Schedule::default().check_every, value_parser = clap::value_parser!(u64).range(1..))]
-    check_every: u64,
+    /// Iterations between two looks at the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on the full set, 0 with a budget]
+    #[arg(long, value_name = "N")]
+    check_every: Option<u64>,
     /// End a stage after so many looks without a lower held-out loss; 0: never
-    #[arg(long, value_name = "N", default_value_t = Schedule::default().patience)]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     patience: u64,
-    /// End a stage when the gradient has fallen by this factor
-    #[arg(long, value_name = "FACTOR", default_value_t = Schedule::default().tolerance, value_parser = non_negative, allow_negative_numbers = true)]
+    /// paper, full: end a stage when the gradient has fallen by this factor
+    #[arg(long, value_name = "FACTOR", default_value_t = 1e-4, value_parser = non_negative, allow_negative_numbers = true)]
     tolerance: f64,
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum
     #[arg(long, value_name = "LAMBDA", default_value_t = 1e-3, value_parser = non_negative, allow_negative_numbers = true)]
@@ -183,19 +191,24 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
     };
     let model = Model::new(&description, data.shape, data.classes.len())?;
     let n = data.train.len();
-    let held_out = match args.held_out {
+    let (name, method) = args.method.choose(args.seed)?;
+    args.check_schedule(name)?;
+    let defaults = Schedule::new(name, &method);
+    let held_out_size = args.held_out.unwrap_or(if name.has_budget() { SubsetSize::Count(0) } else { SubsetSize::Auto });
+    let held_out = match held_out_size {
         SubsetSize::Count(count) => count,
         SubsetSize::Fraction(numerator, denominator) => n * numerator as usize / denominator as usize,
         SubsetSize::Auto => n / 20,
     };
     if held_out >= n {
         return Err(
-            Error::usage(format!("--held-out {}: leaves none of the {n} training examples", args.held_out)).into()
+            Error::usage(format!("--held-out {held_out_size}: leaves none of the {n} training examples")).into()
         );
     }
-    let subset = args.subset.examples(n, n - held_out, data.classes.len(), model.parameters())?;
-    let method = args.method.method(args.seed)?;
-    let defaults = Schedule::of(&method);
+    let size = args.subset.unwrap_or(if name == Name::Paper { SubsetSize::Auto } else { SubsetSize::Fraction(1, 1) });
+    let subset = size.examples(n, n - held_out, data.classes.len(), model.parameters())?;
+    // the budget is in epochs of the whole training set, a pass goes over what is not held out
+    let budget = args.budget.map(|budget| budget * n as f64 / (n - held_out) as f64);
     let config = Config {
         data: args.data.clone(),
         resize: args.resize,
@@ -207,9 +220,10 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
         memory: args.memory.0,
         checkpoint_every: args.checkpoint_every,
         schedule: Schedule {
+            name,
             subset_passes: args.subset_passes.unwrap_or(defaults.subset_passes),
-            full_passes: args.full_passes.unwrap_or(defaults.full_passes),
-            check_every: args.check_every,
+            full_passes: args.full_passes.or(budget).unwrap_or(defaults.full_passes),
+            check_every: args.check_every.unwrap_or(defaults.check_every),
             patience: args.patience,
             tolerance: args.tolerance,
         },
@@ -217,6 +231,23 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
         model: description,
     };
     Ok((config, data))
+}
+
+impl TrainArgs {
+    /// Whether every option given is one of the schedule's.
+    fn check_schedule(&self, name: Name) -> Result<()> {
+        let with_budget = name.has_budget();
+        let given = [
+            ("--budget", self.budget.is_some(), with_budget, "sweep or minibatch"),
+            ("--full-passes", self.full_passes.is_some(), !with_budget, "paper or full"),
+            ("--subset-passes", self.subset_passes.is_some(), name == Name::Paper, "paper"),
+            ("--subset", self.subset.is_some(), name == Name::Paper, "paper"),
+        ];
+        match given.iter().find(|(_, is_given, is_of, _)| *is_given && !is_of) {
+            None => Ok(()),
+            Some((option, _, _, of)) => Err(Error::usage(format!("{option}: an option of --schedule {of}")).into()),
+        }
+    }
 }
 
 fn create_folder(args: &TrainArgs, data: &Dataset, config: &Config) -> Result<RunFolder> {
@@ -305,12 +336,16 @@ impl Run {
             data.classes.len(),
             data.format
         );
+        let (k, q) = (subset.len(), self.q(subset.len()));
+        let works_on = match config.method {
+            Method::Sweep(sweep) => format!("sweep over {k} examples in subsets of {}", sweep.training.batch),
+            _ if config.schedule.name == Name::Paper => format!("subset of {k} examples, Q = {q:.1}"),
+            _ => format!("{k} examples, Q = {q:.1}"),
+        };
         eprintln!(
-            "{}: {} parameters; subset of {} examples, Q = {:.1}; {} held out; run folder {}",
+            "{}: {} parameters; {works_on}; {} held out; run folder {}",
             config.model.name,
             self.model.parameters(),
-            subset.len(),
-            self.q(subset.len()),
             config.held_out,
             folder.path().display()
         );

@@ -6,7 +6,7 @@ mod schedule;
 mod trainer;
 
 pub use sampling::{Subset, SubsetSize};
-pub use schedule::{Best, HeldOut, Progress, Schedule, Stage, StageReport, StepRecord};
+pub use schedule::{Best, HeldOut, Name, Progress, Schedule, Stage, StageReport, StepRecord};
 pub use trainer::{Observer, Trainer};
 
 /// Q = K·M/P: equations (examples × outputs) a parameter has to satisfy (arXiv 2410.16523, section 3). The minimum of a

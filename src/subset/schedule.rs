@@ -6,14 +6,38 @@ use crate::optimise::{Method, Outcome, State};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The paper's schedule: one subset to (near) its minimum, then a few iterations on the full set.
+/// The schedules by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Name {
+    /// One small disjoint subset after another, a K-FAC step on each, within a budget.
+    Sweep,
+    /// The paper's: one subset to (near) its minimum, then a few iterations on the full set.
+    Paper,
+    /// The full set alone, as a whole.
+    Full,
+    /// Conventional training on mini-batches of the full set, within a budget.
+    Minibatch,
+}
+
+impl Name {
+    /// Whether a run ends where its budget is spent, and its steps grow smaller towards there.
+    pub fn has_budget(self) -> bool {
+        matches!(self, Self::Sweep | Self::Minibatch)
+    }
+}
+
+/// What a run does, in one stage or two.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// Passes over the subset, at most; a pass is K units.
+    /// Which it is.
+    pub name: Name,
+    /// Passes over the subset, at most; a pass is K units. 0: no such stage.
     pub subset_passes: f64,
     /// Passes over the full set, at most.
     pub full_passes: f64,
-    /// Iterations on the subset between two looks at the held-out examples; on the full set every iteration is followed by one.
+    /// Iterations between two looks at the held-out examples, 0: only at the end of a stage. In the paper's schedule every iteration on
+    /// the full set is followed by one.
     pub check_every: u64,
     /// Looks in a row without a lower held-out loss after which a stage ends; 0: never.
     pub patience: u64,
@@ -21,20 +45,17 @@ pub struct Schedule {
     pub tolerance: f64,
 }
 
-impl Default for Schedule {
-    fn default() -> Self {
-        Self { subset_passes: 100.0, full_passes: 8.0, check_every: 5, patience: 0, tolerance: 1e-4 }
-    }
-}
-
 impl Schedule {
-    /// What suits a method: K-FAC is near the minimum after few passes; those on mini-batches go over the full set alone.
-    pub fn of(method: &Method) -> Self {
-        match method {
-            Method::Sweep(_) | Method::Adam(_) | Method::Sgd(_) => Self { subset_passes: 0.0, full_passes: 1.5, ..Self::default() },
-            Method::Kfac(_) => Self { subset_passes: 30.0, ..Self::default() },
-            _ => Self::default(),
-        }
+    /// The schedule with what suits it and the method: K-FAC is near a minimum after few passes.
+    pub fn new(name: Name, method: &Method) -> Self {
+        let (subset, full, check_every) = match (name, method) {
+            (Name::Sweep | Name::Minibatch, _) => (0.0, 1.5, 0),
+            (Name::Paper, Method::Kfac(_)) => (30.0, 8.0, 5),
+            (Name::Paper, _) => (100.0, 8.0, 5),
+            (Name::Full, Method::Kfac(_)) => (0.0, 30.0, 1),
+            (Name::Full, _) => (0.0, 100.0, 1),
+        };
+        Self { name, subset_passes: subset, full_passes: full, check_every, patience: 0, tolerance: 1e-4 }
     }
 
     /// Passes over a stage's examples, at most.
@@ -43,6 +64,12 @@ impl Schedule {
             Stage::Subset => self.subset_passes,
             Stage::Full => self.full_passes,
         }
+    }
+
+    /// Whether a look at the held-out examples follows so many iterations of a stage.
+    pub(super) fn is_look_due(&self, stage: Stage, iteration: u64) -> bool {
+        let every = if self.name == Name::Paper && stage == Stage::Full { 1 } else { self.check_every };
+        every > 0 && iteration.is_multiple_of(every)
     }
 }
 

@@ -138,7 +138,6 @@ impl Trainer {
         let (clock, seconds_before) = (Instant::now(), progress.wall_seconds);
         let stage = progress.stage;
         let passes = self.schedule.passes(stage);
-        let check_every = if stage == Stage::Subset { self.schedule.check_every.max(1) } else { 1 };
         let mut problem = self.problem(stage)?;
         let cost_before = progress.stage_cost;
         let mut optimiser = self.method(stage).resume(&problem, &progress.optimiser)?;
@@ -156,7 +155,7 @@ impl Trainer {
                 Some(stop) => break stop.to_string(),
                 None => progress.step_norm = outcome.step_norm,
             }
-            let due = progress.optimiser.iteration.is_multiple_of(check_every);
+            let due = self.schedule.is_look_due(stage, progress.optimiser.iteration);
             let looked = if due { self.look(&mut progress)? } else { None };
             progress.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
             observer.step(&self.record(&progress, &outcome, looked))?;
