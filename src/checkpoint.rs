@@ -13,6 +13,8 @@ use std::path::Path;
 struct Scalars {
     stage: Stage,
     optimiser: State<()>,
+    /// Names of what the problem remembers.
+    memory: Vec<String>,
     initial_gradient_norm: f64,
     step_norm: f64,
     stage_cost: Cost,
@@ -34,6 +36,7 @@ pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
     let scalars = Scalars {
         stage: progress.stage,
         optimiser: progress.optimiser.convert(|_| Ok(()))?,
+        memory: progress.memory.iter().map(|(name, _)| name.clone()).collect(),
         initial_gradient_norm: progress.initial_gradient_norm,
         step_norm: progress.step_norm,
         stage_cost: progress.stage_cost,
@@ -47,13 +50,14 @@ pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
     let state = &progress.optimiser;
     let mut vectors = vec![("parameters", &state.parameters)];
     vectors.extend(state.vectors.iter().map(|(name, values)| (name.as_str(), values)));
+    vectors.extend(progress.memory.iter().map(|(name, values)| (name.as_str(), values)));
     vectors.extend(progress.best.as_ref().map(|best| ("best", &best.parameters)));
     let tensors: Vec<_> = vectors.iter().map(|(name, values)| (*name, vec![values.len()], values.as_slice())).collect();
     let json = serde_json::to_string(&scalars).expect("a checkpoint is plain data");
     write_atomically(path, &to_safetensors(&tensors, KEY, json)?)
 }
 
-/// Reads a checkpoint whose vectors have `len` words.
+/// Reads a checkpoint whose parameter vectors have `len` words.
 ///
 /// # Errors
 /// [`Error::Data`] naming the file and what is wrong with it.
@@ -61,6 +65,11 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
     let (mut tensors, json) = from_safetensors(path, KEY)?;
     let invalid = |why: String| Error::data(format!("{}: {why}", path.display()));
     let scalars: Scalars = serde_json::from_str(&json).map_err(|e| invalid(e.to_string()))?;
+    let mut remembered = Vec::new();
+    for name in scalars.memory {
+        let values = tensors.remove(&name).ok_or_else(|| invalid(format!("tensor {name} is missing")))?;
+        remembered.push((name, values));
+    }
     let mut vector = |name: &str| match tensors.remove(name) {
         Some(values) if values.len() == len => Ok(values),
         Some(values) => Err(invalid(format!("tensor {name} has {} values, the model {len}", values.len()))),
@@ -81,6 +90,7 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
     Ok(Progress {
         stage: scalars.stage,
         optimiser,
+        memory: remembered,
         initial_gradient_norm: scalars.initial_gradient_norm,
         step_norm: scalars.step_norm,
         stage_cost: scalars.stage_cost,
@@ -113,6 +123,7 @@ mod tests {
         Progress {
             stage: Stage::Full,
             optimiser,
+            memory: vec![("conv1.inputs".to_owned(), vec![1.0; 9])],
             initial_gradient_norm: 2.0,
             step_norm: 0.25,
             stage_cost: Cost { forward: 3, backward: 2, tangent: 1 },
@@ -133,6 +144,7 @@ mod tests {
         let loaded = load(&path, 2).unwrap();
         assert_eq!(loaded.optimiser, progress().optimiser);
         assert_eq!(loaded.best, progress().best);
+        assert_eq!(loaded.memory, progress().memory);
         assert_eq!(
             (loaded.stage, loaded.cost(), loaded.last_look),
             (Stage::Full, progress().cost(), progress().last_look)

@@ -39,7 +39,8 @@ fn json(path: &Path) -> Value {
 }
 
 /// A short run on the digits.
-const SHORT: [&str; 7] = ["train", "--subset", "1/4", "--subset-passes", "20", "--full-passes", "4"];
+const SHORT: [&str; 9] =
+    ["train", "--schedule", "paper", "--subset", "1/4", "--subset-passes", "20", "--full-passes", "4"];
 
 #[test]
 fn a_run_leaves_its_folder_and_its_weights_evaluate_to_what_it_reported() {
@@ -98,19 +99,26 @@ fn a_run_leaves_its_folder_and_its_weights_evaluate_to_what_it_reported() {
 fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let weights = |name: &str, seed: &str, more: &[&str]| {
+    let weights = |name: &str, seed: &str, options: &[&str]| {
         let out = folder.path().join(name);
-        let output = run(&[&SHORT[..], more, &["--seed", seed, "--out", out.to_str().unwrap()]].concat());
+        let output = run(&[&["train"], options, &["--seed", seed, "--out", out.to_str().unwrap()]].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         json(&out.join("run.json"))["weights_sha256"].clone()
     };
     let mut all = Vec::new();
-    for method in ["kfac", "lbfgs", "ncg", "gauss-newton", "adam", "sgd"] {
-        let more = ["--method", method];
-        let first = weights(&format!("{method} a"), "0", &more);
-        assert_eq!(first, weights(&format!("{method} b"), "0", &more), "{method}");
-        assert_ne!(first, weights(&format!("{method} c"), "1", &more), "{method}");
-        assert!(!all.contains(&first), "{method} is another method");
+    let whole = ["kfac", "lbfgs", "ncg", "gauss-newton"].map(|method| [&SHORT[1..], &["--method", method]].concat());
+    let on_batches = ["adam", "sgd"].map(|method| vec!["--method", method]);
+    let others = [
+        vec!["--budget", "3"],
+        vec!["--method", "adam", "--select", "--batch", "64"],
+        vec!["--schedule", "full", "--full-passes", "5"],
+    ];
+    for options in whole.into_iter().chain(on_batches).chain(others) {
+        let name = options.join(" ").replace('/', " of ");
+        let first = weights(&format!("{name} a"), "0", &options);
+        assert_eq!(first, weights(&format!("{name} b"), "0", &options), "{name}");
+        assert_ne!(first, weights(&format!("{name} c"), "1", &options), "{name}");
+        assert!(!all.contains(&first), "{name} is another run");
         all.push(first);
     }
 }
@@ -120,24 +128,36 @@ fn an_option_of_another_method_is_refused() {
     refused(&["train", "--method", "kfac", "--learning-rate", "0.1"], 2, &["--learning-rate", "adam or sgd", "kfac"]);
     refused(&["train", "--beta", "hager-zhang"], 2, &["--beta", "ncg"]);
     refused(&["train", "--method", "sdg"], 2, &["sdg"]);
+    refused(&["train", "--schedule", "sweep", "--method", "lbfgs"], 2, &["lbfgs", "sweep takes kfac"]);
+    refused(&["train", "--schedule", "minibatch", "--method", "kfac"], 2, &["kfac", "adam or sgd"]);
+    refused(&["train", "--schedule", "full", "--method", "adam"], 2, &["adam", "--schedule minibatch"]);
+    refused(&["train", "--schedule", "paper", "--budget", "1"], 2, &["--budget", "sweep or minibatch"]);
+    refused(&["train", "--full-passes", "1"], 2, &["--full-passes", "paper or full"]);
+    refused(&["train", "--subset", "1/2"], 2, &["--subset", "paper"]);
+    refused(&["train", "--batch", "1024"], 2, &["--batch", "raise --memory"]);
 }
 
 #[cfg(unix)]
 #[test]
 fn a_run_that_is_stopped_goes_on_to_the_same_bits() {
     let Some(_gpu) = common::gpu() else { return };
+    // long enough to be stopped in the middle, short enough for a test
+    stop_and_go_on(&["--subset", "1/2", "--subset-passes", "300", "--full-passes", "10", "--schedule", "paper"]);
+    stop_and_go_on(&["--budget", "40"]);
+}
+
+#[cfg(unix)]
+fn stop_and_go_on(schedule: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    // long enough to be stopped in the middle, short enough for a test
-    let options =
-        ["train", "--subset", "1/2", "--subset-passes", "300", "--full-passes", "10", "--checkpoint-every", "0"];
+    let options = [&["train", "--checkpoint-every", "0"], schedule].concat();
     let whole = run(&[&options[..], &["--out", at("whole").to_str().unwrap()]].concat());
     assert!(whole.status.success());
 
     for (name, signal, code) in [("terminated", "-TERM", Some(130)), ("killed", "-KILL", None)] {
         let out = at(name);
         let mut child = gpu_subset()
-            .args(options)
+            .args(&options)
             .args(["--out", out.to_str().unwrap()])
             .stderr(Stdio::null())
             .stdout(Stdio::null())
@@ -173,8 +193,8 @@ fn bad_usage_is_refused_with_code_2() {
         fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    refused(&["train", "--subset", "9/8"], 2, &["9/8"]);
-    refused(&["train", "--subset", "100000"], 2, &["100000 examples", "1437"]);
+    refused(&["train", "--schedule", "paper", "--subset", "9/8"], 2, &["9/8"]);
+    refused(&["train", "--schedule", "paper", "--subset", "100000"], 2, &["100000 examples", "1437"]);
     refused(&["train", "--held-out", "1/1"], 2, &["--held-out 1/1"]);
     refused(&["train", "--memory", "3 parsecs"], 2, &["3 parsecs"]);
     refused(&["train", "--weight-decay", "-1"], 2, &["weight-decay"]);
@@ -240,7 +260,7 @@ fn too_little_memory_is_said_with_code_5() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("wide.toml");
     fs::write(&model, "[[layer]]\nkind = \"dense\"\nunits = 65536\n\n[[layer]]\nkind = \"dense\"\nunits = 65536\n\n[[layer]]\nkind = \"dense\"").unwrap();
-    refused(&["train", "--model", model.to_str().unwrap(), "--subset", "1/1"], 5, &["wide", "smaller model"]);
+    refused(&["train", "--model", model.to_str().unwrap()], 5, &["wide", "smaller model"]);
 }
 
 #[test]
@@ -312,7 +332,8 @@ fn a_tile_does_not_change_a_bit_and_a_damaged_memory_of_tiles_does_no_harm() {
     fs::write(&memory, b"{ damaged").unwrap();
     let weights = |name: &str, more: &[&str]| {
         let out = folder.path().join(name);
-        let arguments = ["--subset-passes", "4", "--full-passes", "2", "--out", out.to_str().unwrap()];
+        let schedule = ["--schedule", "paper", "--subset-passes", "4", "--full-passes", "2"];
+        let arguments = [&schedule[..], &["--out", out.to_str().unwrap()]].concat();
         let mut command = gpu_subset();
         command.arg("train").args(arguments).args(more).env("XDG_CACHE_HOME", folder.path());
         command.env("MESA_SHADER_CACHE_DIR", dirs::cache_dir().unwrap()); // compiled shaders stay where they are

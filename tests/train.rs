@@ -25,6 +25,15 @@ fn the_default_run_classifies_nine_of_ten_digits() {
     let record = train(&[]);
     let accuracy = record["test_accuracy"].as_f64().unwrap();
     assert!(accuracy >= 0.9, "{record}");
+    assert!(record["train_loss"].as_f64().unwrap() < 0.2, "{record}");
+}
+
+#[test]
+fn the_papers_schedule_classifies_nine_of_ten_digits() {
+    let Some(_gpu) = common::gpu() else { return };
+    let record = train(&["--schedule", "paper"]);
+    let accuracy = record["test_accuracy"].as_f64().unwrap();
+    assert!(accuracy >= 0.9, "{record}");
     // the minimum of the subset is near, the full set's loss after the adaptation is below chance by far
     let stages = record["stages"].as_array().unwrap();
     assert!(stages[0]["gradient_reduction"].as_f64().unwrap() < 0.1, "{record}");
@@ -32,10 +41,20 @@ fn the_default_run_classifies_nine_of_ten_digits() {
 }
 
 #[test]
+fn a_sweep_over_mnist_classifies_as_well_as_the_network_can_within_two_thirds_of_an_epoch() {
+    let (Some(_gpu), Some(mnist)) = (common::gpu(), data("mnist")) else { return };
+    let record = train(&["--data", mnist.to_str().unwrap(), "--budget", "0.6"]);
+    let (accuracy, cost) = (record["test_accuracy"].as_f64().unwrap(), record["cost_epochs"].as_f64().unwrap());
+    assert!(accuracy >= 0.984, "{record}");
+    assert!((0.55..0.62).contains(&cost), "{record}");
+}
+
+#[test]
 fn a_small_subset_of_mnist_already_classifies_most_of_the_test_set() {
     let (Some(_gpu), Some(mnist)) = (common::gpu(), data("mnist")) else { return };
     let mnist = mnist.to_str().unwrap();
-    let options = ["--model", "mnist-2k", "--subset", "1/32", "--subset-passes", "40", "--full-passes", "2"];
+    let schedule = ["--schedule", "paper", "--subset", "1/32", "--subset-passes", "40", "--full-passes", "2"];
+    let options = [&["--model", "mnist-2k"], &schedule[..]].concat();
     let record = train(&[&["--data", mnist][..], &options].concat());
     assert_eq!(record["subset_examples"], 1875);
     assert_eq!(record["parameters"], 2202);

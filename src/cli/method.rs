@@ -2,10 +2,10 @@
 
 use super::train::non_negative;
 use crate::error::{Error, Result};
-use crate::subset;
 use crate::optimise::{
     Adam, Beta, Decay, Method, Preconditioner, Sgd, Sweep, Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
 };
+use crate::subset;
 use clap::{Args, ValueEnum};
 
 /// The methods by name.

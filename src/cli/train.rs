@@ -193,8 +193,8 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
     let n = data.train.len();
     let (name, method) = args.method.choose(args.seed)?;
     args.check_schedule(name)?;
-    let defaults = Schedule::new(name, &method);
-    let held_out_size = args.held_out.unwrap_or(if name.has_budget() { SubsetSize::Count(0) } else { SubsetSize::Auto });
+    let held_out_size =
+        args.held_out.unwrap_or(if name.has_budget() { SubsetSize::Count(0) } else { SubsetSize::Auto });
     let held_out = match held_out_size {
         SubsetSize::Count(count) => count,
         SubsetSize::Fraction(numerator, denominator) => n * numerator as usize / denominator as usize,
@@ -205,6 +205,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
             Error::usage(format!("--held-out {held_out_size}: leaves none of the {n} training examples")).into()
         );
     }
+    let defaults = Schedule::new(name, &method, n - held_out);
     let size = args.subset.unwrap_or(if name == Name::Paper { SubsetSize::Auto } else { SubsetSize::Fraction(1, 1) });
     let subset = size.examples(n, n - held_out, data.classes.len(), model.parameters())?;
     // the budget is in epochs of the whole training set, a pass goes over what is not held out

@@ -73,7 +73,14 @@ impl LayerFactors {
     }
 
     /// Adds a stage's x and dy to the sums.
-    fn record_sums(&self, gpu: &Gpu, [x, dy]: [&Quads; 2], blocks: usize, partial: &Buf, program: &mut Program) -> Result<()> {
+    fn record_sums(
+        &self,
+        gpu: &Gpu,
+        [x, dy]: [&Quads; 2],
+        blocks: usize,
+        partial: &Buf,
+        program: &mut Program,
+    ) -> Result<()> {
         for (factor, of) in [(&self.a, x), (&self.g, dy)] {
             program.extend(factor.accumulate(gpu, of, &partial.prefix(factor.partial_len(gpu, blocks)))?);
         }

@@ -69,9 +69,8 @@ impl Objective {
         draw: Option<Draw>,
         gradient: &Buf,
     ) -> Result<()> {
-        let is_same = |known: &Minibatch| {
-            known.objective.len == positions.len() && known.selection.is_some() == draw.is_some()
-        };
+        let is_same =
+            |known: &Minibatch| known.objective.len == positions.len() && known.selection.is_some() == draw.is_some();
         let mut minibatch = match self.minibatch.take() {
             Some(minibatch) if is_same(&minibatch) => minibatch,
             _ => Box::new(Minibatch::new(self, positions, draw.is_some())?),

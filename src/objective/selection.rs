@@ -1,7 +1,7 @@
 //! Mini-batches of which only the examples worth it go backward: chosen on the device, brought together from the stored activations.
 
-use super::record::{Chunk, Forward, Pass};
 use super::Objective;
+use super::record::{Chunk, Forward, Pass};
 use crate::device::{Buf, Gpu, Live, Quads};
 use crate::error::{Error, Result};
 use crate::kernel::Program;

@@ -4,8 +4,8 @@
 use super::line_search::change;
 use super::truncated_cg::{Equations, TruncatedCg};
 use super::{
-    Curved, LineSearch, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial,
-    Vector, Verdict, named, to_json,
+    Curved, LineSearch, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop,
+    Trial, Vector, Verdict, named, to_json,
 };
 use crate::error::Result;
 use serde::{Deserialize, Serialize};

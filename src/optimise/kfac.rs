@@ -4,8 +4,8 @@
 
 use super::line_search::{NOISE, change};
 use super::{
-    Curved, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial, Vector, named,
-    to_json,
+    Curved, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial, Vector,
+    named, to_json,
 };
 use crate::error::Result;
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,7 @@ use super::kfac::{self, Kfac};
 use super::lbfgs::{self, Lbfgs};
 use super::nonlinear_cg::{self, NonlinearCg};
 use super::sweep::Sweep;
+use super::training::Training;
 use super::{Curved, Optimiser, State, Stochastic, Vector};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -31,9 +32,25 @@ pub enum Method {
 }
 
 impl Method {
-    /// Whether its losses and gradients are those of mini-batches.
-    pub fn is_stochastic(&self) -> bool {
-        matches!(self, Self::Sweep(_) | Self::Adam(_) | Self::Sgd(_))
+    /// How it goes over mini-batches, if its losses and gradients are those of some.
+    pub fn training(&self) -> Option<&Training> {
+        match self {
+            Self::Sweep(Sweep { training, .. })
+            | Self::Adam(Adam { training, .. })
+            | Self::Sgd(Sgd { training, .. }) => Some(training),
+            Self::Ncg(_) | Self::Lbfgs(_) | Self::GaussNewton(_) | Self::Kfac(_) => None,
+        }
+    }
+
+    /// The same with another horizon, where there is one.
+    pub fn with_epochs(self, epochs: f64) -> Self {
+        let with = |training| Training { epochs, ..training };
+        match self {
+            Self::Sweep(sweep) => Self::Sweep(Sweep { training: with(sweep.training), ..sweep }),
+            Self::Adam(adam) => Self::Adam(Adam { training: with(adam.training), ..adam }),
+            Self::Sgd(sgd) => Self::Sgd(Sgd { training: with(sgd.training), ..sgd }),
+            other => other,
+        }
     }
 
     /// Starts at x. The first step is tried as long as `step_norm`, where there is a guess and the method searches.

@@ -165,7 +165,10 @@ mod tests {
     #[test]
     fn steps_are_stretches_that_end_with_the_horizon() {
         let training = Training { batches_per_step: 4, ..TRAINING };
-        assert_eq!([0, 4, 26, 28, 30, 34].map(|updates| training.next_step(EXAMPLES, 7.0 * f64::from(updates))), [4, 4, 4, 2, 0, 0]);
+        assert_eq!(
+            [0, 4, 26, 28, 30, 34].map(|updates| training.next_step(EXAMPLES, 7.0 * f64::from(updates))),
+            [4, 4, 4, 2, 0, 0]
+        );
         let constant = Training { schedule: Decay::Constant, ..training };
         assert_eq!(constant.next_step(EXAMPLES, 7000.0), 4);
         assert_eq!(Training::default().next_step(57_000, 0.0), 90);

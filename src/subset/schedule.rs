@@ -46,10 +46,15 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The schedule with what suits it and the method: K-FAC is near a minimum after few passes.
-    pub fn new(name: Name, method: &Method) -> Self {
+    /// The schedule over so many examples, with what suits it and the method: K-FAC is near a minimum after few passes, and a budget
+    /// is no fewer updates than a small set needs.
+    pub fn new(name: Name, method: &Method, examples: usize) -> Self {
+        let budget = method.training().map_or(0.0, |training| {
+            let updates = if name == Name::Sweep { 100 } else { 1000 };
+            (training.batch * updates) as f64 / examples as f64
+        });
         let (subset, full, check_every) = match (name, method) {
-            (Name::Sweep | Name::Minibatch, _) => (0.0, 1.5, 0),
+            (Name::Sweep | Name::Minibatch, _) => (0.0, budget.max(1.5), 0),
             (Name::Paper, Method::Kfac(_)) => (30.0, 8.0, 5),
             (Name::Paper, _) => (100.0, 8.0, 5),
             (Name::Full, Method::Kfac(_)) => (0.0, 30.0, 1),
@@ -162,6 +167,8 @@ pub struct Progress<V> {
     pub stage: Stage,
     /// The optimiser in the middle of that stage.
     pub optimiser: State<V>,
+    /// What the problem it works on remembers, such as Kronecker factors.
+    pub memory: Vec<(String, V)>,
     /// ‖∇f‖ at the start of the stage.
     pub initial_gradient_norm: f64,
     /// ‖step‖ of the latest iteration: the next stage's first step is as long.
@@ -192,8 +199,10 @@ impl<V> Progress<V> {
     pub(super) fn convert<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<Progress<W>> {
         let best =
             self.best.as_ref().map(|best| Ok(Best { held_out: best.held_out, parameters: convert(&best.parameters)? }));
+        let memory = self.memory.iter().map(|(name, vector)| Ok((name.clone(), convert(vector)?)));
         Ok(Progress {
             stage: self.stage,
+            memory: memory.collect::<Result<_>>()?,
             optimiser: self.optimiser.convert(&mut convert)?,
             initial_gradient_norm: self.initial_gradient_norm,
             step_norm: self.step_norm,

@@ -5,7 +5,7 @@ use super::{Subset, overdetermination};
 use crate::device::Buf;
 use crate::error::{Error, Result};
 use crate::objective::{Cost, Evaluation, Examples, Objective, Workspace};
-use crate::optimise::{Adam, GpuSpace, Method, OnGpu, Outcome, Sgd, Space, Stop, Sweep, Training};
+use crate::optimise::{GpuSpace, Method, OnGpu, Outcome, Problem, Space, Stop};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -68,7 +68,7 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<Progress<Buf>> {
         let mut progress = match resumed {
-            Some(host) => host.convert(|vector| self.space.upload(vector))?,
+            Some(host) => host.convert(|values| self.test.gpu().upload("checkpoint", values))?,
             None if self.schedule.subset_passes == 0.0 => {
                 self.start_stage(Stage::Full, self.space.upload(initial)?, None)?
             }
@@ -91,13 +91,7 @@ impl Trainer {
 
     /// The method as it goes about a stage: a learning rate falls over all of it.
     fn method(&self, stage: Stage) -> Method {
-        let with_epochs = |training| Training { epochs: self.schedule.passes(stage), ..training };
-        match self.method {
-            Method::Adam(adam) => Method::Adam(Adam { training: with_epochs(adam.training), ..adam }),
-            Method::Sgd(sgd) => Method::Sgd(Sgd { training: with_epochs(sgd.training), ..sgd }),
-            Method::Sweep(sweep) => Method::Sweep(Sweep { training: with_epochs(sweep.training), ..sweep }),
-            other => other,
-        }
+        self.method.with_epochs(self.schedule.passes(stage))
     }
 
     fn problem(&self, stage: Stage) -> Result<OnGpu> {
@@ -123,6 +117,7 @@ impl Trainer {
             initial_gradient_norm: state.gradient_norm,
             step_norm,
             optimiser: state,
+            memory: problem.memory(),
             stage_cost: problem.cost(),
             other_cost,
             best,
@@ -140,6 +135,7 @@ impl Trainer {
         let passes = self.schedule.passes(stage);
         let mut problem = self.problem(stage)?;
         let cost_before = progress.stage_cost;
+        problem.remember(&progress.memory)?;
         let mut optimiser = self.method(stage).resume(&problem, &progress.optimiser)?;
         let stopped = loop {
             if let Some(reason) = self.reason_to_stop(&progress, passes) {
@@ -147,6 +143,7 @@ impl Trainer {
             }
             let outcome: Outcome = optimiser.step(&mut problem)?;
             progress.optimiser = optimiser.state();
+            progress.memory = problem.memory();
             progress.stage_cost = cost_before + problem.cost();
             match outcome.stop {
                 Some(Stop::NotFinite) => {
@@ -186,7 +183,7 @@ impl Trainer {
         let patience = self.schedule.patience;
         if progress.stage_cost.units() >= passes * examples {
             Some(format!("{passes} passes are spent"))
-        } else if !self.method.is_stochastic()
+        } else if self.method.training().is_none()
             && progress.optimiser.gradient_norm <= self.schedule.tolerance * progress.initial_gradient_norm
         {
             Some(format!("the gradient fell to {:e} of its start", self.schedule.tolerance))

@@ -79,6 +79,7 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
             let (loss, correct) = (unwritten(&gpu, padded), unwritten(&gpu, padded));
             let (dz, h) = (unwritten_blocks(&gpu, batch, classes), unwritten_blocks(&gpu, batch, classes));
             let root = unwritten_blocks(&gpu, batch, classes);
+            let score = unwritten(&gpu, padded);
             let index = gpu.upload("index", &to_blocks(&labels, 1, gpu.profile.block, 0)).unwrap();
             let seed = gpu.upload("seed", &[77u32]).unwrap();
             let products = [(); 3].map(|()| unwritten(&gpu, padded));
@@ -88,6 +89,7 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
                     softmax_xent::loss(&gpu, &z_buf, &targets, &loss, &correct).unwrap(),
                     softmax_xent::gradient(&gpu, &z_buf, &targets, &dz).unwrap(),
                     softmax_xent::hvp(&gpu, &z_buf, &u_buf, &targets, &h).unwrap(),
+                    softmax_xent::residual(&gpu, &z_buf, &targets, &score).unwrap(),
                     softmax_xent::root(&gpu, &z_buf, &index, &seed, &root).unwrap(),
                     softmax_xent::curvature(&gpu, &z_buf, [&u_buf, &z_buf], &targets, products.each_ref()).unwrap(),
                 ],
@@ -109,6 +111,10 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
             let with_weights = |dz: Vec<f64>| [dz, weight.clone()].concat();
             let got = with_weights(download_blocks(&gpu, &dz, batch, classes));
             assert_close(&format!("gradient, {what}"), &got, &with_weights(want), 4e-6);
+            let want: Vec<f64> = rows.iter().map(|(z, _, label, w)| w * reference::residual(z, *label)).collect();
+            // 1 - p of the label cancels where it is all but certain: the error is against the weight
+            let got = [download(&gpu, &score)[..batch].to_vec(), weight.clone()].concat();
+            assert_close(&format!("residual, {what}"), &got, &[want, weight.clone()].concat(), 4e-6);
             let want: Vec<f64> = rows.iter().flat_map(|(z, u, _, w)| scaled(*w, reference::hvp(z, u))).collect();
             let got = with_weights(download_blocks(&gpu, &h, batch, classes));
             assert_close(&format!("hvp, {what}"), &got, &with_weights(want), 4e-6);

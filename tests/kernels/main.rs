@@ -8,3 +8,4 @@ mod kronecker;
 mod pooling;
 mod products;
 mod reductions;
+mod selection;

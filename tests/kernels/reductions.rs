@@ -1,7 +1,7 @@
 //! Vector operations, updates and sums.
 
 use crate::common::*;
-use gpu_subset::kernels::update::{self, Adam, Momentum};
+use gpu_subset::kernels::update::{self, Adam, Momentum, Natural};
 use gpu_subset::kernels::vector::{self, PARTIALS, SCRATCH, reference};
 
 const LENGTHS: [usize; 7] = [4, 64, 17 * 4, 255 * 4, 257 * 4, 16_384 + 64, 1_000_000];
@@ -82,6 +82,31 @@ fn updates_agree_with_the_reference_step_after_step() {
             }
             for (what, got, want) in [("v", &v, &want_v), ("x", &x, &want_x)] {
                 assert_close(&format!("momentum's {what} of {len}"), &download(&gpu, got), want, 1e-6);
+            }
+
+            let (x, v, coefficients) = (upload(&gpu, &start), zeros(), unwritten(&gpu, 4));
+            let d = unwritten(&gpu, len);
+            let (mut want_x, mut want_v) = (start.clone(), vec![0.0; len]);
+            let (mut steps, slope) = vector::dot_on_device(&gpu, &g, &d).unwrap();
+            steps.push(update::natural(&gpu, &coefficients, &slope, &d, &v, &x).unwrap());
+            // the radius decides, then the longest step
+            for (gradient, divergence) in gradients.iter().zip([1e-3, 1e-1, 1e9]) {
+                let by = Natural { momentum: 0.9, rate: 0.25, divergence, most: 0.5 };
+                let direction: Vec<f64> = gradient.iter().map(|g| f64::from((0.75 * g) as f32)).collect();
+                gpu.write(&g, &gradient.iter().map(|&g| g as f32).collect::<Vec<_>>());
+                gpu.write(&d, &direction.iter().map(|&d| d as f32).collect::<Vec<_>>());
+                gpu.write(&coefficients, &by.words());
+                run(&gpu, steps.clone());
+                update::reference::natural(
+                    &by,
+                    reference::dot(gradient, &direction),
+                    &direction,
+                    &mut want_v,
+                    &mut want_x,
+                );
+            }
+            for (what, got, want) in [("v", &v, &want_v), ("x", &x, &want_x)] {
+                assert_close(&format!("the natural update's {what} of {len}"), &download(&gpu, got), want, 2e-6);
             }
         }
     }

@@ -57,7 +57,7 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
             let mut kronecker = Kronecker::new(&on_device.objective, EXAMPLES).unwrap();
             for (seed, lambda) in [(0, 1.0), (7, 1e-2), (7, 1e-3)] {
                 let v = problem.direction(u64::from(seed));
-                kronecker.update(&on_device.vector(&theta), u64::from(seed)).unwrap();
+                kronecker.update(&on_device.vector(&theta), u64::from(seed), 0.0).unwrap();
                 let out = on_device.unwritten();
                 kronecker.precondition(lambda, &on_device.vector(&v), &out).unwrap();
                 let error = relative_error(&on_device.compact(&out), &divided(&problem, &theta, seed, lambda, &v));

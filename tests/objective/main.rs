@@ -8,6 +8,7 @@ mod gradient;
 mod kronecker;
 mod limits;
 mod methods;
+mod selection;
 
 use common::problem::Problem;
 use common::twin::Twin;

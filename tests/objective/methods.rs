@@ -6,8 +6,8 @@ use crate::common::twin::norm;
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    Curved, Euclidean, Lbfgs, Method, OnGpu, Optimiser, Preconditioner, Problem as Minimise, Space, Stop, gauss_newton,
-    kfac, lbfgs, nonlinear_cg,
+    Curved, Euclidean, Lbfgs, Method, OnGpu, Optimiser, Preconditioner, Problem as Minimise, Space, Stop, Sweep,
+    Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
 };
 
 /// Softmax regression, and a net of tanh units, both with weight decay and so with finite minima.
@@ -32,6 +32,19 @@ fn methods() -> Vec<Method> {
         Method::GaussNewton(with(Preconditioner::Diagonal)),
         Method::Kfac(kfac::Settings::default()),
     ]
+}
+
+/// The sweep: the seven mini-batches of an epoch, some of their examples kept, in steps of five, and a look before every fourth.
+fn sweep() -> Method {
+    let training = Training {
+        batch: 64,
+        epochs: 30.0,
+        batches_per_step: 5,
+        learning_rate: 1.0,
+        select: true,
+        ..Sweep::default().training
+    };
+    Method::Sweep(Sweep { look_every: 4, training, ..Sweep::default() })
 }
 
 /// The twin's loss in f64.
@@ -101,7 +114,7 @@ fn the_same_start_gives_the_same_bits_and_so_does_a_resumption() {
     for gpu in gpus() {
         let on_device = OnDevice::with_chunks(&gpu, &problem, 256);
         let make = || OnGpu::new(on_device.objective.sample(200).unwrap()).unwrap();
-        for method in methods() {
+        for method in methods().into_iter().chain([sweep()]) {
             let run = |resumed_after: Option<usize>| -> Vec<f64> {
                 let mut minimised = make();
                 let start = on_device.vector(&problem.parameters(52));
@@ -110,7 +123,12 @@ fn the_same_start_gives_the_same_bits_and_so_does_a_resumption() {
                     if resumed_after == Some(step) {
                         let host = optimiser.state().convert(|v| minimised.space.download(v)).unwrap();
                         let state = host.convert(|v| minimised.space.upload(v)).unwrap();
+                        let upload = |(name, v): &(String, _)| {
+                            (name.clone(), gpu.upload("memory", &gpu.read::<f32>(v).unwrap()).unwrap())
+                        };
+                        let memory: Vec<_> = minimised.memory().iter().map(upload).collect();
                         minimised = make();
+                        minimised.remember(&memory).unwrap();
                         optimiser = method.resume(&minimised, &state).unwrap();
                     }
                     optimiser.step(&mut minimised).unwrap();

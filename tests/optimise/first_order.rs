@@ -4,8 +4,8 @@
 use crate::problem::{Uniform, dot};
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    Adam, Decay, Euclidean, FirstOrder, Lbfgs, Optimiser, Outcome, Problem, Sgd, State, Stochastic, Stop, Training,
-    lbfgs,
+    Adam, Batch, Curved, Decay, Euclidean, FirstOrder, Lbfgs, Look, Optimiser, Outcome, Problem, Sgd, State,
+    Stochastic, Stop, Sweep, Training, lbfgs,
 };
 use serde::Deserialize;
 
@@ -24,6 +24,8 @@ struct Regression {
     minibatches: usize,
     /// Of the mini-batches since last asked.
     losses: Vec<f64>,
+    /// K as it was last looked at.
+    diagonal: Vec<f64>,
 }
 
 impl Regression {
@@ -41,6 +43,7 @@ impl Regression {
             breaks_at: usize::MAX,
             minibatches: 0,
             losses: Vec::new(),
+            diagonal: vec![f64::NAN; FEATURES],
         }
     }
 
@@ -76,6 +79,15 @@ impl Problem for Regression {
     fn loss_and_gradient(&mut self, x: &Vec<f64>, gradient: &mut Vec<f64>) -> Result<f64> {
         Ok(self.evaluate(x, 0..EXAMPLES, gradient))
     }
+
+    fn memory(&self) -> Vec<(String, Vec<f64>)> {
+        vec![("diagonal".to_owned(), self.diagonal.clone())]
+    }
+
+    fn remember(&mut self, memory: &[(String, Vec<f64>)]) -> Result<()> {
+        self.diagonal.clone_from(&memory[0].1);
+        Ok(())
+    }
 }
 
 impl Stochastic for Regression {
@@ -83,12 +95,13 @@ impl Stochastic for Regression {
         EXAMPLES
     }
 
-    fn minibatch_gradient(&mut self, x: &Vec<f64>, batch: &[u32], gradient: &mut Vec<f64>) -> Result<()> {
+    fn minibatch_gradient(&mut self, x: &Vec<f64>, batch: Batch<'_>, gradient: &mut Vec<f64>) -> Result<()> {
+        assert!(batch.draw.is_none(), "chooses no examples");
         let loss = if self.in_turn {
             let first = EXAMPLES / 3 * (self.minibatches.saturating_sub(1) % 3);
             self.evaluate(x, first..first + EXAMPLES / 3, gradient)
         } else {
-            self.evaluate(x, batch.iter().map(|&position| position as usize), gradient)
+            self.evaluate(x, batch.positions.iter().map(|&position| position as usize), gradient)
         };
         self.losses.push(if self.minibatches < self.breaks_at { loss } else { f64::NAN });
         self.minibatches += 1;
@@ -100,6 +113,51 @@ impl Stochastic for Regression {
         self.losses.clear();
         Ok(mean)
     }
+
+    fn units(&self) -> f64 {
+        (self.minibatches * EXAMPLES / 3) as f64
+    }
+}
+
+/// Least squares: G is the mean of a aᵀ, whatever x, and K its diagonal, a mean over the looks.
+impl Curved for Regression {
+    fn gauss_newton_product(&mut self, _: &Vec<f64>, v: &Vec<f64>, product: &mut Vec<f64>) -> Result<()> {
+        product.fill(0.0);
+        for (a, _) in &self.examples {
+            let along = dot(a, v) / EXAMPLES as f64;
+            product.iter_mut().zip(a).for_each(|(p, a)| *p += along * a);
+        }
+        Ok(())
+    }
+
+    fn curvature(&mut self, x: &Vec<f64>, [u, v]: [&Vec<f64>; 2], _: [f64; 3]) -> Result<[f64; 3]> {
+        let mut product = |v: &Vec<f64>| -> Result<Vec<f64>> {
+            let mut product = vec![0.0; FEATURES];
+            self.gauss_newton_product(x, v, &mut product)?;
+            Ok(product)
+        };
+        let (gu, gv) = (product(u)?, product(v)?);
+        Ok([dot(u, &gu), dot(u, &gv), dot(v, &gv)])
+    }
+
+    fn update_preconditioner(&mut self, _: &Vec<f64>, look: Look) -> Result<()> {
+        // the first looks at all, the others at some
+        let seen = if look.at_minibatch { &self.examples[look.seed as usize % 50..][..25] } else { &self.examples[..] };
+        for (i, k) in self.diagonal.iter_mut().enumerate() {
+            let mean = seen.iter().map(|(a, _)| a[i] * a[i]).sum::<f64>() / seen.len() as f64;
+            *k = if look.keep == 0.0 { mean } else { look.keep * *k + (1.0 - look.keep) * mean };
+        }
+        Ok(())
+    }
+
+    fn precondition(&mut self, damping: f64, v: &Vec<f64>, out: &mut Vec<f64>) -> Result<()> {
+        *out = v.iter().zip(&self.diagonal).map(|(v, k)| v / (k + damping)).collect();
+        Ok(())
+    }
+
+    fn precondition_diagonally(&mut self, damping: f64, v: &Vec<f64>, out: &mut Vec<f64>) -> Result<()> {
+        self.precondition(damping, v, out)
+    }
 }
 
 /// Three mini-batches an epoch, two a step.
@@ -109,6 +167,7 @@ const TRAINING: Training = Training {
     epochs: 3.0,
     warm_up: 0.0,
     schedule: Decay::Linear,
+    select: false,
     average: false,
     seed: 5,
     batches_per_step: 2,
@@ -121,6 +180,7 @@ const START: [f64; FEATURES] = [0.0; FEATURES];
 enum Method {
     Adam(Adam),
     Sgd(Sgd),
+    Sweep(Sweep),
 }
 
 type Running = Box<dyn Optimiser<Regression>>;
@@ -130,6 +190,7 @@ impl Method {
         Ok(match self {
             Self::Adam(rule) => Box::new(FirstOrder::new(problem, START.to_vec(), rule)?),
             Self::Sgd(rule) => Box::new(FirstOrder::new(problem, START.to_vec(), rule)?),
+            Self::Sweep(rule) => Box::new(FirstOrder::new(problem, START.to_vec(), rule)?),
         })
     }
 
@@ -137,6 +198,7 @@ impl Method {
         Ok(match self {
             Self::Adam(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
             Self::Sgd(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
+            Self::Sweep(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
         })
     }
 }
@@ -150,11 +212,16 @@ fn sgd(training: Training, nesterov: bool) -> Method {
     Method::Sgd(Sgd { nesterov, training, momentum: 0.9 })
 }
 
+/// Looks at its factors every fourth update.
+fn sweep(training: Training) -> Method {
+    Method::Sweep(Sweep { look_every: 4, divergence: 0.1, training, ..Sweep::default() })
+}
+
 /// Every rule, with averaging and without.
 fn methods(training: Training) -> impl Iterator<Item = Method> {
     [false, true].into_iter().flat_map(move |average| {
         let training = Training { average, ..training };
-        [adam(training), sgd(training, false), sgd(training, true)]
+        [adam(training), sgd(training, false), sgd(training, true), sweep(training)]
     })
 }
 
@@ -257,7 +324,9 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
                 let bytes = resumed.state().convert(|v| Ok(v.iter().map(|x| x.to_le_bytes()).collect::<Vec<_>>()))?;
                 let state: State<Vec<f64>> =
                     bytes.convert(|v| Ok(v.iter().map(|&x| f64::from_le_bytes(x)).collect()))?;
+                let memory = other_problem.memory();
                 other_problem = Regression::new();
+                other_problem.remember(&memory)?;
                 resumed = rule.resume(&other_problem, &state)?;
             }
             let (expected, outcome) = (whole.step(&mut problem)?, resumed.step(&mut other_problem)?);

@@ -178,12 +178,14 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
             let mut resumed = method.start(&mut other_problem, row.start.clone(), choices)?;
             for iteration in 0..50 {
                 if [0, 1, 2, 7, 20, 45].contains(&iteration) {
-                    // Nothing but the state survives, as bytes.
+                    // Nothing but the state and the problem's memory survive, as bytes.
                     let bytes =
                         resumed.state().convert(|v| Ok(v.iter().map(|x| x.to_le_bytes()).collect::<Vec<_>>()))?;
                     let state: State<Vec<f64>> =
                         bytes.convert(|v| Ok(v.iter().map(|&x| f64::from_le_bytes(x)).collect()))?;
+                    let memory = other_problem.memory();
                     other_problem = row.problem();
+                    other_problem.remember(&memory)?;
                     resumed = method.resume(&mut other_problem, &state, choices)?;
                 }
                 let before = whole.state();

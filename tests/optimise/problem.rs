@@ -1,7 +1,7 @@
 //! What a row of the table is, and how it becomes a problem.
 
 use gpu_subset::error::Result;
-use gpu_subset::optimise::{Curved, Euclidean, Problem, Space};
+use gpu_subset::optimise::{Curved, Euclidean, Look, Problem, Space};
 use std::rc::Rc;
 
 /// f(x), with ∇f(x) written into the second argument.
@@ -44,6 +44,15 @@ impl Problem for Counted {
         self.not_finite += usize::from(!loss.is_finite());
         Ok(loss)
     }
+
+    fn memory(&self) -> Vec<(String, Vec<f64>)> {
+        vec![("diagonal".to_owned(), self.diagonal.clone())]
+    }
+
+    fn remember(&mut self, memory: &[(String, Vec<f64>)]) -> Result<()> {
+        self.diagonal.clone_from(&memory[0].1);
+        Ok(())
+    }
 }
 
 impl Curved for Counted {
@@ -59,7 +68,7 @@ impl Curved for Counted {
         self.space.dots([(u, &gu), (u, &gv), (v, &gv)])
     }
 
-    fn update_preconditioner(&mut self, x: &Vec<f64>, _sample: u64) -> Result<()> {
+    fn update_preconditioner(&mut self, x: &Vec<f64>, _look: Look) -> Result<()> {
         self.diagonal = (self.curvature)(x).iter().enumerate().map(|(i, row)| row[i]).collect();
         Ok(())
     }

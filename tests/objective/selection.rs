@@ -1,0 +1,111 @@
+//! Gradients from the examples of a mini-batch that a draw keeps.
+
+use crate::common::problem::Problem;
+use crate::common::twin::{dot, relative_error};
+use crate::common::{gpu, gpus};
+use crate::{NETS, OnDevice, problem};
+use gpu_subset::kernels::selection::reference as selection;
+use gpu_subset::kernels::softmax_xent::reference as xent;
+use gpu_subset::objective::Draw;
+
+const SEED: u64 = 0x5eed_0123_4567_89ab;
+const KEY: [u32; 2] = [0x4567_89ab, 0x5eed_0123];
+
+/// Logits of the examples of a problem, in its order, each with its label.
+fn logits(problem: &Problem, theta: &[f64]) -> Vec<(Vec<f64>, usize)> {
+    let x = problem.activations(theta);
+    let rows = x[x.len() - 1].chunks_exact(problem.twin.model.classes).map(<[f64]>::to_vec);
+    rows.zip(&problem.indices).map(|(z, &i)| (z, problem.labels[i as usize] as usize)).collect()
+}
+
+/// The gradient of the examples kept, and how many; nothing where rounding may decide whether one is kept.
+fn expected(problem: &Problem, theta: &[f64], step: u32) -> Option<(Vec<f64>, usize)> {
+    let logits = logits(problem, theta);
+    let score: Vec<f64> = logits.iter().map(|(z, label)| xent::residual(z, *label)).collect();
+    let tau = selection::threshold(&score);
+    let is_clear = |(s, &i): (&f64, &u32)| (selection::uniform(i, step, KEY) * tau - s).abs() > 1e-3 * s;
+    if !score.iter().zip(&problem.indices).all(is_clear) {
+        return None;
+    }
+    let kept = selection::choose(&score, &problem.indices, step, KEY);
+    let mut dz = vec![0.0; logits.len() * problem.twin.model.classes];
+    for &(n, factor) in &kept {
+        let row = xent::gradient(&logits[n].0, logits[n].1);
+        dz[n * row.len()..(n + 1) * row.len()].iter_mut().zip(row).for_each(|(dz, r)| *dz = factor * r);
+    }
+    let sums = problem.twin.vjp(theta, &problem.activations(theta), dz);
+    Some((problem.mean_and_decay(sums, theta), kept.len()))
+}
+
+#[test]
+fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
+    for gpu in gpus() {
+        for which in 0..NETS.len() {
+            for (examples, chunk) in [(33, 64), (192, 192), (257, 320)] {
+                let problem = problem(which, examples, 1e-2);
+                let theta = problem.parameters(61);
+                let mut on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
+                let positions: Vec<u32> = (0..examples as u32).collect();
+                let mut compared = 0;
+                for step in 0..6 {
+                    let Some((want, kept)) = expected(&problem, &theta, step) else { continue };
+                    let before = on_device.objective.cost();
+                    let (theta, gradient) = (on_device.vector(&theta), on_device.unwritten());
+                    let draw = Draw { seed: SEED, step: u64::from(step) };
+                    on_device.objective.minibatch_gradient(&theta, &positions, Some(draw), &gradient).unwrap();
+                    on_device.objective.take_minibatch_loss().unwrap();
+                    let error = relative_error(&on_device.compact(&gradient), &want);
+                    assert!(error <= 1e-5, "net {which}, {examples} examples, draw {step}: off by {error:e}");
+                    let cost = on_device.objective.cost();
+                    let spent = (cost.forward - before.forward, cost.backward - before.backward);
+                    assert_eq!(spent, (examples as u64, kept as u64), "net {which}: counts what it does");
+                    compared += 1;
+                }
+                assert!(compared > 0, "net {which}, {examples} examples: every draw was near a threshold");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_mean_over_many_draws_is_the_gradient_of_all() {
+    const DRAWS: u64 = 10_000;
+    const READ: u64 = 400;
+    let Some(gpu) = gpu() else { return };
+    let problem = problem(3, 64, 1e-2);
+    let theta = problem.parameters(62);
+    // far from the minimum for some examples and near for others, so that probabilities differ
+    let theta: Vec<f64> = theta.iter().map(|t| 4.0 * t).collect();
+    let full = problem.gradient(&theta);
+    let mut on_device = OnDevice::with_chunks(&gpu, &problem, 64);
+    let positions: Vec<u32> = (0..64).collect();
+    let (theta, gradient) = (on_device.vector(&theta), on_device.unwritten());
+    let directions: Vec<Vec<f64>> = (0..5).map(|seed| problem.direction(seed)).collect();
+    let along = |g: &[f64]| directions.iter().map(|v| dot(g, v)).collect::<Vec<f64>>();
+    let (mut sum, mut squares, mut mean) = (vec![0.0; 5], vec![0.0; 5], vec![0.0; full.len()]);
+    for step in 0..DRAWS {
+        let draw = Draw { seed: SEED, step };
+        on_device.objective.minibatch_gradient(&theta, &positions, Some(draw), &gradient).unwrap();
+        let g = on_device.compact(&gradient);
+        mean.iter_mut().zip(&g).for_each(|(mean, g)| *mean += g / DRAWS as f64);
+        if step < READ {
+            for ((along, sum), square) in along(&g).into_iter().zip(&mut sum).zip(&mut squares) {
+                *sum += along / READ as f64;
+                *square += along * along / READ as f64;
+            }
+        }
+    }
+    on_device.objective.take_minibatch_loss().unwrap();
+    let kept = on_device.objective.cost().backward as f64 / (64 * DRAWS) as f64;
+    assert!((0.05..0.95).contains(&kept), "{kept} are kept: nothing is chosen");
+    for (i, (mean, full)) in along(&mean).into_iter().zip(along(&full)).enumerate() {
+        let deviation = (squares[i] - sum[i] * sum[i]).sqrt();
+        let error = deviation / (DRAWS as f64).sqrt();
+        assert!(deviation > 0.0, "draws differ");
+        assert!(
+            (mean - full).abs() <= 4.0 * error,
+            "{mean} is {:.1} standard errors from {full}",
+            (mean - full) / error
+        );
+    }
+}
