@@ -269,7 +269,7 @@ fn divergence_is_said_with_code_6() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     refused(
-        &["train", "--weight-decay", "1e300", "--out", out.to_str().unwrap()],
+        &["train", "--schedule", "paper", "--weight-decay", "1e300", "--out", out.to_str().unwrap()],
         6,
         &["gradient", "not finite", "iteration 0"],
     );

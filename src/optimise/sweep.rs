@@ -39,7 +39,7 @@ impl Default for Sweep {
             batches_per_step: 16,
             ..Training::default()
         };
-        Self { divergence: 1e-3, momentum: 0.9, damping: 0.1, least_damping: 1e-2, look_every: 16, training }
+        Self { divergence: 1.7e-3, momentum: 0.9, damping: 0.1, least_damping: 3e-3, look_every: 16, training }
     }
 }
 
