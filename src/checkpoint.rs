@@ -16,6 +16,9 @@ struct Scalars {
     /// Names of what the problem remembers.
     memory: Vec<String>,
     initial_gradient_norm: f64,
+    cross_entropy: f64,
+    /// None for infinity, which JSON does not know.
+    earlier_losses: [Option<f64>; 2],
     step_norm: f64,
     stage_cost: Cost,
     other_cost: Cost,
@@ -38,6 +41,8 @@ pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
         optimiser: progress.optimiser.convert(|_| Ok(()))?,
         memory: progress.memory.iter().map(|(name, _)| name.clone()).collect(),
         initial_gradient_norm: progress.initial_gradient_norm,
+        cross_entropy: progress.cross_entropy,
+        earlier_losses: progress.earlier_losses.map(|loss| loss.is_finite().then_some(loss)),
         step_norm: progress.step_norm,
         stage_cost: progress.stage_cost,
         other_cost: progress.other_cost,
@@ -92,6 +97,8 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
         optimiser,
         memory: remembered,
         initial_gradient_norm: scalars.initial_gradient_norm,
+        cross_entropy: scalars.cross_entropy,
+        earlier_losses: scalars.earlier_losses.map(|loss| loss.unwrap_or(f64::INFINITY)),
         step_norm: scalars.step_norm,
         stage_cost: scalars.stage_cost,
         other_cost: scalars.other_cost,
@@ -125,6 +132,8 @@ mod tests {
             optimiser,
             memory: vec![("conv1.inputs".to_owned(), vec![1.0; 9])],
             initial_gradient_norm: 2.0,
+            cross_entropy: 0.7,
+            earlier_losses: [0.75, f64::INFINITY],
             step_norm: 0.25,
             stage_cost: Cost { forward: 3, backward: 2, tangent: 1 },
             other_cost: Cost::default(),
@@ -144,7 +153,7 @@ mod tests {
         let loaded = load(&path, 2).unwrap();
         assert_eq!(loaded.optimiser, progress().optimiser);
         assert_eq!(loaded.best, progress().best);
-        assert_eq!(loaded.memory, progress().memory);
+        assert_eq!((loaded.memory, loaded.earlier_losses), (progress().memory, progress().earlier_losses));
         assert_eq!(
             (loaded.stage, loaded.cost(), loaded.last_look),
             (Stage::Full, progress().cost(), progress().last_look)

@@ -41,6 +41,8 @@ pub(super) enum ScheduleName {
     Sweep,
     /// One subset to its minimum, then the full set for a short adaptation
     Paper,
+    /// Nested subsets up to the full set, each four times the one before and started at its minimum
+    Growing,
     /// The full set alone, as a whole
     Full,
     /// Mini-batches of the full set, within --budget
@@ -52,6 +54,7 @@ impl From<ScheduleName> for subset::Name {
         match name {
             ScheduleName::Sweep => Self::Sweep,
             ScheduleName::Paper => Self::Paper,
+            ScheduleName::Growing => Self::Growing,
             ScheduleName::Full => Self::Full,
             ScheduleName::Minibatch => Self::Minibatch,
         }
@@ -146,7 +149,7 @@ impl MethodArgs {
         let fits = match schedule {
             subset::Name::Sweep => method == Name::Kfac,
             subset::Name::Minibatch => is_stochastic(method),
-            subset::Name::Paper | subset::Name::Full => !is_stochastic(method),
+            subset::Name::Paper | subset::Name::Growing | subset::Name::Full => !is_stochastic(method),
         };
         if fits {
             return Ok((schedule, method));
@@ -154,7 +157,7 @@ impl MethodArgs {
         let of = match schedule {
             subset::Name::Sweep => "--schedule sweep takes kfac alone",
             subset::Name::Minibatch => "--schedule minibatch takes adam or sgd",
-            subset::Name::Paper | subset::Name::Full => "adam and sgd go with --schedule minibatch",
+            _ => "adam and sgd go with --schedule minibatch",
         };
         Err(Error::usage(format!("--method {}: {of}", value_name(&method))))
     }

@@ -3,7 +3,7 @@
 use crate::checkpoint;
 use crate::error::Result;
 use crate::report::RunFolder;
-use crate::subset::{Observer, Progress, Schedule, Stage, StageReport, StepRecord};
+use crate::subset::{Observer, Progress, Stage, StageReport, StepRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,9 +16,10 @@ const TICKS: f64 = 1000.0;
 pub(super) struct Watcher<'a> {
     folder: &'a mut RunFolder,
     bar: ProgressBar,
-    /// Planned units of both stages, and those of the first.
+    /// Planned units of all stages.
     planned: f64,
-    overdetermination: [f64; 2],
+    /// Q of one example.
+    overdetermination: f64,
     checkpoint_every: Duration,
     last_checkpoint: Instant,
     last_line: Instant,
@@ -28,9 +29,8 @@ pub(super) struct Watcher<'a> {
 impl<'a> Watcher<'a> {
     pub fn new(
         folder: &'a mut RunFolder,
-        schedule: &Schedule,
-        examples: [usize; 2],
-        overdetermination: [f64; 2],
+        planned: f64,
+        overdetermination: f64,
         checkpoint_every: Duration,
         quiet: bool,
     ) -> Self {
@@ -56,7 +56,7 @@ impl<'a> Watcher<'a> {
         Self {
             folder,
             bar,
-            planned: schedule.subset_passes * examples[0] as f64 + schedule.full_passes * examples[1] as f64,
+            planned,
             overdetermination,
             checkpoint_every,
             last_checkpoint: Instant::now(),
@@ -66,7 +66,7 @@ impl<'a> Watcher<'a> {
     }
 
     fn line(&self, record: &StepRecord) -> String {
-        let q = self.overdetermination[usize::from(record.stage == Stage::Full)];
+        let q = self.overdetermination * record.examples as f64;
         let held_out = record.held_out.map_or(String::new(), |h| format!(", held-out {:.4}", h.loss));
         format!(
             "{} {:>4}: loss {:.4}{held_out}, Q {q:.1}, cost {:.2} ep",

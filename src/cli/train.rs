@@ -67,21 +67,21 @@ pub(super) struct TrainArgs {
     /// Built-in model (digits-1k, mnist-2k, mnist-14k, cifar-43k) or TOML file; by default one that suits the images
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// paper: examples of the subset: a fraction of the training set, a number, or auto (the smallest of 1/2, 1/4, … with Q = K·M/P ≥ 4)
-    /// [default: auto]
+    /// paper, growing: examples of the first subset: a fraction of the training set, a number, or auto (the smallest of 1/2, 1/4, … with Q = K·M/P ≥ 4)
+    /// [default: auto; 1/64]
     #[arg(long, value_name = "1/8|7500|auto")]
     subset: Option<SubsetSize>,
-    /// Training examples held out for decisions: a fraction or a number; 0 for none [default: 1/20; none with a --budget, which takes
+    /// Training examples held out for decisions: a fraction or a number; 0 for none [default: 1/20, 1000 with growing; none with a --budget, which takes
     /// no decisions]
     #[arg(long, value_name = "1/20|3000")]
     held_out: Option<SubsetSize>,
     /// sweep, minibatch: what the training may cost, in epochs of the training set; steps shrink to nothing towards its end [default: 1.5]
     #[arg(long, value_name = "EPOCHS", value_parser = non_negative, allow_negative_numbers = true)]
     budget: Option<f64>,
-    /// paper: passes over the subset, at most [default: 30 with kfac, 100 with others]
+    /// paper, growing: passes over a subset, at most [default: 30 with kfac, 100 with others; 25]
     #[arg(long, value_name = "PASSES", value_parser = non_negative, allow_negative_numbers = true)]
     subset_passes: Option<f64>,
-    /// paper, full: passes over the full training set, at most [default: 8; 30 with kfac, 100 with others]
+    /// paper, growing, full: passes over the full training set, at most [default: 8; 30 with kfac, 100 with others]
     #[arg(long, value_name = "PASSES", value_parser = non_negative, allow_negative_numbers = true)]
     full_passes: Option<f64>,
     /// Iterations between two looks at the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on the full set, 0 with a budget]
@@ -90,7 +90,7 @@ pub(super) struct TrainArgs {
     /// End a stage after so many looks without a lower held-out loss; 0: never
     #[arg(long, value_name = "N", default_value_t = 0)]
     patience: u64,
-    /// paper, full: end a stage when the gradient has fallen by this factor
+    /// paper, growing, full: end a stage when the gradient has fallen by this factor
     #[arg(long, value_name = "FACTOR", default_value_t = 1e-4, value_parser = non_negative, allow_negative_numbers = true)]
     tolerance: f64,
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum
@@ -155,9 +155,8 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let path = folder.path().to_owned();
     let mut watcher = Watcher::new(
         &mut folder,
-        &config.schedule,
-        [run.trainer.subset.len(), run.trainer.full.len()],
-        [run.q(run.trainer.subset.len()), run.q(run.trainer.full.len())],
+        run.trainer.planned_units(),
+        run.q(1),
         Duration::from_secs_f64(config.checkpoint_every),
         args.json,
     );
@@ -198,6 +197,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
     let held_out = match held_out_size {
         SubsetSize::Count(count) => count,
         SubsetSize::Fraction(numerator, denominator) => n * numerator as usize / denominator as usize,
+        SubsetSize::Auto if name == Name::Growing => (n / 20).min(1000),
         SubsetSize::Auto => n / 20,
     };
     if held_out >= n {
@@ -206,7 +206,11 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
         );
     }
     let defaults = Schedule::new(name, &method, n - held_out);
-    let size = args.subset.unwrap_or(if name == Name::Paper { SubsetSize::Auto } else { SubsetSize::Fraction(1, 1) });
+    let size = args.subset.unwrap_or(match name {
+        Name::Paper => SubsetSize::Auto,
+        Name::Growing => SubsetSize::Fraction(1, 64),
+        _ => SubsetSize::Fraction(1, 1),
+    });
     let subset = size.examples(n, n - held_out, data.classes.len(), model.parameters())?;
     // the budget is in epochs of the whole training set, a pass goes over what is not held out
     let budget = args.budget.map(|budget| budget * n as f64 / (n - held_out) as f64);
@@ -227,6 +231,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
             check_every: args.check_every.unwrap_or(defaults.check_every),
             patience: args.patience,
             tolerance: args.tolerance,
+            ..defaults
         },
         method,
         model: description,
@@ -237,12 +242,12 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
 impl TrainArgs {
     /// Whether every option given is one of the schedule's.
     fn check_schedule(&self, name: Name) -> Result<()> {
-        let with_budget = name.has_budget();
+        let (with_budget, in_stages) = (name.has_budget(), matches!(name, Name::Paper | Name::Growing));
         let given = [
             ("--budget", self.budget.is_some(), with_budget, "sweep or minibatch"),
-            ("--full-passes", self.full_passes.is_some(), !with_budget, "paper or full"),
-            ("--subset-passes", self.subset_passes.is_some(), name == Name::Paper, "paper"),
-            ("--subset", self.subset.is_some(), name == Name::Paper, "paper"),
+            ("--full-passes", self.full_passes.is_some(), !with_budget, "paper, growing or full"),
+            ("--subset-passes", self.subset_passes.is_some(), in_stages, "paper or growing"),
+            ("--subset", self.subset.is_some(), in_stages, "paper or growing"),
         ];
         match given.iter().find(|(_, is_given, is_of, _)| *is_given && !is_of) {
             None => Ok(()),
@@ -280,6 +285,28 @@ fn reopen(path: &Path) -> Result<(Config, Dataset, RunFolder)> {
     Ok((config, data, folder))
 }
 
+/// The subsets before the full set: one; or nested ones, each four times the one before.
+fn subsets(config: &Config, labels: &[u32], full: &Subset) -> Vec<Subset> {
+    let draw = |candidates: &[u32], count| Subset::class_balanced(labels, candidates, count, config.seed, 2);
+    match config.schedule.name {
+        Name::Paper => vec![draw(&full.indices, config.subset)],
+        Name::Growing => {
+            let sizes = std::iter::successors(Some(config.subset), |size| Some(4 * size));
+            let mut sizes: Vec<usize> = sizes.take_while(|size| *size < full.len()).collect();
+            sizes.reverse();
+            // the largest first, and each of those before out of it
+            let mut subsets: Vec<Subset> = Vec::new();
+            for size in sizes {
+                let next = draw(subsets.last().map_or(&full.indices, |larger| &larger.indices), size);
+                subsets.push(next);
+            }
+            subsets.reverse();
+            subsets
+        }
+        Name::Sweep | Name::Full | Name::Minibatch => Vec::new(),
+    }
+}
+
 /// What a run holds on the device.
 struct Run {
     model: Arc<Model>,
@@ -302,7 +329,7 @@ impl Run {
         let every_test: Vec<u32> = (0..test.len() as u32).collect();
         let held_out = Subset::class_balanced(&train.labels, &all, config.held_out, config.seed, 1);
         let full = Subset::new(held_out.complement(train.len()), config.seed);
-        let subset = Subset::class_balanced(&train.labels, &full.indices, config.subset, config.seed, 2);
+        let subsets = subsets(config, &train.labels, &full);
         let objective =
             |examples: &Arc<Examples>, indices: &[u32]| Objective::new(gpu, &workspace, examples, indices, 0.0);
         let train_loss = objective(&train, &all)?;
@@ -310,7 +337,7 @@ impl Run {
             schedule: config.schedule,
             method: config.method,
             weight_decay: config.weight_decay,
-            subset,
+            subsets,
             full,
             held_out: (!held_out.is_empty()).then(|| objective(&train, &held_out.indices)).transpose()?,
             test: objective(&test, &every_test)?,
@@ -327,7 +354,7 @@ impl Run {
 
     /// What is about to happen, on stderr.
     fn introduce(&self, config: &Config, data: &Dataset, folder: &RunFolder) {
-        let (train, subset) = (&self.trainer.train, &self.trainer.subset);
+        let (train, subset) = (&self.trainer.train, self.trainer.first());
         eprintln!(
             "{}: {} training and {} test images {} of {} classes ({})",
             data.name,
@@ -341,6 +368,7 @@ impl Run {
         let works_on = match config.method {
             Method::Sweep(sweep) => format!("sweep over {k} examples in subsets of {}", sweep.training.batch),
             _ if config.schedule.name == Name::Paper => format!("subset of {k} examples, Q = {q:.1}"),
+            _ if config.schedule.name == Name::Growing => format!("subsets of {k} examples (Q = {q:.1}) and more"),
             _ => format!("{k} examples, Q = {q:.1}"),
         };
         eprintln!(
@@ -371,12 +399,12 @@ impl Run {
         let n = self.trainer.train.len() as f64;
         let reporting = (self.train_loss.cost() + self.trainer.test.cost()).units() / n;
         let gpu = self.train_loss.gpu();
-        let subset = &self.trainer.subset;
+        let subset = self.trainer.first();
         let record = RunRecord {
             test_accuracy: test.accuracy,
             test_loss: test.cross_entropy,
             train_loss: train.cross_entropy,
-            subset_loss: progress.stages.iter().find(|stage| stage.stage == Stage::Subset).map(|stage| stage.loss),
+            subset_loss: progress.stages.iter().rfind(|stage| stage.stage == Stage::Subset).map(|stage| stage.loss),
             cost_epochs: progress.cost().units() / n,
             reporting_epochs: reporting,
             wall_seconds: progress.wall_seconds,

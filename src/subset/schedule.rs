@@ -14,6 +14,8 @@ pub enum Name {
     Sweep,
     /// The paper's: one subset to (near) its minimum, then a few iterations on the full set.
     Paper,
+    /// Nested subsets, each four times the one before and started at its minimum, up to the full set.
+    Growing,
     /// The full set alone, as a whole.
     Full,
     /// Conventional training on mini-batches of the full set, within a budget.
@@ -41,6 +43,11 @@ pub struct Schedule {
     pub check_every: u64,
     /// Looks in a row without a lower held-out loss after which a stage ends; 0: never.
     pub patience: u64,
+    /// A subset stage ends where the cross entropy over the subset is below this share of the held-out one, after a look: going on to the
+    /// minimum would only fit the subset. 0: never.
+    pub gap: f64,
+    /// A subset stage ends after two iterations that together lowered the loss by less than this share. 0: never.
+    pub stall: f64,
     /// A stage ends where the gradient is this much smaller than at its start: the minimum, near enough.
     pub tolerance: f64,
 }
@@ -57,10 +64,12 @@ impl Schedule {
             (Name::Sweep | Name::Minibatch, _) => (0.0, budget.max(1.5), 0),
             (Name::Paper, Method::Kfac(_)) => (30.0, 8.0, 5),
             (Name::Paper, _) => (100.0, 8.0, 5),
+            (Name::Growing, _) => (25.0, 8.0, 1),
             (Name::Full, Method::Kfac(_)) => (0.0, 30.0, 1),
             (Name::Full, _) => (0.0, 100.0, 1),
         };
-        Self { name, subset_passes: subset, full_passes: full, check_every, patience: 0, tolerance: 1e-4 }
+        let (gap, stall) = if name == Name::Growing { (0.85, 1e-2) } else { (0.0, 0.0) };
+        Self { name, subset_passes: subset, full_passes: full, check_every, patience: 0, gap, stall, tolerance: 1e-4 }
     }
 
     /// Passes over a stage's examples, at most.
@@ -82,7 +91,7 @@ impl Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// The subset, to its minimum.
+    /// A subset, to its minimum.
     Subset,
     /// The full training set, for a short adaptation.
     Full,
@@ -111,6 +120,8 @@ pub struct HeldOut {
 pub struct StepRecord {
     /// Stage.
     pub stage: Stage,
+    /// Examples it works on.
+    pub examples: usize,
     /// Iteration of the stage, from 1.
     pub iteration: u64,
     /// Loss over the stage's examples (weight decay included), norms, evaluations.
@@ -171,6 +182,10 @@ pub struct Progress<V> {
     pub memory: Vec<(String, V)>,
     /// ‖∇f‖ at the start of the stage.
     pub initial_gradient_norm: f64,
+    /// Cross entropy where the optimiser stands, over the examples it works on.
+    pub cross_entropy: f64,
+    /// The losses one and two iterations ago.
+    pub earlier_losses: [f64; 2],
     /// ‖step‖ of the latest iteration: the next stage's first step is as long.
     pub step_norm: f64,
     /// Cost of this stage's own examples so far.
@@ -205,6 +220,8 @@ impl<V> Progress<V> {
             memory: memory.collect::<Result<_>>()?,
             optimiser: self.optimiser.convert(&mut convert)?,
             initial_gradient_norm: self.initial_gradient_norm,
+            cross_entropy: self.cross_entropy,
+            earlier_losses: self.earlier_losses,
             step_norm: self.step_norm,
             stage_cost: self.stage_cost,
             other_cost: self.other_cost,

@@ -42,9 +42,9 @@ pub struct Trainer {
     pub weight_decay: f64,
     /// Training examples.
     pub train: Arc<Examples>,
-    /// The subset of the first stage.
-    pub subset: Subset,
-    /// The examples of the second stage: all that are not held out.
+    /// The subsets of the stages before the last, in order.
+    pub subsets: Vec<Subset>,
+    /// The examples of the last stage: all that are not held out.
     pub full: Subset,
     /// Training examples that only decisions use.
     pub held_out: Option<Objective>,
@@ -69,24 +69,33 @@ impl Trainer {
     ) -> Result<Progress<Buf>> {
         let mut progress = match resumed {
             Some(host) => host.convert(|values| self.test.gpu().upload("checkpoint", values))?,
-            None if self.schedule.subset_passes == 0.0 => {
-                self.start_stage(Stage::Full, self.space.upload(initial)?, None)?
-            }
-            None => self.start_stage(Stage::Subset, self.space.upload(initial)?, None)?,
+            None => self.start_stage(self.space.upload(initial)?, None)?,
         };
-        if progress.stage == Stage::Subset {
+        loop {
+            let stage = progress.stage;
             progress = self.run_stage(progress, observer)?;
+            if stage == Stage::Full {
+                return Ok(progress);
+            }
             let theta = progress.optimiser.parameters.clone();
-            progress = self.start_stage(Stage::Full, theta, Some(progress))?;
+            progress = self.start_stage(theta, Some(progress))?;
         }
-        self.run_stage(progress, observer)
     }
 
-    fn examples(&self, stage: Stage) -> &Subset {
-        match stage {
-            Stage::Subset => &self.subset,
-            Stage::Full => &self.full,
-        }
+    /// The examples of the first stage.
+    pub fn first(&self) -> &Subset {
+        self.examples(0)
+    }
+
+    /// What all stages may cost, held-out looks left out.
+    pub fn planned_units(&self) -> f64 {
+        let subsets: usize = self.subsets.iter().map(Subset::len).sum();
+        self.schedule.subset_passes * subsets as f64 + self.schedule.full_passes * self.full.len() as f64
+    }
+
+    /// The examples of the stage after so many others.
+    fn examples(&self, stages: usize) -> &Subset {
+        self.subsets.get(stages).unwrap_or(&self.full)
     }
 
     /// The method as it goes about a stage: a learning rate falls over all of it.
@@ -94,15 +103,17 @@ impl Trainer {
         self.method.with_epochs(self.schedule.passes(stage))
     }
 
-    fn problem(&self, stage: Stage) -> Result<OnGpu> {
-        let indices = &self.examples(stage).indices;
+    fn problem(&self, stages: usize) -> Result<OnGpu> {
+        let indices = &self.examples(stages).indices;
         OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
     }
 
     /// The progress at the start of a stage: one evaluation at θ.
-    fn start_stage(&self, stage: Stage, theta: Buf, before: Option<Progress<Buf>>) -> Result<Progress<Buf>> {
+    fn start_stage(&self, theta: Buf, before: Option<Progress<Buf>>) -> Result<Progress<Buf>> {
         let start = Instant::now();
-        let mut problem = self.problem(stage)?;
+        let stages = before.as_ref().map_or(0, |before| before.stages.len());
+        let stage = if stages < self.subsets.len() { Stage::Subset } else { Stage::Full };
+        let mut problem = self.problem(stages)?;
         // The loss is nearly the same function, so a step of the size that served it last is a better guess than 1/‖g‖.
         let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
         let guess = (step_norm > 0.0).then_some(step_norm);
@@ -115,6 +126,8 @@ impl Trainer {
         Ok(Progress {
             stage,
             initial_gradient_norm: state.gradient_norm,
+            cross_entropy: problem.last.as_ref().map_or(f64::NAN, |last| last.cross_entropy),
+            earlier_losses: [f64::INFINITY; 2],
             step_norm,
             optimiser: state,
             memory: problem.memory(),
@@ -133,7 +146,7 @@ impl Trainer {
         let (clock, seconds_before) = (Instant::now(), progress.wall_seconds);
         let stage = progress.stage;
         let passes = self.schedule.passes(stage);
-        let mut problem = self.problem(stage)?;
+        let mut problem = self.problem(progress.stages.len())?;
         let cost_before = progress.stage_cost;
         problem.remember(&progress.memory)?;
         let mut optimiser = self.method(stage).resume(&problem, &progress.optimiser)?;
@@ -141,7 +154,11 @@ impl Trainer {
             if let Some(reason) = self.reason_to_stop(&progress, passes) {
                 break reason;
             }
+            progress.earlier_losses = [progress.optimiser.loss, progress.earlier_losses[0]];
             let outcome: Outcome = optimiser.step(&mut problem)?;
+            if let Some(last) = problem.last.as_ref().filter(|_| outcome.rejected.is_none()) {
+                progress.cross_entropy = last.cross_entropy;
+            }
             progress.optimiser = optimiser.state();
             progress.memory = problem.memory();
             progress.stage_cost = cost_before + problem.cost();
@@ -179,8 +196,10 @@ impl Trainer {
     }
 
     fn reason_to_stop(&self, progress: &Progress<Buf>, passes: f64) -> Option<String> {
-        let examples = self.examples(progress.stage).len() as f64;
-        let patience = self.schedule.patience;
+        let examples = self.examples(progress.stages.len()).len() as f64;
+        let Schedule { patience, gap, stall, .. } = self.schedule;
+        let is_subset = progress.stage == Stage::Subset;
+        let held_out = progress.last_look.map_or(f64::NAN, |(_, held_out)| held_out.loss);
         if progress.stage_cost.units() >= passes * examples {
             Some(format!("{passes} passes are spent"))
         } else if self.method.training().is_none()
@@ -189,6 +208,10 @@ impl Trainer {
             Some(format!("the gradient fell to {:e} of its start", self.schedule.tolerance))
         } else if patience > 0 && progress.looks_since_best >= patience {
             Some(format!("no lower held-out loss in {patience} looks"))
+        } else if is_subset && progress.cross_entropy < gap * held_out {
+            Some(format!("the subset's cross entropy is below {gap} of the held-out one"))
+        } else if is_subset && progress.optimiser.loss > (1.0 - stall) * progress.earlier_losses[1] {
+            Some(format!("two iterations lowered the loss by less than {stall}"))
         } else {
             None
         }
@@ -218,6 +241,7 @@ impl Trainer {
         let units = progress.cost().units();
         StepRecord {
             stage: progress.stage,
+            examples: self.examples(progress.stages.len()).len(),
             iteration: progress.optimiser.iteration,
             outcome: *outcome,
             held_out,
@@ -229,7 +253,7 @@ impl Trainer {
 
     fn report(&mut self, progress: &Progress<Buf>, held_out: Option<HeldOut>, stopped: String) -> Result<StageReport> {
         let model = &self.workspace.model;
-        let examples = self.examples(progress.stage).len();
+        let examples = self.examples(progress.stages.len()).len();
         Ok(StageReport {
             stage: progress.stage,
             examples,
