@@ -4,6 +4,7 @@ mod bench;
 mod config;
 mod devices;
 mod eval;
+mod experiment;
 mod method;
 mod progress;
 mod train;
@@ -44,6 +45,9 @@ enum Command {
     /// Train a network; without options: the embedded digits, in seconds
     #[command(after_help = EXIT_CODES)]
     Train(Box<train::TrainArgs>),
+    /// Run a grid of trainings and make a table of what comes out
+    #[command(after_help = EXIT_CODES)]
+    Experiment(experiment::ExperimentArgs),
     /// Evaluate the weights of a run on a data set
     #[command(after_help = EXIT_CODES)]
     Eval(eval::EvalArgs),
@@ -105,6 +109,7 @@ pub fn run() -> Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     match Cli::parse().command {
         Command::Train(args) => train::run(&args),
+        Command::Experiment(args) => experiment::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),

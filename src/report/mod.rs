@@ -1,5 +1,7 @@
-//! What a run leaves behind: its folder and the record that sums it up.
+//! What runs leave behind: a folder and the record that sums it up, and the table of many.
 
 mod run_folder;
+mod table;
 
 pub use run_folder::{RunFolder, RunRecord};
+pub use table::{Reached, Row, Spread, costs_to_reach, table};

@@ -1,0 +1,241 @@
+//! `gpu-subset experiment`: a grid of training runs, each a normal run folder, and the table they come to.
+
+use super::train::TrainArgs;
+use crate::error::Error;
+use crate::export::write_atomically;
+use crate::report::{Row, RunFolder, RunRecord, costs_to_reach, table};
+use anyhow::Result;
+use clap::{Args, Parser};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+#[derive(Args)]
+pub(super) struct ExperimentArgs {
+    /// TOML file: `[[grid]]` tables of options of `gpu-subset train` without their dashes, each a value or a list of values to cross
+    #[arg(value_name = "FILE.toml")]
+    file: PathBuf,
+    /// Folder that relative `data` paths of the file start from
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    data: PathBuf,
+    /// Folder for the runs and the tables; by default runs/FILE
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Say what would run, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    /// Test accuracies, 0 to 1, of which the table says what they cost.
+    #[serde(default)]
+    targets: Vec<f64>,
+    grid: Vec<BTreeMap<String, toml::Value>>,
+}
+
+/// One run of a grid.
+struct Planned {
+    /// What tells it from the others, seed left out: a row of the table.
+    row: Vec<(String, String)>,
+    seed: String,
+    folder: PathBuf,
+}
+
+/// Only for checking options before anything runs.
+#[derive(Parser)]
+struct Checked {
+    #[command(flatten)]
+    _train: TrainArgs,
+}
+
+pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
+    let text = std::fs::read_to_string(&args.file).map_err(|e| Error::data(format!("{}: {e}", args.file.display())))?;
+    let described: Description = toml::from_str(&text)
+        .map_err(|e| Error::usage(format!("{}: {}", args.file.display(), e.message().replace('\n', " "))))?;
+    let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
+    let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&*name));
+    let planned = plan(&described, args, &out)?;
+    if args.dry_run {
+        planned.iter().for_each(|run| println!("{}", run.folder.display()));
+        return Ok(());
+    }
+    let start = Instant::now();
+    let (mut done, mut records) = (0, Vec::new());
+    for (i, run) in planned.iter().enumerate() {
+        let left = start.elapsed().as_secs_f64() / f64::from(done.max(1)) * (planned.len() - i) as f64;
+        let left = if done == 0 { String::new() } else { format!(", about {left:.0} s left") };
+        eprintln!("run {} of {}{left}: {}", i + 1, planned.len(), run.folder.display());
+        if !run.folder.join("run.json").exists() {
+            train(run, args)?;
+            done += 1;
+        }
+        records.push((run.row.clone(), record(&run.folder)?));
+        // After every run, so that a look at the table needs no patience.
+        conclude(&out, &records, &described.targets)?;
+    }
+    println!("{}", conclude(&out, &records, &described.targets)?);
+    Ok(())
+}
+
+/// Every run of every grid, its options checked.
+fn plan(described: &Description, args: &ExperimentArgs, out: &Path) -> Result<Vec<Planned>> {
+    let invalid = |why: String| Error::usage(format!("{}: {why}", args.file.display()));
+    let mut planned: Vec<Planned> = Vec::new();
+    for grid in &described.grid {
+        let mut runs = vec![Vec::new()];
+        for (key, values) in grid {
+            let values = match values {
+                toml::Value::Array(values) => values.iter().map(plain).collect::<Option<Vec<_>>>(),
+                value => plain(value).map(|value| vec![value]),
+            };
+            let values = values.ok_or_else(|| invalid(format!("{key} is neither a value nor a list of values")))?;
+            let with = |run: &Vec<(String, String)>, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
+            runs = runs.iter().flat_map(|run| values.iter().map(move |value| with(run, value))).collect();
+        }
+        for run in runs {
+            let seed = run.iter().find(|(key, _)| key == "seed").map_or_else(|| "0".to_owned(), |(_, seed)| seed.clone());
+            let row: Vec<_> = run.into_iter().filter(|(key, _)| key != "seed").collect();
+            let folder = out.join(folder_name(&row, &seed));
+            Checked::try_parse_from(std::iter::once("train".to_owned()).chain(options(&row, &seed, &args.data))).map_err(
+                |e| {
+                    let why = e.to_string();
+                    invalid(why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
+                },
+            )?;
+            if planned.iter().all(|other| other.folder != folder) {
+                planned.push(Planned { row, seed, folder });
+            }
+        }
+    }
+    if planned.is_empty() {
+        return Err(invalid("no [[grid]], so nothing to run".to_owned()).into());
+    }
+    Ok(planned)
+}
+
+/// A value as the command line takes it.
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// The options of a run but for `--out`. A switch that is false is left out.
+fn options(row: &[(String, String)], seed: &str, data: &Path) -> Vec<String> {
+    let mut options = vec!["--seed".to_owned(), seed.to_owned()];
+    for (key, value) in row {
+        let option = format!("--{}", key.replace('_', "-"));
+        match (key.as_str(), value.as_str()) {
+            (_, "true") => options.push(option),
+            (_, "false") => {}
+            ("data", source) if source != "digits" => {
+                options.extend([option, data.join(source).to_string_lossy().into_owned()]);
+            }
+            _ => options.extend([option, value.clone()]),
+        }
+    }
+    options
+}
+
+fn folder_name(row: &[(String, String)], seed: &str) -> String {
+    let plain = |text: &str| text.replace(|c: char| !c.is_alphanumeric() && !".-".contains(c), "_");
+    let parts: Vec<String> = row.iter().map(|(key, value)| format!("{}-{}", plain(key), plain(value))).collect();
+    format!("{}-seed-{}", parts.join("-"), plain(seed))
+}
+
+/// Runs one in a process of its own, or goes on with it; what it says goes to `train.log` beside its folder.
+fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
+    std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("creating", &run.folder, &e))?;
+    let log = run.folder.join("train.log");
+    let file = std::fs::File::create(&log).map_err(|e| Error::io("writing", &log, &e))?;
+    let program = std::env::current_exe().map_err(|e| Error::Io(format!("finding this program: {e}")))?;
+    let mut command = Command::new(&program);
+    command.arg("train").stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+    if run.folder.join("checkpoint.safetensors").exists() {
+        command.arg("--resume").arg(&run.folder);
+    } else {
+        command.args(options(&run.row, &run.seed, &args.data)).arg("--overwrite").arg("--out").arg(&run.folder);
+    }
+    let status = command.status().map_err(|e| Error::io("starting", &program, &e))?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    let why = said.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or("no error was said");
+    let message = format!("{}: {why}", run.folder.display());
+    Err(match status.code() {
+        Some(2) => Error::Usage(message),
+        Some(3) => Error::Data(message),
+        Some(4) => Error::Device(message),
+        Some(5) => Error::OutOfMemory(message),
+        Some(6) => Error::Diverged(message),
+        Some(130) => Error::Interrupted(format!("{message}; the same command goes on")),
+        _ => Error::Io(message),
+    }
+    .into())
+}
+
+fn record(folder: &Path) -> Result<RunRecord> {
+    let path = RunFolder::open(folder)?.record();
+    let text = std::fs::read_to_string(&path).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
+    Ok(serde_json::from_str(&text).map_err(|e| Error::data(format!("{}: {e}", path.display())))?)
+}
+
+/// Writes `table.md` and `table.json`, and returns the first.
+fn conclude(out: &Path, records: &[(Vec<(String, String)>, RunRecord)], targets: &[f64]) -> Result<String> {
+    let rows = Row::collect(records);
+    let reached = costs_to_reach(&rows, targets);
+    let text = table(&rows, &reached);
+    write_atomically(&out.join("table.md"), text.as_bytes())?;
+    let json = serde_json::json!({ "rows": rows, "targets": reached });
+    write_atomically(&out.join("table.json"), format!("{json:#}\n").as_bytes())?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(text: &str) -> Result<Vec<Planned>> {
+        let args = ExperimentArgs {
+            file: "grid.toml".into(),
+            data: "sets".into(),
+            out: None,
+            dry_run: true,
+        };
+        plan(&toml::from_str(text).unwrap(), &args, Path::new("out"))
+    }
+
+    #[test]
+    fn a_grid_is_every_combination_once() {
+        let text = "[[grid]]\ndata = \"mnist\"\nbudget = [0.5, 1]\nseed = [0, 1, 2]\n\
+                    [[grid]]\ndata = \"mnist\"\nmethod = \"adam\"\nselect = [true, false]\n[[grid]]\ndata = \"mnist\"\nbudget = 1\nseed = 2";
+        let runs = planned(text).unwrap();
+        assert_eq!(runs.len(), 6 + 2);
+        assert_eq!(runs[0].folder, Path::new("out/budget-0.5-data-mnist-seed-0"));
+        let of = |run: &Planned| options(&run.row, &run.seed, Path::new("sets")).join(" ");
+        assert_eq!(of(&runs[5]), "--seed 2 --budget 1 --data sets/mnist");
+        assert_eq!(of(&runs[6]), "--seed 0 --data sets/mnist --method adam --select");
+        assert_eq!(of(&runs[7]), "--seed 0 --data sets/mnist --method adam");
+    }
+
+    #[test]
+    fn a_grid_that_train_would_not_take_is_refused_before_anything_runs() {
+        for (text, fragment) in [
+            ("[[grid]]\nbudge = 1", "--budge"),
+            ("[[grid]]\nbudget = \"much\"", "much"),
+            ("[[grid]]\nbudget = { from = 1 }", "budget is neither"),
+            ("grid = []", "nothing to run"),
+        ] {
+            let why = planned(text).map(|_| ()).unwrap_err().to_string();
+            assert!(why.starts_with("grid.toml: ") && why.contains(fragment), "{text}: {why}");
+        }
+    }
+}
