@@ -15,6 +15,11 @@ pub trait Rule<P: Stochastic>: Copy {
     /// What is common to all rules.
     fn training(&self) -> &Training;
 
+    /// η of the weights (η + 1)/(t + η) with which iterates enter their average: it reaches over the last 1/(η + 1) of a run, about.
+    fn averaging(&self) -> f64 {
+        7.0
+    }
+
     /// The update of `x` along its mini-batch's `gradient`.
     ///
     /// # Errors
@@ -129,7 +134,8 @@ pub struct FirstOrder<V, R> {
     rule: R,
     /// The iterate.
     x: V,
-    /// The average of the iterates, if it is what is reported.
+    /// The average of the iterates, if it is what is reported: recent ones weigh most (polynomial-decay averaging; Shamir and Zhang 2013,
+    /// ICML, section 4).
     average: Option<V>,
     /// As [`Rule::MEMORY`] names.
     memory: Vec<V>,
@@ -246,7 +252,9 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
             let Self { x, gradient, memory, .. } = self;
             self.rule.update(problem, Update { number: self.spent.updates, rate }, gradient, memory, x)?;
             if let Some(average) = &mut self.average {
-                problem.space().average(averaging(self.spent.updates), x, average)?;
+                // iterate number t, from 1; the first has weight 1
+                let (eta, t) = (self.rule.averaging(), self.spent.updates as f64);
+                problem.space().average((eta + 1.0) / (t + eta), x, average)?;
             }
         }
         Ok(rate)
@@ -257,12 +265,6 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
 fn batch<'a>(order: &'a mut Order, training: &Training, examples: usize, updates: u64) -> Batch<'a> {
     let draw = training.select.then_some(Draw { seed: training.seed, step: updates });
     Batch { positions: order.batch(training, examples, updates), draw }
-}
-
-/// The weight of iterate number t, from 1, in the average: (η + 1)/(t + η) with η = 7, under which recent iterates weigh most
-/// (polynomial-decay averaging; Shamir and Zhang 2013, ICML, section 4). The first has weight 1.
-fn averaging(t: u64) -> f64 {
-    8.0 / (t as f64 + 7.0)
 }
 
 fn copied<S: Space>(space: &S, vector: &S::Vector) -> Result<S::Vector> {
