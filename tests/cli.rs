@@ -323,6 +323,40 @@ fn a_benchmark_checks_its_kernels_and_prints_them() {
 }
 
 #[test]
+fn an_experiment_runs_its_grid_goes_on_where_it_was_and_makes_a_table() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("grid.toml"), folder.path().join("out"));
+    let grid = "targets = [0.9, 0.9999]\n[[grid]]\nbudget = [2, 6]\nseed = [0, 1]\n";
+    fs::write(&file, grid).unwrap();
+    let arguments = ["experiment", file.to_str().unwrap(), "--out", out.to_str().unwrap()];
+    let output = run(&arguments);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("run 4 of 4, about"), "progress with the time left: {stderr}");
+    let table = fs::read_to_string(out.join("table.md")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim_end(), table.trim_end());
+    assert!(table.contains("| budget 2 | 0 1 |") && table.contains("| budget 6 | 0 1 |"), "{table}");
+    let rows = json(&out.join("table.json"))["rows"].as_array().unwrap().clone();
+    let accuracy = |row: &Value| row["accuracy"]["mean"].as_f64().unwrap();
+    assert!(rows.len() == 2 && accuracy(&rows[1]) > accuracy(&rows[0]), "{table}");
+
+    // one more seed: what is done is not done again, and a run is a normal one
+    let first = out.join("budget-2-seed-0");
+    let before = fs::metadata(first.join("run.json")).unwrap().modified().unwrap();
+    fs::write(&file, grid.replace("[0, 1]", "[0, 1, 2]")).unwrap();
+    assert!(run(&arguments).status.success());
+    assert_eq!(fs::metadata(first.join("run.json")).unwrap().modified().unwrap(), before);
+    assert!(fs::read_to_string(out.join("table.md")).unwrap().contains("| budget 6 | 0 1 2 |"));
+    assert!(run(&["eval", first.to_str().unwrap()]).status.success());
+
+    fs::write(&file, "[[grid]]\nbudget = 1\nmethod = \"kfac\"\n").unwrap();
+    refused(&arguments, 2, &["budget-1-method-kfac-seed-0", "--budget"]);
+    fs::write(&file, "[[grid]]\nbudgets = 1\n").unwrap();
+    refused(&arguments, 2, &["grid.toml", "--budgets"]);
+}
+
+#[test]
 fn a_tile_does_not_change_a_bit_and_a_damaged_memory_of_tiles_does_no_harm() {
     let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -94,19 +94,20 @@ fn plan(described: &Description, args: &ExperimentArgs, out: &Path) -> Result<Ve
                 value => plain(value).map(|value| vec![value]),
             };
             let values = values.ok_or_else(|| invalid(format!("{key} is neither a value nor a list of values")))?;
-            let with = |run: &Vec<(String, String)>, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
+            let with =
+                |run: &Vec<(String, String)>, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
             runs = runs.iter().flat_map(|run| values.iter().map(move |value| with(run, value))).collect();
         }
         for run in runs {
-            let seed = run.iter().find(|(key, _)| key == "seed").map_or_else(|| "0".to_owned(), |(_, seed)| seed.clone());
+            let seed =
+                run.iter().find(|(key, _)| key == "seed").map_or_else(|| "0".to_owned(), |(_, seed)| seed.clone());
             let row: Vec<_> = run.into_iter().filter(|(key, _)| key != "seed").collect();
             let folder = out.join(folder_name(&row, &seed));
-            Checked::try_parse_from(std::iter::once("train".to_owned()).chain(options(&row, &seed, &args.data))).map_err(
-                |e| {
+            Checked::try_parse_from(std::iter::once("train".to_owned()).chain(options(&row, &seed, &args.data)))
+                .map_err(|e| {
                     let why = e.to_string();
                     invalid(why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
-                },
-            )?;
+                })?;
             if planned.iter().all(|other| other.folder != folder) {
                 planned.push(Planned { row, seed, folder });
             }
@@ -204,12 +205,7 @@ mod tests {
     use super::*;
 
     fn planned(text: &str) -> Result<Vec<Planned>> {
-        let args = ExperimentArgs {
-            file: "grid.toml".into(),
-            data: "sets".into(),
-            out: None,
-            dry_run: true,
-        };
+        let args = ExperimentArgs { file: "grid.toml".into(), data: "sets".into(), out: None, dry_run: true };
         plan(&toml::from_str(text).unwrap(), &args, Path::new("out"))
     }
 

@@ -39,7 +39,7 @@ impl Default for Sweep {
             batches_per_step: 16,
             ..Training::default()
         };
-        Self { divergence: 2e-3, momentum: 0.9, damping: 0.1, least_damping: 3e-3, look_every: 16, training }
+        Self { divergence: 1.7e-3, momentum: 0.9, damping: 0.1, least_damping: 3e-3, look_every: 16, training }
     }
 }
 
@@ -58,7 +58,7 @@ impl<P: Stochastic + Curved> Rule<P> for Sweep {
 
     /// The radius has fallen to nothing at the end, so only the last iterates are worth an average.
     fn averaging(&self) -> f64 {
-        23.0
+        11.0
     }
 
     fn update(

@@ -121,7 +121,8 @@ pub fn table(rows: &[Row], reached: &[Reached]) -> String {
     let names = |options: &[(String, String)]| {
         options.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
     };
-    let mut text = "| run | seeds | test accuracy, % | cost, epochs | wall time, s |\n|---|---|---|---|---|\n".to_owned();
+    let mut text =
+        "| run | seeds | test accuracy, % | cost, epochs | wall time, s |\n|---|---|---|---|---|\n".to_owned();
     for row in rows {
         let seeds = row.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
         let [accuracy, cost, wall] = [row.accuracy.text(100.0, 2), row.cost.text(1.0, 2), row.wall.text(1.0, 1)];
@@ -166,7 +167,9 @@ mod tests {
         assert!((cost - 1.25).abs() < 1e-12 && (wall - 12.5).abs() < 1e-9, "{cost} {wall}");
         assert_eq!(reached[1].cost, None);
         let text = table(&rows, &reached);
-        assert!(text.contains("| 95.00% | data mnist | 1.25 | 12.5 |") && text.contains("| 99.00% | data mnist | – | – |"));
+        assert!(
+            text.contains("| 95.00% | data mnist | 1.25 | 12.5 |") && text.contains("| 99.00% | data mnist | – | – |")
+        );
     }
 
     #[test]
