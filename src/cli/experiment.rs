@@ -169,8 +169,8 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
         return Ok(());
     }
     let said = std::fs::read_to_string(&log).unwrap_or_default();
-    let why = said.lines().rev().find_map(|line| line.strip_prefix("error: ")).unwrap_or("no error was said");
-    let message = format!("{}: {why}", run.folder.display());
+    let why = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
+    let message = format!("{}: {}", run.folder.display(), why.map_or(status.to_string(), str::to_owned));
     Err(match status.code() {
         Some(2) => Error::Usage(message),
         Some(3) => Error::Data(message),
