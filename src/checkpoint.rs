@@ -153,7 +153,7 @@ mod tests {
         let loaded = load(&path, 2).unwrap();
         assert_eq!(loaded.optimiser, progress().optimiser);
         assert_eq!(loaded.best, progress().best);
-        assert_eq!((loaded.memory, loaded.earlier_losses), (progress().memory, progress().earlier_losses));
+        assert_eq!((&loaded.memory, loaded.earlier_losses), (&progress().memory, progress().earlier_losses));
         assert_eq!(
             (loaded.stage, loaded.cost(), loaded.last_look),
             (Stage::Full, progress().cost(), progress().last_look)

@@ -3,7 +3,7 @@
 use super::train::TrainArgs;
 use crate::error::Error;
 use crate::export::write_atomically;
-use crate::report::{Row, RunFolder, RunRecord, costs_to_reach, table};
+use crate::report::{Options, Row, RunFolder, RunRecord, costs_to_reach, table};
 use anyhow::Result;
 use clap::{Args, Parser};
 use serde::Deserialize;
@@ -41,7 +41,7 @@ struct Description {
 /// One run of a grid.
 struct Planned {
     /// What tells it from the others, seed left out: a row of the table.
-    row: Vec<(String, String)>,
+    row: Options,
     seed: String,
     folder: PathBuf,
 }
@@ -190,7 +190,7 @@ fn record(folder: &Path) -> Result<RunRecord> {
 }
 
 /// Writes `table.md` and `table.json`, and returns the first.
-fn conclude(out: &Path, records: &[(Vec<(String, String)>, RunRecord)], targets: &[f64]) -> Result<String> {
+fn conclude(out: &Path, records: &[(Options, RunRecord)], targets: &[f64]) -> Result<String> {
     let rows = Row::collect(records);
     let reached = costs_to_reach(&rows, targets);
     let text = table(&rows, &reached);

@@ -7,6 +7,7 @@ mod eval;
 mod experiment;
 mod method;
 mod progress;
+mod run;
 mod train;
 
 use crate::device::{AdapterChoice, Gpu};

@@ -62,7 +62,7 @@ pub trait Problem {
     /// Takes up what [`Problem::memory`] of the same problem said.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::error::Error::Data) when it is another problem's.
+    /// [`Error::Data`] when it is another problem's.
     fn remember(&mut self, _memory: &[(String, Vector<Self>)]) -> Result<()> {
         Ok(())
     }

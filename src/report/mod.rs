@@ -4,4 +4,4 @@ mod run_folder;
 mod table;
 
 pub use run_folder::{RunFolder, RunRecord};
-pub use table::{Reached, Row, Spread, costs_to_reach, table};
+pub use table::{Options, Reached, Row, Spread, costs_to_reach, table};
