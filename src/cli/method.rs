@@ -98,7 +98,7 @@ pub(super) struct MethodArgs {
     /// lbfgs: pairs remembered [default: 20]
     #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pairs: Option<u32>,
-    /// kfac, gauss-newton: λ added to the curvature in the first step [default: 0.01, 0.1]
+    /// kfac, gauss-newton: λ added to the curvature in the first step [default: 0.01, 0.1; 0.1 in a sweep]
     #[arg(long, value_name = "LAMBDA", value_parser = non_negative, allow_negative_numbers = true)]
     damping: Option<f64>,
     /// gauss-newton: what speeds up its inner iteration [default: none]

@@ -33,7 +33,7 @@ Environment:
   WGPU_BACKEND, WGPU_ADAPTER_NAME, WGPU_POWER_PREF   choose an adapter where no option does
   RUST_LOG                                           what is logged on stderr, such as RUST_LOG=gpu_subset=debug,wgpu=info";
 
-/// Trains image classifiers by subset pretraining, on any GPU: a subset to its minimum first, then a short adaptation.
+/// Trains image classifiers by subset pretraining with second-order methods, on any GPU.
 #[derive(Parser)]
 #[command(name = "gpu-subset", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -83,7 +83,12 @@ impl DeviceArgs {
     fn open(&self) -> Result<Gpu> {
         let gpu = Gpu::open(&self.choice())?;
         if gpu.is_software() {
-            eprintln!("note: {} is a software adapter: right, but slower than a GPU", gpu.info.name);
+            let other = if gpu.backend().eq_ignore_ascii_case("gl") {
+                "; a software Vulkan driver (Debian's mesa-vulkan-drivers) would be some ten times as fast"
+            } else {
+                ""
+            };
+            eprintln!("note: {} is a software adapter: right, but slower than a GPU{other}", gpu.info.name);
         }
         if !self.no_autotune {
             gpu.enable_tuning(None);

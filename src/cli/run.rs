@@ -3,6 +3,7 @@
 use super::config::Config;
 use crate::data::{Dataset, hex};
 use crate::device::{Buf, Gpu};
+use crate::error::Error;
 use crate::model::Model;
 use crate::objective::{Examples, Objective, Workspace};
 use crate::optimise::{GpuSpace, Method};
@@ -47,6 +48,14 @@ impl Run {
     pub fn new(gpu: &Gpu, config: &Config, data: &Dataset) -> Result<Self> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         let workspace = Arc::new(Workspace::new(gpu, model.clone(), config.memory)?);
+        let batch = config.method.training().filter(|training| training.select).map_or(0, |training| training.batch);
+        if batch.min(data.train.len()) > workspace.chunk {
+            return Err(Error::usage(format!(
+                "--batch {batch}: choosing among so many examples keeps the activations of all, and there is room for {}: lower it, or raise --memory",
+                workspace.chunk
+            ))
+            .into());
+        }
         let statistics = data.channel_statistics();
         let upload = |split: &crate::data::Split| {
             Examples::upload(gpu, data.shape, &split.images, &split.labels, &statistics).map(Arc::new)

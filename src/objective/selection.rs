@@ -45,7 +45,7 @@ impl Selection {
         let (workspace, padded) = (&batch.workspace, batch.index.len());
         if padded > workspace.chunk {
             return Err(Error::usage(format!(
-                "--batch: choosing among {} examples keeps the activations of all of them, and there is room for {}: lower it, or raise --memory",
+                "choosing among {} examples keeps the activations of all, and there is room for {}",
                 batch.len, workspace.chunk
             )));
         }
