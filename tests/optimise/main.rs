@@ -10,6 +10,7 @@ mod first_order;
 mod methods;
 mod net;
 mod problem;
+mod regression;
 mod scipy;
 mod table;
 
