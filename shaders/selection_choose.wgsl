@@ -14,7 +14,6 @@ override BLOCK: u32;
 @group(0) @binding(7) var<storage, read_write> blocks: u32;
 var<workgroup> sums: array<vec2f, 64>;
 var<workgroup> counts: array<u32, 64>;
-var<workgroup> threshold: f32;
 
 const ITERATIONS = 12;
 
@@ -35,13 +34,10 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     }
     sums[lane] = sum;
     workgroupBarrier();
-    if (lane == 0u) {
-      var total = vec2f();
-      for (var i = 0u; i < 64u; i++) { total += sums[i]; }
-      threshold = sqrt(2.0 * total.x / (f32(count) + 2.0 * total.y));
-    }
-    workgroupBarrier();
-    tau = threshold;
+    var total = vec2f();
+    for (var i = 0u; i < 64u; i++) { total += sums[i]; }
+    tau = sqrt(2.0 * total.x / (f32(count) + 2.0 * total.y));
+    workgroupBarrier();  // all have read the sums
   }
   // invocations own neighbours, so that what is kept stays in order
   let padded = arrayLength(&score);

@@ -4,7 +4,7 @@ use crate::common::{self, TestGpu};
 use gpu_subset::device::Profile;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
-use gpu_subset::objective::{Examples, Kronecker, Objective, Workspace};
+use gpu_subset::objective::{Draw, Examples, Kronecker, Objective, Workspace};
 use gpu_subset::shape::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,6 +41,7 @@ pub fn specialisations() -> BTreeSet<Specialisation> {
         let [by, g, m, v, y] = [8, 64, 64, 64, 64].map(|len| gpu.alloc("update", len).unwrap());
         update::adam(&gpu, &by, &g, [&m, &v], &y).unwrap();
         update::momentum(&gpu, &by.prefix(4), &g, &v, &y).unwrap();
+        update::natural(&gpu, &by.prefix(4), &g.prefix(1), &g, &v, &y).unwrap();
         let profile = Profile::ALL.iter().position(|profile| *profile == gpu.profile).unwrap();
         all.extend(gpu.specialisations().into_iter().map(|(name, constants)| (profile, name, constants)));
     }
@@ -75,4 +76,7 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
     let mut objective = Objective::new(gpu, &workspace, &examples, &indices, 1e-3).unwrap();
     objective.prepare().unwrap();
     Kronecker::new(&objective, EXAMPLES).unwrap();
+    let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
+    let draw = Some(Draw { seed: 0, step: 0 });
+    objective.minibatch_gradient(&theta, &indices, draw, &gradient).unwrap();
 }
