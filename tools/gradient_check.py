@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.numpy import load_file
 
-import mnist
+from datasets import read
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # (output channels, filter, stride, padding), then dense widths; the last has one output a class
@@ -24,16 +24,6 @@ NETS = {
     "mnist-14k": ([(8, 5, 2, 0), (16, 5, 2, 0)], [40, 10]),
     "cifar-43k": ([(12, 3, 2, 1), (24, 3, 2, 1), (32, 3, 2, 1)], [64, 10]),
 }
-
-
-def read(folder):
-    """Images [N][C][H][W] and labels [N] of a training set, IDX or CIFAR-10 binary."""
-    folder = pathlib.Path(folder)
-    batches = sorted(folder.glob("data_batch_*.bin"))
-    if batches:
-        rows = np.concatenate([np.fromfile(batch, np.uint8).reshape(-1, 3073) for batch in batches])
-        return rows[:, 1:].reshape(-1, 3, 32, 32), rows[:, 0]
-    return mnist.read(folder, "train")
 
 
 def gradient(net, parameters, images, labels):
@@ -77,7 +67,7 @@ def main():
         command = ["cargo", "run", "--release", "--quiet", "--example", "gradient", "--", folder, net, out]
         subprocess.run(command, check=True, cwd=ROOT)
         ours = load_file(out)
-    want, loss = gradient(net, ours["parameters"], *read(folder))
+    want, loss = gradient(net, ours["parameters"], *read(folder)[0])
     got = ours["gradient"].astype(np.float64)
     cosine = got @ want / np.linalg.norm(got) / np.linalg.norm(want)
     print(f"PyTorch {torch.__version__} in f64: loss {loss:.9f}")
