@@ -41,6 +41,15 @@ fn the_papers_schedule_classifies_nine_of_ten_digits() {
 }
 
 #[test]
+fn a_schedule_without_passes_over_its_subset_starts_with_the_full_set() {
+    let Some(_gpu) = common::gpu() else { return };
+    let record = train(&["--schedule", "paper", "--subset-passes", "0", "--full-passes", "2"]);
+    let stages = record["stages"].as_array().unwrap();
+    assert_eq!(stages.len(), 1, "{record}");
+    assert_eq!(stages[0]["stage"], "full");
+}
+
+#[test]
 fn a_sweep_over_mnist_classifies_as_well_as_the_network_can_within_two_thirds_of_an_epoch() {
     let (Some(_gpu), Some(mnist)) = (common::gpu(), data("mnist")) else { return };
     let record = train(&["--data", mnist.to_str().unwrap(), "--budget", "0.6"]);

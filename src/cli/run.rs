@@ -3,7 +3,6 @@
 use super::config::Config;
 use crate::data::{Dataset, hex};
 use crate::device::{Buf, Gpu};
-use crate::error::Error;
 use crate::model::Model;
 use crate::objective::{Examples, Objective, Workspace};
 use crate::optimise::{GpuSpace, Method};
@@ -17,6 +16,7 @@ use std::sync::Arc;
 fn subsets(config: &Config, labels: &[u32], full: &Subset) -> Vec<Subset> {
     let draw = |candidates: &[u32], count| Subset::class_balanced(labels, candidates, count, config.seed, 2);
     match config.schedule.name {
+        _ if config.schedule.subset_passes == 0.0 => Vec::new(),
         Name::Paper => vec![draw(&full.indices, config.subset)],
         Name::Growing => {
             let sizes = std::iter::successors(Some(config.subset), |size| Some(4 * size));
@@ -48,13 +48,8 @@ impl Run {
     pub fn new(gpu: &Gpu, config: &Config, data: &Dataset) -> Result<Self> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         let workspace = Arc::new(Workspace::new(gpu, model.clone(), config.memory)?);
-        let batch = config.method.training().filter(|training| training.select).map_or(0, |training| training.batch);
-        if batch.min(data.train.len()) > workspace.chunk {
-            return Err(Error::usage(format!(
-                "--batch {batch}: choosing among so many examples keeps the activations of all, and there is room for {}: lower it, or raise --memory",
-                workspace.chunk
-            ))
-            .into());
+        if let Some(training) = config.method.training().filter(|training| training.select) {
+            workspace.check_choice(training.batch.min(data.train.len()))?;
         }
         let statistics = data.channel_statistics();
         let upload = |split: &crate::data::Split| {

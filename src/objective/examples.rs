@@ -1,8 +1,9 @@
 //! A data set in device memory: images as bytes, never as floats, so that CIFAR-10 takes 154 MB and not 614.
 
-use crate::device::{Buf, Gpu};
+use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernels::gather::{Normalisation, Page};
+use crate::kernel::Program;
+use crate::kernels::gather::{self, Normalisation, Page};
 use crate::shape::Shape;
 
 /// The images of one split on the device, with their labels on the host.
@@ -68,6 +69,14 @@ impl Examples {
     /// Bytes on the device.
     pub fn device_bytes(&self) -> usize {
         self.pages.iter().map(|page| 4 * page.bytes.len()).sum()
+    }
+
+    /// Appends the steps that bring the normalised features of the examples `index` `[N/B][B]` into `x`.
+    pub(super) fn record_gather(&self, gpu: &Gpu, program: &mut Program, index: &Buf, x: &Quads) -> Result<()> {
+        for page in &self.pages {
+            program.push(gather::gather(gpu, self.shape, page, index, &self.normalisation, x)?);
+        }
+        Ok(())
     }
 
     /// A word of device memory for each example of a list, padded to whole blocks.

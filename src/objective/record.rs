@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::kernel::Program;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::softmax_xent::{self, Targets};
-use crate::kernels::{copy_quads, finite, gather, vector};
+use crate::kernels::{copy_quads, finite, vector};
 use crate::model::Weights;
 use std::ops::Range;
 
@@ -72,10 +72,8 @@ impl Objective {
 
     pub(super) fn record_chunk(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<()> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let forward = self.record_forward(program, pass, chunk)?;
+        let forward = self.record_losses(program, pass, chunk)?;
         let logits = &forward.x[forward.x.len() - 1];
-        program.push(softmax_xent::loss(gpu, logits, &chunk.targets, &chunk.loss, &chunk.correct)?);
-
         let [a, b] = &workspace.passing;
         let [a, b] = [a, b].map(|quads| quads.prefix(logits.len()));
         match pass {
@@ -108,6 +106,14 @@ impl Objective {
         Ok(())
     }
 
+    /// The forward pass, and each example's loss and hit.
+    pub(super) fn record_losses(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
+        let forward = self.record_forward(program, pass, chunk)?;
+        let logits = &forward.x[forward.x.len() - 1];
+        program.push(softmax_xent::loss(&self.gpu, logits, &chunk.targets, &chunk.loss, &chunk.correct)?);
+        Ok(forward)
+    }
+
     /// Where a forward pass of so many examples, padding included, leaves its values.
     pub(super) fn forward_views(&self, examples: usize) -> Forward {
         let workspace = &*self.workspace;
@@ -121,10 +127,7 @@ impl Objective {
     pub(super) fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
         let Forward { x, masks } = self.forward_views(chunk.range.len());
-        for page in &self.examples.pages {
-            let by = &self.examples.normalisation;
-            program.push(gather::gather(gpu, self.examples.shape, page, &chunk.index, by, &x[0])?);
-        }
+        self.examples.record_gather(gpu, program, &chunk.index, &x[0])?;
         for (i, stage) in workspace.stages.iter().enumerate() {
             let derivative = workspace.derivatives[i].as_ref().map(|quads| quads.prefix(x[i + 1].len()));
             let weights = workspace.weights[stage.layer].as_ref();

@@ -3,11 +3,11 @@
 use super::Objective;
 use super::record::{Chunk, Forward, Pass};
 use crate::device::{Buf, Gpu, Live, Quads};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernel::Program;
+use crate::kernels::live;
 use crate::kernels::selection::{self, Kept};
 use crate::kernels::softmax_xent::{self, Targets};
-use crate::kernels::{gather, live};
 use std::sync::Arc;
 
 /// What a draw of examples follows from.
@@ -43,12 +43,7 @@ impl Selection {
     /// For the mini-batches of an objective.
     pub fn new(gpu: &Gpu, batch: &Objective) -> Result<Self> {
         let (workspace, padded) = (&batch.workspace, batch.index.len());
-        if padded > workspace.chunk {
-            return Err(Error::usage(format!(
-                "choosing among {} examples keeps the activations of all, and there is room for {}",
-                batch.len, workspace.chunk
-            )));
-        }
+        workspace.check_choice(batch.len)?;
         let live = Arc::new(Live::new(gpu)?);
         let alike = |label: &str, of: &Quads| -> Result<Quads> {
             Ok(gpu.alloc_quads(label, of.len() / workspace.chunk * padded, false)?.counted(&live))
@@ -66,7 +61,7 @@ impl Selection {
 
     /// The backward pass of the examples chosen among those that went `forward`.
     pub fn record(&self, program: &mut Program, batch: &Objective, chunk: &Chunk, forward: &Forward) -> Result<()> {
-        let (gpu, kept, examples) = (&batch.gpu, &self.kept, &batch.examples);
+        let (gpu, kept) = (&batch.gpu, &self.kept);
         let Targets { label, weight } = &chunk.targets;
         let logits = &forward.x[forward.x.len() - 1];
         program.push(softmax_xent::residual(gpu, logits, &chunk.targets, &self.score)?);
@@ -75,10 +70,7 @@ impl Selection {
 
         // recorded before the grids it asks for are
         let mut backward = Program::default();
-        for page in &examples.pages {
-            let (shape, by, x) = (examples.shape, &examples.normalisation, &self.activations[0]);
-            backward.push(gather::gather(gpu, shape, page, &kept.index, by, x)?);
-        }
+        batch.examples.record_gather(gpu, &mut backward, &kept.index, &self.activations[0])?;
         let mut masks = Vec::new();
         for (i, stage) in batch.workspace.stages.iter().enumerate() {
             let (x, derivative) = (&self.activations[i + 1], self.derivatives[i].as_ref());
@@ -104,9 +96,7 @@ impl Selection {
 impl Objective {
     /// The mini-batch's gradient from the examples that `selection` chooses.
     pub(super) fn record_selected(&self, program: &mut Program, chunk: &Chunk, selection: &Selection) -> Result<()> {
-        let forward = self.record_forward(program, Pass::Gradient, chunk)?;
-        let logits = &forward.x[forward.x.len() - 1];
-        program.push(softmax_xent::loss(&self.gpu, logits, &chunk.targets, &chunk.loss, &chunk.correct)?);
+        let forward = self.record_losses(program, Pass::Gradient, chunk)?;
         selection.record(program, self, chunk, &forward)
     }
 }

@@ -155,6 +155,20 @@ impl Workspace {
         })
     }
 
+    /// Whether a choice among so many examples is possible: it needs the activations of all of them at once.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is room for fewer.
+    pub fn check_choice(&self, examples: usize) -> Result<()> {
+        if examples <= self.chunk {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "--batch: choosing among {examples} examples keeps the activations of all, and there is room for {}: lower it, or raise --memory",
+            self.chunk
+        )))
+    }
+
     /// Appends the steps that pack θ, and so many `tangents` (directions), into the tiles that the products read.
     pub(super) fn record_packing(
         &self,
