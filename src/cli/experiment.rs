@@ -1,5 +1,6 @@
 //! `gpu-subset experiment`: a grid of training runs, each a normal run folder, and the table they come to.
 
+use super::error_of;
 use super::train::TrainArgs;
 use crate::error::Error;
 use crate::export::write_atomically;
@@ -94,8 +95,7 @@ fn plan(described: &Description, args: &ExperimentArgs, out: &Path) -> Result<Ve
                 value => plain(value).map(|value| vec![value]),
             };
             let values = values.ok_or_else(|| invalid(format!("{key} is neither a value nor a list of values")))?;
-            let with =
-                |run: &Vec<(String, String)>, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
+            let with = |run: &Options, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
             runs = runs.iter().flat_map(|run| values.iter().map(move |value| with(run, value))).collect();
         }
         for run in runs {
@@ -170,17 +170,9 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
     }
     let said = std::fs::read_to_string(&log).unwrap_or_default();
     let why = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    let message = format!("{}: {}", run.folder.display(), why.map_or(status.to_string(), str::to_owned));
-    Err(match status.code() {
-        Some(2) => Error::Usage(message),
-        Some(3) => Error::Data(message),
-        Some(4) => Error::Device(message),
-        Some(5) => Error::OutOfMemory(message),
-        Some(6) => Error::Diverged(message),
-        Some(130) => Error::Interrupted(format!("{message}; the same command goes on")),
-        _ => Error::Io(message),
-    }
-    .into())
+    let hint = if status.code() == Some(130) { "; the same command goes on" } else { "" };
+    let message = format!("{}: {}{hint}", run.folder.display(), why.map_or(status.to_string(), str::to_owned));
+    Err(error_of(status.code(), message).into())
 }
 
 fn record(folder: &Path) -> Result<RunRecord> {
