@@ -1,10 +1,12 @@
-// gather: x[n,f] = (bytes[index[n], f] - mean[c]) · inverse_std[c], c the channel of feature f; zero for a padded example.
+// gather: x[n,f] = (bytes[index[n] mod EXAMPLES, f] - mean[c]) · inverse_std[c], c the channel of feature f; zero for a padded example.
+// Indices beyond the examples stand for copies of them, which another kernel changes.
 // bytes: [examples][SIXTEENS] of sixteen bytes, the features FIRST .. FIRST + 16·SIXTEENS of every example (a page: a data set
 // larger than a binding is split along its features); x: [N/B][FEATURES][B]. An invocation owns sixteen features of four images.
 override FEATURES: u32;
 override PIXELS: u32;  // features of a channel
 override FIRST: u32;
 override SIXTEENS: u32;
+override EXAMPLES: u32;
 override LANES: u32;
 override ROWS: u32;
 @group(0) @binding(0) var<quads, read>    bytes: array<vec4u>;
@@ -34,7 +36,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
   if (sixteen < SIXTEENS) {
     let image = index[block * LANES + lane];
     let present = image != vec4u(0xffffffffu);
-    let row = select(vec4u(), image, present) * SIXTEENS + sixteen;
+    let row = select(vec4u(), image % EXAMPLES, present) * SIXTEENS + sixteen;
     let a = load_bytes(row.x);
     let b = load_bytes(row.y);
     let c = load_bytes(row.z);

@@ -2,6 +2,7 @@
 
 use crate::data::{Dataset, Options};
 use crate::error::{Error, Result};
+use crate::kernels::augment::Augmentation;
 use crate::model::Description;
 use crate::optimise::Method;
 use crate::shape::Shape;
@@ -32,6 +33,10 @@ pub(super) struct Config {
     pub memory: u64,
     /// Seconds between checkpoints.
     pub checkpoint_every: f64,
+    /// Copies of each example; none given: as many as epochs ask for.
+    pub copies: Option<usize>,
+    /// How copies differ from their examples.
+    pub augment: Option<Augmentation>,
     pub schedule: Schedule,
     pub method: Method,
     pub model: Description,

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod augment;
 mod bench;
 mod config;
 mod devices;

@@ -35,6 +35,15 @@ fn subsets(config: &Config, labels: &[u32], full: &Subset) -> Vec<Subset> {
     }
 }
 
+/// What is trained on in place of examples out of `n`: copies, if there are any. Mini-batches take other ones in each epoch by themselves.
+fn copies(config: &Config, examples: Vec<u32>, n: usize) -> Vec<u32> {
+    let last = if config.schedule.name.has_budget() { 1 } else { config.copies.unwrap_or(1) as u32 };
+    match config.augment {
+        Some(_) => (1..=last).flat_map(|copy| examples.iter().map(move |i| i + copy * n as u32)).collect(),
+        None => examples,
+    }
+}
+
 /// What a run holds on the device.
 pub(super) struct Run {
     pub model: Arc<Model>,
@@ -52,14 +61,17 @@ impl Run {
             workspace.check_choice(training.batch.min(data.train.len()))?;
         }
         let statistics = data.channel_statistics();
-        let upload = |split: &crate::data::Split| {
-            Examples::upload(gpu, data.shape, &split.images, &split.labels, &statistics).map(Arc::new)
-        };
-        let (train, test) = (upload(&data.train)?, upload(&data.test)?);
+        let upload =
+            |split: &crate::data::Split| Examples::upload(gpu, data.shape, &split.images, &split.labels, &statistics);
+        let (mut train, test) = (upload(&data.train)?, upload(&data.test)?);
+        if let Some(by) = config.augment {
+            train = train.augmented(gpu, by, config.copies, config.seed)?;
+        }
+        let (train, test) = (Arc::new(train), Arc::new(test));
         let all: Vec<u32> = (0..train.len() as u32).collect();
         let every_test: Vec<u32> = (0..test.len() as u32).collect();
         let held_out = Subset::class_balanced(&train.labels, &all, config.held_out, config.seed, 1);
-        let full = Subset::new(held_out.complement(train.len()), config.seed);
+        let full = Subset::new(copies(config, held_out.complement(train.len()), train.len()), config.seed);
         let subsets = subsets(config, &train.labels, &full);
         let objective =
             |examples: &Arc<Examples>, indices: &[u32]| Objective::new(gpu, &workspace, examples, indices, 0.0);

@@ -1,6 +1,7 @@
 //! `gpu-subset train`
 
 use super::DeviceArgs;
+use super::augment::AugmentArgs;
 use super::config::{Bytes, Config, default_model, open_data, parse_resize};
 use super::method::MethodArgs;
 use super::progress::Watcher;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a resumed run has already decided.
-const CONFIGURATION: [&str; 31] = [
+const CONFIGURATION: [&str; 33] = [
     "data",
     "resize",
     "model",
@@ -26,6 +27,8 @@ const CONFIGURATION: [&str; 31] = [
     "held_out",
     "subset_passes",
     "full_passes",
+    "augment",
+    "copies",
     "check_every",
     "patience",
     "tolerance",
@@ -114,6 +117,8 @@ pub(super) struct TrainArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    augment: AugmentArgs,
+    #[command(flatten)]
     method: MethodArgs,
     #[command(flatten)]
     device: DeviceArgs,
@@ -201,13 +206,18 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
             Error::usage(format!("--held-out {held_out_size}: leaves none of the {n} training examples")).into()
         );
     }
-    let defaults = Schedule::new(name, &method, n - held_out);
+    let (augment, copies) = args.augment.choose(data.shape)?;
+    // what an epoch goes over: each example once with a budget, all copies without
+    let copies = if name.has_budget() { copies } else { Some(copies.unwrap_or(1)) };
+    let times = if name.has_budget() { 1 } else { copies.unwrap_or(1) };
+    let available = (n - held_out).saturating_mul(times);
+    let defaults = Schedule::new(name, &method, available);
     let size = args.subset.unwrap_or(match name {
         Name::Paper => SubsetSize::Auto,
         Name::Growing => SubsetSize::Fraction(1, 64),
         _ => SubsetSize::Fraction(1, 1),
     });
-    let subset = size.examples(n, n - held_out, data.classes.len(), model.parameters())?;
+    let subset = size.examples(n.saturating_mul(times), available, data.classes.len(), model.parameters())?;
     // the budget is in epochs of the whole training set, a pass goes over what is not held out
     let budget = args.budget.map(|budget| budget * n as f64 / (n - held_out) as f64);
     let config = Config {
@@ -220,6 +230,8 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset)> {
         seed: args.seed,
         memory: args.memory.0,
         checkpoint_every: args.checkpoint_every,
+        copies: copies.filter(|_| augment.is_some()),
+        augment,
         schedule: Schedule {
             name,
             subset_passes: args.subset_passes.unwrap_or(defaults.subset_passes),

@@ -21,6 +21,13 @@ pub struct Page {
     pub sixteens: usize,
 }
 
+impl Page {
+    /// N, the number of examples.
+    fn examples(&self) -> usize {
+        self.bytes.len() / (4 * self.sixteens)
+    }
+}
+
 /// Mean and inverse standard deviation of each channel, in units of a byte: `[C]` vec4s, the last two words unused.
 #[derive(Clone, Debug)]
 pub struct Normalisation(pub Quads);
@@ -37,7 +44,8 @@ impl Normalisation {
     }
 }
 
-/// x\[n, features of the page\] = (bytes − mean) / std for the examples `index` u32 `[N/B][B]`; `x` is `[N/B][C·H·W][B]`.
+/// x\[n, features of the page\] = (bytes − mean) / std for the examples `index` u32 `[N/B][B]`, modulo their number; `x` is
+/// `[N/B][C·H·W][B]`.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -50,6 +58,7 @@ pub fn gather(gpu: &Gpu, shape: Shape, page: &Page, index: &Buf, by: &Normalisat
         ("PIXELS", shape.pixels()),
         ("FIRST", page.first),
         ("SIXTEENS", page.sixteens),
+        ("EXAMPLES", page.examples()),
         ("LANES", gpu.profile.lanes()),
         ("ROWS", rows),
     ];

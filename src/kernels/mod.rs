@@ -5,6 +5,7 @@
 //! callers outside the engine use plain `[N][C][H][W]`; [`to_blocks`] and [`from_blocks`] translate.
 
 pub mod activation;
+pub mod augment;
 pub mod blocks;
 pub mod ceiling;
 pub mod conv2d;
@@ -34,6 +35,7 @@ pub const SHADERS: &[Shader] = &[
     QUADS_COPY,
     activation::FORWARD,
     activation::PRODUCT,
+    augment::AUGMENT,
     blocks::DIRECTION,
     blocks::GRADIENT,
     blocks::LOAD,

@@ -3,7 +3,8 @@
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
 use crate::kernel::Program;
-use crate::kernels::gather::{self, Normalisation, Page};
+use crate::kernels::augment::{self, Augmentation};
+use crate::kernels::gather::{self, Normalisation, PADDING, Page};
 use crate::shape::Shape;
 
 /// The images of one split on the device, with their labels on the host.
@@ -15,6 +16,17 @@ pub struct Examples {
     pub labels: Vec<u32>,
     pub(super) pages: Vec<Page>,
     pub(super) normalisation: Normalisation,
+    augmentation: Option<Copies>,
+}
+
+/// Copies of every example that differ from it.
+#[derive(Clone, Debug)]
+struct Copies {
+    by: Augmentation,
+    /// The same in device memory.
+    words: Buf,
+    /// How many there are.
+    count: usize,
 }
 
 impl Examples {
@@ -53,7 +65,41 @@ impl Examples {
             labels: labels.to_vec(),
             pages: pages.collect::<Result<_>>()?,
             normalisation: Normalisation::upload(gpu, statistics)?,
+            augmentation: None,
         })
+    }
+
+    /// The same with `copies` of every example, or as many as can be counted: index i + k·N is copy k of example i, counted from 1 and
+    /// changed as the seed, i and k say. Copies take no memory.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there are more than an index counts; as [`Gpu::alloc`].
+    pub fn augmented(mut self, gpu: &Gpu, by: Augmentation, copies: Option<usize>, seed: u64) -> Result<Self> {
+        let most = PADDING as usize / self.len() - 1;
+        let count = copies.unwrap_or(most);
+        if count == 0 || count > most {
+            return Err(Error::usage(format!(
+                "--copies {count}: 1 to {most} of {} examples can be told apart",
+                self.len()
+            )));
+        }
+        self.augmentation = Some(Copies { by, words: by.upload(gpu, seed)?, count });
+        Ok(self)
+    }
+
+    /// Copies of each example.
+    pub fn copies(&self) -> usize {
+        self.augmentation.as_ref().map_or(0, |copies| copies.count)
+    }
+
+    /// From a first copy's index to that of the copy for an epoch.
+    pub(super) fn shift(&self, epoch: u64) -> u32 {
+        self.augmentation.as_ref().map_or(0, |copies| (epoch % copies.count as u64) as u32 * self.len() as u32)
+    }
+
+    /// Class of an example or of a copy.
+    pub fn label(&self, index: u32) -> u32 {
+        self.labels[index as usize % self.len()]
     }
 
     /// N, the number of examples.
@@ -71,10 +117,21 @@ impl Examples {
         self.pages.iter().map(|page| 4 * page.bytes.len()).sum()
     }
 
-    /// Appends the steps that bring the normalised features of the examples `index` `[N/B][B]` into `x`.
-    pub(super) fn record_gather(&self, gpu: &Gpu, program: &mut Program, index: &Buf, x: &Quads) -> Result<()> {
+    /// Appends the steps that bring the normalised features of the examples `index` `[N/B][B]` into `x`. What copies are made of
+    /// goes through `scratch`, as long.
+    pub(super) fn record_gather(
+        &self,
+        gpu: &Gpu,
+        program: &mut Program,
+        index: &Buf,
+        [x, scratch]: [&Quads; 2],
+    ) -> Result<()> {
+        let gathered = if self.augmentation.is_some() { scratch } else { x };
         for page in &self.pages {
-            program.push(gather::gather(gpu, self.shape, page, index, &self.normalisation, x)?);
+            program.push(gather::gather(gpu, self.shape, page, index, &self.normalisation, gathered)?);
+        }
+        if let Some(Copies { by, words, .. }) = &self.augmentation {
+            program.push(augment::augment(gpu, self.shape, self.len(), by, [words, index], gathered, x)?);
         }
         Ok(())
     }

@@ -43,6 +43,17 @@ pub(super) struct Minibatch {
     theta: Option<Buf>,
 }
 
+/// Which examples go into a gradient.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Their positions among all.
+    pub positions: &'a [u32],
+    /// The epoch, from 0: where examples have copies, each epoch takes the next ones.
+    pub epoch: u64,
+    /// With it, only those examples go backward that the draw keeps.
+    pub draw: Option<Draw>,
+}
+
 /// Losses and hits of mini-batches.
 #[derive(Clone, Debug, Default)]
 struct Sums {
@@ -54,8 +65,8 @@ struct Sums {
 }
 
 impl Objective {
-    /// ∇f over the examples at `positions` of this objective's list, in place of all of them, into `gradient`: the cross entropy's
-    /// mean over these, plus λ θ. Returns once it is submitted. Every call takes as many examples.
+    /// ∇f over a `batch` out of this objective's list, in place of all of it, into `gradient`: the cross entropy's mean over these
+    /// examples, plus λ θ. Returns once it is submitted. Every call takes as many examples.
     ///
     /// With a `draw`, only the examples that it keeps go backward, and the gradient is an estimate without bias. What they cost
     /// is known after [`Objective::take_minibatch_loss`].
@@ -65,8 +76,7 @@ impl Objective {
     pub fn minibatch_gradient(
         &mut self,
         theta: &Buf,
-        positions: &[u32],
-        draw: Option<Draw>,
+        Batch { positions, epoch, draw }: Batch<'_>,
         gradient: &Buf,
     ) -> Result<()> {
         let is_same =
@@ -75,7 +85,8 @@ impl Objective {
             Some(minibatch) if is_same(&minibatch) => minibatch,
             _ => Box::new(Minibatch::new(self, positions, draw.is_some())?),
         };
-        let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize]).collect();
+        let shift = self.examples.shift(epoch);
+        let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize] + shift).collect();
         minibatch.run(&indices, draw, theta, gradient)?;
         self.minibatch = Some(minibatch);
         self.cost.forward += positions.len() as u64;
@@ -188,7 +199,7 @@ impl Minibatch {
         let mut chosen = vec![PADDING; self.chosen.len()];
         chosen[..indices.len()].copy_from_slice(indices);
         for (label, &i) in chosen[aligned..].iter_mut().zip(indices) {
-            *label = examples.labels[i as usize];
+            *label = examples.label(i);
         }
         chosen[aligned + indices.len()..].fill(0);
         gpu.write(&self.chosen, &chosen);

@@ -15,6 +15,7 @@ mod workspace;
 pub use cost::Cost;
 pub use examples::Examples;
 pub use kronecker::Kronecker;
+pub use minibatch::Batch;
 pub use selection::Draw;
 use workspace::SUMS;
 pub use workspace::{DEFAULT_MEMORY, Workspace};
@@ -87,7 +88,7 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The loss over the examples `indices`, each with weight 1.
+    /// The loss over the examples `indices`, or [copies](Examples::augmented), each with weight 1.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
@@ -98,9 +99,9 @@ impl Objective {
         indices: &[u32],
         weight_decay: f64,
     ) -> Result<Self> {
-        assert!(!indices.is_empty() && indices.iter().all(|&i| (i as usize) < examples.len()));
+        assert!(!indices.is_empty() && indices.iter().all(|&i| i as usize / examples.len() <= examples.copies()));
         assert_eq!(examples.shape, workspace.model.input);
-        let labels = indices.iter().map(|&i| examples.labels[i as usize]);
+        let labels = indices.iter().map(|&i| examples.label(i));
         let ones = indices.iter().map(|_| 1f32.to_bits());
         let index = Examples::per_example(gpu, "subset.index", indices.iter().copied(), PADDING)?;
         let targets = Targets {

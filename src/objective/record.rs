@@ -127,7 +127,8 @@ impl Objective {
     pub(super) fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
         let Forward { x, masks } = self.forward_views(chunk.range.len());
-        self.examples.record_gather(gpu, program, &chunk.index, &x[0])?;
+        let scratch = workspace.passing[0].prefix(x[0].len());
+        self.examples.record_gather(gpu, program, &chunk.index, [&x[0], &scratch])?;
         for (i, stage) in workspace.stages.iter().enumerate() {
             let derivative = workspace.derivatives[i].as_ref().map(|quads| quads.prefix(x[i + 1].len()));
             let weights = workspace.weights[stage.layer].as_ref();

@@ -70,7 +70,13 @@ impl Selection {
 
         // recorded before the grids it asks for are
         let mut backward = Program::default();
-        batch.examples.record_gather(gpu, &mut backward, &kept.index, &self.activations[0])?;
+        if batch.examples.copies() > 0 {
+            backward.push(selection::rows(gpu, &forward.x[0], &kept.position, &self.activations[0])?);
+        } else {
+            // four times less to read than the activations
+            let x = &self.activations[0];
+            batch.examples.record_gather(gpu, &mut backward, &kept.index, [x, x])?;
+        }
         let mut masks = Vec::new();
         for (i, stage) in batch.workspace.stages.iter().enumerate() {
             let (x, derivative) = (&self.activations[i + 1], self.derivatives[i].as_ref());

@@ -1,10 +1,10 @@
 //! Adam and stochastic gradient descent: the conventional baselines, on mini-batches.
 
 use super::training::{Order, Training};
-use super::{Batch, Elementwise, Optimiser, Outcome, Space, Standing, State, Stochastic, Stop, Vector, to_json};
+use super::{Elementwise, Optimiser, Outcome, Space, Standing, State, Stochastic, Stop, Vector, to_json};
 use crate::error::Result;
 use crate::kernels::update;
-use crate::objective::Draw;
+use crate::objective::{Batch, Draw};
 use serde::{Deserialize, Serialize};
 
 /// How a gradient moves the parameters, and what is remembered of it.
@@ -264,7 +264,8 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
 /// The mini-batch after `updates` others.
 fn batch<'a>(order: &'a mut Order, training: &Training, examples: usize, updates: u64) -> Batch<'a> {
     let draw = training.select.then_some(Draw { seed: training.seed, step: updates });
-    Batch { positions: order.batch(training, examples, updates), draw }
+    let epoch = updates / training.per_epoch(examples);
+    Batch { positions: order.batch(training, examples, updates), epoch, draw }
 }
 
 fn copied<S: Space>(space: &S, vector: &S::Vector) -> Result<S::Vector> {

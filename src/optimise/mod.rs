@@ -18,7 +18,7 @@ mod training;
 mod truncated_cg;
 
 use crate::error::{Error, Result};
-use crate::objective::Draw;
+use crate::objective::Batch;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -105,15 +105,6 @@ impl Look {
     pub fn anew(seed: u64) -> Self {
         Self { seed, keep: 0.0, at_minibatch: false }
     }
-}
-
-/// A mini-batch.
-#[derive(Clone, Copy, Debug)]
-pub struct Batch<'a> {
-    /// Positions of its examples among all.
-    pub positions: &'a [u32],
-    /// With it, only those examples go backward that the draw keeps.
-    pub draw: Option<Draw>,
 }
 
 /// A problem that is a mean over examples, of which a few tell something.

@@ -1,12 +1,12 @@
 //! The space of parameter vectors on a device, and an objective as a problem in it.
 
-use super::{Batch, Curved, Elementwise, Look, Problem, Space, Stochastic};
+use super::{Curved, Elementwise, Look, Problem, Space, Stochastic};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Program};
 use crate::kernels::update::{self, Adam, Momentum, Natural};
 use crate::kernels::vector::{self, PARTIALS, SCRATCH};
-use crate::objective::{Cost, Evaluation, Kronecker, Objective};
+use crate::objective::{Batch, Cost, Evaluation, Kronecker, Objective};
 use std::sync::Mutex;
 
 /// Inner products that one round trip takes.
@@ -284,7 +284,7 @@ impl Stochastic for OnGpu {
     }
 
     fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &mut Buf) -> Result<()> {
-        self.objective.minibatch_gradient(x, batch.positions, batch.draw, gradient)
+        self.objective.minibatch_gradient(x, batch, gradient)
     }
 
     fn take_minibatch_loss(&mut self) -> Result<f64> {

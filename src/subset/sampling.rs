@@ -32,17 +32,18 @@ impl Subset {
     }
 
     /// `count` of the `candidates`, drawn without replacement so that class sizes differ by at most one while every class
-    /// has examples left. `stream` keeps draws of one seed apart.
+    /// has examples left. `stream` keeps draws of one seed apart. Candidates beyond the labels are copies of examples.
     pub fn class_balanced(labels: &[u32], candidates: &[u32], count: usize, seed: u64, stream: u64) -> Self {
         assert!(count <= candidates.len());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
         let mut candidates = candidates.to_vec();
         candidates.shuffle(&mut rng);
-        let classes = candidates.iter().map(|&i| labels[i as usize] as usize + 1).max().unwrap_or(0);
+        let class = |i: u32| labels[i as usize % labels.len()] as usize;
+        let classes = candidates.iter().map(|&i| class(i) + 1).max().unwrap_or(0);
         let mut of_class = vec![Vec::new(); classes];
         for i in candidates {
-            of_class[labels[i as usize] as usize].push(i);
+            of_class[class(i)].push(i);
         }
         of_class.shuffle(&mut rng); // so that the classes with one more are not always the first
         let mut indices = Vec::with_capacity(count);

@@ -3,6 +3,7 @@
 use super::twin::Twin;
 use super::{rng, uniform};
 use gpu_subset::device::Gpu;
+use gpu_subset::kernels::augment::{self, Augmentation};
 use gpu_subset::kernels::gather;
 use gpu_subset::kernels::softmax_xent::reference as xent;
 use gpu_subset::objective::Examples;
@@ -17,11 +18,13 @@ pub struct Problem {
     /// Labels of the whole data set.
     pub labels: Vec<u32>,
     pub statistics: Vec<(f64, f64)>,
-    /// The K chosen examples, in no order.
+    /// The K chosen examples, or copies, in no order.
     pub indices: Vec<u32>,
     pub weight_decay: f64,
     /// Normalised features of the chosen examples.
     x: Vec<f64>,
+    /// How copies differ, and the seed of it.
+    augmentation: Option<(Augmentation, u64)>,
 }
 
 impl Problem {
@@ -36,12 +39,28 @@ impl Problem {
         indices.truncate(examples);
         let (mean, std): (Vec<_>, Vec<_>) = statistics.iter().copied().unzip();
         let x = gather::reference::gather(shape, &images, &indices, &mean, &std);
-        Self { twin, images, labels, statistics, indices, weight_decay, x }
+        Self { twin, images, labels, statistics, indices, weight_decay, x, augmentation: None }
+    }
+
+    /// The same over a copy of each chosen example, counted from 1.
+    pub fn copies(mut self, by: Augmentation, seed: u64, copy: u32) -> Self {
+        let shape = self.twin.model.input;
+        let drawn = self.indices.iter().map(|&i| augment::reference::draw(&by, shape, seed, i, copy));
+        let images = self.x.chunks_exact(shape.len());
+        self.x = images.zip(drawn).flat_map(|(x, drawn)| augment::reference::augment(&by, shape, x, &drawn)).collect();
+        let stored = self.labels.len() as u32;
+        self.indices.iter_mut().for_each(|i| *i += copy * stored);
+        self.augmentation = Some((by, seed));
+        self
     }
 
     pub fn upload(&self, gpu: &Gpu) -> Arc<Examples> {
         let shape = self.twin.model.input;
-        Arc::new(Examples::upload(gpu, shape, &self.images, &self.labels, &self.statistics).unwrap())
+        let mut examples = Examples::upload(gpu, shape, &self.images, &self.labels, &self.statistics).unwrap();
+        if let Some((by, seed)) = self.augmentation {
+            examples = examples.augmented(gpu, by, None, seed).unwrap();
+        }
+        Arc::new(examples)
     }
 
     /// Compact parameters with weights of the model's initialisation and biases that are not zero.
@@ -61,9 +80,14 @@ impl Problem {
         self.twin.forward(theta, self.x.clone())
     }
 
+    /// Class of an example or a copy.
+    pub fn label(&self, index: u32) -> usize {
+        self.labels[index as usize % self.labels.len()] as usize
+    }
+
     /// (logits, label) of each chosen example.
     fn rows<'a>(&'a self, logits: &'a [f64]) -> impl Iterator<Item = (&'a [f64], usize)> {
-        let labels = self.indices.iter().map(|&i| self.labels[i as usize] as usize);
+        let labels = self.indices.iter().map(|&i| self.label(i));
         logits.chunks_exact(self.twin.model.classes).zip(labels)
     }
 

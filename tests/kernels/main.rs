@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod augment;
 mod elementwise;
 mod kronecker;
 mod pooling;

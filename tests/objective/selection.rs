@@ -6,20 +6,20 @@ use crate::common::{gpu, gpus};
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::kernels::selection::reference as selection;
 use gpu_subset::kernels::softmax_xent::reference as xent;
-use gpu_subset::objective::Draw;
+use gpu_subset::objective::{Batch, Draw};
 
-const SEED: u64 = 0x5eed_0123_4567_89ab;
+pub const SEED: u64 = 0x5eed_0123_4567_89ab;
 const KEY: [u32; 2] = [0x4567_89ab, 0x5eed_0123];
 
 /// Logits of the examples of a problem, in its order, each with its label.
 fn logits(problem: &Problem, theta: &[f64]) -> Vec<(Vec<f64>, usize)> {
     let x = problem.activations(theta);
     let rows = x[x.len() - 1].chunks_exact(problem.twin.model.classes).map(<[f64]>::to_vec);
-    rows.zip(&problem.indices).map(|(z, &i)| (z, problem.labels[i as usize] as usize)).collect()
+    rows.zip(&problem.indices).map(|(z, &i)| (z, problem.label(i))).collect()
 }
 
 /// The gradient of the examples kept, and how many; nothing where rounding may decide whether one is kept.
-fn expected(problem: &Problem, theta: &[f64], step: u32) -> Option<(Vec<f64>, usize)> {
+pub fn expected(problem: &Problem, theta: &[f64], step: u32) -> Option<(Vec<f64>, usize)> {
     let logits = logits(problem, theta);
     let score: Vec<f64> = logits.iter().map(|(z, label)| xent::residual(z, *label)).collect();
     let tau = selection::threshold(&score);
@@ -52,7 +52,14 @@ fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
                     let before = on_device.objective.cost();
                     let (theta, gradient) = (on_device.vector(&theta), on_device.unwritten());
                     let draw = Draw { seed: SEED, step: u64::from(step) };
-                    on_device.objective.minibatch_gradient(&theta, &positions, Some(draw), &gradient).unwrap();
+                    on_device
+                        .objective
+                        .minibatch_gradient(
+                            &theta,
+                            Batch { positions: &positions, epoch: 0, draw: Some(draw) },
+                            &gradient,
+                        )
+                        .unwrap();
                     on_device.objective.take_minibatch_loss().unwrap();
                     let error = relative_error(&on_device.compact(&gradient), &want);
                     assert!(error <= 1e-5, "net {which}, {examples} examples, draw {step}: off by {error:e}");
@@ -85,7 +92,10 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     let (mut sum, mut squares, mut mean) = (vec![0.0; 5], vec![0.0; 5], vec![0.0; full.len()]);
     for step in 0..DRAWS {
         let draw = Draw { seed: SEED, step };
-        on_device.objective.minibatch_gradient(&theta, &positions, Some(draw), &gradient).unwrap();
+        on_device
+            .objective
+            .minibatch_gradient(&theta, Batch { positions: &positions, epoch: 0, draw: Some(draw) }, &gradient)
+            .unwrap();
         let g = on_device.compact(&gradient);
         mean.iter_mut().zip(&g).for_each(|(mean, g)| *mean += g / DRAWS as f64);
         if step < READ {

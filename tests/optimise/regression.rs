@@ -2,7 +2,8 @@
 
 use crate::problem::{Uniform, dot};
 use gpu_subset::error::Result;
-use gpu_subset::optimise::{Batch, Curved, Euclidean, Lbfgs, Look, Optimiser, Problem, Stochastic, lbfgs};
+use gpu_subset::objective::Batch;
+use gpu_subset::optimise::{Curved, Euclidean, Lbfgs, Look, Optimiser, Problem, Stochastic, lbfgs};
 
 pub const EXAMPLES: usize = 75;
 pub const FEATURES: usize = 5;

@@ -4,7 +4,7 @@ use crate::common::{self, TestGpu};
 use gpu_subset::device::Profile;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
-use gpu_subset::objective::{Draw, Examples, Kronecker, Objective, Workspace};
+use gpu_subset::objective::{Batch, Draw, Examples, Kronecker, Objective, Workspace};
 use gpu_subset::shape::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -78,5 +78,5 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
     Kronecker::new(&objective, EXAMPLES).unwrap();
     let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
     let draw = Some(Draw { seed: 0, step: 0 });
-    objective.minibatch_gradient(&theta, &indices, draw, &gradient).unwrap();
+    objective.minibatch_gradient(&theta, Batch { positions: &indices, epoch: 0, draw }, &gradient).unwrap();
 }
