@@ -1,6 +1,6 @@
 //! `--method` and the options of each.
 
-use super::train::non_negative;
+use super::choices::non_negative;
 use crate::error::{Error, Result};
 use crate::optimise::{
     Adam, Beta, Decay, Method, Preconditioner, Sgd, Sweep, Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
@@ -84,6 +84,7 @@ enum PreconditionerName {
 }
 
 #[derive(Args)]
+#[group(conflicts_with = "resume")]
 #[command(next_help_heading = "Method (docs/methods.md)")]
 pub(super) struct MethodArgs {
     /// How the loss is minimised [default: kfac; adam with --schedule minibatch]

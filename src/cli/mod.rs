@@ -2,11 +2,13 @@
 
 mod augment;
 mod bench;
+mod choices;
 mod config;
 mod devices;
 mod eval;
 mod experiment;
 mod method;
+mod plan;
 mod progress;
 mod run;
 mod train;
@@ -47,6 +49,9 @@ enum Command {
     /// Train a network; without options: the embedded digits, in seconds
     #[command(after_help = EXIT_CODES)]
     Train(Box<train::TrainArgs>),
+    /// Say what a training would come to, in memory, cost and time, without training
+    #[command(after_help = EXIT_CODES)]
+    Plan(Box<plan::PlanArgs>),
     /// Run a grid of trainings and make a table of what comes out
     #[command(after_help = EXIT_CODES)]
     Experiment(experiment::ExperimentArgs),
@@ -116,6 +121,7 @@ pub fn run() -> Result<()> {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
     match Cli::parse().command {
         Command::Train(args) => train::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Experiment(args) => experiment::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Devices(args) => devices::run(&args),

@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use bytemuck::Pod;
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Views start at multiples of this many 32-bit words: 256 bytes, the coarsest offset alignment WebGPU allows.
@@ -41,6 +42,8 @@ pub struct Gpu {
     numbers: Arc<Mutex<HashMap<u32, Buf>>>,
     unused: Arc<Mutex<Option<(Quads, Buf)>>>,
     tuning: Arc<Mutex<tuning::Tuning>>,
+    /// Bytes of device memory taken.
+    taken: Arc<AtomicU64>,
     /// Name, backend, driver and class of the adapter.
     pub info: wgpu::AdapterInfo,
     /// Sizes this device was opened with.
@@ -173,6 +176,7 @@ impl Gpu {
             numbers: Arc::default(),
             unused: Arc::default(),
             tuning: Arc::default(),
+            taken: Arc::default(),
             info,
             limits,
             profile,
@@ -182,6 +186,11 @@ impl Gpu {
     /// Whether the adapter computes on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Bytes of device memory taken so far, what was given back included.
+    pub fn taken_bytes(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
     }
 
     /// Largest view that a kernel can bind, in 32-bit words.
@@ -219,6 +228,7 @@ impl Gpu {
             return Err(out_of_memory(label, bytes, &format!("{} has no room for it", self.info.name)));
         }
         self.check()?;
+        self.taken.fetch_add(bytes, Ordering::Relaxed);
         Ok(Buf { raw, offset: 0, len })
     }
 

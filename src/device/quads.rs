@@ -5,6 +5,7 @@ use super::{Buf, Gpu, Storage, out_of_memory};
 use crate::error::Result;
 use bytemuck::Pod;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Texels of a row: vec4 i is texel (i mod 8192, i / 8192). The side that every adapter offers.
 pub const QUADS_WIDTH: usize = 8192;
@@ -142,6 +143,7 @@ impl Gpu {
             return Err(out_of_memory(label, 4 * words as u64, &format!("{} has no room for it", self.info.name)));
         }
         self.check()?;
+        self.taken.fetch_add((16 * quads.min(QUADS_WIDTH) * height) as u64, Ordering::Relaxed);
         let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
         Ok(Quads { home: Home::Texture { raw, view }, len: words, live: None })
     }

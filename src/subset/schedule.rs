@@ -80,9 +80,14 @@ impl Schedule {
         }
     }
 
+    /// Iterations of a stage between two looks at the held-out examples; 0: only at its end.
+    pub fn look_every(&self, stage: Stage) -> u64 {
+        if self.name == Name::Paper && stage == Stage::Full { 1 } else { self.check_every }
+    }
+
     /// Whether a look at the held-out examples follows so many iterations of a stage.
     pub(super) fn is_look_due(&self, stage: Stage, iteration: u64) -> bool {
-        let every = if self.name == Name::Paper && stage == Stage::Full { 1 } else { self.check_every };
+        let every = self.look_every(stage);
         every > 0 && iteration.is_multiple_of(every)
     }
 }
