@@ -1,16 +1,21 @@
-// block_direction: d[o,r] = M[at + r/32, o][r mod 32], a layer's part of a parameter vector from its transposed matrix.
-// M: [row blocks][COLUMNS][32 rows]; d: [OUTPUTS][PATCHES] weights, then [OUTPUTS] biases, which are row PATCHES of the matrix.
-override OUTPUTS: u32;
-override PATCHES: u32;
-override COLUMNS: u32;
-override AT: u32;  // first row block
-@group(0) @binding(0) var<quads, read>          m: array<vec4f>;
-@group(0) @binding(1) var<storage, read_write>  d: array<f32>;
+// block_direction: d[o,r] = M[r/32, o][r mod 32], each layer's part of a parameter vector from its transposed matrix.
+// M: [row blocks][columns][32 rows]; d: of each layer [outputs][patches] weights, then [outputs] biases, which are row `patches` of the
+// matrix. The workgroups along y do a layer each,
+// one of them every so many outputs.
+override WIDTH: u32;
+struct Job { d: u32, outputs: u32, patches: u32, columns: u32, source: u32 }
+@group(0) @binding(0) var<storage, read>        jobs: array<Job>;
+@group(0) @binding(1) var<quads, read>          m: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write>  d: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = id.x; i < OUTPUTS * (PATCHES + 1u); i += groups.x * 64u) {
-    let at = place_of(i);
-    d[i] = load_m(((AT + at.row / 32u) * COLUMNS + at.output) * 8u + at.row % 32u / 4u)[at.row % 4u];
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u,
+        @builtin(num_workgroups) groups: vec3u) {
+  let job = jobs[group.y];
+  for (var output = group.x; output < job.outputs; output += groups.x) {
+    for (var row = index; row <= job.patches; row += WIDTH) {
+      let i = select(output * job.patches + row, job.outputs * job.patches + output, row == job.patches);
+      d[job.d + i] = load_m(job.source + (row / 32u * job.columns + output) * 8u + row % 32u / 4u)[row % 4u];
+    }
   }
 }

@@ -1,23 +1,27 @@
-// block_gradient: M[at+o/32, r][o mod 32] = g[o,r], a layer's gradient as a matrix of outputs × (patches and bias), zero beside it.
-// g: [OUTPUTS][PATCHES] weights, then [OUTPUTS] biases; M: [row blocks][COLUMNS][32 rows].
-override OUTPUTS: u32;
-override PATCHES: u32;
-override COLUMNS: u32;
-override AT: u32;  // first row block
-@group(0) @binding(0) var<storage, read>  g: array<f32>;
-@group(0) @binding(1) var<quads, write>   m: array<vec4f>;
+// block_gradient: M[o/32, r][o mod 32] = g[o,r], each layer's gradient as a matrix of outputs × (patches and bias), zero beside it.
+// g: of each layer [outputs][patches] weights, then [outputs] biases; M: [row blocks][columns][32 rows]. The workgroups along y do a
+// layer each, one of them every so many columns.
+override WIDTH: u32;
+struct Job { g: u32, outputs: u32, patches: u32, columns: u32, target_quad: u32 }
+@group(0) @binding(0) var<storage, read>  jobs: array<Job>;
+@group(0) @binding(1) var<storage, read>  g: array<f32>;
+@group(0) @binding(2) var<quads, write>   m: array<vec4f>;
 
-fn entry(o: u32, r: u32) -> f32 {
-  let at = select(o * PATCHES + r, OUTPUTS * PATCHES + o, r == PATCHES);
-  let inside = (o < OUTPUTS) & (r <= PATCHES);
-  return select(0.0, g[select(0u, at, inside)], inside);
+fn entry(job: Job, o: u32, r: u32) -> f32 {
+  let at = select(o * job.patches + r, job.outputs * job.patches + o, r == job.patches);
+  let inside = (o < job.outputs) & (r <= job.patches);
+  return select(0.0, g[job.g + select(0u, at, inside)], inside);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = id.x; i < (OUTPUTS + 31u) / 32u * COLUMNS * 8u; i += groups.x * 64u) {
-    let o = i / 8u / COLUMNS * 32u + i % 8u * 4u;
-    let r = i / 8u % COLUMNS;
-    store_m(AT * COLUMNS * 8u + i, vec4f(entry(o, r), entry(o + 1u, r), entry(o + 2u, r), entry(o + 3u, r)));
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u,
+        @builtin(num_workgroups) groups: vec3u) {
+  let job = jobs[group.y];
+  for (var r = group.x; r < job.columns; r += groups.x) {
+    for (var q = index; q < (job.outputs + 31u) / 32u * 8u; q += WIDTH) {
+      let o = 4u * q;
+      store_m(job.target_quad + (q / 8u * job.columns + r) * 8u + q % 8u,
+              vec4f(entry(job, o, r), entry(job, o + 1u, r), entry(job, o + 2u, r), entry(job, o + 3u, r)));
+    }
   }
 }

@@ -1,24 +1,31 @@
-// block_load: M = [A + δI; I], the factor A in SIDE rows and columns, padded with those of the identity to multiples of 32.
-// a: [SIDE][SIDE], symmetric; M: [row blocks][COLUMNS][32 rows], of which 2·COLUMNS/32 row blocks are written.
-override SIDE: u32;
-override COLUMNS: u32;
-@group(0) @binding(0) var<storage, read>  a: array<f32>;
-@group(0) @binding(1) var<storage, read>  delta: f32;
-@group(0) @binding(2) var<quads, write>   m: array<vec4f>;
+// block_load: M = [A + δI; I] of every matrix, a factor A in SIDE rows and columns padded with those of the identity to multiples of 32.
+// a: matrices [side][side], symmetric; M: [row blocks][columns][32 rows], of which 2·columns/32 row blocks are written. The workgroups
+// along y do a matrix each, one of them every so many of its columns.
+override WIDTH: u32;
+struct Job { a: u32, side: u32, columns: u32, target_quad: u32 }
+@group(0) @binding(0) var<storage, read>  jobs: array<Job>;
+@group(0) @binding(1) var<storage, read>  a: array<f32>;
+@group(0) @binding(2) var<storage, read>  deltas: array<f32>;
+@group(0) @binding(3) var<quads, write>   m: array<vec4f>;
 
-fn entry(row: u32, col: u32) -> f32 {
-  let inside = (row < SIDE) & (col < SIDE);
-  let value = a[select(0u, col * SIDE + row, inside)];
-  let diagonal = select(1.0, value + delta, inside);
-  let other = select(0.0, value, inside);
-  return select(other, diagonal, row % COLUMNS == col);
+fn entry(job: Job, delta: f32, row: u32, col: u32) -> f32 {
+  let inside = (row < job.side) & (col < job.side);
+  let value = a[job.a + select(0u, col * job.side + row, inside)];
+  return select(0.0, value, inside) + select(0.0, select(1.0, delta, inside), row == col);
 }
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var i = id.x; i < COLUMNS / 2u * COLUMNS; i += groups.x * 64u) {
-    let row = i / 8u / COLUMNS * 32u + i % 8u * 4u;
-    let col = i / 8u % COLUMNS;
-    store_m(i, vec4f(entry(row, col), entry(row + 1u, col), entry(row + 2u, col), entry(row + 3u, col)));
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u,
+        @builtin(num_workgroups) groups: vec3u) {
+  let job = jobs[group.y];
+  let delta = deltas[group.y];
+  for (var col = group.x; col < job.columns; col += groups.x) {
+    for (var q = index; q < job.columns / 4u; q += WIDTH) {
+      let at = job.target_quad + (q / 8u * job.columns + col) * 8u + q % 8u;
+      let row = 4u * q;
+      store_m(at, vec4f(entry(job, delta, row, col), entry(job, delta, row + 1u, col),
+                        entry(job, delta, row + 2u, col), entry(job, delta, row + 3u, col)));
+      store_m(at + job.columns / 4u * job.columns, select(vec4f(), vec4f(1.0), vec4u(row, row + 1u, row + 2u, row + 3u) == vec4u(col)));
+    }
   }
 }

@@ -1,8 +1,9 @@
-// block_pivot: M[pivot, 32k+j][i] = (L⁻¹)_ij, L Lᵀ the Cholesky factorisation of the 32 × 32 block (k, k) of M.
+// block_pivot: the block at target_quad ← L⁻¹, L Lᵀ being the Cholesky factorisation of the 32 × 32 block at `source`, of every job.
 // In exact arithmetic no pivot of A + δI is below δ, so a smaller one is rounding and is raised to δ.
-// M: [row blocks][COLUMNS][32 rows]. One workgroup: invocation i owns row i of the factorisation, then column i of the inverse.
-@group(0) @binding(0) var<storage, read>      step: array<u32, 3>;  // COLUMNS, k, pivot
-@group(0) @binding(1) var<storage, read>      delta: f32;
+// M: blocks of [32 columns][32 rows]. A workgroup does a job: invocation i owns row i of the factorisation, then column i of the inverse.
+struct Job { source: u32, target_quad: u32, matrix: u32, padding: u32 }
+@group(0) @binding(0) var<storage, read>      jobs: array<Job>;
+@group(0) @binding(1) var<storage, read>      deltas: array<f32>;  // of each matrix
 @group(0) @binding(2) var<quads, read_write>  m: array<vec4f>;
 var<workgroup> l: array<f32, 1024>;        // [column][row]
 var<workgroup> inverse: array<f32, 1024>;  // [column][row]
@@ -11,8 +12,10 @@ var<workgroup> column: array<f32, 64>;     // of L, the latest and the one befor
 const BLOCK = 32u;
 
 @compute @workgroup_size(32)
-fn main(@builtin(local_invocation_index) i: u32) {
-  let source = (step[1] * step[0] + BLOCK * step[1] + i) * 8u;
+fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: vec3u) {
+  let job = jobs[group.x];
+  let delta = deltas[job.matrix];
+  let source = job.source + i * 8u;
   for (var q = 0u; q < 8u; q++) {
     let four = load_m(source + q);
     for (var e = 0u; e < 4u; e++) {
@@ -40,7 +43,7 @@ fn main(@builtin(local_invocation_index) i: u32) {
     }
     inverse[i * BLOCK + row] = sum / l[row * BLOCK + row];
   }
-  let target_quad = (step[2] * step[0] + BLOCK * step[1] + i) * 8u;
+  let target_quad = job.target_quad + i * 8u;
   for (var q = 0u; q < 8u; q++) {
     let at = i * BLOCK + q * 4u;
     store_m(target_quad + q, vec4f(inverse[at], inverse[at + 1u], inverse[at + 2u], inverse[at + 3u]));

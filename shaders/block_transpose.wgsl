@@ -1,20 +1,22 @@
-// block_transpose: N[at_n + j/32, i][j mod 32] = M[at_m + i/32, j][i mod 32]: rows of N are the columns of M, and the other way round.
-// M: [row blocks][COLUMNS_M][32 rows], N: [row blocks][COLUMNS_N][32 rows]; all COLUMNS_M × COLUMNS_N entries.
-override COLUMNS_M: u32;
-override COLUMNS_N: u32;
-override AT_M: u32;  // first row blocks
-override AT_N: u32;
-@group(0) @binding(0) var<quads, read>   m: array<vec4f>;
-@group(0) @binding(1) var<quads, write>  n: array<vec4f>;
+// block_transpose: N[j/32, i][j mod 32] = M[i/32, j][i mod 32] of every job: rows of N are the columns of M, and the other way round.
+// M: [row blocks][columns_m][32 rows], N: [row blocks][columns_n][32 rows], both in m; all columns_m × columns_n entries. The
+// workgroups along y do a job each, one of them every so many rows of M.
+override WIDTH: u32;
+struct Job { source: u32, target_quad: u32, columns_m: u32, columns_n: u32 }
+@group(0) @binding(0) var<storage, read>      jobs: array<Job>;
+@group(0) @binding(1) var<quads, read_write>  m: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  for (var k = id.x; k < COLUMNS_M / 4u * COLUMNS_N; k += groups.x * 64u) {
-    let j = k / 8u / COLUMNS_N * 32u + k % 8u * 4u;  // four columns of M
-    let i = k / 8u % COLUMNS_N;                      // a row of M
-    let at = ((AT_M + i / 32u) * COLUMNS_M + j) * 8u + i % 32u / 4u;
+@compute @workgroup_size(WIDTH)
+fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u,
+        @builtin(num_workgroups) groups: vec3u) {
+  let job = jobs[group.y];
+  for (var i = group.x; i < job.columns_n; i += groups.x) {  // a row of M
+    let row = job.source + i / 32u * job.columns_m * 8u + i % 32u / 4u;
     let e = i % 4u;
-    store_n(AT_N * COLUMNS_N * 8u + k,
-            vec4f(load_m(at)[e], load_m(at + 8u)[e], load_m(at + 16u)[e], load_m(at + 24u)[e]));
+    for (var q = index; q < job.columns_m / 4u; q += WIDTH) {  // four columns of M
+      let at = row + q * 32u;
+      store_m(job.target_quad + (q / 8u * job.columns_n + i) * 8u + q % 8u,
+              vec4f(load_m(at)[e], load_m(at + 8u)[e], load_m(at + 16u)[e], load_m(at + 24u)[e]));
+    }
   }
 }

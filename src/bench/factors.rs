@@ -105,13 +105,14 @@ fn inverse(gpu: &Gpu, name: String, side: usize, repetitions: usize) -> Result<S
     let entry = |i: usize, j: usize| (0..rank).map(|k| x[k * side + i] * x[k * side + j]).sum::<f64>() / rank as f64;
     let half: Vec<Vec<f32>> = (0..side).map(|i| (0..=i).map(|j| entry(i, j) as f32).collect()).collect();
     let a: Vec<f32> = (0..side * side).map(|at| half[(at / side).max(at % side)][(at / side).min(at % side)]).collect();
-    let (matrix, damping) = (gpu.upload("bench.factor", &a)?, gpu.upload("bench.delta", &[delta])?);
-    let room = Blocks::new(gpu, side, 1)?;
+    let room = Blocks::new(gpu, &[[side, 1]])?;
+    gpu.write(&room.matrix(0), &a);
+    gpu.write(&room.deltas, &[delta]);
     let mut program = Program::default();
-    program.extend(room.invert(gpu, &matrix, &damping)?);
+    program.extend(room.invert(gpu)?);
     let seconds = time(gpu, repetitions, |_| program.run(gpu))?;
 
-    let inverse = room.read_inverse(gpu)?;
+    let inverse = room.read_inverse(gpu, 0)?;
     let largest = |m: &[f32]| m.iter().fold(0f64, |most, x| most.max(f64::from(x.abs())));
     let mut worst = 0f64;
     for i in (0..side).step_by(7) {

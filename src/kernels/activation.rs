@@ -51,7 +51,7 @@ pub fn forward(gpu: &Gpu, f: Activation, x: &Quads, y: &Quads) -> Result<Dispatc
     assert_eq!(x.len(), y.len());
     let count = y.len() / 4;
     let bindings = [x.into(), gpu.number(count)?.into(), y.into()];
-    Dispatch::new(gpu, &FORWARD, &[(KIND, f as usize)], &bindings, elementwise_grid(count))
+    Dispatch::new(gpu, &FORWARD, &[(KIND, f as usize)], &bindings, elementwise_grid(gpu, count))
 }
 
 /// out = v ⊙ f'(x): both jvp and vjp of the activation at its input x.
@@ -62,7 +62,7 @@ pub fn product(gpu: &Gpu, f: Activation, x: &Quads, v: &Quads, out: &Quads) -> R
     assert!(x.len() == v.len() && x.len() == out.len());
     let count = out.len() / 4;
     let bindings = [x.into(), v.into(), gpu.number(count)?.into(), out.into()];
-    Dispatch::new(gpu, &PRODUCT, &[(KIND, f as usize)], &bindings, elementwise_grid(count))
+    Dispatch::new(gpu, &PRODUCT, &[(KIND, f as usize)], &bindings, elementwise_grid(gpu, count))
 }
 
 /// The same in f64.

@@ -1,15 +1,15 @@
-//! Matrices in blocks of 32 rows, `[row block][column][32 rows]`: the inverse of a damped Kronecker factor by blocked Cholesky
-//! factorisation, and products with it.
+//! Matrices in blocks of 32 rows, `[row block][column][32 rows]`: the inverses of damped Kronecker factors by blocked Cholesky
+//! factorisation, and products with them, of all layers at once: a layer's matrices are too small to keep a device busy, or to be worth
+//! a dispatch each.
 //!
 //! Cholesky applied to the rows of \[S; I\] gives L and L⁻ᵀ at once, since (row of I) L⁻ᵀ is what the elimination leaves of it; then
 //! S⁻¹ = L⁻ᵀ (L⁻ᵀ)ᵀ. All of it is one product of row blocks (`block_product.wgsl`) but for the 32 × 32 pivots.
 
-use super::elementwise_grid;
-use crate::device::{Buf, Gpu, Quads};
+use crate::device::{ALIGNMENT, Buf, Gpu, Quads, Variant};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::kernel::{Dispatch, MAX_GROUPS, Shader, shader};
 
-pub(super) const DIRECTION: Shader = shader!("block_direction", Parameters);
+pub(super) const DIRECTION: Shader = shader!("block_direction");
 pub(super) const GRADIENT: Shader = shader!("block_gradient");
 pub(super) const LOAD: Shader = shader!("block_load");
 pub(super) const PIVOT: Shader = shader!("block_pivot");
@@ -19,18 +19,35 @@ pub(super) const TRANSPOSE: Shader = shader!("block_transpose");
 /// Rows of a block.
 const BLOCK: usize = 32;
 
+/// vec4 of a column of a block.
+const LANES: usize = BLOCK / 4;
+
 /// Columns summed in one step of a product.
 const TAPS: usize = 4;
 
-/// Room to invert a symmetric positive definite matrix S of `side` rows, and to multiply `operands` rows with the inverse.
+/// Room to invert symmetric positive definite matrices, and to multiply rows with the inverses.
 #[derive(Clone, Debug)]
 pub struct Blocks {
-    /// Row blocks of S, later of its inverse; of I, later of L⁻ᵀ; one for the pivots; of the operand; of the result.
+    rooms: Vec<Room>,
     m: Quads,
+    /// The matrices, `[side][side]` each.
+    matrices: Buf,
+    /// δ of each matrix, a word.
+    pub deltas: Buf,
+}
+
+/// The place of one matrix S in all of them: row blocks of S, later of its inverse; of I, later of L⁻ᵀ; one for the pivots; of the
+/// operand; of the result.
+#[derive(Clone, Copy, Debug)]
+struct Room {
     side: usize,
     /// Row blocks of S, a thirty-second of its columns with padding.
     blocks: usize,
     operand_blocks: usize,
+    /// Its first vec4.
+    base: usize,
+    /// Its first word among the matrices.
+    matrix: usize,
 }
 
 /// out\[b\], columns 32 (column + c) …, ± = Σ over columns from + c·later … to of x\[b\] · w\[c\]ᵀ; all but `from` and `to` in blocks.
@@ -48,17 +65,18 @@ struct Product {
     subtract: bool,
 }
 
-impl Blocks {
-    /// Allocates.
-    ///
-    /// # Errors
-    /// As [`Gpu::alloc_quads`].
-    pub fn new(gpu: &Gpu, side: usize, operands: usize) -> Result<Self> {
-        let (blocks, operand_blocks) = (side.div_ceil(BLOCK), operands.div_ceil(BLOCK));
-        let rows = BLOCK * (2 * blocks + 1 + 2 * operand_blocks);
-        Ok(Self { m: gpu.alloc_quads("blocks", rows * BLOCK * blocks, false)?, side, blocks, operand_blocks })
-    }
+/// A layer's part of a parameter vector, and with it the matrices 2l and 2l + 1 of layer l: of its patches and a bias, and of its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// First word of the vector.
+    pub start: usize,
+    /// Outputs.
+    pub outputs: usize,
+    /// Patches, bias left out.
+    pub patches: usize,
+}
 
+impl Room {
     fn columns(&self) -> usize {
         BLOCK * self.blocks
     }
@@ -69,110 +87,207 @@ impl Blocks {
         [pivot, pivot + 1, pivot + 1 + self.operand_blocks]
     }
 
-    fn product(&self, gpu: &Gpu, p: Product) -> Result<Dispatch> {
-        let step = [self.columns(), p.rows, p.out, p.x, p.w, p.column, p.from, p.to, p.later].map(|n| n as u32);
-        let step = gpu.upload("blocks.step", &step)?;
-        let row = BLOCK * TAPS / 4;
-        let constants = [
-            ("ROWS", gpu.profile.rows),
-            ("ROW", row),
-            ("ROW_LOADS", row / 8),
-            ("OUTPUTS", BLOCK),
-            ("LANES", 8),
-            ("SUBTRACT", usize::from(p.subtract)),
-        ];
-        let grid = [p.rows.div_ceil(gpu.profile.rows), p.columns, 1];
-        Dispatch::new(gpu, &PRODUCT, &constants, &[step.into(), (&self.m).into()], grid)
+    /// vec4 of it.
+    fn len(&self) -> usize {
+        (2 * self.blocks + 1 + 2 * self.operand_blocks) * self.columns() * LANES
     }
 
-    /// The steps that make (S + δI)⁻¹ of S = `matrix`, `[side][side]` and symmetric, δ being a word on the device.
+    /// The first vec4 of a column of a row block.
+    fn quad(&self, row_block: usize, column: usize) -> usize {
+        self.base + (row_block * self.columns() + column) * LANES
+    }
+
+    /// The jobs of a product, so many row blocks in each.
+    fn jobs(&self, p: Product, together: usize) -> impl Iterator<Item = [u32; 8]> {
+        let job = move |c: usize, b: usize| {
+            let from = p.from + c * p.later;
+            let (x, w) = (self.quad(p.x + b, from), self.quad(p.w + c, from));
+            let out = self.quad(p.out + b, BLOCK * (p.column + c));
+            let (step, rows) = (self.columns() * LANES, together.min(p.rows - b));
+            [x, w, out, step, p.to - from, rows, usize::from(p.subtract), 0].map(|n| n as u32)
+        };
+        (0..p.columns).flat_map(move |c| (0..p.rows).step_by(together).map(move |b| job(c, b)))
+    }
+}
+
+impl Blocks {
+    /// For matrices of so many rows, each with the most rows that its inverse is multiplied with; all NaN-free and zero at first.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc_quads`].
+    pub fn new(gpu: &Gpu, sizes: &[[usize; 2]]) -> Result<Self> {
+        let (mut rooms, mut base, mut matrix) = (Vec::new(), 0, 0);
+        for &[side, operands] in sizes {
+            let (blocks, operand_blocks) = (side.div_ceil(BLOCK), operands.div_ceil(BLOCK));
+            let room = Room { side, blocks, operand_blocks, base, matrix };
+            base += room.len();
+            matrix += (side * side).next_multiple_of(ALIGNMENT);
+            rooms.push(room);
+        }
+        Ok(Self {
+            m: gpu.alloc_quads("blocks", 4 * base, false)?,
+            matrices: gpu.alloc("factors", matrix)?,
+            deltas: gpu.alloc("deltas", sizes.len().next_multiple_of(2))?,
+            rooms,
+        })
+    }
+
+    /// How many matrices there are.
+    pub fn count(&self) -> usize {
+        self.rooms.len()
+    }
+
+    /// Words that the largest array takes for these sizes.
+    pub fn words(sizes: &[[usize; 2]]) -> usize {
+        let room = |&[side, operands]: &[usize; 2]| Room {
+            side,
+            blocks: side.div_ceil(BLOCK),
+            operand_blocks: operands.div_ceil(BLOCK),
+            base: 0,
+            matrix: 0,
+        };
+        4 * sizes.iter().map(|size| room(size).len()).sum::<usize>()
+    }
+
+    /// Matrix `i`, `[side][side]`.
+    pub fn matrix(&self, i: usize) -> Buf {
+        let Room { matrix, side, .. } = self.rooms[i];
+        self.matrices.view(matrix..matrix + side * side)
+    }
+
+    /// All of them, and the first word and the rows of each.
+    pub(super) fn matrices(&self) -> (&Buf, impl Iterator<Item = [usize; 2]>) {
+        (&self.matrices, self.rooms.iter().map(|room| [room.matrix, room.side]))
+    }
+
+    /// A product for each room that `of` has one for.
+    fn products(&self, gpu: &Gpu, of: impl Fn(usize, &Room) -> Option<Product>) -> Result<Vec<Dispatch>> {
+        let together = gpu.profile.rows;
+        let products = self.rooms.iter().enumerate().filter_map(|(i, room)| Some(room.jobs(of(i, room)?, together)));
+        let jobs: Vec<[u32; 8]> = products.flatten().collect();
+        let row = BLOCK * TAPS / 4;
+        let constants =
+            [("ROWS", together), ("ROW", row), ("ROW_LOADS", row / 8), ("OUTPUTS", BLOCK), ("LANES", LANES)];
+        let dispatch = |jobs: &[[u32; 8]]| {
+            let table = gpu.upload("blocks.jobs", jobs.as_flattened())?;
+            Dispatch::new(gpu, &PRODUCT, &constants, &[table.into(), (&self.m).into()], [jobs.len(), 1, 1])
+        };
+        jobs.chunks(MAX_GROUPS).map(dispatch).collect()
+    }
+
+    /// The steps that make (S + δI)⁻¹ of every matrix S with its word δ of `deltas`.
     ///
     /// # Errors
     /// As [`Dispatch::new`].
-    pub fn invert(&self, gpu: &Gpu, matrix: &Buf, delta: &Buf) -> Result<Vec<Dispatch>> {
-        assert_eq!(matrix.len(), self.side * self.side);
-        let (blocks, columns) = (self.blocks, self.columns());
-        let [pivot, ..] = self.places();
-        let constants = [("SIDE", self.side), ("COLUMNS", columns)];
-        let bindings = [matrix.into(), delta.into(), (&self.m).into()];
-        let mut steps =
-            vec![Dispatch::new(gpu, &LOAD, &constants, &bindings, elementwise_grid(columns / 2 * columns))?];
-        for k in 0..blocks {
+    pub fn invert(&self, gpu: &Gpu) -> Result<Vec<Dispatch>> {
+        let load = |room: &Room| [room.matrix, room.side, room.columns(), room.base].map(|n| n as u32);
+        let table = gpu.upload("blocks.load", self.rooms.iter().map(load).collect::<Vec<_>>().as_flattened())?;
+        let columns = self.rooms.iter().map(Room::columns).max().unwrap_or(1);
+        let bindings = [table.into(), (&self.matrices).into(), (&self.deltas).into(), (&self.m).into()];
+        let mut steps = vec![Dispatch::new(gpu, &LOAD, &width(gpu), &bindings, grid(gpu, columns, self.rooms.len()))?];
+        for k in 0..self.rooms.iter().map(|room| room.blocks).max().unwrap_or(0) {
             // rows k … of S and those of I that are no longer zero left of column block k + 1
-            let panel = Product { rows: blocks + 1, columns: 1, out: k, x: k, column: k, ..Product::default() };
+            let panel = |room: &Room| {
+                let panel =
+                    Product { rows: room.blocks + 1, columns: 1, out: k, x: k, column: k, ..Product::default() };
+                (k < room.blocks).then_some(panel)
+            };
             if k > 0 {
-                let before = Product { w: k, from: 0, to: BLOCK * k, subtract: true, ..panel };
-                steps.push(self.product(gpu, before)?);
+                let before = |panel| Product { w: k, from: 0, to: BLOCK * k, subtract: true, ..panel };
+                steps.extend(self.products(gpu, |_, room| panel(room).map(before))?);
             }
-            let step = gpu.upload("blocks.pivot", &[columns as u32, k as u32, pivot as u32])?;
-            let bindings = [step.into(), delta.into(), (&self.m).into()];
-            steps.push(Dispatch::new(gpu, &PIVOT, &[], &bindings, [1, 1, 1])?);
-            let scale = Product { w: pivot, from: BLOCK * k, to: BLOCK * (k + 1), ..panel };
-            steps.push(self.product(gpu, scale)?);
+            let pivots = self.rooms.iter().enumerate().filter(|(_, room)| k < room.blocks).map(|(i, room)| {
+                let [pivot, ..] = room.places();
+                [room.quad(k, BLOCK * k), room.quad(pivot, BLOCK * k), i, 0].map(|n| n as u32)
+            });
+            let jobs: Vec<[u32; 4]> = pivots.collect();
+            let table = gpu.upload("blocks.pivots", jobs.as_flattened())?;
+            let bindings = [table.into(), (&self.deltas).into(), (&self.m).into()];
+            steps.push(Dispatch::new(gpu, &PIVOT, &[], &bindings, [jobs.len(), 1, 1])?);
+            let scale = |_, room: &Room| {
+                let [pivot, ..] = room.places();
+                Some(Product { w: pivot, from: BLOCK * k, to: BLOCK * (k + 1), ..panel(room)? })
+            };
+            steps.extend(self.products(gpu, scale)?);
         }
         // L⁻ᵀ is upper triangular: its row block c begins at column 32 c
-        let square = Product { rows: blocks, columns: blocks, x: blocks, w: blocks, to: columns, ..Product::default() };
-        steps.push(self.product(gpu, Product { later: BLOCK, ..square })?);
+        let square = |_, room: &Room| {
+            let (rows, to) = (room.blocks, room.columns());
+            Some(Product { rows, columns: rows, x: rows, w: rows, to, later: BLOCK, ..Product::default() })
+        };
+        steps.extend(self.products(gpu, square)?);
         Ok(steps)
     }
 
-    /// operand ← the gradient of a layer with so many outputs, `g` as in the parameter vector: outputs × `side`.
+    /// The steps that make d = G⁻¹ V A⁻¹ of each layer's part V of the vector `g`: outputs × (patches and bias), A⁻¹ and G⁻¹ being the
+    /// inverses of the layer's two matrices.
     ///
     /// # Errors
     /// As [`Dispatch::new`].
-    pub fn load_gradient(&self, gpu: &Gpu, g: &Buf, outputs: usize) -> Result<Dispatch> {
-        let [_, operand, _] = self.places();
-        assert!(g.len() == outputs * self.side && outputs.div_ceil(BLOCK) == self.operand_blocks);
-        let constants =
-            [("OUTPUTS", outputs), ("PATCHES", self.side - 1), ("COLUMNS", self.columns()), ("AT", operand)];
-        let grid = elementwise_grid(8 * self.operand_blocks * self.columns());
-        Dispatch::new(gpu, &GRADIENT, &constants, &[g.into(), (&self.m).into()], grid)
+    pub fn divide(&self, gpu: &Gpu, parts: &[Part], g: &Buf, d: &Buf) -> Result<Vec<Dispatch>> {
+        let rooms: Vec<_> = parts.iter().zip(self.rooms.as_chunks::<2>().0).collect();
+        let fits = |(part, [a, g]): &(&Part, &[Room; 2])| a.side == part.patches + 1 && g.side == part.outputs;
+        assert!(2 * parts.len() == self.rooms.len() && rooms.iter().all(fits));
+        let grid = |of: fn(&[Room; 2]) -> usize| {
+            grid(gpu, rooms.iter().map(|(_, rooms)| of(rooms)).max().unwrap_or(1), parts.len())
+        };
+        let words = |jobs: Vec<[usize; 5]>| jobs.into_iter().flatten().map(|n| n as u32).collect::<Vec<_>>();
+
+        let load = |(part, [a, _]): &(&Part, &[Room; 2])| {
+            [part.start, part.outputs, part.patches, a.columns(), a.quad(a.places()[1], 0)]
+        };
+        let table = gpu.upload("blocks.gradient", &words(rooms.iter().map(load).collect()))?;
+        let bindings = [table.into(), g.into(), (&self.m).into()];
+        let mut steps = vec![Dispatch::new(gpu, &GRADIENT, &width(gpu), &bindings, grid(|[a, _]| a.columns()))?];
+        steps.extend(self.multiply(gpu, 0)?);
+        let transpose = |(_, [a, g]): &(&Part, &[Room; 2])| {
+            let (from, to) = (a.quad(a.places()[2], 0), g.quad(g.places()[1], 0));
+            [from, to, a.columns(), g.columns()].map(|n| n as u32)
+        };
+        let jobs: Vec<[u32; 4]> = rooms.iter().map(transpose).collect();
+        let table = gpu.upload("blocks.transpose", jobs.as_flattened())?;
+        let bindings = [table.into(), (&self.m).into()];
+        steps.push(Dispatch::new(gpu, &TRANSPOSE, &width(gpu), &bindings, grid(|[_, g]| g.columns()))?);
+        steps.extend(self.multiply(gpu, 1)?);
+        let store = |(part, [_, g]): &(&Part, &[Room; 2])| {
+            [part.start, part.outputs, part.patches, g.columns(), g.quad(g.places()[2], 0)]
+        };
+        let table = gpu.upload("blocks.direction", &words(rooms.iter().map(store).collect()))?;
+        let bindings = [table.into(), (&self.m).into(), d.into()];
+        steps.push(Dispatch::new(gpu, &DIRECTION, &width(gpu), &bindings, grid(|[_, g]| g.side))?);
+        Ok(steps)
     }
 
-    /// result ← operand · S⁻¹.
-    ///
-    /// # Errors
-    /// As [`Dispatch::new`].
-    pub fn multiply(&self, gpu: &Gpu) -> Result<Dispatch> {
-        let [_, operand, result] = self.places();
-        let (rows, columns) = (self.operand_blocks, self.blocks);
-        let product = Product { rows, columns, out: result, x: operand, to: self.columns(), ..Product::default() };
-        self.product(gpu, product)
+    /// result ← operand · S⁻¹ of every second matrix from `first`.
+    fn multiply(&self, gpu: &Gpu, first: usize) -> Result<Vec<Dispatch>> {
+        let product = |i: usize, room: &Room| {
+            let [_, operand, result] = room.places();
+            let (rows, columns) = (room.operand_blocks, room.blocks);
+            let product = Product { rows, columns, out: result, x: operand, to: room.columns(), ..Product::default() };
+            (i % 2 == first).then_some(product)
+        };
+        self.products(gpu, product)
     }
 
-    /// The other's operand ← this one's result, transposed.
-    ///
-    /// # Errors
-    /// As [`Dispatch::new`].
-    pub fn transpose_into(&self, gpu: &Gpu, other: &Self) -> Result<Dispatch> {
-        assert!(self.operand_blocks == other.blocks && other.operand_blocks == self.blocks);
-        let ([_, _, result], [_, operand, _]) = (self.places(), other.places());
-        let constants =
-            [("COLUMNS_M", self.columns()), ("COLUMNS_N", other.columns()), ("AT_M", result), ("AT_N", operand)];
-        let grid = elementwise_grid(self.columns() / 4 * other.columns());
-        Dispatch::new(gpu, &TRANSPOSE, &constants, &[(&self.m).into(), (&other.m).into()], grid)
-    }
-
-    /// d ← the result, transposed, as in the parameter vector: a layer of `side` outputs with so many patches.
-    ///
-    /// # Errors
-    /// As [`Dispatch::new`].
-    pub fn store_direction(&self, gpu: &Gpu, patches: usize, d: &Buf) -> Result<Dispatch> {
-        let [.., result] = self.places();
-        assert!(d.len() == self.side * (patches + 1) && (patches + 1).div_ceil(BLOCK) == self.operand_blocks);
-        let constants = [("OUTPUTS", self.side), ("PATCHES", patches), ("COLUMNS", self.columns()), ("AT", result)];
-        Dispatch::new(gpu, &DIRECTION, &constants, &[(&self.m).into(), d.into()], elementwise_grid(d.len()))
-    }
-
-    /// The inverse, `[side][side]`, for tests.
+    /// The inverse of matrix `i`, `[side][side]`, for tests.
     ///
     /// # Errors
     /// As [`Gpu::read_quads`].
-    pub fn read_inverse(&self, gpu: &Gpu) -> Result<Vec<f32>> {
-        let m: Vec<f32> = gpu.read_quads(&self.m)?;
-        let at = |row: usize, col: usize| m[(row / BLOCK * self.columns() + col) * BLOCK + row % BLOCK];
-        Ok((0..self.side).flat_map(|row| (0..self.side).map(move |col| at(row, col))).collect())
+    pub fn read_inverse(&self, gpu: &Gpu, i: usize) -> Result<Vec<f32>> {
+        let (m, room): (Vec<f32>, _) = (gpu.read_quads(&self.m)?, self.rooms[i]);
+        let at = |row: usize, col: usize| m[4 * room.quad(row / BLOCK, col) + row % BLOCK];
+        Ok((0..room.side).flat_map(|row| (0..room.side).map(move |col| at(row, col))).collect())
     }
+}
+
+/// Invocations that go along a column together. Lavapipe takes half a microsecond to start a subgroup, and columns are short.
+fn width(gpu: &Gpu) -> [(&'static str, usize); 1] {
+    [("WIDTH", if gpu.profile.variant == Variant::Software { 8 } else { 64 })]
+}
+
+/// Grid over so many columns of `jobs`, striding beyond what keeps the device busy.
+fn grid(gpu: &Gpu, columns: usize, jobs: usize) -> [usize; 3] {
+    [columns.min(gpu.profile.workgroups), jobs, 1]
 }
 
 /// The same in f64.

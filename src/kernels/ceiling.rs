@@ -30,7 +30,7 @@ pub fn copy(gpu: &Gpu, x: &Quads, y: &Quads) -> Result<Dispatch> {
     assert_eq!(x.len(), y.len());
     let count = x.len() / 4;
     let bindings = [x.into(), gpu.number(count)?.into(), y.into()];
-    Dispatch::new(gpu, &activation::FORWARD, &[(KIND, Activation::kind(None))], &bindings, elementwise_grid(count))
+    Dispatch::new(gpu, &activation::FORWARD, &[(KIND, Activation::kind(None))], &bindings, elementwise_grid(gpu, count))
 }
 
 /// The same in f64.

@@ -14,7 +14,7 @@ pub(super) const CHECK: Shader = shader!("finite_check");
 pub fn check(gpu: &Gpu, x: &Buf, found: &Buf) -> Result<Dispatch> {
     assert_eq!(found.len(), 1);
     // Eight values or more an invocation: loads dominate, so few invocations lose nothing.
-    Dispatch::new(gpu, &CHECK, &[], &[x.into(), found.into()], elementwise_grid(x.len().div_ceil(4 * 8)))
+    Dispatch::new(gpu, &CHECK, &[], &[x.into(), found.into()], elementwise_grid(gpu, x.len().div_ceil(4 * 8)))
 }
 
 /// The same on the CPU.

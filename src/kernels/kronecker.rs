@@ -2,6 +2,7 @@
 //! of g gᵀ over examples and pixels, g the cotangents of its outputs (Martens and Grosse 2015; Grosse and Martens 2016 for
 //! convolutions, their equations 28 and 29).
 
+use super::blocks::Blocks;
 use super::conv2d::{Conv2d, gram};
 use super::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};
@@ -26,23 +27,18 @@ pub struct Factor {
 }
 
 impl Factor {
-    /// A factor of zeros.
+    /// A factor that is kept in `matrix`, [`factor_side`] squared.
     ///
     /// # Errors
     /// As [`Gpu::alloc`].
-    pub fn new(gpu: &Gpu, patches: Conv2d, with_bias: bool) -> Result<Self> {
-        let side = patches.weights().patches() + usize::from(with_bias);
-        Ok(Self {
-            patches,
-            with_bias,
-            matrix: gpu.alloc("factor", side * side)?,
-            coefficients: gpu.alloc("factor.coefficients", 4)?,
-        })
+    pub fn new(gpu: &Gpu, patches: Conv2d, with_bias: bool, matrix: Buf) -> Result<Self> {
+        assert_eq!(matrix.len(), factor_side(&patches, with_bias).pow(2));
+        Ok(Self { patches, with_bias, matrix, coefficients: gpu.alloc("factor.coefficients", 4)? })
     }
 
     /// Rows, and columns.
     pub fn side(&self) -> usize {
-        self.patches.weights().patches() + usize::from(self.with_bias)
+        factor_side(&self.patches, self.with_bias)
     }
 
     /// Words of partial sums over so many batch blocks.
@@ -60,19 +56,27 @@ impl Factor {
         let bindings = [partial.into(), (&self.coefficients).into(), (&self.matrix).into()];
         Ok([
             gram(gpu, &self.patches, x, partial)?,
-            Dispatch::new(gpu, &REDUCE, &constants, &bindings, elementwise_grid(self.matrix.len()))?,
+            Dispatch::new(gpu, &REDUCE, &constants, &bindings, elementwise_grid(gpu, self.matrix.len()))?,
         ])
     }
 }
 
-/// delta = \[δ_A, δ_G\], each a word: λ shared out between the factors (Martens and Grosse 2015, section 6.3).
+/// Rows of the factor of patches.
+pub fn factor_side(patches: &Conv2d, with_bias: bool) -> usize {
+    patches.weights().patches() + usize::from(with_bias)
+}
+
+/// The deltas of `blocks`, whose matrices are A and G of each layer in turn: λ, a word on the device, shared out between the two (Martens
+/// and Grosse 2015, section 6.3).
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn damping(gpu: &Gpu, [a, g]: [&Factor; 2], lambda: &Buf, delta: [&Buf; 2]) -> Result<Dispatch> {
-    let constants = [("SIDE_A", a.side()), ("SIDE_G", g.side())];
-    let bindings = [(&a.matrix).into(), (&g.matrix).into(), lambda.into(), delta[0].into(), delta[1].into()];
-    Dispatch::new(gpu, &DAMPING, &constants, &bindings, [1, 1, 1])
+pub fn damping(gpu: &Gpu, blocks: &Blocks, lambda: &Buf) -> Result<Dispatch> {
+    let (factors, places) = blocks.matrices();
+    let jobs: Vec<u32> = places.flatten().map(|n| n as u32).collect();
+    let table = gpu.upload("damping.jobs", &jobs)?;
+    let bindings = [table.into(), factors.into(), lambda.into(), (&blocks.deltas).into()];
+    Dispatch::new(gpu, &DAMPING, &[], &bindings, [jobs.len() / 4, 1, 1])
 }
 
 /// d = v / (diag A ⊗ diag G + λ), a layer's part of a parameter vector; λ is a word on the device.
@@ -83,7 +87,7 @@ pub fn diagonal(gpu: &Gpu, [a, g]: [&Factor; 2], lambda: &Buf, v: &Buf, d: &Buf)
     assert!(v.len() == a.side() * g.side() && d.len() == v.len());
     let constants = [("OUTPUTS", g.side()), ("PATCHES", a.side() - 1)];
     let bindings = [(&a.matrix).into(), (&g.matrix).into(), lambda.into(), v.into(), d.into()];
-    Dispatch::new(gpu, &DIAGONAL, &constants, &bindings, elementwise_grid(d.len()))
+    Dispatch::new(gpu, &DIAGONAL, &constants, &bindings, elementwise_grid(gpu, d.len()))
 }
 
 /// The same in f64.

@@ -24,7 +24,7 @@ pub mod update;
 pub mod vector;
 pub mod weights;
 
-use crate::device::{Gpu, Quads};
+use crate::device::{Gpu, Quads, Variant};
 use crate::error::Result;
 use crate::kernel::{Dispatch, MAX_GROUPS, Shader, shader};
 
@@ -75,9 +75,11 @@ pub const SHADERS: &[Shader] = &[
     weights::REDUCE,
 ];
 
-/// Grid of an element-wise kernel: 64 invocations a group, striding beyond the largest grid.
-fn elementwise_grid(items: usize) -> [usize; 3] {
-    [items.div_ceil(64).min(MAX_GROUPS), 1, 1]
+/// Grid of an element-wise kernel: 64 invocations a group, striding beyond the largest grid. Lavapipe takes half a microsecond to start
+/// a subgroup, as long as for some dozens of items, so there are no more groups than keep it busy.
+fn elementwise_grid(gpu: &Gpu, items: usize) -> [usize; 3] {
+    let most = if gpu.profile.variant == Variant::Software { gpu.profile.workgroups } else { MAX_GROUPS };
+    [items.div_ceil(64).min(most), 1, 1]
 }
 
 /// out = x, from wherever quads live to a buffer.
@@ -86,7 +88,7 @@ fn elementwise_grid(items: usize) -> [usize; 3] {
 /// As [`Dispatch::new`].
 pub fn copy_quads(gpu: &Gpu, x: &Quads, out: &crate::device::Buf) -> Result<Dispatch> {
     assert_eq!(x.len(), out.len());
-    Dispatch::new(gpu, &QUADS_COPY, &[], &[x.into(), out.into()], elementwise_grid(out.len() / 4))
+    Dispatch::new(gpu, &QUADS_COPY, &[], &[x.into(), out.into()], elementwise_grid(gpu, out.len() / 4))
 }
 
 /// Plain `[N][features]` into blocks `[⌈N/B⌉][features][B]`, the last block padded with `padding`.

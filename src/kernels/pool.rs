@@ -74,7 +74,7 @@ pub fn max_select(gpu: &Gpu, pool: &Pool, x: &Quads, v: &Quads, out: &Quads) -> 
     assert_eq!(x.len(), v.len());
     let count = out.len() / 4;
     let bindings = [x.into(), v.into(), gpu.number(count)?.into(), out.into()];
-    Dispatch::new(gpu, &MAX_SELECT, &pool.max_constants(gpu), &bindings, elementwise_grid(count))
+    Dispatch::new(gpu, &MAX_SELECT, &pool.max_constants(gpu), &bindings, elementwise_grid(gpu, count))
 }
 
 /// dx = mask ⊙ the gradient of max pooling at its input x.
@@ -88,7 +88,7 @@ pub fn max_vjp(gpu: &Gpu, pool: &Pool, x: &Quads, dy: &Quads, dx: &Quads, mask: 
     let mut constants = pool.max_constants(gpu);
     constants.push(Mask::constant(mask));
     let bindings = [x.into(), dy.into(), Mask::binding(mask, x), gpu.number(count)?.into(), dx.into()];
-    Dispatch::new(gpu, &MAX_VJP, &constants, &bindings, elementwise_grid(count))
+    Dispatch::new(gpu, &MAX_VJP, &constants, &bindings, elementwise_grid(gpu, count))
 }
 
 /// y = window means of x; also the jvp.
@@ -99,7 +99,7 @@ pub fn avg_forward(gpu: &Gpu, pool: &Pool, x: &Quads, y: &Quads) -> Result<Dispa
     pool.check(x, y);
     let count = y.len() / 4;
     let bindings = [x.into(), gpu.number(count)?.into(), y.into()];
-    Dispatch::new(gpu, &AVG_FORWARD, &pool.avg_constants(gpu), &bindings, elementwise_grid(count))
+    Dispatch::new(gpu, &AVG_FORWARD, &pool.avg_constants(gpu), &bindings, elementwise_grid(gpu, count))
 }
 
 /// dx = mask ⊙ the gradient of average pooling.
@@ -112,7 +112,7 @@ pub fn avg_vjp(gpu: &Gpu, pool: &Pool, dy: &Quads, dx: &Quads, mask: Option<&Mas
     let mut constants = pool.avg_constants(gpu);
     constants.push(Mask::constant(mask));
     let bindings = [dy.into(), Mask::binding(mask, dy), gpu.number(count)?.into(), dx.into()];
-    Dispatch::new(gpu, &AVG_VJP, &constants, &bindings, elementwise_grid(count))
+    Dispatch::new(gpu, &AVG_VJP, &constants, &bindings, elementwise_grid(gpu, count))
 }
 
 /// The same in f64, on plain `[N][C][H][W]`.

@@ -34,7 +34,7 @@ fn constants(gpu: &Gpu, z: &Quads, targets: &Targets) -> [(&'static str, usize);
 pub fn loss(gpu: &Gpu, z: &Quads, targets: &Targets, loss: &Buf, correct: &Buf) -> Result<Dispatch> {
     assert!(loss.len() == targets.label.len() && correct.len() == loss.len());
     let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), loss.into(), correct.into()];
-    Dispatch::new(gpu, &LOSS, &constants(gpu, z, targets), &bindings, elementwise_grid(loss.len() / 4))
+    Dispatch::new(gpu, &LOSS, &constants(gpu, z, targets), &bindings, elementwise_grid(gpu, loss.len() / 4))
 }
 
 /// dz = weight (p − onehot).
@@ -44,7 +44,13 @@ pub fn loss(gpu: &Gpu, z: &Quads, targets: &Targets, loss: &Buf, correct: &Buf) 
 pub fn gradient(gpu: &Gpu, z: &Quads, targets: &Targets, dz: &Quads) -> Result<Dispatch> {
     assert_eq!(z.len(), dz.len());
     let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), dz.into()];
-    Dispatch::new(gpu, &GRADIENT, &constants(gpu, z, targets), &bindings, elementwise_grid(targets.label.len() / 4))
+    Dispatch::new(
+        gpu,
+        &GRADIENT,
+        &constants(gpu, z, targets),
+        &bindings,
+        elementwise_grid(gpu, targets.label.len() / 4),
+    )
 }
 
 /// score\[n\] = weight (|p − onehot| + 10⁻⁴).
@@ -54,7 +60,7 @@ pub fn gradient(gpu: &Gpu, z: &Quads, targets: &Targets, dz: &Quads) -> Result<D
 pub fn residual(gpu: &Gpu, z: &Quads, targets: &Targets, score: &Buf) -> Result<Dispatch> {
     assert_eq!(score.len(), targets.label.len());
     let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), score.into()];
-    Dispatch::new(gpu, &RESIDUAL, &constants(gpu, z, targets), &bindings, elementwise_grid(score.len() / 4))
+    Dispatch::new(gpu, &RESIDUAL, &constants(gpu, z, targets), &bindings, elementwise_grid(gpu, score.len() / 4))
 }
 
 /// h = weight (diag p − p pᵀ) u.
@@ -64,7 +70,7 @@ pub fn residual(gpu: &Gpu, z: &Quads, targets: &Targets, score: &Buf) -> Result<
 pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Result<Dispatch> {
     assert!(z.len() == u.len() && z.len() == h.len());
     let bindings = [z.into(), u.into(), (&targets.weight).into(), h.into()];
-    Dispatch::new(gpu, &HVP, &constants(gpu, z, targets), &bindings, elementwise_grid(targets.weight.len() / 4))
+    Dispatch::new(gpu, &HVP, &constants(gpu, z, targets), &bindings, elementwise_grid(gpu, targets.weight.len() / 4))
 }
 
 /// dz = (diag √p − p √pᵀ) e with random signs e: E\[dz dzᵀ\] is the loss Hessian. The signs of an example follow from its `index` and
@@ -76,7 +82,7 @@ pub fn root(gpu: &Gpu, z: &Quads, index: &Buf, seed: &Buf, dz: &Quads) -> Result
     assert_eq!(z.len(), dz.len());
     let constants = [("CLASSES", z.len() / index.len()), ("LANES", gpu.profile.lanes())];
     let bindings = [z.into(), index.into(), seed.into(), dz.into()];
-    Dispatch::new(gpu, &ROOT, &constants, &bindings, elementwise_grid(index.len() / 4))
+    Dispatch::new(gpu, &ROOT, &constants, &bindings, elementwise_grid(gpu, index.len() / 4))
 }
 
 /// products = \[weight uᵀHu, weight uᵀHv, weight vᵀHv\] of every example, H the loss Hessian at `z`, for the logit tangents u and v.
@@ -94,7 +100,7 @@ pub fn curvature(
     assert!(products.iter().all(|product| product.len() == targets.weight.len()));
     let [uu, uv, vv] = products;
     let bindings = [z.into(), u.into(), v.into(), (&targets.weight).into(), uu.into(), uv.into(), vv.into()];
-    Dispatch::new(gpu, &CURVATURE, &constants(gpu, z, targets), &bindings, elementwise_grid(uu.len() / 4))
+    Dispatch::new(gpu, &CURVATURE, &constants(gpu, z, targets), &bindings, elementwise_grid(gpu, uu.len() / 4))
 }
 
 /// The same in f64, on one example's logits.

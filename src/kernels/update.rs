@@ -76,7 +76,7 @@ impl Momentum {
 pub fn adam(gpu: &Gpu, coefficients: &Buf, g: &Buf, [m, v]: [&Buf; 2], x: &Buf) -> Result<Dispatch> {
     assert!([g, m, v].iter().all(|vector| vector.len() == x.len()) && coefficients.len() == 8);
     let bindings = [coefficients.into(), g.into(), m.into(), v.into(), x.into()];
-    Dispatch::new(gpu, &ADAM, &[], &bindings, elementwise_grid(x.len() / 4))
+    Dispatch::new(gpu, &ADAM, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 
 /// v ← μ v + g, x ← x − a v − b g. `coefficients` are [`Momentum::words`]. Lengths are multiples of 4.
@@ -86,7 +86,7 @@ pub fn adam(gpu: &Gpu, coefficients: &Buf, g: &Buf, [m, v]: [&Buf; 2], x: &Buf) 
 pub fn momentum(gpu: &Gpu, coefficients: &Buf, g: &Buf, v: &Buf, x: &Buf) -> Result<Dispatch> {
     assert!(g.len() == x.len() && v.len() == x.len() && coefficients.len() == 4);
     let bindings = [coefficients.into(), g.into(), v.into(), x.into()];
-    Dispatch::new(gpu, &SGD, &[], &bindings, elementwise_grid(x.len() / 4))
+    Dispatch::new(gpu, &SGD, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 
 /// With a = s min(most, √(κ / slope)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` is a word, gᵀd; `coefficients` are
@@ -97,7 +97,7 @@ pub fn momentum(gpu: &Gpu, coefficients: &Buf, g: &Buf, v: &Buf, x: &Buf) -> Res
 pub fn natural(gpu: &Gpu, coefficients: &Buf, slope: &Buf, d: &Buf, v: &Buf, x: &Buf) -> Result<Dispatch> {
     assert!(d.len() == x.len() && v.len() == x.len() && coefficients.len() == 4 && slope.len() == 1);
     let bindings = [coefficients.into(), slope.into(), d.into(), v.into(), x.into()];
-    Dispatch::new(gpu, &NATURAL, &[], &bindings, elementwise_grid(x.len() / 4))
+    Dispatch::new(gpu, &NATURAL, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 
 /// The same in f64.

@@ -21,7 +21,7 @@ pub const PARTIALS: usize = ALIGNMENT;
 /// As [`Dispatch::new`].
 pub fn axpby(gpu: &Gpu, coefficients: &Buf, x: &Buf, y: &Buf) -> Result<Dispatch> {
     assert!(x.len() == y.len() && coefficients.len() == 2);
-    Dispatch::new(gpu, &AXPBY, &[], &[coefficients.into(), x.into(), y.into()], elementwise_grid(y.len() / 4))
+    Dispatch::new(gpu, &AXPBY, &[], &[coefficients.into(), x.into(), y.into()], elementwise_grid(gpu, y.len() / 4))
 }
 
 /// Words of scratch memory that a sum or an inner product needs.

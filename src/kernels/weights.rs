@@ -151,7 +151,7 @@ pub fn pack(gpu: &Gpu, packing: &Packing, theta: &Buf, packed: &Quads) -> Result
     ];
     let quads = packed.len() / 4;
     let bindings = [theta.into(), gpu.number(quads)?.into(), packed.into()];
-    Dispatch::new(gpu, &PACK, &constants, &bindings, elementwise_grid(quads))
+    Dispatch::new(gpu, &PACK, &constants, &bindings, elementwise_grid(gpu, quads))
 }
 
 /// g += the sum over splits of `partial[splits][patches+1 padded][outputs padded]`, in the layout of the parameters.
@@ -162,7 +162,7 @@ pub fn reduce_partials(gpu: &Gpu, shape: &WeightShape, partial: &Buf, g: &Buf) -
     assert_eq!(g.len(), shape.len());
     assert!(partial.len().is_multiple_of(shape.partial_len()));
     let constants = [("OUTPUTS", shape.outputs), ("PATCHES", shape.patches())];
-    Dispatch::new(gpu, &REDUCE, &constants, &[partial.into(), g.into()], elementwise_grid(g.len()))
+    Dispatch::new(gpu, &REDUCE, &constants, &[partial.into(), g.into()], elementwise_grid(gpu, g.len()))
 }
 
 /// The same in f64.

@@ -6,11 +6,11 @@ use super::{Cost, Objective};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
 use crate::kernel::Program;
-use crate::kernels::blocks::Blocks;
+use crate::kernels::blocks::{Blocks, Part};
 use crate::kernels::conv2d::Conv2d;
-use crate::kernels::kronecker::{Factor, damping, diagonal};
+use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side};
 use crate::kernels::softmax_xent;
-use std::collections::HashMap;
+use crate::model::Model;
 
 /// Examples of a mini-batch that a look takes, about.
 const MINIBATCH_EXAMPLES: usize = 64;
@@ -19,7 +19,9 @@ const MINIBATCH_EXAMPLES: usize = 64;
 pub struct Kronecker {
     gpu: Gpu,
     sample: Objective,
-    layers: HashMap<usize, LayerFactors>,
+    layers: Vec<LayerFactors>,
+    /// The factors' memory and that of their inverses: as many layers together as a binding holds.
+    groups: Vec<Blocks>,
     /// λ, and the seed of the random signs: words that are rewritten.
     lambda: Buf,
     seed: Buf,
@@ -44,23 +46,57 @@ fn of_minibatch(gpu: &Gpu) -> usize {
 
 /// A of the inputs and G of the outputs of one layer.
 struct LayerFactors {
+    /// Which layer of the model, and its part of a parameter vector.
+    layer: usize,
+    part: Part,
     a: Factor,
     g: Factor,
-    /// δ_A and δ_G, which share λ.
-    deltas: [Buf; 2],
-    /// Room for the inverses.
-    rooms: [Blocks; 2],
+}
+
+/// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its own.
+#[derive(Clone, Copy)]
+struct Shapes {
+    layer: usize,
+    patches: Conv2d,
+    pixels: Conv2d,
+}
+
+impl Shapes {
+    fn of(layer: usize, patches: Conv2d) -> Self {
+        let out = patches.output().expect("checked when the layer was made: the filter fits");
+        Self { layer, patches, pixels: Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 } }
+    }
+
+    /// Rows of each factor, and of what is multiplied with its inverse.
+    fn sizes(&self) -> [[usize; 2]; 2] {
+        let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
+        [[a, g], [g, a]]
+    }
+}
+
+/// Layers whose factors share an array, in order: as many as it holds.
+fn groups(gpu: &Gpu, model: &Model) -> Vec<Vec<Shapes>> {
+    let mut groups: Vec<Vec<Shapes>> = Vec::new();
+    for (i, layer) in model.layers().iter().enumerate() {
+        let Some(shapes) = layer.patches().map(|patches| Shapes::of(i, patches)) else { continue };
+        let fits = |group: &&mut Vec<Shapes>| {
+            let sizes: Vec<_> = group.iter().chain([&shapes]).flat_map(Shapes::sizes).collect();
+            Blocks::words(&sizes) <= gpu.max_quads_words()
+        };
+        match groups.last_mut().filter(fits) {
+            Some(group) => group.push(shapes),
+            None => groups.push(vec![shapes]),
+        }
+    }
+    groups
 }
 
 impl LayerFactors {
-    fn new(gpu: &Gpu, patches: Conv2d) -> Result<Self> {
-        let out = patches.output().expect("checked when the layer was made: the filter fits");
-        // every pixel of every channel is a patch of its own
-        let pixels = Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 };
-        let (a, g) = (Factor::new(gpu, patches, true)?, Factor::new(gpu, pixels, false)?);
-        let deltas = [gpu.alloc("delta", 1)?, gpu.alloc("delta", 1)?];
-        let rooms = [Blocks::new(gpu, a.side(), g.side())?, Blocks::new(gpu, g.side(), a.side())?];
-        Ok(Self { a, g, deltas, rooms })
+    fn new(gpu: &Gpu, shapes: &Shapes, start: usize, [a, g]: [Buf; 2]) -> Result<Self> {
+        let a = Factor::new(gpu, shapes.patches, true, a)?;
+        let g = Factor::new(gpu, shapes.pixels, false, g)?;
+        let part = Part { start, outputs: g.side(), patches: a.side() - 1 };
+        Ok(Self { layer: shapes.layer, part, a, g })
     }
 
     /// What the next sums over so many examples are scaled with, and how much is kept of those before.
@@ -86,26 +122,6 @@ impl LayerFactors {
         }
         Ok(())
     }
-
-    /// (A + δ_A I)⁻¹ and (G + δ_G I)⁻¹.
-    fn record_inversion(&self, gpu: &Gpu, lambda: &Buf, program: &mut Program) -> Result<()> {
-        program.push(damping(gpu, [&self.a, &self.g], lambda, self.deltas.each_ref())?);
-        for ((factor, room), delta) in [&self.a, &self.g].into_iter().zip(&self.rooms).zip(&self.deltas) {
-            program.extend(room.invert(gpu, &factor.matrix, delta)?);
-        }
-        Ok(())
-    }
-
-    /// G⁻¹ V A⁻¹ of a layer's part of a parameter vector.
-    fn record_product(&self, gpu: &Gpu, [from, to]: [&Buf; 2], program: &mut Program) -> Result<()> {
-        let [a, g] = &self.rooms;
-        program.push(a.load_gradient(gpu, from, self.g.side())?);
-        program.push(a.multiply(gpu)?);
-        program.push(a.transpose_into(gpu, g)?);
-        program.push(g.multiply(gpu)?);
-        program.push(g.store_direction(gpu, self.a.side() - 1, to)?);
-        Ok(())
-    }
 }
 
 impl Kronecker {
@@ -119,15 +135,20 @@ impl Kronecker {
         let block = gpu.profile.block;
         let examples = examples.min(objective.len()).next_multiple_of(block).min(workspace.chunk / block * block);
         let sample = objective.sample(examples)?;
-        let mut layers = HashMap::new();
-        for (i, layer) in workspace.model.layers().iter().enumerate() {
-            if let Some(patches) = layer.patches() {
-                layers.insert(i, LayerFactors::new(&gpu, patches)?);
+        let (mut layers, mut rooms) = (Vec::new(), Vec::new());
+        for group in groups(&gpu, &workspace.model) {
+            let blocks = Blocks::new(&gpu, &group.iter().flat_map(Shapes::sizes).collect::<Vec<_>>())?;
+            for (i, shapes) in group.iter().enumerate() {
+                let range =
+                    workspace.model.ranges()[shapes.layer].as_ref().expect("a layer with patches has parameters");
+                let matrices = [blocks.matrix(2 * i), blocks.matrix(2 * i + 1)];
+                layers.push(LayerFactors::new(&gpu, shapes, range.start, matrices)?);
             }
+            rooms.push(blocks);
         }
         let most = [examples, of_minibatch(&gpu)].map(|examples| examples / block);
         let of_layer = |l: &LayerFactors| most.map(|n| l.a.partial_len(&gpu, n).max(l.g.partial_len(&gpu, n)));
-        let partials = layers.values().flat_map(of_layer).max();
+        let partials = layers.iter().flat_map(of_layer).max();
         let partial = gpu.alloc("factor.partial", partials.unwrap_or(1))?;
         let vector = |label| gpu.alloc(label, workspace.model.vector_len());
         let mut kronecker = Self {
@@ -145,20 +166,27 @@ impl Kronecker {
             gpu,
             sample,
             layers,
+            groups: rooms,
         };
         kronecker.record()?;
         Ok(kronecker)
     }
 
     fn record(&mut self) -> Result<()> {
-        let Self { gpu, sample, layers, lambda, gradient, direction, invert, apply, apply_diagonal, .. } = self;
-        let ranges = sample.workspace.model.ranges().to_vec();
-        for (i, range) in ranges.into_iter().enumerate() {
-            let (Some(layer), Some(range)) = (layers.get(&i), range) else { continue };
-            layer.record_inversion(gpu, lambda, invert)?;
+        let Self { gpu, sample, layers, groups, lambda, gradient, direction, invert, apply, apply_diagonal, .. } = self;
+        let mut rest = &layers[..];
+        for blocks in groups {
+            let (these, others) = rest.split_at(blocks.count() / 2);
+            rest = others;
+            invert.push(damping(gpu, blocks, lambda)?);
+            invert.extend(blocks.invert(gpu)?);
+            let parts: Vec<Part> = these.iter().map(|layer| layer.part).collect();
+            apply.extend(blocks.divide(gpu, &parts, gradient, direction)?);
+        }
+        for LayerFactors { layer, a, g, .. } in layers {
+            let range = sample.workspace.model.ranges()[*layer].clone().expect("a layer with factors has parameters");
             let [from, to] = [&*gradient, &*direction].map(|vector| vector.view(range.clone()));
-            layer.record_product(gpu, [&from, &to], apply)?;
-            apply_diagonal.push(diagonal(gpu, [&layer.a, &layer.g], lambda, &from, &to)?);
+            apply_diagonal.push(diagonal(gpu, [a, g], lambda, &from, &to)?);
         }
 
         let mut update = Program::default();
@@ -177,15 +205,19 @@ impl Kronecker {
         let logits = &forward.x[forward.x.len() - 1];
         let dz = of.workspace.passing[0].like(logits);
         program.push(softmax_xent::root(gpu, logits, index, &self.seed, &dz)?);
-        of.record_back(program, forward, &mut |program, stage, x, dy| match self.layers.get(&stage.layer) {
+        of.record_back(program, forward, &mut |program, stage, x, dy| match self.of_layer(stage.layer) {
             Some(layer) => layer.record_sums(gpu, [x, dy], blocks, &self.partial, program),
             None => Ok(()),
         })
     }
 
+    fn of_layer(&self, layer: usize) -> Option<&LayerFactors> {
+        self.layers.iter().find(|factors| factors.layer == layer)
+    }
+
     fn prepare(&mut self, seed: u64, keep: f64, examples: usize) {
         self.gpu.write(&self.seed, &[seed as u32]);
-        self.layers.values().for_each(|layer| layer.weigh(&self.gpu, examples, keep));
+        self.layers.iter().for_each(|layer| layer.weigh(&self.gpu, examples, keep));
         self.inverted = None;
     }
 
@@ -224,14 +256,11 @@ impl Kronecker {
 
     /// Every factor by name.
     pub fn factors(&self) -> Vec<(String, Buf)> {
-        let mut layers: Vec<_> = self.layers.iter().collect();
-        layers.sort_by_key(|(i, _)| **i);
-        let named = |(i, layer): (&usize, &LayerFactors)| {
-            let model = &self.sample.workspace.model;
-            let name = model.layers()[*i].name().to_owned();
-            [(format!("{name}.inputs"), layer.a.matrix.clone()), (format!("{name}.outputs"), layer.g.matrix.clone())]
+        let named = |LayerFactors { layer, a, g, .. }: &LayerFactors| {
+            let name = self.sample.workspace.model.layers()[*layer].name();
+            [(format!("{name}.inputs"), a.matrix.clone()), (format!("{name}.outputs"), g.matrix.clone())]
         };
-        layers.into_iter().flat_map(named).collect()
+        self.layers.iter().flat_map(named).collect()
     }
 
     /// Takes over [`Kronecker::factors`] of the same model.

@@ -1,8 +1,8 @@
 //! Kronecker factors, their inverses, and what is multiplied with them.
 
 use crate::common::*;
-use gpu_subset::device::Gpu;
-use gpu_subset::kernels::blocks::{self, Blocks};
+use gpu_subset::kernel::Program;
+use gpu_subset::kernels::blocks::{self, Blocks, Part};
 use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::kronecker::{self, Factor};
 use gpu_subset::shape::Shape;
@@ -43,10 +43,8 @@ fn factors_are_the_products_of_patches() {
         for (patches, with_bias) in cases {
             let what = format!("{patches:?}, {:?}", gpu.profile);
             let x = uniform(batch * patches.input.len(), &mut rng);
-            let factor = Factor {
-                matrix: unwritten(&gpu, Factor::new(&gpu, patches, with_bias).unwrap().matrix.len()),
-                ..Factor::new(&gpu, patches, with_bias).unwrap()
-            };
+            let side = kronecker::factor_side(&patches, with_bias);
+            let factor = Factor::new(&gpu, patches, with_bias, unwritten(&gpu, side * side)).unwrap();
             let x_buf = upload_blocks(&gpu, &x, patches.input.len());
             let partial = unwritten(&gpu, factor.partial_len(&gpu, 3));
             let sum = kronecker::reference::gram(&patches, &x, with_bias);
@@ -57,7 +55,6 @@ fn factors_are_the_products_of_patches() {
             let want: Vec<f64> = sum.iter().map(|s| s * f64::from(scale)).collect();
             let got = download(&gpu, &factor.matrix);
             assert_close(&what, &got, &want, 1e-5);
-            let side = factor.side();
             assert!((0..side * side).all(|i| got[i] == got[i % side * side + i / side]), "symmetric, {what}");
 
             gpu.write(&factor.coefficients, &[0.75f32, 2.0 * scale, count]);
@@ -71,28 +68,30 @@ fn factors_are_the_products_of_patches() {
 #[test]
 fn damping_is_shared_out_by_the_traces() {
     let mut rng = rng(32);
+    const LAYERS: [(usize, usize); 3] = [(2, 1), (17, 255), (257, 10)];
     for gpu in gpus() {
-        for (a_side, g_side) in [(2, 1), (17, 255), (257, 10)] {
-            let [a, g] = [a_side, g_side].map(|side| Factor::new(&gpu, Conv2d::dense(side, 1), false).unwrap());
-            let [a_host, g_host] = [a_side, g_side].map(|side| semidefinite(side, 40, &mut rng));
-            gpu.write(&a.matrix, &a_host.iter().map(|&x| x as f32).collect::<Vec<_>>());
-            gpu.write(&g.matrix, &g_host.iter().map(|&x| x as f32).collect::<Vec<_>>());
-            let lambda = gpu.upload("lambda", &[0.3f32]).unwrap();
-            let (delta_a, delta_g) = (unwritten(&gpu, 1), unwritten(&gpu, 1));
-            run(&gpu, [kronecker::damping(&gpu, [&a, &g], &lambda, [&delta_a, &delta_g]).unwrap()]);
+        let blocks = Blocks::new(&gpu, &LAYERS.map(|(a, g)| [[a, g], [g, a]]).concat()).unwrap();
+        let lambda = gpu.upload("lambda", &[0.3f32]).unwrap();
+        let factors: Vec<_> =
+            LAYERS.iter().flat_map(|&(a, g)| [a, g]).map(|side| semidefinite(side, 40, &mut rng)).collect();
+        for (i, factor) in factors.iter().enumerate() {
+            gpu.write(&blocks.matrix(i), &factor.iter().map(|&x| x as f32).collect::<Vec<_>>());
+        }
+        run(&gpu, [kronecker::damping(&gpu, &blocks, &lambda).unwrap()]);
+        let deltas = download(&gpu, &blocks.deltas);
+        for (l, (a_side, g_side)) in LAYERS.into_iter().enumerate() {
+            let what = format!("{a_side} {g_side}");
+            let want = kronecker::reference::damping(&factors[2 * l], &factors[2 * l + 1], 0.3);
+            assert_close(&what, &deltas[2 * l..2 * l + 2], &want, 1e-6);
+
+            let [a, g] = [(2 * l, a_side), (2 * l + 1, g_side)]
+                .map(|(i, side)| Factor::new(&gpu, Conv2d::dense(side, 1), false, blocks.matrix(i)).unwrap());
             let v = uniform(a_side * g_side, &mut rng);
             let d = unwritten(&gpu, v.len());
             run(&gpu, [kronecker::diagonal(&gpu, [&a, &g], &lambda, &upload(&gpu, &v), &d).unwrap()]);
             let lambda = f64::from(0.3f32);
-            let want = kronecker::reference::diagonal(&a_host, &g_host, lambda, &v);
-            assert_close(&format!("diagonal {a_side} {g_side}"), &download(&gpu, &d), &want, 1e-6);
-            let got = [download(&gpu, &delta_a)[0], download(&gpu, &delta_g)[0]];
-            assert_close(
-                &format!("{a_side} {g_side}"),
-                &got,
-                &kronecker::reference::damping(&a_host, &g_host, 0.3),
-                1e-6,
-            );
+            let want = kronecker::reference::diagonal(&factors[2 * l], &factors[2 * l + 1], lambda, &v);
+            assert_close(&format!("diagonal {what}"), &download(&gpu, &d), &want, 1e-6);
         }
     }
 }
@@ -106,20 +105,31 @@ fn residual(a: &[f64], x: &[f64]) -> f64 {
     largest(&error) / (side as f64 * largest(a) * largest(x)).max(1.0)
 }
 
+/// S + δ I
+fn damped(s: &[f64], delta: f64) -> Vec<f64> {
+    s.iter().zip(identity(s.len().isqrt())).map(|(s, i)| s + f64::from(delta as f32) * i).collect()
+}
+
 #[test]
 fn inverses_of_damped_factors_have_small_residuals() {
     let mut rng = rng(33);
     for gpu in gpus() {
-        for side in SIDES {
-            for (rank, delta) in [(2 * side, 1e-2), (side.div_ceil(2), 1e-2), (side.div_ceil(2), 1e-4), (1, 1.0)] {
-                let what = format!("side {side}, rank {rank}, δ {delta}, {:?}", gpu.profile);
-                let s = semidefinite(side, rank, &mut rng);
-                let delta_buf = gpu.upload("delta", &[delta as f32]).unwrap();
-                let room = Blocks::new(&gpu, side, 1).unwrap();
-                run(&gpu, room.invert(&gpu, &upload(&gpu, &s), &delta_buf).unwrap());
-                let got: Vec<f64> = room.read_inverse(&gpu).unwrap().into_iter().map(f64::from).collect();
-                let damped: Vec<f64> =
-                    s.iter().zip(identity(side)).map(|(s, i)| s + f64::from(delta as f32) * i).collect();
+        let blocks = Blocks::new(&gpu, &SIDES.map(|side| [side, 1])).unwrap();
+        let mut invert = Program::default();
+        invert.extend(blocks.invert(&gpu).unwrap());
+        // ranks as shares of the side, or one
+        for (rank, delta) in [(2.0, 1e-2), (0.5, 1e-2), (0.5, 1e-4), (0.0, 1.0)] {
+            let matrices =
+                SIDES.map(|side| semidefinite(side, ((rank * side as f64).ceil() as usize).max(1), &mut rng));
+            for (i, matrix) in matrices.iter().enumerate() {
+                gpu.write(&blocks.matrix(i), &matrix.iter().map(|&x| x as f32).collect::<Vec<_>>());
+            }
+            gpu.write(&blocks.deltas, &[delta as f32; SIDES.len()]);
+            invert.run(&gpu).unwrap();
+            for (i, matrix) in matrices.iter().enumerate() {
+                let what = format!("side {}, rank {rank}, δ {delta}, {:?}", SIDES[i], gpu.profile);
+                let got: Vec<f64> = blocks.read_inverse(&gpu, i).unwrap().into_iter().map(f64::from).collect();
+                let damped = damped(matrix, delta);
                 let residual = residual(&damped, &got);
                 assert!(residual <= 1e-6, "{what}: residual {residual:e}");
                 assert_close(&what, &got, &blocks::reference::inverse(&damped), if delta < 1e-3 { 1e-2 } else { 1e-4 });
@@ -129,43 +139,43 @@ fn inverses_of_damped_factors_have_small_residuals() {
 }
 
 #[test]
-fn a_gradient_between_two_inverses_agrees_with_the_reference() {
+fn gradients_between_inverses_agree_with_the_reference() {
+    const LAYERS: [(usize, usize); 5] = [(1, 1), (8, 25), (17, 255), (40, 256), (255, 16)];
     let mut rng = rng(34);
     for gpu in gpus() {
-        for (outputs, patches) in [(1, 1), (8, 25), (17, 255), (40, 256), (255, 16)] {
-            let what = format!("{outputs} outputs, {patches} patches, {:?}", gpu.profile);
-            let [a, g] = [(patches + 1), outputs].map(|side| semidefinite(side, 2 * side, &mut rng));
-            let theta = uniform(outputs * (patches + 1), &mut rng);
-            let delta = gpu.upload("delta", &[0.1f32]).unwrap();
-            let [a_room, g_room] = rooms(&gpu, patches + 1, outputs);
-            let d = unwritten(&gpu, theta.len());
-            let mut steps = a_room.invert(&gpu, &upload(&gpu, &a), &delta).unwrap();
-            steps.extend(g_room.invert(&gpu, &upload(&gpu, &g), &delta).unwrap());
-            steps.push(a_room.load_gradient(&gpu, &upload(&gpu, &theta), outputs).unwrap());
-            steps.push(a_room.multiply(&gpu).unwrap());
-            steps.push(a_room.transpose_into(&gpu, &g_room).unwrap());
-            steps.push(g_room.multiply(&gpu).unwrap());
-            steps.push(g_room.store_direction(&gpu, patches, &d).unwrap());
-            run(&gpu, steps);
-
-            let inverse = |s: &[f64]| {
-                let side = s.len().isqrt();
-                blocks::reference::inverse(
-                    &s.iter().zip(identity(side)).map(|(s, i)| s + f64::from(0.1f32) * i).collect::<Vec<_>>(),
-                )
-            };
+        let mut start = 64;
+        let parts = LAYERS.map(|(outputs, patches)| {
+            let part = Part { start, outputs, patches };
+            start += (outputs * (patches + 1)).next_multiple_of(64);
+            part
+        });
+        let blocks = Blocks::new(&gpu, &LAYERS.map(|(g, p)| [[p + 1, g], [g, p + 1]]).concat()).unwrap();
+        let factors: Vec<_> =
+            LAYERS.iter().flat_map(|&(g, p)| [p + 1, g]).map(|n| semidefinite(n, 2 * n, &mut rng)).collect();
+        for (i, factor) in factors.iter().enumerate() {
+            gpu.write(&blocks.matrix(i), &factor.iter().map(|&x| x as f32).collect::<Vec<_>>());
+        }
+        gpu.write(&blocks.deltas, &[0.1f32; 10]);
+        let theta = uniform(start, &mut rng);
+        let d = unwritten(&gpu, start);
+        let mut steps = blocks.invert(&gpu).unwrap();
+        steps.extend(blocks.divide(&gpu, &parts, &upload(&gpu, &theta), &d).unwrap());
+        run(&gpu, steps);
+        let got = download(&gpu, &d);
+        for (l, Part { start, outputs, patches }) in parts.into_iter().enumerate() {
+            let columns = patches + 1;
+            let range = start..start + outputs * columns;
+            let theta = &theta[range.clone()];
+            let [a, g] = [2 * l, 2 * l + 1].map(|i| blocks::reference::inverse(&damped(&factors[i], 0.1)));
             // weights and then biases, as a matrix with the biases as its last column
             let at = |o: usize, r: usize| if r == patches { outputs * patches + o } else { o * patches + r };
-            let columns = patches + 1;
             let v: Vec<f64> = (0..outputs * columns).map(|i| theta[at(i / columns, i % columns)]).collect();
-            let product = blocks::reference::between(&inverse(&g), &v, &inverse(&a));
+            let product = blocks::reference::between(&g, &v, &a);
             let mut want = vec![0.0; theta.len()];
             (0..outputs * columns).for_each(|i| want[at(i / columns, i % columns)] = product[i]);
-            assert_close(&what, &download(&gpu, &d), &want, 1e-4);
+            let what = format!("{outputs} outputs, {patches} patches, {:?}", gpu.profile);
+            assert_close(&what, &got[range], &want, 1e-4);
         }
+        assert!(got[..64].iter().all(|x| x.is_nan()), "nothing beside the layers is touched");
     }
-}
-
-fn rooms(gpu: &Gpu, patches: usize, outputs: usize) -> [Blocks; 2] {
-    [Blocks::new(gpu, patches, outputs).unwrap(), Blocks::new(gpu, outputs, patches).unwrap()]
 }
