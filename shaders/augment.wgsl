@@ -20,16 +20,6 @@ override EACH: u32;
 const DRAWN = 10u;
 var<workgroup> drawn: array<f32, 40u * LANES>;
 
-// Of [-1, 1).
-fn signed(word: u32) -> f32 {
-  return 2.0 * unit(word) - 1.0;
-}
-
-// One of 0 .. count, count at most 2^16.
-fn below(word: u32, count: u32) -> u32 {
-  return ((word >> 16u) * count) >> 16u;
-}
-
 fn draw(image: u32, slot: u32) {
   var matrix = vec4f(1.0, 0.0, 0.0, 1.0);
   var shift = vec2f();

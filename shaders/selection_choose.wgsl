@@ -4,6 +4,7 @@
 // kept ones in order, then padding; kept: how many, and their blocks. One workgroup.
 override STRIDE: u32;
 override BLOCK: u32;
+override WIDTH: u32;
 @group(0) @binding(0) var<storage, read>       score: array<f32>;
 @group(0) @binding(1) var<storage, read>       index: array<u32>;
 @group(0) @binding(2) var<storage, read>       label: array<u32>;
@@ -12,8 +13,8 @@ override BLOCK: u32;
 @group(0) @binding(5) var<storage, read_write> chosen: array<u32>;
 @group(0) @binding(6) var<storage, read_write> kept: u32;
 @group(0) @binding(7) var<storage, read_write> blocks: u32;
-var<workgroup> sums: array<vec2f, 64>;
-var<workgroup> counts: array<u32, 64>;
+var<workgroup> sums: array<vec2f, WIDTH>;
+var<workgroup> counts: array<u32, WIDTH>;
 
 const ITERATIONS = 12;
 
@@ -22,26 +23,26 @@ fn is_kept(n: u32, tau: f32) -> bool {
   return (n < draw.w) & (unit(philox(vec4u(index[n], draw.z, 0u, 0u), key).x) * tau < score[n]);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(WIDTH)
 fn main(@builtin(local_invocation_index) lane: u32) {
   let count = draw.w;
   var tau = 0.0;
   for (var iteration = 0; iteration < ITERATIONS; iteration++) {
     var sum = vec2f();  // of s²/P and of P; with τ = 0 every P is 1
-    for (var n = lane; n < count; n += 64u) {
+    for (var n = lane; n < count; n += WIDTH) {
       let s = score[n];
       sum += vec2f(s * max(s, tau), select(s / max(s, tau), 1.0, tau == 0.0));
     }
     sums[lane] = sum;
     workgroupBarrier();
     var total = vec2f();
-    for (var i = 0u; i < 64u; i++) { total += sums[i]; }
+    for (var i = 0u; i < WIDTH; i++) { total += sums[i]; }
     tau = sqrt(2.0 * total.x / (f32(count) + 2.0 * total.y));
     workgroupBarrier();  // all have read the sums
   }
   // invocations own neighbours, so that what is kept stays in order
   let padded = arrayLength(&score);
-  let share = (padded + 63u) / 64u;
+  let share = (padded + WIDTH - 1u) / WIDTH;
   let end = min((lane + 1u) * share, padded);
   var mine = 0u;
   for (var n = lane * share; n < end; n++) { mine += u32(is_kept(n, tau)); }
@@ -49,7 +50,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
   workgroupBarrier();
   var at = 0u;
   var total = 0u;
-  for (var i = 0u; i < 64u; i++) {
+  for (var i = 0u; i < WIDTH; i++) {
     at += select(0u, counts[i], i < lane);
     total += counts[i];
   }
@@ -62,7 +63,7 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       at++;
     }
   }
-  for (var j = total + lane; j < padded; j += 64u) {
+  for (var j = total + lane; j < padded; j += WIDTH) {
     chosen[j] = 0u;
     chosen[STRIDE + j] = 0xffffffffu;
     chosen[2u * STRIDE + j] = 0u;

@@ -25,3 +25,13 @@ fn philox(counter: vec4u, key: vec2u) -> vec4u {
 fn unit(word: u32) -> f32 {
   return f32(word >> 8u) * 5.9604644775390625e-8;
 }
+
+// Of [-1, 1).
+fn signed(word: u32) -> f32 {
+  return 2.0 * unit(word) - 1.0;
+}
+
+// One of 0 .. count, count at most 2^16.
+fn below(word: u32, count: u32) -> u32 {
+  return ((word >> 16u) * count) >> 16u;
+}

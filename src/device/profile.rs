@@ -99,6 +99,11 @@ impl Profile {
         }
     }
 
+    /// Invocations that share a short list of work. Lavapipe takes half a microsecond to start a subgroup, so there it is one.
+    pub fn width(&self) -> usize {
+        if self.variant == Variant::Software { 8 } else { 64 }
+    }
+
     /// Invocations along a block: one a vec4 of images.
     pub fn lanes(&self) -> usize {
         self.block / 4

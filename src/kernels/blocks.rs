@@ -5,7 +5,7 @@
 //! Cholesky applied to the rows of \[S; I\] gives L and L⁻ᵀ at once, since (row of I) L⁻ᵀ is what the elimination leaves of it; then
 //! S⁻¹ = L⁻ᵀ (L⁻ᵀ)ᵀ. All of it is one product of row blocks (`block_product.wgsl`) but for the 32 × 32 pivots.
 
-use crate::device::{ALIGNMENT, Buf, Gpu, Quads, Variant};
+use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernel::{Dispatch, MAX_GROUPS, Shader, shader};
 
@@ -184,7 +184,13 @@ impl Blocks {
         let table = gpu.upload("blocks.load", self.rooms.iter().map(load).collect::<Vec<_>>().as_flattened())?;
         let columns = self.rooms.iter().map(Room::columns).max().unwrap_or(1);
         let bindings = [table.into(), (&self.matrices).into(), (&self.deltas).into(), (&self.m).into()];
-        let mut steps = vec![Dispatch::new(gpu, &LOAD, &width(gpu), &bindings, grid(gpu, columns, self.rooms.len()))?];
+        let mut steps = vec![Dispatch::new(
+            gpu,
+            &LOAD,
+            &[("WIDTH", gpu.profile.width())],
+            &bindings,
+            grid(gpu, columns, self.rooms.len()),
+        )?];
         for k in 0..self.rooms.iter().map(|room| room.blocks).max().unwrap_or(0) {
             // rows k … of S and those of I that are no longer zero left of column block k + 1
             let panel = |room: &Room| {
@@ -238,7 +244,13 @@ impl Blocks {
         };
         let table = gpu.upload("blocks.gradient", &words(rooms.iter().map(load).collect()))?;
         let bindings = [table.into(), g.into(), (&self.m).into()];
-        let mut steps = vec![Dispatch::new(gpu, &GRADIENT, &width(gpu), &bindings, grid(|[a, _]| a.columns()))?];
+        let mut steps = vec![Dispatch::new(
+            gpu,
+            &GRADIENT,
+            &[("WIDTH", gpu.profile.width())],
+            &bindings,
+            grid(|[a, _]| a.columns()),
+        )?];
         steps.extend(self.multiply(gpu, 0)?);
         let transpose = |(_, [a, g]): &(&Part, &[Room; 2])| {
             let (from, to) = (a.quad(a.places()[2], 0), g.quad(g.places()[1], 0));
@@ -247,14 +259,26 @@ impl Blocks {
         let jobs: Vec<[u32; 4]> = rooms.iter().map(transpose).collect();
         let table = gpu.upload("blocks.transpose", jobs.as_flattened())?;
         let bindings = [table.into(), (&self.m).into()];
-        steps.push(Dispatch::new(gpu, &TRANSPOSE, &width(gpu), &bindings, grid(|[_, g]| g.columns()))?);
+        steps.push(Dispatch::new(
+            gpu,
+            &TRANSPOSE,
+            &[("WIDTH", gpu.profile.width())],
+            &bindings,
+            grid(|[_, g]| g.columns()),
+        )?);
         steps.extend(self.multiply(gpu, 1)?);
         let store = |(part, [_, g]): &(&Part, &[Room; 2])| {
             [part.start, part.outputs, part.patches, g.columns(), g.quad(g.places()[2], 0)]
         };
         let table = gpu.upload("blocks.direction", &words(rooms.iter().map(store).collect()))?;
         let bindings = [table.into(), (&self.m).into(), d.into()];
-        steps.push(Dispatch::new(gpu, &DIRECTION, &width(gpu), &bindings, grid(|[_, g]| g.side))?);
+        steps.push(Dispatch::new(
+            gpu,
+            &DIRECTION,
+            &[("WIDTH", gpu.profile.width())],
+            &bindings,
+            grid(|[_, g]| g.side),
+        )?);
         Ok(steps)
     }
 
@@ -278,11 +302,6 @@ impl Blocks {
         let at = |row: usize, col: usize| m[4 * room.quad(row / BLOCK, col) + row % BLOCK];
         Ok((0..room.side).flat_map(|row| (0..room.side).map(move |col| at(row, col))).collect())
     }
-}
-
-/// Invocations that go along a column together. Lavapipe takes half a microsecond to start a subgroup, and columns are short.
-fn width(gpu: &Gpu) -> [(&'static str, usize); 1] {
-    [("WIDTH", if gpu.profile.variant == Variant::Software { 8 } else { 64 })]
 }
 
 /// Grid over so many columns of `jobs`, striding beyond what keeps the device busy.

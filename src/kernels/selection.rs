@@ -60,7 +60,7 @@ pub fn choose(
     live: &Live,
 ) -> Result<Dispatch> {
     assert!([index, label, weight, &kept.index].iter().all(|of| of.len() == score.len()) && draw.len() == 4);
-    let constants = [("STRIDE", kept.all.len() / 4), ("BLOCK", gpu.profile.block)];
+    let constants = [("STRIDE", kept.all.len() / 4), ("BLOCK", gpu.profile.block), ("WIDTH", gpu.profile.width())];
     let bindings = [
         score.into(),
         index.into(),

@@ -2,6 +2,7 @@
 
 use crate::common::{self, TestGpu};
 use gpu_subset::device::Profile;
+use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{Batch, Draw, Examples, Kronecker, Objective, Workspace};
@@ -78,5 +79,14 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
     Kronecker::new(&objective, EXAMPLES).unwrap();
     let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
     let draw = Some(Draw { seed: 0, step: 0 });
-    objective.minibatch_gradient(&theta, Batch { positions: &indices, epoch: 0, draw }, &gradient).unwrap();
+    let batch = Batch { positions: &indices, epoch: 0, draw };
+    objective.minibatch_gradient(&theta, batch, &gradient).unwrap();
+
+    for rotate in [0.0, 10.0] {
+        let by = Augmentation { rotate, ..Augmentation::default() };
+        let examples = Examples::upload(gpu, input, &images, &labels, &statistics).unwrap();
+        let copies = Arc::new(examples.augmented(gpu, by, None, 0).unwrap());
+        let mut objective = Objective::new(gpu, &workspace, &copies, &indices, 1e-3).unwrap();
+        objective.loss(&theta).unwrap();
+    }
 }
