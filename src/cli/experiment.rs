@@ -176,9 +176,8 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
 }
 
 fn record(folder: &Path) -> Result<RunRecord> {
-    let path = RunFolder::open(folder)?.record();
-    let text = std::fs::read_to_string(&path).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
-    Ok(serde_json::from_str(&text).map_err(|e| Error::data(format!("{}: {e}", path.display())))?)
+    let record = RunFolder::open(folder)?.read_record()?;
+    Ok(record.ok_or_else(|| Error::data(format!("{}: the run left no run.json", folder.display())))?)
 }
 
 /// Writes `table.md` and `table.json`, and returns the first.

@@ -7,7 +7,7 @@ use crate::model::Model;
 use crate::objective::{Examples, Objective, Workspace};
 use crate::optimise::{GpuSpace, Method};
 use crate::report::{RunFolder, RunRecord};
-use crate::subset::{Name, Progress, Stage, Subset, Trainer, WELL_ABOVE_ONE, overdetermination};
+use crate::subset::{Name, Progress, Stage, StageReport, Subset, Trainer, WELL_ABOVE_ONE, overdetermination};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -48,7 +48,6 @@ fn copies(config: &Config, examples: Vec<u32>, n: usize) -> Vec<u32> {
 pub(super) struct Run {
     pub model: Arc<Model>,
     pub trainer: Trainer,
-    train_loss: Objective,
     /// Mean and standard deviation of each channel over the training set.
     pub statistics: Vec<(f64, f64)>,
 }
@@ -75,7 +74,6 @@ impl Run {
         let subsets = subsets(config, &train.labels, &full);
         let objective =
             |examples: &Arc<Examples>, indices: &[u32]| Objective::new(gpu, &workspace, examples, indices, 0.0);
-        let train_loss = objective(&train, &all)?;
         let trainer = Trainer {
             schedule: config.schedule,
             method: config.method,
@@ -83,12 +81,13 @@ impl Run {
             subsets,
             full,
             held_out: (!held_out.is_empty()).then(|| objective(&train, &held_out.indices)).transpose()?,
+            train_loss: objective(&train, &all)?,
             test: objective(&test, &every_test)?,
             train,
             space: GpuSpace::new(gpu, model.vector_len())?,
             workspace: workspace.clone(),
         };
-        Ok(Self { model, trainer, train_loss, statistics })
+        Ok(Self { model, trainer, statistics })
     }
 
     pub fn q(&self, examples: usize) -> f64 {
@@ -140,18 +139,29 @@ impl Run {
             Some(best) => (&best.parameters, "lowest held-out loss"),
             None => (&progress.optimiser.parameters, "last iteration"),
         };
-        let (train, test) = (self.train_loss.loss(theta)?, self.trainer.test.loss(theta)?);
+        // the last stage's report has the losses already, unless better parameters came before its end
+        let (train_loss, test_loss, test_accuracy) = match progress.stages.last() {
+            Some(&StageReport { train_loss: Some(train), test_loss: Some(test), test_accuracy, .. })
+                if progress.best.is_none() || progress.looks_since_best == 0 =>
+            {
+                (train, test, test_accuracy)
+            }
+            _ => {
+                let (train, test) = (self.trainer.train_loss.loss(theta)?, self.trainer.test.loss(theta)?);
+                (train.cross_entropy, test.cross_entropy, test.accuracy)
+            }
+        };
         let host = self.trainer.space.download(theta)?;
         let compact = self.model.compact(&host);
         let digest = Sha256::digest(bytemuck::cast_slice::<f32, u8>(&compact));
         let n = self.trainer.train.len() as f64;
-        let reporting = (self.train_loss.cost() + self.trainer.test.cost()).units() / n;
-        let gpu = self.train_loss.gpu();
+        let reporting = (self.trainer.train_loss.cost() + self.trainer.test.cost()).units() / n;
+        let gpu = self.trainer.test.gpu();
         let subset = self.trainer.first();
         let record = RunRecord {
-            test_accuracy: test.accuracy,
-            test_loss: test.cross_entropy,
-            train_loss: train.cross_entropy,
+            test_accuracy,
+            test_loss,
+            train_loss,
             subset_loss: progress.stages.iter().rfind(|stage| stage.stage == Stage::Subset).map(|stage| stage.loss),
             cost_epochs: progress.cost().units() / n,
             reporting_epochs: reporting,

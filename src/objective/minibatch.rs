@@ -107,12 +107,15 @@ impl Objective {
     pub fn take_minibatch_loss(&mut self) -> Result<Evaluation> {
         let minibatch = self.minibatch.as_mut().expect("a mini-batch ran");
         minibatch.collect()?;
+        let (examples, selects) = (minibatch.objective.len, minibatch.selection.is_some());
         let Sums { batches, cross_entropy, accuracy, not_finite, backward } = std::mem::take(&mut minibatch.sums);
         let theta = minibatch.theta.take().expect("a mini-batch ran since last asked");
         self.cost.backward += backward;
         let square = if self.weight_decay == 0.0 { 0.0 } else { self.square(&theta)? };
         let mean = |sum: f64| sum / batches as f64;
-        Ok(Evaluation::new(mean(cross_entropy), mean(accuracy), self.weight_decay, square, not_finite))
+        let kept = selects.then(|| backward as f64 / (batches * examples) as f64);
+        let (cross_entropy, accuracy) = (mean(cross_entropy), mean(accuracy));
+        Ok(Evaluation { kept, ..Evaluation::new(cross_entropy, accuracy, self.weight_decay, square, not_finite) })
     }
 
     /// The last mini-batch, if all of it went forward in one piece with a block of real examples: its activations are still there.

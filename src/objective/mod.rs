@@ -23,6 +23,7 @@ pub use workspace::{DEFAULT_MEMORY, Workspace};
 use crate::device::{ALIGNMENT, Buf, Gpu, Reader};
 use crate::error::Result;
 use crate::kernel::{Copy, Program};
+use crate::kernels::from_blocks;
 use crate::kernels::gather::PADDING;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector::{PARTIALS, SCRATCH};
@@ -41,6 +42,8 @@ pub struct Evaluation {
     pub cross_entropy: f64,
     /// Share of examples whose largest logit is their label's.
     pub accuracy: f64,
+    /// Share of the examples that went backward, where they were chosen.
+    pub kept: Option<f64>,
     /// The first tensor that held a value which was not finite, or `the loss` where only its sums overflowed.
     pub not_finite: Option<String>,
 }
@@ -53,7 +56,7 @@ impl Evaluation {
         let loss = cross_entropy + penalty;
         let not_finite = not_finite.or_else(|| (!loss.is_finite()).then(|| "the loss".to_owned()));
         let loss = if not_finite.is_some() { f64::NAN } else { loss };
-        Self { loss, cross_entropy, accuracy, not_finite }
+        Self { loss, cross_entropy, accuracy, kept: None, not_finite }
     }
 }
 
@@ -74,8 +77,8 @@ pub struct Objective {
     loss: Buf,
     correct: Buf,
     scratch: Buf,
-    /// The logit tangents of all examples, `[K/B][M][B]`, once asked for.
-    tangents: Option<Buf>,
+    /// The logits of all examples, or their tangents, `[K/B][M][B]`, once asked for.
+    outputs: Option<Buf>,
     /// What each example gives to the curvature along two directions, once asked for.
     curvature: Option<[Buf; 3]>,
     /// λ and 1/K: g ← λ θ + (1/K) Σ, with λ v in place of λ θ for the product.
@@ -121,7 +124,7 @@ impl Objective {
             loss: gpu.alloc("subset.loss", padded)?,
             correct: gpu.alloc("subset.correct", padded)?,
             scratch: gpu.alloc("subset.scratch", SCRATCH)?,
-            tangents: None,
+            outputs: None,
             curvature: None,
             coefficients: gpu
                 .upload("subset.coefficients", &[weight_decay as f32, (1.0 / indices.len() as f64) as f32])?,
@@ -207,8 +210,20 @@ impl Objective {
     pub fn tangent(&mut self, theta: &Buf, v: &Buf) -> Result<(Evaluation, Buf)> {
         self.cost.forward += self.len as u64;
         self.cost.tangent += self.len as u64;
-        let out = self.tangents()?;
+        let out = self.outputs()?;
         Ok((self.evaluate(Pass::Tangent, theta, Some(v), None)?, out))
+    }
+
+    /// Every example's logits, `[K][M]`, on the host: for a report, never inside a step. One forward pass.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn logits(&mut self, theta: &Buf) -> Result<Vec<f32>> {
+        self.cost.forward += self.len as u64;
+        let out = self.outputs()?;
+        self.evaluate(Pass::Logits, theta, None, None)?;
+        let blocks: Vec<f32> = self.gpu.read(&out)?;
+        Ok(from_blocks(&blocks, self.workspace.model.classes, self.gpu.profile.block, self.len))
     }
 
     /// \[uᵀGu, uᵀGv, vᵀGv\] with the Gauss-Newton matrix G of the cross entropy alone at θ. A forward and two tangent passes.
@@ -235,25 +250,25 @@ impl Objective {
         Ok(())
     }
 
-    /// Records every pass, so that no evaluation has to: its kernels are compiled here, as far as the driver does that early.
+    /// Records every pass that a training makes, so that no evaluation has to: its kernels are compiled here, as far as the driver does that early.
     ///
     /// # Errors
     /// What the device reports.
     pub fn prepare(&mut self) -> Result<()> {
-        self.tangents()?;
+        self.outputs()?;
         self.curvatures()?;
         [Pass::Loss, Pass::Gradient, Pass::GaussNewton, Pass::Tangent, Pass::Curvature]
             .into_iter()
             .try_for_each(|pass| self.recorded(pass))
     }
 
-    /// Room for the logit tangents of all examples.
-    fn tangents(&mut self) -> Result<Buf> {
-        if let Some(out) = &self.tangents {
+    /// Room for the logits of all examples.
+    fn outputs(&mut self) -> Result<Buf> {
+        if let Some(out) = &self.outputs {
             return Ok(out.clone());
         }
-        let out = self.gpu.alloc("subset.tangents", self.index.len() * self.workspace.model.classes)?;
-        self.tangents = Some(out.clone());
+        let out = self.gpu.alloc("subset.outputs", self.index.len() * self.workspace.model.classes)?;
+        self.outputs = Some(out.clone());
         Ok(out)
     }
 

@@ -15,6 +15,8 @@ use std::ops::Range;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pass {
     Loss,
+    /// The loss, and every example's logits.
+    Logits,
     Gradient,
     GaussNewton,
     Tangent,
@@ -30,7 +32,7 @@ impl Pass {
     /// Directions in parameter space.
     fn tangents(self) -> usize {
         match self {
-            Self::Loss | Self::Gradient => 0,
+            Self::Loss | Self::Logits | Self::Gradient => 0,
             Self::GaussNewton | Self::Tangent => 1,
             Self::Curvature => 2,
         }
@@ -76,14 +78,17 @@ impl Objective {
         let logits = &forward.x[forward.x.len() - 1];
         let [a, b] = &workspace.passing;
         let [a, b] = [a, b].map(|quads| quads.prefix(logits.len()));
+        let outputs = || {
+            let (out, classes) =
+                (self.outputs.as_ref().expect("allocated before the pass is recorded"), workspace.model.classes);
+            out.view(chunk.range.start * classes..chunk.range.end * classes)
+        };
         match pass {
             Pass::Loss => {}
+            Pass::Logits => program.push(copy_quads(gpu, logits, &outputs())?),
             Pass::Tangent => {
                 self.record_jvp(program, &workspace.weights, &forward, &b)?;
-                let out = self.tangents.as_ref().expect("allocated before the pass is recorded");
-                let classes = workspace.model.classes;
-                let out = out.view(chunk.range.start * classes..chunk.range.end * classes);
-                program.push(copy_quads(gpu, &b, &out)?);
+                program.push(copy_quads(gpu, &b, &outputs())?);
             }
             Pass::Gradient => {
                 program.push(softmax_xent::gradient(gpu, logits, &chunk.targets, &a)?);
@@ -134,7 +139,7 @@ impl Objective {
             let weights = workspace.weights[stage.layer].as_ref();
             let epilogue = Epilogue {
                 activation: stage.activation,
-                derivative: derivative.filter(|_| pass != Pass::Loss),
+                derivative: derivative.filter(|_| !matches!(pass, Pass::Loss | Pass::Logits)),
                 found: weights.map(|_| workspace.report.found[stage.layer].clone()), // only products overflow
                 mask: None,
             };

@@ -32,6 +32,9 @@ pub trait Rule<P: Stochastic>: Copy {
         memory: &mut [Vector<P>],
         x: &mut Vector<P>,
     ) -> Result<()>;
+
+    /// What the outcome of a step says of its last update, besides the learning rate.
+    fn describe(&self, _last: Update, _examples: usize, _outcome: &mut Outcome) {}
 }
 
 /// One of many updates.
@@ -234,30 +237,31 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
         self.average.as_ref().unwrap_or(&self.x)
     }
 
-    /// `count` mini-batches, and the learning rate of the last. What they cost is known afterwards: on the way it is reckoned with what
+    /// `count` mini-batches; returns the last update. What they cost is known afterwards: on the way it is reckoned with what
     /// those before did.
-    fn run<P>(&mut self, problem: &mut P, count: u64) -> Result<f64>
+    fn run<P>(&mut self, problem: &mut P, count: u64) -> Result<Update>
     where
         P: Stochastic<Space: Space<Vector = V>>,
         R: Rule<P>,
     {
         let (training, examples) = (*self.rule.training(), problem.examples());
         let Spent { units, of_update, .. } = self.spent;
-        let mut rate = 0.0;
+        let mut update = Update { number: self.spent.updates, rate: 0.0 };
         for i in 0..count {
             let batch = batch(&mut self.order, &training, examples, self.spent.updates);
             problem.minibatch_gradient(&self.x, batch, &mut self.gradient)?;
-            rate = training.rate(examples, units + i as f64 * of_update);
             self.spent.updates += 1;
+            update.number = self.spent.updates;
+            update.rate = training.rate(examples, units + i as f64 * of_update);
             let Self { x, gradient, memory, .. } = self;
-            self.rule.update(problem, Update { number: self.spent.updates, rate }, gradient, memory, x)?;
+            self.rule.update(problem, update, gradient, memory, x)?;
             if let Some(average) = &mut self.average {
                 // iterate number t, from 1; the first has weight 1
                 let (eta, t) = (self.rule.averaging(), self.spent.updates as f64);
                 problem.space().average((eta + 1.0) / (t + eta), x, average)?;
             }
         }
-        Ok(rate)
+        Ok(update)
     }
 }
 
@@ -290,7 +294,9 @@ impl<P: Stochastic, R: Rule<P>> Optimiser<P> for FirstOrder<Vector<P>, R> {
         let reported = self.average.as_ref().unwrap_or(&self.x);
         problem.space().copy(reported, &mut self.before)?;
         let units = problem.units();
-        outcome.step_length = self.run(problem, count)?;
+        let last = self.run(problem, count)?;
+        outcome.step_length = last.rate;
+        self.rule.describe(last, problem.examples(), &mut outcome);
         outcome.evaluations = count as usize;
         let loss = problem.take_minibatch_loss()?;
         let cost = problem.units() - units;

@@ -20,7 +20,7 @@ mod truncated_cg;
 use crate::error::{Error, Result};
 use crate::objective::Batch;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 pub use first_order::{Adam, FirstOrder, Rule, Sgd, Update};
@@ -230,16 +230,25 @@ fn to_json(numbers: &impl Serialize) -> String {
     serde_json::to_string(numbers).expect("numbers are plain data")
 }
 
+/// A number that JSON may have had to write as null, because it was not finite.
+pub(crate) fn nan_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}
+
 /// What one step did.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The loss after the step.
+    #[serde(deserialize_with = "nan_if_null")]
     pub loss: f64,
     /// ‖∇f‖ after the step.
+    #[serde(deserialize_with = "nan_if_null")]
     pub gradient_norm: f64,
     /// ‖x_new − x_old‖.
+    #[serde(deserialize_with = "nan_if_null")]
     pub step_norm: f64,
     /// The step as a multiple of the direction.
+    #[serde(deserialize_with = "nan_if_null")]
     pub step_length: f64,
     /// Evaluations of loss and gradient that the step took.
     pub evaluations: usize,
@@ -247,6 +256,8 @@ pub struct Outcome {
     pub restarted: bool,
     /// λ added to the curvature, by methods that do.
     pub damping: Option<f64>,
+    /// The longest step allowed, in the norm of the Fisher matrix: √(2 KL), KL the divergence of the predictions; of the sweep.
+    pub radius: Option<f64>,
     /// ρ: the fall of the loss as a multiple of what the quadratic model predicted.
     pub rho: Option<f64>,
     /// Products with the curvature matrix, or whatever else the method repeats inside a step.
@@ -269,6 +280,7 @@ impl Outcome {
             evaluations: 0,
             restarted: false,
             damping: None,
+            radius: None,
             rho: None,
             inner_iterations: 0,
             rejected: None,

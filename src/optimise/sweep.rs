@@ -5,7 +5,7 @@
 //! 2019, arXiv 1811.12019). There is no learning rate, no line search and no loss to look at.
 
 use super::first_order::{Rule, Update};
-use super::{Curved, Elementwise, Look, Stochastic, Training, Vector};
+use super::{Curved, Elementwise, Look, Outcome, Stochastic, Training, Vector};
 use crate::error::Result;
 use crate::kernels::update::Natural;
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,24 @@ const MOST: f64 = 10.0;
 /// Of the looks before, at most so much is kept.
 const KEEP: f64 = 0.95;
 
+impl Sweep {
+    /// Updates since the last look at the factors.
+    fn since_look(&self, update: u64) -> u64 {
+        (update - 1) % self.look_every
+    }
+
+    /// λ of an update: that of the look before it.
+    fn damping_at(&self, update: u64) -> f64 {
+        let looked_at = (update - 1 - self.since_look(update)) as f64;
+        self.least_damping.max(self.damping * 0.5f64.powf(looked_at / 20.0))
+    }
+
+    /// κ of a subset out of so many examples.
+    fn divergence_of(&self, examples: usize) -> f64 {
+        self.divergence * self.training.batch_of(examples) as f64 / 128.0
+    }
+}
+
 impl<P: Stochastic + Curved> Rule<P> for Sweep {
     const MEMORY: &'static [&'static str] = &["velocity", "direction"];
 
@@ -70,16 +88,19 @@ impl<P: Stochastic + Curved> Rule<P> for Sweep {
         x: &mut Vector<P>,
     ) -> Result<()> {
         let [velocity, direction] = memory else { unreachable!("as many as MEMORY names") };
-        let (look, since) = ((number - 1) / self.look_every, (number - 1) % self.look_every);
-        if since == 0 {
+        if self.since_look(number) == 0 {
+            let look = (number - 1) / self.look_every;
             let keep = KEEP.min(look as f64 / (look as f64 + 2.0));
             problem.update_preconditioner(x, Look { seed: number, keep, at_minibatch: look > 0 })?;
         }
-        let looked_at = (number - 1 - since) as f64;
-        let damping = self.least_damping.max(self.damping * 0.5f64.powf(looked_at / 20.0));
-        problem.precondition(damping, gradient, direction)?;
-        let divergence = self.divergence * self.training.batch_of(problem.examples()) as f64 / 128.0;
+        problem.precondition(self.damping_at(number), gradient, direction)?;
+        let divergence = self.divergence_of(problem.examples());
         let by = Natural { momentum: self.momentum, rate, divergence, most: MOST };
         problem.space().natural(&by, gradient, direction, velocity, x)
+    }
+
+    fn describe(&self, Update { number, rate }: Update, examples: usize, outcome: &mut Outcome) {
+        outcome.damping = Some(self.damping_at(number));
+        outcome.radius = Some(rate * self.divergence_of(examples).sqrt());
     }
 }

@@ -2,20 +2,24 @@
 
 use crate::error::{Error, Result};
 use crate::export::write_atomically;
+use crate::optimise::nan_if_null;
 use crate::subset::{StageReport, StepRecord};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// The last record of a run, `run.json`. Losses are means over examples; `subset_loss` and the stages' include weight decay.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Share of the test set classified right, 0 to 1.
+    #[serde(deserialize_with = "nan_if_null")]
     pub test_accuracy: f64,
     /// Cross entropy over the test set.
+    #[serde(deserialize_with = "nan_if_null")]
     pub test_loss: f64,
     /// Cross entropy over the whole training set.
+    #[serde(deserialize_with = "nan_if_null")]
     pub train_loss: f64,
     /// Loss at the end of the subset stage, weight decay included.
     pub subset_loss: Option<f64>,
@@ -136,6 +140,39 @@ impl RunFolder {
         self.path.join("steps.jsonl")
     }
 
+    /// Reads `run.json`; none where the run is not over.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it is damaged.
+    pub fn read_record(&self) -> Result<Option<RunRecord>> {
+        let path = self.record();
+        let invalid = |why: String| Error::data(format!("{}: {why}", path.display()));
+        let text = match fs::read_to_string(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|e| invalid(e.to_string()))?,
+        };
+        serde_json::from_str(&text).map(Some).map_err(|e| invalid(e.to_string()))
+    }
+
+    /// Reads `steps.jsonl`. The end of a last line may still be missing: its run goes on, or was killed there.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the line that is damaged.
+    pub fn read_steps(&self) -> Result<Vec<StepRecord>> {
+        let path = self.steps_path();
+        let bytes = match fs::read(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            bytes => bytes.map_err(|e| Error::data(format!("{}: {e}", path.display())))?,
+        };
+        let is_whole = |line: &&[u8]| line.ends_with(b"\n") || self.record().exists();
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(is_whole).enumerate();
+        let step = |(i, line)| {
+            let invalid = |e: serde_json::Error| Error::data(format!("{}: line {}: {e}", path.display(), i + 1));
+            serde_json::from_slice(line).map_err(invalid)
+        };
+        lines.map(step).collect()
+    }
+
     /// Appends a line to `steps.jsonl`.
     ///
     /// # Errors
@@ -174,5 +211,51 @@ impl RunFolder {
             fs::remove_file(&checkpoint).map_err(|e| Error::io("removing", &checkpoint, &e))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: &str = r#"{"stage":"full","examples":60000,"iteration":1,"loss":null,"gradient_norm":0.5,"step_norm":0.1,
+        "step_length":1.0,"evaluations":16,"restarted":false,"damping":null,"rho":null,"inner_iterations":0,"rejected":null,
+        "held_out":{"loss":0.5,"accuracy":0.9},"units":3000.0,"cost_epochs":0.05,"wall_seconds":1.5}"#;
+
+    fn folder(steps: &str) -> (tempfile::TempDir, RunFolder) {
+        let at = tempfile::tempdir().unwrap();
+        fs::write(at.path().join("config.toml"), "").unwrap();
+        fs::write(at.path().join("steps.jsonl"), steps).unwrap();
+        let folder = RunFolder::open(at.path()).unwrap();
+        (at, folder)
+    }
+
+    #[test]
+    fn steps_of_an_earlier_version_are_read_and_null_is_not_a_number() {
+        let line = STEP.replace('\n', "") + "\n";
+        let (_at, folder) = folder(&line.repeat(2));
+        let steps = folder.read_steps().unwrap();
+        assert!(steps.len() == 2 && steps[0].outcome.loss.is_nan() && steps[0].accuracy.is_none());
+        assert_eq!(steps[1].held_out.map(|look| look.accuracy), Some(0.9));
+        let again = serde_json::to_string(&steps[0]).unwrap();
+        assert!(serde_json::from_str::<StepRecord>(&again).unwrap().outcome.loss.is_nan());
+    }
+
+    #[test]
+    fn a_last_line_may_be_cut_off_while_the_run_goes_on_and_no_other() {
+        let line = STEP.replace('\n', "") + "\n";
+        let (at, cut) = folder(&format!("{line}{}", &line[..40]));
+        assert_eq!(cut.read_steps().unwrap().len(), 1);
+        fs::write(at.path().join("run.json"), "{}").unwrap();
+        assert!(cut.read_steps().unwrap_err().to_string().contains("steps.jsonl: line 2"));
+        assert!(cut.read_record().unwrap_err().to_string().contains("run.json"));
+        let (_at, damaged) = folder(&format!("{}\n{line}", &line[..40]));
+        assert!(damaged.read_steps().unwrap_err().to_string().contains("line 1"));
+        let (_at, damaged) = folder("\u{fffd}\n");
+        assert!(matches!(damaged.read_steps(), Err(Error::Data(_))));
+        let (at, none) = folder("");
+        assert_eq!(none.read_steps().unwrap(), []);
+        fs::remove_file(at.path().join("steps.jsonl")).unwrap();
+        assert_eq!(none.read_steps().unwrap(), []);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::objective::Cost;
-use crate::optimise::{Method, Outcome, State};
+use crate::optimise::{Method, Outcome, State, nan_if_null};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -120,8 +120,8 @@ pub struct HeldOut {
     pub accuracy: f64,
 }
 
-/// The record of one iteration, a line of `steps.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// The record of one iteration, a line of `steps.jsonl`. Runs of earlier versions lack what is optional.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Stage.
     pub stage: Stage,
@@ -132,6 +132,10 @@ pub struct StepRecord {
     /// Loss over the stage's examples (weight decay included), norms, evaluations.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// Share classified right of what the loss is over.
+    pub accuracy: Option<f64>,
+    /// Share of the examples that went backward, where they are chosen.
+    pub kept: Option<f64>,
     /// The look at held-out examples that followed, if any.
     pub held_out: Option<HeldOut>,
     /// Units spent since the start of the run, everything included.
@@ -142,7 +146,7 @@ pub struct StepRecord {
     pub wall_seconds: f64,
 }
 
-/// What a stage came to.
+/// What a stage came to. Runs of earlier versions lack what is optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageReport {
     /// Stage.
@@ -156,13 +160,22 @@ pub struct StageReport {
     /// Units spent on the stage's own examples, in passes over them.
     pub passes: f64,
     /// Loss at its end, weight decay included.
+    #[serde(deserialize_with = "nan_if_null")]
     pub loss: f64,
+    /// Cross entropy at its end over the stage's own examples (on mini-batches: the mean over the last of them) …
+    pub cross_entropy: Option<f64>,
+    /// … and over the whole training set. Reported, as the test set is.
+    pub train_loss: Option<f64>,
     /// ‖∇f‖ at its end, relative to its start.
+    #[serde(deserialize_with = "nan_if_null")]
     pub gradient_reduction: f64,
     /// Held-out loss and accuracy at its end.
     pub held_out: Option<HeldOut>,
     /// Test accuracy at its end. Reported; nothing is decided by it.
+    #[serde(deserialize_with = "nan_if_null")]
     pub test_accuracy: f64,
+    /// Cross entropy over the test set at its end.
+    pub test_loss: Option<f64>,
     /// Why it ended.
     pub stopped: String,
 }

@@ -48,6 +48,8 @@ pub struct Trainer {
     pub full: Subset,
     /// Training examples that only decisions use.
     pub held_out: Option<Objective>,
+    /// The whole training set, for reports.
+    pub train_loss: Objective,
     /// The test set, for reports.
     pub test: Objective,
     /// Device memory.
@@ -156,7 +158,8 @@ impl Trainer {
             }
             progress.earlier_losses = [progress.optimiser.loss, progress.earlier_losses[0]];
             let outcome: Outcome = optimiser.step(&mut problem)?;
-            if let Some(last) = problem.last.as_ref().filter(|_| outcome.rejected.is_none()) {
+            let taken = problem.last.as_ref().filter(|_| outcome.rejected.is_none());
+            if let Some(last) = taken {
                 progress.cross_entropy = last.cross_entropy;
             }
             progress.optimiser = optimiser.state();
@@ -172,7 +175,7 @@ impl Trainer {
             let due = self.schedule.is_look_due(stage, progress.optimiser.iteration);
             let looked = if due { self.look(&mut progress)? } else { None };
             progress.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
-            observer.step(&self.record(&progress, &outcome, looked))?;
+            observer.step(&self.record(&progress, &outcome, taken, looked))?;
             let interrupted = observer.is_interrupted();
             if interrupted || observer.wants_checkpoint() {
                 observer.checkpoint(&progress.convert(|vector| self.space.download(vector))?)?;
@@ -237,13 +240,21 @@ impl Trainer {
         Ok(Some(held_out))
     }
 
-    fn record(&self, progress: &Progress<Buf>, outcome: &Outcome, held_out: Option<HeldOut>) -> StepRecord {
+    fn record(
+        &self,
+        progress: &Progress<Buf>,
+        outcome: &Outcome,
+        taken: Option<&Evaluation>,
+        held_out: Option<HeldOut>,
+    ) -> StepRecord {
         let units = progress.cost().units();
         StepRecord {
             stage: progress.stage,
             examples: self.examples(progress.stages.len()).len(),
             iteration: progress.optimiser.iteration,
             outcome: *outcome,
+            accuracy: taken.map(|evaluation| evaluation.accuracy),
+            kept: taken.and_then(|evaluation| evaluation.kept),
             held_out,
             units,
             cost_epochs: units / self.train.len() as f64,
@@ -254,6 +265,8 @@ impl Trainer {
     fn report(&mut self, progress: &Progress<Buf>, held_out: Option<HeldOut>, stopped: String) -> Result<StageReport> {
         let model = &self.workspace.model;
         let examples = self.examples(progress.stages.len()).len();
+        let theta = &progress.optimiser.parameters;
+        let (train, test) = (self.train_loss.loss(theta)?, self.test.loss(theta)?);
         Ok(StageReport {
             stage: progress.stage,
             examples,
@@ -261,9 +274,12 @@ impl Trainer {
             iterations: progress.optimiser.iteration,
             passes: progress.stage_cost.units() / examples as f64,
             loss: progress.optimiser.loss,
+            cross_entropy: Some(progress.cross_entropy),
+            train_loss: Some(train.cross_entropy),
             gradient_reduction: progress.optimiser.gradient_norm / progress.initial_gradient_norm,
             held_out,
-            test_accuracy: self.test.loss(&progress.optimiser.parameters)?.accuracy,
+            test_accuracy: test.accuracy,
+            test_loss: Some(test.cross_entropy),
             stopped,
         })
     }

@@ -1,7 +1,7 @@
 //! Loss, accuracy and gradient.
 
 use crate::common::twin::{dot, moved, relative_error};
-use crate::common::{gpu, gpus};
+use crate::common::{assert_close, gpu, gpus};
 use crate::{NETS, OnDevice, problem, workspace};
 
 /// Less than a block, a block with padding, one more than a whole number of blocks and chunks.
@@ -72,6 +72,24 @@ fn gradient_is_the_slope_of_the_twins_loss() {
             let slope = (along(step) - along(-step)) / (2.0 * step);
             let (got, scale) = (dot(&gradient, &v), dot(&gradient, &gradient).sqrt());
             assert!((got - slope).abs() <= 1e-6 * scale, "net {which}: slope {got}, not {slope}");
+        }
+    }
+}
+
+#[test]
+fn logits_are_those_of_the_twin_example_by_example() {
+    for gpu in gpus() {
+        for which in 0..NETS.len() {
+            for (examples, chunk) in [(17, 512), (257, 64)] {
+                let problem = problem(which, examples, 1e-2);
+                let theta = problem.parameters(12);
+                let want = problem.activations(&theta).pop().unwrap();
+                let mut on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
+                let _ = on_device.tangent(&theta, &theta); // the same memory, for something else
+                let got = on_device.logits(&theta);
+                assert_close(&format!("net {which}, {examples} examples"), &got, &want, 2e-6);
+                assert_eq!(on_device.objective.cost().forward, 2 * examples as u64, "charged like any forward pass");
+            }
         }
     }
 }

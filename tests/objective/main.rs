@@ -106,6 +106,11 @@ impl<'a> OnDevice<'a> {
         (evaluation, self.compact(&product))
     }
 
+    fn logits(&mut self, theta: &[f64]) -> Vec<f64> {
+        let theta = self.vector(theta);
+        self.objective.logits(&theta).unwrap().into_iter().map(f64::from).collect()
+    }
+
     /// Jv as `[K][M]`.
     fn tangent(&mut self, theta: &[f64], v: &[f64]) -> Vec<f64> {
         let (theta, v) = (self.vector(theta), self.vector(v));
