@@ -110,6 +110,16 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
     })
 }
 
+/// The reports of the stages that had ended by then.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_stages(path: &Path) -> Result<Vec<StageReport>> {
+    let (_, json) = from_safetensors(path, KEY)?;
+    let scalars: Scalars = serde_json::from_str(&json).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
+    Ok(scalars.stages)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

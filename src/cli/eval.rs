@@ -2,15 +2,13 @@
 
 use super::DeviceArgs;
 use super::config::{Bytes, Config, open_data, parse_resize};
+use super::evaluation::Weights;
 use crate::error::Error;
-use crate::export::load_weights;
-use crate::objective::{Examples, Objective, Workspace};
 use crate::report::RunFolder;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 #[derive(Args)]
 pub(super) struct EvalArgs {
@@ -61,37 +59,24 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         let why = format!("{}: the run is not complete; go on with train --resume", args.run.display());
         return Err(Error::data(why).into());
     }
-    let (model, theta, signature) = load_weights(&folder.weights())?;
+    let weights = Weights::of_run(&folder)?;
     let data = open_data(args.data.as_ref().unwrap_or(&config.data), args.resize.or(config.resize))?;
-    if (data.shape, data.classes.len()) != (signature.input, signature.classes.len()) {
-        return Err(Error::data(format!(
-            "{} has {} images of {} classes, but the run was trained on {} of {}: choose other data, or --resize",
-            data.name,
-            data.shape,
-            data.classes.len(),
-            signature.input,
-            signature.classes.len()
-        ))
-        .into());
-    }
+    weights.check(&data)?;
     let split = match args.split {
         Part::Train => &data.train,
         Part::Test => &data.test,
     };
     let gpu = args.device.open()?;
-    let workspace = Arc::new(Workspace::new(&gpu, Arc::new(model), args.memory.0)?);
-    let examples = Examples::upload(&gpu, data.shape, &split.images, &split.labels, &signature.normalisation)?;
-    let all: Vec<u32> = (0..examples.len() as u32).collect();
-    let mut objective = Objective::new(&gpu, &workspace, &Arc::new(examples), &all, 0.0)?;
-    let evaluation = objective.loss(&gpu.upload("theta", &theta)?)?;
+    let mut objective = weights.objective(&gpu, split, args.memory.0)?;
+    let evaluation = objective.loss(&gpu.upload("theta", &weights.theta)?)?;
     let record = EvalRecord {
         accuracy: evaluation.accuracy,
         loss: evaluation.cross_entropy,
-        examples: all.len(),
+        examples: split.len(),
         data: data.name,
         data_sha256: data.sha256,
-        model: workspace.model.name.clone(),
-        parameters: workspace.model.parameters(),
+        model: weights.model.name.clone(),
+        parameters: weights.model.parameters(),
         adapter: gpu.info.name.clone(),
     };
     if args.json {

@@ -6,10 +6,12 @@ mod choices;
 mod config;
 mod devices;
 mod eval;
+mod evaluation;
 mod experiment;
 mod method;
 mod plan;
 mod progress;
+mod report;
 mod run;
 mod train;
 
@@ -58,6 +60,9 @@ enum Command {
     /// Evaluate the weights of a run on a data set
     #[command(after_help = EXIT_CODES)]
     Eval(eval::EvalArgs),
+    /// Make a page about runs: curves, confusion matrix, worst mistakes, configuration
+    #[command(after_help = EXIT_CODES)]
+    Report(report::ReportArgs),
     /// List the adapters with the limits and features that matter here
     #[command(after_help = EXIT_CODES)]
     Devices(devices::DevicesArgs),
@@ -86,7 +91,7 @@ impl DeviceArgs {
     }
 
     /// Opens the adapter; a software one is used with one notice line.
-    fn open(&self) -> Result<Gpu> {
+    fn open(&self) -> crate::error::Result<Gpu> {
         let gpu = Gpu::open(&self.choice())?;
         if gpu.is_software() {
             let other = if gpu.backend().eq_ignore_ascii_case("gl") {
@@ -124,6 +129,7 @@ pub fn run() -> Result<()> {
         Command::Plan(args) => plan::run(&args),
         Command::Experiment(args) => experiment::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

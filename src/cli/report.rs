@@ -1,0 +1,208 @@
+//! `gpu-subset report`: a page about some runs, and its charts as files.
+
+use super::DeviceArgs;
+use super::config::{Config, open_data, parse_resize};
+use super::evaluation::Weights;
+use crate::checkpoint;
+use crate::data::Dataset;
+use crate::device::Gpu;
+use crate::error::{Error, Result};
+use crate::export::write_atomically;
+use crate::report::{Chart, Evaluated, GENERATOR, History, Labelled, RunFolder, RunRecord, charts, page};
+use clap::Args;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[derive(Args)]
+pub(super) struct ReportArgs {
+    /// Run folders, complete or in progress
+    #[arg(value_name = "RUN", required = true)]
+    runs: Vec<PathBuf>,
+    /// Folder for report.html and plots/ [default: the run folder of one run, report/ for several]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Data set to evaluate on; by default the one each run was made on
+    #[arg(long, value_name = "digits|DIR")]
+    data: Option<String>,
+    /// Bring images to this size
+    #[arg(long, value_name = "HxW", value_parser = parse_resize)]
+    resize: Option<(u32, u32)>,
+    /// Curves and configuration alone: no confusion matrix, no mistakes, no device
+    #[arg(long, conflicts_with_all = ["data", "resize", "backend", "adapter"])]
+    no_evaluation: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
+    let out = match (&args.out, &args.runs[..]) {
+        (Some(out), _) => out,
+        (None, [run]) => run,
+        (None, _) => Path::new("report"),
+    };
+    let folders = args.runs.iter().map(|run| RunFolder::open(run)).collect::<Result<Vec<_>>>()?;
+    let path = out.join("report.html");
+    check_ours(&path)?;
+    let mut evaluator = Evaluator::new(args)?;
+    let named = names(&args.runs).into_iter().zip(&folders);
+    let runs = named.map(|(name, folder)| history(name, folder, &mut evaluator)).collect::<Result<Vec<_>>>()?;
+    let charts = charts(&runs);
+    let html = page(&runs, &charts)?;
+    let plots = out.join("plots");
+    fs::create_dir_all(&plots).map_err(|e| Error::io("creating", &plots, &e))?;
+    charts.iter().try_for_each(|chart| write_plots(chart, &plots))?;
+    write_atomically(&path, html.as_bytes())?;
+    let drawn = charts.iter().filter(|chart| !chart.is_empty()).count();
+    println!("report   {}", path.display());
+    println!("plots    {} ({drawn} charts, SVG and PNG)", plots.display());
+    Ok(())
+}
+
+/// An older report is replaced, somebody else's file of that name is not.
+fn check_ours(path: &Path) -> Result<()> {
+    let program = GENERATOR.split(' ').next().unwrap_or(GENERATOR);
+    match fs::read(path) {
+        Ok(bytes) if !String::from_utf8_lossy(&bytes).contains(&format!("content=\"{program} ")) => {
+            Err(Error::usage(format!("{}: not a report of this program; choose another --out", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The last parts of the paths where they tell the runs apart, or else all of them.
+fn names(runs: &[PathBuf]) -> Vec<String> {
+    let last = |run: &PathBuf| {
+        let full = fs::canonicalize(run).unwrap_or_else(|_| run.clone());
+        full.file_name().map_or_else(|| run.display().to_string(), |name| name.to_string_lossy().into_owned())
+    };
+    let short: Vec<String> = runs.iter().map(last).collect();
+    let is_unique = |name: &String| short.iter().filter(|other| *other == name).count() == 1;
+    let name =
+        |(name, run): (&String, &PathBuf)| if is_unique(name) { name.clone() } else { run.display().to_string() };
+    short.iter().zip(runs).map(name).collect()
+}
+
+fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> Result<History> {
+    let path = folder.config();
+    let config = fs::read_to_string(&path).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
+    let (record, steps) = (folder.read_record()?, folder.read_steps()?);
+    let stages = match &record {
+        Some(record) => record.stages.clone(),
+        None if folder.checkpoint().exists() => checkpoint::load_stages(&folder.checkpoint())?,
+        None => Vec::new(),
+    };
+    let evaluation = match evaluator.evaluate(folder, record.as_ref()) {
+        Ok(Some(found)) => Ok(found),
+        Ok(None) => Err("--no-evaluation".to_owned()),
+        Err(why) => {
+            eprintln!("note: {name}: no evaluation: {why}");
+            Err(why.to_string())
+        }
+    };
+    Ok(History { name, config, record, steps, stages, evaluation })
+}
+
+/// The chart's files; those of an older report go where there is nothing to draw.
+fn write_plots(chart: &Chart, folder: &Path) -> Result<()> {
+    let [svg, png] = ["svg", "png"].map(|kind| folder.join(chart.name).with_extension(kind));
+    if chart.is_empty() {
+        let old = [svg, png].into_iter().filter(|path| path.exists());
+        return old
+            .into_iter()
+            .try_for_each(|path| fs::remove_file(&path).map_err(|e| Error::io("removing", &path, &e)));
+    }
+    write_atomically(&svg, chart.svg()?.as_bytes())?;
+    write_atomically(&png, &chart.png()?)
+}
+
+/// Where a data set comes from, and the size its images are brought to.
+type Source = (String, Option<(u32, u32)>);
+
+/// Evaluates runs on their test sets, one device and one data set after another.
+struct Evaluator<'a> {
+    args: &'a ReportArgs,
+    gpu: Option<Gpu>,
+    data: Option<(Source, Dataset)>,
+}
+
+impl<'a> Evaluator<'a> {
+    /// What the user asked for by name has to be there; what a run needs may be missing.
+    fn new(args: &'a ReportArgs) -> Result<Self> {
+        let mut evaluator = Self { args, gpu: None, data: None };
+        if let Some(data) = &args.data {
+            evaluator.open_data((data.clone(), args.resize))?;
+        }
+        if args.device.backend.is_some() || args.device.adapter.is_some() {
+            evaluator.open_gpu()?;
+        }
+        Ok(evaluator)
+    }
+
+    fn open_data(&mut self, source: Source) -> Result<()> {
+        if self.data.as_ref().is_none_or(|(known, _)| *known != source) {
+            let data = open_data(&source.0, source.1)?;
+            self.data = Some((source, data));
+        }
+        Ok(())
+    }
+
+    fn open_gpu(&mut self) -> Result<Gpu> {
+        if self.gpu.is_none() {
+            self.gpu = Some(self.args.device.open()?);
+        }
+        Ok(self.gpu.clone().expect("opened above"))
+    }
+
+    /// None where the user wants none.
+    fn evaluate(&mut self, folder: &RunFolder, record: Option<&RunRecord>) -> Result<Option<Evaluated>> {
+        let args = self.args;
+        if args.no_evaluation {
+            return Ok(None);
+        }
+        if record.is_none() && !folder.checkpoint().exists() {
+            return Err(Error::data("there are no weights yet: the run has not made a checkpoint"));
+        }
+        let config = Config::load(&folder.config())?;
+        let resize = args.resize.or(config.resize);
+        self.open_data((args.data.clone().unwrap_or_else(|| config.data.clone()), resize))?;
+        let gpu = self.open_gpu()?;
+        let Some((_, data)) = &self.data else { unreachable!("opened above") };
+        let is_other = data.sha256 != config.data_sha256;
+        if is_other && args.data.is_none() && args.resize.is_none() {
+            return Err(Error::data(format!("{}: not the data that the run was made on", config.data)));
+        }
+        let (weights, which) = match record {
+            Some(record) => (Weights::of_run(folder)?, record.weights.clone()),
+            None => Weights::of_checkpoint(folder, &config, data)?,
+        };
+        weights.check(data)?;
+        let mut objective = weights.objective(&gpu, &data.test, config.memory)?;
+        let logits = objective.logits(&gpu.upload("theta", &weights.theta)?)?;
+        let test = Labelled { shape: data.shape, images: &data.test.images, labels: &data.test.labels };
+        let found = Evaluated::new(which, weights.model.parameters(), &data.classes, &logits, test)?;
+        let other_data = is_other.then(|| format!("{}, {}", data.name, data.sha256));
+        Ok(Some(Evaluated { other_data, ..found }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_called_by_what_tells_them_apart() {
+        let names = names(&["a/x", "b/x", "b/y"].map(PathBuf::from));
+        assert_eq!(names, ["a/x", "b/x", "y"]);
+    }
+
+    #[test]
+    fn only_a_report_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        check_ours(&path).unwrap();
+        fs::write(&path, page(&[], &[]).unwrap()).unwrap();
+        check_ours(&path).unwrap();
+        fs::write(&path, "<p>mine</p>").unwrap();
+        assert!(matches!(check_ours(&path), Err(Error::Usage(_))));
+    }
+}

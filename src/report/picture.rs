@@ -1,0 +1,47 @@
+//! PNG images, and as part of a page.
+
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+
+/// Pixels `[H][W][channels]` as a PNG.
+pub(super) fn png(pixels: &[u8], width: usize, height: usize, colour: ExtendedColorType) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let encoded = PngEncoder::new(&mut bytes).write_image(pixels, width as u32, height as u32, colour);
+    encoded.map_err(|e| Error::Io(format!("encoding an image: {e}")))?;
+    Ok(bytes)
+}
+
+/// A PNG as an address that holds it.
+pub(super) fn data_uri(png: &[u8]) -> String {
+    format!("data:image/png;base64,{}", STANDARD.encode(png))
+}
+
+/// An example `[C][H][W]` as a PNG: three channels in colour, else the first in grey. `white` is the byte that is white.
+pub fn example_png(example: &[u8], shape: Shape, white: u8) -> Result<Vec<u8>> {
+    let (colour, channels) =
+        if shape.channels == 3 { (ExtendedColorType::Rgb8, 3) } else { (ExtendedColorType::L8, 1) };
+    let value = |byte: u8| (u32::from(byte) * 255 / u32::from(white.max(1))).min(255) as u8;
+    let at = |pixel: usize| (0..channels).map(move |channel| value(example[channel * shape.pixels() + pixel]));
+    let pixels: Vec<u8> = (0..shape.pixels()).flat_map(at).collect();
+    png(&pixels, shape.width, shape.height, colour)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_come_back_from_their_png() {
+        let shape = Shape::new(3, 2, 2);
+        let example: Vec<u8> = (0..12).collect();
+        let decoded = image::load_from_memory(&example_png(&example, shape, 255).unwrap()).unwrap().into_rgb8();
+        assert_eq!(decoded.into_raw(), [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]);
+        let png = example_png(&[0, 8, 16, 16], Shape::new(1, 2, 2), 16).unwrap();
+        assert_eq!(image::load_from_memory(&png).unwrap().into_luma8().into_raw(), [0, 127, 255, 255]);
+        assert!(data_uri(&png).starts_with("data:image/png;base64,iVBOR"));
+    }
+}
