@@ -3,40 +3,12 @@
 #[path = "common/mod.rs"]
 mod common;
 
+#[cfg(unix)]
+use common::program::stopped;
+use common::program::{gpu_subset, json, refused, run};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
-
-fn gpu_subset() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gpu-subset"));
-    command.stdin(Stdio::null());
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    gpu_subset().args(arguments).output().unwrap()
-}
-
-/// A run that fails with this code, one line on stderr that holds every fragment, and no panic.
-#[track_caller]
-fn refused(arguments: &[&str], code: i32, fragments: &[&str]) {
-    let output = run(arguments);
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
-    let errors: Vec<&str> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
-    assert_eq!(errors.len(), 1, "{arguments:?}: one line that says what is wrong: {stderr}");
-    for fragment in fragments {
-        assert!(stderr.contains(fragment), "{arguments:?}: {fragment:?} not in {stderr}");
-    }
-    assert!(!stderr.contains("panicked") && !stderr.contains("stack backtrace"), "{stderr}");
-    assert!(output.stdout.is_empty(), "{arguments:?}: nothing on stdout");
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
 
 /// A short run on the digits.
 const SHORT: [&str; 9] =
@@ -156,21 +128,7 @@ fn stop_and_go_on(schedule: &[&str]) {
 
     for (name, signal, code) in [("terminated", "-TERM", Some(130)), ("killed", "-KILL", None)] {
         let out = at(name);
-        let mut child = gpu_subset()
-            .args(&options)
-            .args(["--out", out.to_str().unwrap()])
-            .stderr(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let start = Instant::now();
-        while !fs::read_to_string(out.join("steps.jsonl")).is_ok_and(|steps| steps.lines().count() >= 10) {
-            assert!(start.elapsed() < Duration::from_secs(120), "no tenth iteration");
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let kill = format!("kill {signal} {}", child.id()); // the shell's own: a bare Debian has no other
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
-        assert_eq!(child.wait().unwrap().code(), code, "{name}");
+        assert_eq!(stopped(&options, &out, signal), code, "{name}");
         assert!(out.join("checkpoint.safetensors").exists() && !out.join("run.json").exists(), "{name}: in the middle");
         refused(&["eval", out.to_str().unwrap()], 3, &["not complete", "--resume"]);
 

@@ -47,7 +47,6 @@ pub fn charts(runs: &[History]) -> Vec<Chart> {
 /// What is drawn of a run's progress: of each step, of each look, of each stage's end.
 struct Quantity {
     axis: Axis,
-    steps: &'static str,
     of_step: fn(&StepRecord) -> Option<f64>,
     of_look: fn(&StepRecord) -> Option<f64>,
     of_stage: fn(&StageReport) -> Option<f64>,
@@ -55,15 +54,13 @@ struct Quantity {
 
 const LOSSES: Quantity = Quantity {
     axis: LOSS,
-    steps: "training (λ included)",
-    of_step: |step| Some(step.outcome.loss),
+    of_step: |step| step.cross_entropy.or(Some(step.outcome.loss)), // that of an earlier version includes weight decay
     of_look: |step| step.held_out.map(|look| look.loss),
     of_stage: |stage| stage.test_loss,
 };
 
 const ACCURACIES: Quantity = Quantity {
     axis: ACCURACY,
-    steps: "training",
     of_step: |step| step.accuracy,
     of_look: |step| step.held_out.map(|look| look.accuracy),
     of_stage: |stage| Some(stage.test_accuracy),
@@ -83,13 +80,13 @@ fn progress(
         };
         let ends = run.stage_ends().filter_map(|(step, stage)| Some((at(step), (quantity.of_stage)(stage)?)));
         let kinds = [
-            (quantity.steps, Mark::Line, of_steps(quantity.of_step)),
+            ("training", Mark::None, of_steps(quantity.of_step)),
             ("held-out", Mark::Circles, of_steps(quantity.of_look)),
             ("test", Mark::Triangles, ends.collect()),
         ];
         for (kind, (what, mark, points)) in kinds.into_iter().enumerate() {
             let (label, colour) = labelled(runs, i, kind, what);
-            series.push(Series { label, colour, mark, points });
+            series.push(Series { label, colour, mark, joined: mark != Mark::Triangles, points });
         }
     }
     let caption =
@@ -99,25 +96,35 @@ fn progress(
 
 /// Where a subset's minimum stands for the full set's: the cross entropies at the end of each subset stage.
 fn minima(runs: &[History]) -> Chart {
-    let mut series = Vec::new();
     let kinds: [(_, _, fn(&StageReport) -> Option<f64>); 3] = [
         ("subset", Mark::Circles, |stage| stage.cross_entropy),
         ("training set", Mark::Crosses, |stage| stage.train_loss),
         ("test set", Mark::Triangles, |stage| stage.test_loss),
     ];
-    for (kind, (what, mark, of)) in kinds.into_iter().enumerate() {
-        for (i, run) in runs.iter().enumerate() {
-            let subsets = run.stages.iter().filter(|stage| stage.stage == Stage::Subset);
-            let points = subsets.filter_map(|stage| Some((stage.overdetermination, of(stage)?))).collect();
-            // what it is of matters more than which run: colours are kinds
+    // a run in progress does not say what it works on, so it stands alone
+    let mut families: Vec<(Option<(&str, &str)>, Vec<&StageReport>)> = Vec::new();
+    for run in runs {
+        let works_on = run.record.as_ref().map(|record| (record.data_sha256.as_str(), record.model.as_str()));
+        let subsets = run.stages.iter().filter(|stage| stage.stage == Stage::Subset);
+        match families.iter_mut().find(|(known, _)| works_on.is_some() && *known == works_on) {
+            Some((_, stages)) => stages.extend(subsets),
+            None => families.push((works_on, subsets.collect())),
+        }
+    }
+    let mut series = Vec::new();
+    for (i, (_, stages)) in families.iter().enumerate() {
+        for (colour, (what, mark, of)) in kinds.into_iter().enumerate() {
+            let mut points: Vec<_> =
+                stages.iter().filter_map(|stage| Some((stage.overdetermination, of(stage)?))).collect();
+            points.sort_by(|a, b| a.0.total_cmp(&b.0));
             let label = if i == 0 { what.to_owned() } else { String::new() };
-            series.push(Series { label, colour: kind, mark, points });
+            series.push(Series { label, colour, mark, joined: true, points });
         }
     }
     Chart {
         name: "minima",
         title: "Subset minimum and full-set loss by Q",
-        caption: "Cross entropies where each subset stage ended, over the subset itself, the whole training set and the test set.".to_owned(),
+        caption: "Cross entropies where each subset stage ended, over the subset itself, the whole training set and the test set. Lines join what is of the same data and model.".to_owned(),
         x: Axis { label: "Q = K·M/P of the subset", scale: Scale::Log },
         y: LOSS,
         series,
@@ -128,7 +135,7 @@ fn one_line_each(runs: &[History], of: fn(&StepRecord) -> Option<f64>) -> Vec<Se
     let line = |(i, run): (usize, &History)| {
         let points = run.steps.iter().filter_map(|step| Some((step.cost_epochs, of(step)?))).collect();
         let label = if runs.len() == 1 { String::new() } else { run.name.clone() };
-        Series { label, colour: i, mark: Mark::Line, points }
+        Series { label, colour: i, mark: Mark::None, joined: true, points }
     };
     runs.iter().enumerate().map(line).collect()
 }
@@ -139,5 +146,69 @@ fn labelled(runs: &[History], run: usize, kind: usize, what: &str) -> (String, u
         (1, _) => (what.to_owned(), kind),
         (_, 0) => (runs[run].name.clone(), run),
         _ => (String::new(), run),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(cost: f64, loss: &str, more: &str) -> StepRecord {
+        let line = format!(
+            r#"{{"stage":"subset","examples":10,"iteration":1,"loss":{loss},"gradient_norm":1,"step_norm":0.5,"step_length":1,
+            "evaluations":1,"restarted":false,"inner_iterations":0,"units":1,"cost_epochs":{cost},"wall_seconds":{cost}{more}}}"#
+        );
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn stage(q: f64, more: &str) -> StageReport {
+        let text = format!(
+            r#"{{"stage":"subset","examples":10,"overdetermination":{q},"iterations":2,"passes":1,"loss":0.5,"gradient_reduction":0.1,
+            "held_out":null,"test_accuracy":0.9,"stopped":"it was enough"{more}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn history(name: &str, steps: Vec<StepRecord>, stages: Vec<StageReport>) -> History {
+        let evaluation = Err("none".to_owned());
+        History { name: name.to_owned(), config: String::new(), record: None, steps, stages, evaluation }
+    }
+
+    fn points(charts: &[Chart], name: &str, series: usize) -> Vec<(f64, f64)> {
+        charts.iter().find(|chart| chart.name == name).unwrap().series[series].points.clone()
+    }
+
+    #[test]
+    fn curves_are_those_of_the_records() {
+        let look = r#","held_out":{"loss":0.7,"accuracy":0.8},"accuracy":0.75,"kept":0.25,"cross_entropy":0.4,"radius":0.1,"damping":0.5"#;
+        let steps = vec![step(0.5, "null", ""), step(1.0, "0.5", look)];
+        let charts = charts(&[history(
+            "a",
+            steps,
+            vec![stage(4.0, r#","cross_entropy":0.4,"train_loss":0.6,"test_loss":0.65"#)],
+        )]);
+        assert_eq!(points(&charts, "loss-cost", 0), [(1.0, 0.4)], "null has no place");
+        assert_eq!(points(&charts, "loss-time", 1), [(1.0, 0.7)]);
+        assert_eq!(points(&charts, "loss-time", 2), [(1.0, 0.65)], "the stage ended with the second step");
+        assert_eq!(points(&charts, "accuracy-cost", 0), [(1.0, 0.75)]);
+        assert_eq!(points(&charts, "accuracy-cost", 2), [(1.0, 0.9)]);
+        for (name, value) in [("kept", 0.25), ("radius", 0.1), ("damping", 0.5)] {
+            assert_eq!(points(&charts, name, 0), [(1.0, value)], "{name}");
+        }
+        assert_eq!(points(&charts, "step", 0), [(0.5, 0.5), (1.0, 0.5)]);
+        assert_eq!(
+            [0, 1, 2].map(|kind| points(&charts, "minima", kind)),
+            [0.4, 0.6, 0.65].map(|loss| vec![(4.0, loss)])
+        );
+    }
+
+    #[test]
+    fn what_earlier_versions_did_not_record_is_left_out() {
+        let old = history("old", vec![step(1.0, "0.5", "")], vec![stage(4.0, "")]);
+        let charts = charts(&[old, history("new", Vec::new(), Vec::new())]);
+        assert_eq!(points(&charts, "loss-cost", 0), [(1.0, 0.5)]);
+        let empty: Vec<_> = charts.iter().filter(|chart| chart.is_empty()).map(|chart| chart.name).collect();
+        assert_eq!(empty, ["accuracy-cost", "accuracy-time", "minima", "damping", "radius", "kept"]);
+        assert_eq!(charts[0].series[0].label, "old");
     }
 }

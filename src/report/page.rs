@@ -1,7 +1,7 @@
 //! The page about some runs: one file, without a script and without anything from elsewhere. `maud` escapes what is put in.
 
 use super::chart::Chart;
-use super::{History, RunRecord};
+use super::{Evaluated, History, RunRecord};
 use crate::error::Result;
 use crate::subset::StageReport;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -67,11 +67,16 @@ pub fn state(run: &History) -> String {
 
 fn figure(chart: &Chart) -> Result<Markup> {
     Ok(html! {
-        figure role="img" aria-label=(chart.title) {
+        figure aria-label=(chart.title) {
             (PreEscaped(chart.inline_svg()?))
             figcaption { (chart.caption) }
         }
     })
+}
+
+/// What is found of a run now, on its own data.
+fn now(run: &History) -> Option<&Evaluated> {
+    run.evaluation.as_ref().ok().filter(|found| found.other_data.is_none())
 }
 
 /// A quantity a row, a run a column.
@@ -85,7 +90,6 @@ fn headline(runs: &[History]) -> Markup {
         (Some(record), _) => Some(format!("{:.2} s", record.wall_seconds)),
         (None, last) => last.map(|step| format!("{:.2} s so far", step.wall_seconds)),
     };
-    let now = |run: &History| run.evaluation.as_ref().ok().filter(|found| found.other_data.is_none()).cloned();
     let accuracy = |run: &History| match &run.record {
         Some(record) => Some(format!("{:.2}%", 100.0 * record.test_accuracy)),
         None => now(run).map(|found| format!("{:.2}% now", 100.0 * found.confusion.accuracy())),
@@ -193,5 +197,58 @@ fn stages(stages: &[StageReport]) -> Markup {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Confusion, Worst, charts, worst_mistakes};
+    use super::*;
+
+    const HOSTILE: &str = "</pre><script>alert('1')</script> & \"<b>\"";
+
+    fn history(classes: usize, predicted: impl Fn(usize) -> usize) -> History {
+        let logits: Vec<f32> = (0..classes)
+            .flat_map(|n| (0..classes).map(move |m| (n, m)))
+            .map(|(n, m)| f32::from(u8::from(predicted(n) == m)))
+            .collect();
+        let labels: Vec<u32> = (0..classes as u32).collect();
+        let worst = worst_mistakes(&logits, &labels, classes, 3);
+        let evaluation = Ok(Evaluated {
+            weights: HOSTILE.to_owned(),
+            other_data: Some(HOSTILE.to_owned()),
+            parameters: 1,
+            classes: (0..classes).map(|class| format!("{HOSTILE} {class}")).collect(),
+            loss: f64::NAN,
+            confusion: Confusion::new(&logits, &labels, classes),
+            worst: worst.into_iter().map(|mistake| Worst { mistake, png: vec![1, 2, 3] }).collect(),
+        });
+        let (name, config) = (HOSTILE.to_owned(), format!("data = {HOSTILE:?}"));
+        History { name, config, record: None, steps: Vec::new(), stages: Vec::new(), evaluation }
+    }
+
+    #[test]
+    fn what_users_name_is_escaped_everywhere() {
+        for classes in [3, 30] {
+            let mut failed = history(classes, |n| n);
+            failed.evaluation = Err(HOSTILE.to_owned());
+            let runs = [history(classes, |n| (n + 1) % classes), failed];
+            let html = page(&runs, &charts(&runs)).unwrap();
+            assert!(!html.contains("<script") && !html.contains("<b>") && html.contains("&lt;script&gt;"), "{html}");
+            assert_eq!(html.matches("</pre>").count(), 2);
+            assert!(html.contains("No evaluation") && html.contains("in progress, no iteration recorded yet"));
+        }
+    }
+
+    #[test]
+    fn a_matrix_is_a_table_up_to_twenty_classes_and_an_image_beyond() {
+        let few = page(&[history(20, |n| n)], &[]).unwrap();
+        assert!(few.contains("<table class=\"matrix\">") && few.contains("every test example is classified right"));
+        let many = page(&[history(21, |_| 0)], &[]).unwrap();
+        assert!(
+            !many.contains("<table class=\"matrix\">")
+                && many.contains("<img class=\"grid\" src=\"data:image/png;base64,")
+        );
+        assert!(many.contains(": 1 of 1") && many.contains("alt=\"test example 1\""));
     }
 }

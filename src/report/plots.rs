@@ -85,7 +85,7 @@ impl Chart {
         register_fonts();
         let legend = self.legend();
         let longest = legend.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) as i32;
-        let (left, right) = area.split_horizontally(SIZE.0 as i32 - 70 - longest * TEXT * 11 / 20);
+        let (left, right) = area.split_horizontally(SIZE.0 as i32 - 70 - longest * TEXT / 2);
         let [x, y] = self.rulers();
         let mut chart = ChartBuilder::on(&left)
             .caption(self.title, (FONT, TEXT + 8, &INK))
@@ -107,13 +107,14 @@ impl Chart {
         for series in &self.series {
             let place = |&(a, b): &(f64, f64)| (self.x.scale.position(a), self.y.scale.position(b));
             let (colour, points) = (colour(series.colour), series.points.iter().map(place));
+            if series.joined {
+                let (width, faint) = if series.mark == Mark::None { (3, 1.0) } else { (2, 0.6) };
+                chart.draw_series(LineSeries::new(points.clone(), colour.mix(faint).stroke_width(width)))?;
+            }
             match series.mark {
-                Mark::Line => {
-                    chart.draw_series(LineSeries::new(points, colour.stroke_width(3)))?;
-                }
+                Mark::None => {}
                 Mark::Circles => {
-                    chart.draw_series(LineSeries::new(points.clone(), colour.mix(0.6).stroke_width(2)))?;
-                    chart.draw_series(points.map(|at| Circle::new(at, 6, colour.filled())))?;
+                    chart.draw_series(points.map(|at| Circle::new(at, 7, colour.filled())))?;
                 }
                 Mark::Triangles => {
                     chart.draw_series(points.map(|at| TriangleMarker::new(at, 12, colour.filled())))?;
@@ -206,11 +207,12 @@ mod tests {
 
     fn chart(runs: usize, label: &str) -> Chart {
         let axis = |label, scale| Axis { label, scale };
-        let marks = [Mark::Line, Mark::Circles, Mark::Triangles, Mark::Crosses];
+        let marks = [Mark::None, Mark::Circles, Mark::Triangles, Mark::Crosses];
         let series = |i: usize| Series {
             label: format!("{label}{i}"),
             colour: i,
             mark: marks[i % 4],
+            joined: i % 4 < 2,
             points: vec![(0.0, 1.0 + i as f64), (1.0, 0.1)],
         };
         let (x, y) = (axis("cost", Scale::FromZero), axis("loss", Scale::Log));

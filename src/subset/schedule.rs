@@ -132,6 +132,8 @@ pub struct StepRecord {
     /// Loss over the stage's examples (weight decay included), norms, evaluations.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// The loss without weight decay: the mean cross entropy alone.
+    pub cross_entropy: Option<f64>,
     /// Share classified right of what the loss is over.
     pub accuracy: Option<f64>,
     /// Share of the examples that went backward, where they are chosen.

@@ -253,6 +253,7 @@ impl Trainer {
             examples: self.examples(progress.stages.len()).len(),
             iteration: progress.optimiser.iteration,
             outcome: *outcome,
+            cross_entropy: taken.map(|evaluation| evaluation.cross_entropy),
             accuracy: taken.map(|evaluation| evaluation.accuracy),
             kept: taken.and_then(|evaluation| evaluation.kept),
             held_out,

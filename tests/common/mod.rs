@@ -3,6 +3,7 @@
 
 pub mod data;
 pub mod problem;
+pub mod program;
 pub mod twin;
 
 use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile, Quads};
