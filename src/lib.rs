@@ -19,7 +19,7 @@
 //! - [`optimise`]: nonlinear conjugate gradients and its line search, on GPU buffers or `Vec<f64>`
 //! - [`subset`]: sampling, overdetermination, the schedule and the run that follows it
 //! - [`data`]: IDX, CIFAR and image-folder readers, and the embedded digits
-//! - [`export`], [`checkpoint`], [`report`]: weight files, runs in the middle, run folders
+//! - [`export`], [`checkpoint`], [`report`]: weight files, runs in the middle, run folders and pages about them
 //! - [`cli`]: the command line
 //!
 //! ```no_run

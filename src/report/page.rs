@@ -22,7 +22,7 @@ pub fn page(runs: &[History], charts: &[Chart]) -> Result<String> {
         _ => format!("{} runs", runs.len()),
     };
     let figures = charts.iter().filter(|chart| !chart.is_empty()).map(figure).collect::<Result<Vec<_>>>()?;
-    let about = runs.iter().map(|run| about(run, runs.len() > 1)).collect::<Result<Vec<_>>>()?;
+    let about = runs.iter().map(about).collect::<Result<Vec<_>>>()?;
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -147,19 +147,19 @@ fn headline(runs: &[History]) -> Markup {
 }
 
 /// Stages, test set and configuration of one run.
-fn about(run: &History, is_one_of_many: bool) -> Result<Markup> {
+fn about(run: &History) -> Result<Markup> {
     let evaluation = match &run.evaluation {
         Ok(found) => found.section()?,
         Err(why) => html! { p { "No evaluation: " (why) "." } },
     };
     Ok(html! {
         section {
-            @if is_one_of_many { h2 { (run.name) } }
-            h2 { "Stages" }
+            h2 { (run.name) }
+            h3 { "Stages" }
             @if run.stages.is_empty() { p { "No stage has ended yet." } } @else { div.wide { (stages(&run.stages)) } }
-            h2 { "Test set" }
+            h3 { "Test set" }
             (evaluation)
-            h2 { "Configuration" }
+            h3 { "Configuration" }
             pre { (run.config) }
         }
     })
