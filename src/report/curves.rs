@@ -9,6 +9,9 @@ const TIME: Axis = Axis { label: "wall time, s", scale: Scale::FromZero };
 const LOSS: Axis = Axis { label: "cross entropy", scale: Scale::Log };
 const ACCURACY: Axis = Axis { label: "accuracy", scale: Scale::Percent };
 
+/// A number that a record may have.
+type Of<R> = fn(&R) -> Option<f64>;
+
 /// Every chart, some of them empty.
 pub fn charts(runs: &[History]) -> Vec<Chart> {
     let cost = |step: &StepRecord| step.cost_epochs;
@@ -47,9 +50,9 @@ pub fn charts(runs: &[History]) -> Vec<Chart> {
 /// What is drawn of a run's progress: of each step, of each look, of each stage's end.
 struct Quantity {
     axis: Axis,
-    of_step: fn(&StepRecord) -> Option<f64>,
-    of_look: fn(&StepRecord) -> Option<f64>,
-    of_stage: fn(&StageReport) -> Option<f64>,
+    of_step: Of<StepRecord>,
+    of_look: Of<StepRecord>,
+    of_stage: Of<StageReport>,
 }
 
 const LOSSES: Quantity = Quantity {
@@ -75,7 +78,7 @@ fn progress(
 ) -> Chart {
     let mut series = Vec::new();
     for (i, run) in runs.iter().enumerate() {
-        let of_steps = |of: fn(&StepRecord) -> Option<f64>| -> Vec<(f64, f64)> {
+        let of_steps = |of: Of<StepRecord>| -> Vec<(f64, f64)> {
             run.steps.iter().filter_map(|step| Some((at(step), of(step)?))).collect()
         };
         let ends = run.stage_ends().filter_map(|(step, stage)| Some((at(step), (quantity.of_stage)(stage)?)));
@@ -96,29 +99,28 @@ fn progress(
 
 /// Where a subset's minimum stands for the full set's: the cross entropies at the end of each subset stage.
 fn minima(runs: &[History]) -> Chart {
-    let kinds: [(_, _, fn(&StageReport) -> Option<f64>); 3] = [
+    let kinds: [(&str, Mark, Of<StageReport>); 3] = [
         ("subset", Mark::Circles, |stage| stage.cross_entropy),
         ("training set", Mark::Crosses, |stage| stage.train_loss),
         ("test set", Mark::Triangles, |stage| stage.test_loss),
     ];
     // a run in progress does not say what it works on, so it stands alone
-    let mut families: Vec<(Option<(&str, &str)>, Vec<&StageReport>)> = Vec::new();
+    let works_on = |run: &History| run.record.as_ref().map(|record| (record.data_sha256.clone(), record.model.clone()));
+    let mut families: Vec<Vec<&History>> = Vec::new();
     for run in runs {
-        let works_on = run.record.as_ref().map(|record| (record.data_sha256.as_str(), record.model.as_str()));
-        let subsets = run.stages.iter().filter(|stage| stage.stage == Stage::Subset);
-        match families.iter_mut().find(|(known, _)| works_on.is_some() && *known == works_on) {
-            Some((_, stages)) => stages.extend(subsets),
-            None => families.push((works_on, subsets.collect())),
+        let is_like = |family: &&mut Vec<&History>| run.record.is_some() && works_on(family[0]) == works_on(run);
+        match families.iter_mut().find(is_like) {
+            Some(family) => family.push(run),
+            None => families.push(vec![run]),
         }
     }
     let mut series = Vec::new();
-    for (i, (_, stages)) in families.iter().enumerate() {
+    for family in &families {
+        let stages = || family.iter().flat_map(|run| &run.stages).filter(|stage| stage.stage == Stage::Subset);
         for (colour, (what, mark, of)) in kinds.into_iter().enumerate() {
-            let mut points: Vec<_> =
-                stages.iter().filter_map(|stage| Some((stage.overdetermination, of(stage)?))).collect();
+            let mut points: Vec<_> = stages().filter_map(|stage| Some((stage.overdetermination, of(stage)?))).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            let label = if i == 0 { what.to_owned() } else { String::new() };
-            series.push(Series { label, colour, mark, joined: true, points });
+            series.push(Series { label: what.to_owned(), colour, mark, joined: true, points });
         }
     }
     Chart {
@@ -131,7 +133,7 @@ fn minima(runs: &[History]) -> Chart {
     }
 }
 
-fn one_line_each(runs: &[History], of: fn(&StepRecord) -> Option<f64>) -> Vec<Series> {
+fn one_line_each(runs: &[History], of: Of<StepRecord>) -> Vec<Series> {
     let line = |(i, run): (usize, &History)| {
         let points = run.steps.iter().filter_map(|step| Some((step.cost_epochs, of(step)?))).collect();
         let label = if runs.len() == 1 { String::new() } else { run.name.clone() };

@@ -135,10 +135,15 @@ impl Chart {
         area.present()
     }
 
-    /// Labels and their colours, as many as there is room for.
+    /// Labels and their colours, each once, as many as there is room for.
     fn legend(&self) -> Vec<(String, Option<RGBColor>)> {
-        let labelled = self.series.iter().filter(|series| !series.label.is_empty());
-        let mut rows: Vec<_> = labelled.map(|series| (shortened(&series.label), Some(colour(series.colour)))).collect();
+        let mut rows = Vec::new();
+        for series in self.series.iter().filter(|series| !series.label.is_empty()) {
+            let row = (shortened(&series.label), Some(colour(series.colour)));
+            if !rows.contains(&row) {
+                rows.push(row);
+            }
+        }
         if rows.len() > MOST_ROWS {
             let left_out = rows.len() - MOST_ROWS + 1;
             rows.truncate(MOST_ROWS - 1);
