@@ -253,6 +253,8 @@ impl Speed {
             let stage = if i + 1 < stages.len() { Stage::Subset } else { Stage::Full };
             let every = config.schedule.look_every(stage);
             let looks = 1.0 + if every > 0 { (of_stage / every as f64).floor() } else { 0.0 };
+            // the last iteration may go beyond the budget
+            let passes = if of_stage > 0.0 { of_stage * self.passes } else { *passes };
             cost += passes * *examples as f64 + looks * held_out as f64 / 3.0;
             iterations += of_stage;
         }
