@@ -50,6 +50,37 @@ fn a_schedule_without_passes_over_its_subset_starts_with_the_full_set() {
 }
 
 #[test]
+fn a_schedule_without_passes_over_the_full_set_ends_with_its_subset() {
+    let Some(_gpu) = common::gpu() else { return };
+    let record = train(&["--schedule", "paper", "--subset-passes", "3", "--full-passes", "0"]);
+    let stages = record["stages"].as_array().unwrap();
+    assert_eq!(stages.len(), 1, "{record}");
+    assert_eq!(stages[0]["stage"], "subset");
+}
+
+#[test]
+fn copies_are_trained_on_by_every_schedule() {
+    let Some(_gpu) = common::gpu() else { return };
+    let augment = ["--augment", "crop=1,rotate=5,brightness", "--seed", "1"];
+    let fresh = train(&augment);
+    assert!(fresh["test_accuracy"].as_f64().unwrap() >= 0.9, "{fresh}");
+    // one copy again and again is another problem than another one in every epoch
+    let one = train(&[&augment[..], &["--copies", "1"]].concat());
+    assert_ne!(one["weights_sha256"], fresh["weights_sha256"]);
+    let adam = train(&[&augment[..], &["--method", "adam", "--budget", "4", "--select"]].concat());
+    assert!(adam["test_accuracy"].as_f64().unwrap() >= 0.8, "{adam}");
+    // without a budget, the set is as many times as large
+    let full = train(&[&augment[..], &["--schedule", "full", "--copies", "3", "--full-passes", "4"]].concat());
+    assert_eq!(full["subset_examples"], 3 * (1437 - 1437 / 20));
+    assert!(full["cost_epochs"].as_f64().unwrap() > 10.0, "{full}");
+    let options =
+        ["--schedule", "paper", "--copies", "2", "--subset", "1/2", "--subset-passes", "8", "--full-passes", "1"];
+    let paper = train(&[&augment[..], &options].concat());
+    assert_eq!(paper["subset_examples"], 1437);
+    assert!(paper["test_accuracy"].as_f64().unwrap() >= 0.8, "{paper}");
+}
+
+#[test]
 fn a_sweep_over_mnist_classifies_as_well_as_the_network_can_within_two_thirds_of_an_epoch() {
     let (Some(_gpu), Some(mnist)) = (common::gpu(), data("mnist")) else { return };
     let record = train(&["--data", mnist.to_str().unwrap(), "--budget", "0.6"]);

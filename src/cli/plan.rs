@@ -165,8 +165,8 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         chunk: run.trainer.workspace.chunk,
         schedule: config.schedule.name,
         method: config.method,
-        subset: config.method.training().map_or(stages[0].0, |training| training.batch.min(stages[0].0)),
-        why: why(&config, &run, stages[0].0),
+        subset: config.method.training().map_or(stages[0].1, |training| training.batch.min(stages[0].1)),
+        why: why(&config, &run, stages[0].1),
         cost_units,
         cost_epochs: cost_units / n as f64,
         seconds,
@@ -181,10 +181,11 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Examples and passes of each stage.
-fn stages(trainer: &Trainer) -> Vec<(usize, f64)> {
-    let subsets = trainer.subsets.iter().map(|subset| (subset.len(), trainer.schedule.subset_passes));
-    subsets.chain([(trainer.full.len(), trainer.schedule.full_passes)]).collect()
+/// Each stage with its examples and passes.
+fn stages(trainer: &Trainer) -> Vec<(Stage, usize, f64)> {
+    let subsets = trainer.subsets.iter().map(|subset| (Stage::Subset, subset.len(), trainer.schedule.subset_passes));
+    let full = (Stage::Full, trainer.full.len(), trainer.schedule.full_passes);
+    subsets.chain([full]).take(trainer.stages()).collect()
 }
 
 /// Trains for some seconds, on some of the examples where a step goes over all of them.
@@ -246,16 +247,15 @@ fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f3
 
 impl Speed {
     /// Units and seconds of a run through stages of so many examples and passes.
-    fn predict(&self, stages: &[(usize, f64)], config: &Config, held_out: usize) -> (f64, f64) {
+    fn predict(&self, stages: &[(Stage, usize, f64)], config: &Config, held_out: usize) -> (f64, f64) {
         let (mut cost, mut iterations) = (0.0, 0.0);
-        for (i, (examples, passes)) in stages.iter().enumerate() {
+        for &(stage, examples, passes) in stages {
             let of_stage = if self.passes > 0.0 { (passes / self.passes).ceil() } else { 0.0 };
-            let stage = if i + 1 < stages.len() { Stage::Subset } else { Stage::Full };
             let every = config.schedule.look_every(stage);
             let looks = 1.0 + if every > 0 { (of_stage / every as f64).floor() } else { 0.0 };
             // the last iteration may go beyond the budget
-            let passes = if of_stage > 0.0 { of_stage * self.passes } else { *passes };
-            cost += passes * *examples as f64 + looks * held_out as f64 / 3.0;
+            let passes = if of_stage > 0.0 { of_stage * self.passes } else { passes };
+            cost += passes * examples as f64 + looks * held_out as f64 / 3.0;
             iterations += of_stage;
         }
         let [seconds, units] = self.first;

@@ -3,7 +3,7 @@
 use crate::checkpoint;
 use crate::error::Result;
 use crate::report::RunFolder;
-use crate::subset::{Observer, Progress, Stage, StageReport, StepRecord};
+use crate::subset::{Observer, Progress, StageReport, StepRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -65,6 +65,11 @@ impl<'a> Watcher<'a> {
         }
     }
 
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
     fn line(&self, record: &StepRecord) -> String {
         let q = self.overdetermination * record.examples as f64;
         let held_out = record.held_out.map_or(String::new(), |h| format!(", held-out {:.4}", h.loss));
@@ -110,9 +115,6 @@ impl Observer for Watcher<'_> {
             100.0 * report.test_accuracy,
             report.stopped
         ));
-        if report.stage == Stage::Full {
-            self.bar.finish_and_clear();
-        }
         Ok(())
     }
 

@@ -78,6 +78,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         args.json,
     );
     let progress = run.trainer.run(&initial, resumed, &mut watcher)?;
+    watcher.finish();
     let (theta, record) = run.conclude(&config, &data, &progress)?;
     let signature = Signature {
         model: config.model.clone(),

@@ -74,9 +74,8 @@ impl Trainer {
             None => self.start_stage(self.space.upload(initial)?, None)?,
         };
         loop {
-            let stage = progress.stage;
             progress = self.run_stage(progress, observer)?;
-            if stage == Stage::Full {
+            if progress.stages.len() == self.stages() {
                 return Ok(progress);
             }
             let theta = progress.optimiser.parameters.clone();
@@ -93,6 +92,12 @@ impl Trainer {
     pub fn planned_units(&self) -> f64 {
         let subsets: usize = self.subsets.iter().map(Subset::len).sum();
         self.schedule.subset_passes * subsets as f64 + self.schedule.full_passes * self.full.len() as f64
+    }
+
+    /// How many stages there are: the full set has none where it gets no passes after a subset's.
+    pub fn stages(&self) -> usize {
+        let has_full = self.subsets.is_empty() || self.schedule.full_passes > 0.0;
+        self.subsets.len() + usize::from(has_full)
     }
 
     /// The examples of the stage after so many others.
