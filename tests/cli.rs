@@ -308,6 +308,18 @@ fn an_experiment_runs_its_grid_goes_on_where_it_was_and_makes_a_table() {
     assert!(fs::read_to_string(out.join("table.md")).unwrap().contains("| budget 6 | 0 1 2 |"));
     assert!(run(&["eval", first.to_str().unwrap()]).status.success());
 
+    // controls beside each run on subsets, at its cost
+    fs::write(&file, "control = { method = \"adam\", batch = 64 }\n[[grid]]\nbudget = 2\n").unwrap();
+    assert!(run(&arguments).status.success());
+    let table = fs::read_to_string(out.join("table.md")).unwrap();
+    for row in [
+        "| budget 2 | 0 |",
+        "| batch 64, budget 2, method adam | 0 |",
+        "| batch 64, budget 2, method adam, select true | 0 |",
+    ] {
+        assert!(table.contains(row), "{table}");
+    }
+
     fs::write(&file, "[[grid]]\nbudget = 1\nmethod = \"kfac\"\n").unwrap();
     refused(&arguments, 2, &["budget-1-method-kfac-seed-0", "--budget"]);
     fs::write(&file, "[[grid]]\nbudgets = 1\n").unwrap();

@@ -36,6 +36,9 @@ struct Description {
     /// Test accuracies, 0 to 1, of which the table says what they cost.
     #[serde(default)]
     targets: Vec<f64>,
+    /// Options of the conventional baseline. With it, every run on subsets is followed by two controls at the same cost: the baseline, and
+    /// the baseline with the same choice of examples.
+    control: Option<BTreeMap<String, toml::Value>>,
     grid: Vec<BTreeMap<String, toml::Value>>,
 }
 
@@ -45,6 +48,31 @@ struct Planned {
     row: Options,
     seed: String,
     folder: PathBuf,
+}
+
+/// Options that say what is learned, not how: a control has those of its run.
+const PROBLEM: [&str; 10] =
+    ["data", "resize", "model", "weight_decay", "augment", "copies", "memory", "backend", "adapter", "no_autotune"];
+
+impl Planned {
+    /// Whether it trains on subsets, not on mini-batches in the conventional way.
+    fn is_on_subsets(&self) -> bool {
+        let conventional = [("method", "adam"), ("method", "sgd"), ("schedule", "minibatch")];
+        !self.row.iter().any(|(key, value)| conventional.contains(&(key.as_str(), value.as_str())))
+    }
+
+    /// The conventional baseline, with these options, at a cost in epochs, on the same problem.
+    fn control(&self, baseline: &Options, cost: &str, selects: bool, out: &Path) -> Self {
+        let problem = self.row.iter().filter(|(key, _)| PROBLEM.contains(&key.as_str()));
+        let mut row: Options = problem.chain(baseline).cloned().collect();
+        row.push(("budget".to_owned(), cost.to_owned()));
+        if selects {
+            row.push(("select".to_owned(), "true".to_owned()));
+        }
+        // in the order of a grid, so that it is the same run
+        row.sort();
+        Self { folder: out.join(folder_name(&row, &self.seed)), row, seed: self.seed.clone() }
+    }
 }
 
 /// Only for checking options before anything runs.
@@ -60,22 +88,36 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
         .map_err(|e| Error::usage(format!("{}: {}", args.file.display(), e.message().replace('\n', " "))))?;
     let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&*name));
-    let planned = plan(&described, args, &out)?;
+    let mut planned = plan(&described, args, &out)?;
+    let baseline = baseline(&described, args, &planned, &out)?;
     if args.dry_run {
         planned.iter().for_each(|run| println!("{}", run.folder.display()));
         return Ok(());
     }
     let start = Instant::now();
-    let (mut done, mut records) = (0, Vec::new());
-    for (i, run) in planned.iter().enumerate() {
-        let left = start.elapsed().as_secs_f64() / f64::from(done.max(1)) * (planned.len() - i) as f64;
+    let (mut done, mut records, mut i) = (0, Vec::new(), 0);
+    while let Some(run) = planned.get(i) {
+        let controls = planned[i..].iter().filter(|run| baseline.is_some() && run.is_on_subsets()).count() * 2;
+        let (all, runs_left) = (planned.len() + controls, planned.len() + controls - i);
+        let left = start.elapsed().as_secs_f64() / f64::from(done.max(1)) * runs_left as f64;
         let left = if done == 0 { String::new() } else { format!(", about {left:.0} s left") };
-        eprintln!("run {} of {}{left}: {}", i + 1, planned.len(), run.folder.display());
+        eprintln!("run {} of {all}{left}: {}", i + 1, run.folder.display());
         if !run.folder.join("run.json").exists() {
             train(run, args)?;
             done += 1;
         }
-        records.push((run.row.clone(), record(&run.folder)?));
+        let record = record(&run.folder)?;
+        i += 1;
+        let row = run.row.clone();
+        if let Some(baseline) = baseline.as_ref().filter(|_| run.is_on_subsets()) {
+            let budget = row.iter().find(|(key, _)| key == "budget").map(|(_, budget)| budget.clone());
+            let cost = budget.unwrap_or_else(|| format!("{:.2}", record.cost_epochs));
+            let controls = [false, true].map(|selects| run.control(baseline, &cost, selects, &out));
+            let is_new = |run: &Planned| planned.iter().all(|other| other.folder != run.folder);
+            let new: Vec<Planned> = controls.into_iter().filter(is_new).collect();
+            planned.splice(i..i, new);
+        }
+        records.push((row, record));
         // After every run, so that a look at the table needs no patience.
         conclude(&out, &records, &described.targets)?;
     }
@@ -102,14 +144,10 @@ fn plan(described: &Description, args: &ExperimentArgs, out: &Path) -> Result<Ve
             let seed =
                 run.iter().find(|(key, _)| key == "seed").map_or_else(|| "0".to_owned(), |(_, seed)| seed.clone());
             let row: Vec<_> = run.into_iter().filter(|(key, _)| key != "seed").collect();
-            let folder = out.join(folder_name(&row, &seed));
-            Checked::try_parse_from(std::iter::once("train".to_owned()).chain(options(&row, &seed, &args.data)))
-                .map_err(|e| {
-                    let why = e.to_string();
-                    invalid(why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned())
-                })?;
-            if planned.iter().all(|other| other.folder != folder) {
-                planned.push(Planned { row, seed, folder });
+            let run = Planned { folder: out.join(folder_name(&row, &seed)), row, seed };
+            check(&run, args)?;
+            if planned.iter().all(|other| other.folder != run.folder) {
+                planned.push(run);
             }
         }
     }
@@ -117,6 +155,33 @@ fn plan(described: &Description, args: &ExperimentArgs, out: &Path) -> Result<Ve
         return Err(invalid("no [[grid]], so nothing to run".to_owned()).into());
     }
     Ok(planned)
+}
+
+/// Whether `train` would take a run's options.
+fn check(run: &Planned, args: &ExperimentArgs) -> Result<()> {
+    let options = options(&run.row, &run.seed, &args.data);
+    Checked::try_parse_from(std::iter::once("train".to_owned()).chain(options)).map(|_| ()).map_err(|e| {
+        let why = e.to_string();
+        let why = why.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Error::usage(format!("{}: {why}", args.file.display())).into()
+    })
+}
+
+/// The options of `control`, checked on the first run.
+fn baseline(described: &Description, args: &ExperimentArgs, runs: &[Planned], out: &Path) -> Result<Option<Options>> {
+    let Some(control) = &described.control else { return Ok(None) };
+    let invalid = |why: &str| Error::usage(format!("{}: {why}", args.file.display()));
+    let option = |(key, value): (&String, &toml::Value)| Some((key.clone(), plain(value)?));
+    let baseline: Option<Options> = control.iter().map(option).collect();
+    let baseline = baseline.ok_or_else(|| invalid("an option of control is no single value"))?;
+    if let Some(run) = runs.first() {
+        let control = run.control(&baseline, "1", true, out);
+        check(&control, args)?;
+        if control.is_on_subsets() {
+            return Err(invalid("control is no conventional baseline: give it method = \"adam\" or \"sgd\"").into());
+        }
+    }
+    Ok(Some(baseline))
 }
 
 /// A value as the command line takes it.
@@ -224,5 +289,26 @@ mod tests {
             let why = planned(text).map(|_| ()).unwrap_err().to_string();
             assert!(why.starts_with("grid.toml: ") && why.contains(fragment), "{text}: {why}");
         }
+    }
+
+    #[test]
+    fn a_control_is_the_baseline_on_the_same_problem_at_the_same_cost() {
+        let text = "control = { method = \"adam\", learning_rate = 4e-3 }\n[[grid]]\ndata = \"mnist\"\nsubset = \"1/8\"\nschedule = \"paper\"\n\
+                    weight_decay = 0\n[[grid]]\nmethod = \"adam\"";
+        let described: Description = toml::from_str(text).unwrap();
+        let args = ExperimentArgs { file: "grid.toml".into(), data: "sets".into(), out: None, dry_run: true };
+        let runs = plan(&described, &args, Path::new("out")).unwrap();
+        assert_eq!(runs.iter().map(Planned::is_on_subsets).collect::<Vec<_>>(), [true, false]);
+        let baseline = baseline(&described, &args, &runs, Path::new("out")).unwrap().unwrap();
+        let control = runs[0].control(&baseline, "11.75", true, Path::new("out"));
+        let options = options(&control.row, &control.seed, Path::new("sets")).join(" ");
+        let want =
+            "--seed 0 --budget 11.75 --data sets/mnist --learning-rate 0.004 --method adam --select --weight-decay 0";
+        assert_eq!(options, want);
+
+        let described: Description =
+            toml::from_str("control = { schedule = \"sweep\" }\n[[grid]]\nbudget = 1").unwrap();
+        let why = super::baseline(&described, &args, &runs, Path::new("out")).unwrap_err().to_string();
+        assert!(why.contains("no conventional baseline") || why.contains("select"), "{why}");
     }
 }
