@@ -1,5 +1,5 @@
-// augment: y[n,c,p] = gain · x[n,c,source(p)] + offset, zero where the source lies outside of the image or p in the square cut out: the
-// copies of examples, each changed in its own way, which follows from seed, example and copy alone.
+// augment: y[n,c,p] = gain · x[n,c,source(p)] + offset, x being zero outside of the image; zero in the square cut out: the copies of
+// examples, each changed in its own way, which follows from seed, example and copy alone.
 // x, y: [N/B][CHANNELS][HEIGHT·WIDTH][B]; index: [N/B][B], example + copy·EXAMPLES, copy 0 being the example itself; 0xffffffff: padding.
 // by: key, key, largest shift, whether to flip, side of the square, then as floats the largest rotation (radians), scale, contrast, brightness.
 // An invocation owns EACH pixels of four images in all channels.
@@ -87,8 +87,10 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     let source_row = row_of[0] * row + row_of[1] * column + row_of[2];
     let source_column = column_of[0] * row + column_of[1] * column + column_of[2];
     let is_cut = (row >= cut_row) & (row < cut_row + side) & (column >= cut_column) & (column < cut_column + side);
-    let top = floor(source_row);
-    let left = floor(source_column);
+    // to the nearest where every source is a pixel: a driver's division may be off by a bit
+    let nearest = select(0.5, 0.0, INTERPOLATE == 1u);
+    let top = floor(source_row + nearest);
+    let left = floor(source_column + nearest);
     for (var channel = 0u; channel < CHANNELS; channel++) {
       let plane = (group.y * CHANNELS + channel) * HEIGHT * WIDTH * LANES + lane;
       var value = pixel(plane, vec4i(top), vec4i(left));

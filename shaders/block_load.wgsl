@@ -2,7 +2,7 @@
 // a: matrices [side][side], symmetric; M: [row blocks][columns][32 rows], of which 2·columns/32 row blocks are written. The workgroups
 // along y do a matrix each, one of them every so many of its columns.
 override WIDTH: u32;
-struct Job { a: u32, side: u32, columns: u32, target_quad: u32 }
+struct Job { a: u32, side: u32, columns: u32, target_quad: u32, matrix: u32 }
 @group(0) @binding(0) var<storage, read>  jobs: array<Job>;
 @group(0) @binding(1) var<storage, read>  a: array<f32>;
 @group(0) @binding(2) var<storage, read>  deltas: array<f32>;
@@ -18,7 +18,7 @@ fn entry(job: Job, delta: f32, row: u32, col: u32) -> f32 {
 fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u,
         @builtin(num_workgroups) groups: vec3u) {
   let job = jobs[group.y];
-  let delta = deltas[group.y];
+  let delta = deltas[job.matrix];
   for (var col = group.x; col < job.columns; col += groups.x) {
     for (var q = index; q < job.columns / 4u; q += WIDTH) {
       let at = job.target_quad + (q / 8u * job.columns + col) * 8u + q % 8u;

@@ -107,6 +107,12 @@ fn an_option_of_another_method_is_refused() {
     refused(&["train", "--full-passes", "1"], 2, &["--full-passes", "paper, growing or full"]);
     refused(&["train", "--subset", "1/2"], 2, &["--subset", "paper or growing"]);
     refused(&["train", "--batch", "1024"], 2, &["--batch", "raise --memory"]);
+    refused(&["train", "--augment", "crop,turn"], 2, &["turn", "rotate"]);
+    refused(&["train", "--augment", "crop=8"], 2, &["crop=8", "from 0 to 7"]);
+    refused(&["train", "--copies", "2"], 2, &["--augment"]);
+    refused(&["train", "--augment", "flip", "--copies", "3000000"], 2, &["--copies 3000000", "told apart"]);
+    let many = ["train", "--augment", "flip", "--copies", "1500000", "--schedule", "full"];
+    refused(&many, 5, &["--copies 1500000"]);
 }
 
 #[cfg(unix)]
@@ -115,7 +121,7 @@ fn a_run_that_is_stopped_goes_on_to_the_same_bits() {
     let Some(_gpu) = common::gpu() else { return };
     // long enough to be stopped in the middle, short enough for a test
     stop_and_go_on(&["--subset", "1/2", "--subset-passes", "300", "--full-passes", "10", "--schedule", "paper"]);
-    stop_and_go_on(&["--budget", "40"]);
+    stop_and_go_on(&["--budget", "40", "--augment", "crop=1,flip"]);
 }
 
 #[cfg(unix)]

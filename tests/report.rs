@@ -45,7 +45,7 @@ fn a_page_has_what_the_run_left() {
     }
     assert!(html.contains("a &lt;b&gt;run &amp; more") && !html.contains("<b>"), "escaped");
     assert!(html.contains("<table class=\"matrix\">") && html.contains("data:image/png;base64,"));
-    assert!(html.contains("[method.sweep") || html.contains("[method"), "the configuration");
+    assert!(html.contains("name = &quot;sweep&quot;") && html.contains("checkpoint_every = "), "the configuration");
     for name in ["loss-cost", "loss-time", "accuracy-cost", "accuracy-time", "damping", "radius", "kept", "step"] {
         let plot = |kind| out.join("plots").join(name).with_extension(kind);
         assert!(fs::read_to_string(plot("svg")).unwrap().contains("</svg>"), "{name}");

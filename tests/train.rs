@@ -59,6 +59,31 @@ fn a_schedule_without_passes_over_the_full_set_ends_with_its_subset() {
 }
 
 #[test]
+fn a_step_records_what_it_found_where_it_ended() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let walks_back = ["gauss-newton", "--damping", "1e-7", "--inner-iterations", "3"];
+    for method in [&["kfac"][..], &["lbfgs"], &["ncg"], &walks_back] {
+        let out = folder.path().join(method[0]);
+        let schedule =
+            ["train", "--schedule", "paper", "--subset", "1/2", "--subset-passes", "60", "--full-passes", "0"];
+        let options = [&["--weight-decay", "1e-2", "--out", out.to_str().unwrap(), "--method"], method].concat();
+        let output = Command::new(env!("CARGO_BIN_EXE_gpu-subset")).args(schedule).args(options).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let steps = std::fs::read_to_string(out.join("steps.jsonl")).unwrap();
+        let steps: Vec<Value> = steps.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(steps.len() > 2);
+        for step in steps {
+            let cross_entropy = step["cross_entropy"].as_f64();
+            assert_eq!(cross_entropy.is_none(), !step["rejected"].is_null(), "{step}");
+            // the rest of the loss is the penalty
+            let penalty = cross_entropy.map_or(1.0, |part| step["loss"].as_f64().unwrap() - part);
+            assert!(penalty > 0.0, "{step}");
+        }
+    }
+}
+
+#[test]
 fn copies_are_trained_on_by_every_schedule() {
     let Some(_gpu) = common::gpu() else { return };
     let augment = ["--augment", "crop=1,rotate=5,brightness", "--seed", "1"];

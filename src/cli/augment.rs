@@ -1,6 +1,7 @@
 //! `--augment` and `--copies`.
 
-use crate::error::{Error, Result};
+use super::choices::non_negative;
+use crate::error::Result;
 use crate::kernels::augment::Augmentation;
 use crate::shape::Shape;
 use clap::Args;
@@ -18,6 +19,8 @@ pub(super) struct AugmentArgs {
     copies: Option<u32>,
 }
 
+const NAMES: [&str; 7] = ["crop", "flip", "rotate", "scale", "brightness", "contrast", "cutout"];
+
 /// What `--augment` lists, sizes in pixels not yet known.
 #[derive(Clone, Debug, PartialEq)]
 struct Changes(Vec<(String, Option<f64>)>);
@@ -26,17 +29,25 @@ impl FromStr for Changes {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let mut changes = Self(Vec::new());
+        let mut changes: Vec<(String, Option<f64>)> = Vec::new();
         for part in text.split(',') {
             let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)));
-            let value = value.map(str::parse).transpose().map_err(|_| format!("{part}: not a number"))?;
-            if changes.0.iter().any(|(known, _)| known == name) {
-                return Err(format!("{name}: given twice"));
+            if !NAMES.contains(&name) {
+                return Err(format!("{name:?} is not one of {}", NAMES.join(", ")));
             }
-            changes.0.push((name.to_owned(), value));
+            if name == "flip" && value.is_some() {
+                return Err("flip takes no number".to_owned());
+            }
+            let value = value.map(non_negative).transpose().map_err(|why| format!("{part}: {why}"))?;
+            if ["crop", "cutout"].contains(&name) && value.is_some_and(|value| value.fract() != 0.0) {
+                return Err(format!("{part}: not a whole number of pixels"));
+            }
+            if changes.iter().any(|(known, _)| known == name) {
+                return Err(format!("{name} is given twice"));
+            }
+            changes.push((name.to_owned(), value));
         }
-        changes.of(Shape::new(1, 1 << 16, 1 << 16)).map_err(|e| e.to_string())?;
-        Ok(changes)
+        Ok(Self(changes))
     }
 }
 
@@ -46,35 +57,19 @@ impl Changes {
         let mut by = Augmentation::default();
         let side = shape.height.min(shape.width);
         for (name, value) in &self.0 {
-            let or = |usual: f64, least: f64, most: f64| -> Result<f64> {
-                let value = value.unwrap_or(usual);
-                if (least..=most).contains(&value) {
-                    return Ok(value);
-                }
-                Err(Error::usage(format!("--augment {name}={value}: not a number from {least} to {most}")))
-            };
-            let pixels = |usual: usize, most: usize| -> Result<u32> {
-                let value = or(usual as f64, 0.0, most as f64)?;
-                if value.fract() == 0.0 {
-                    return Ok(value as u32);
-                }
-                Err(Error::usage(format!("--augment {name}={value}: not a whole number of pixels")))
-            };
+            let or = |usual: f64| value.unwrap_or(usual);
+            let pixels = |usual: usize| or(usual.min(side - 1) as f64) as u32;
             match name.as_str() {
-                "crop" => by.crop = pixels(side.div_ceil(8), (side - 1).min(1 << 14))?,
-                "flip" if value.is_none() => by.flip = true,
-                "rotate" => by.rotate = or(15.0, 0.0, 45.0)?,
-                "scale" => by.scale = or(0.1, 0.0, 0.5)?,
-                "brightness" => by.brightness = or(0.2, 0.0, 4.0)?,
-                "contrast" => by.contrast = or(0.2, 0.0, 1.0)?,
-                "cutout" => by.cutout = pixels(side.div_ceil(4), side)?,
-                _ => {
-                    return Err(Error::usage(format!(
-                        "--augment {name}: choose among crop, flip, rotate, scale, brightness, contrast, cutout; flip takes no number"
-                    )));
-                }
+                "crop" => by.crop = pixels(side.div_ceil(8)),
+                "flip" => by.flip = true,
+                "rotate" => by.rotate = or(15.0),
+                "scale" => by.scale = or(0.1),
+                "brightness" => by.brightness = or(0.2),
+                "contrast" => by.contrast = or(0.2),
+                _ => by.cutout = pixels(side.div_ceil(4)),
             }
         }
+        by.check(shape)?;
         Ok(by)
     }
 }
@@ -103,11 +98,14 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for text in ["", "crops", "crop=1.5", "crop=-1", "flip=1", "rotate=50", "crop,crop", "scale=x", "contrast=nan"]
-        {
+        for text in ["", "crops", "crop=1.5", "crop=-1", "flip=1", "crop,crop", "scale=x", "contrast=nan"] {
             assert!(text.parse::<Changes>().is_err(), "{text}");
         }
-        let crop: Changes = "crop=8".parse().unwrap();
-        assert!(crop.of(Shape::new(1, 8, 8)).unwrap_err().to_string().contains("from 0 to 7"));
+        for text in ["crop=8", "rotate=50", "cutout=9", "crop=99999999999"] {
+            let why = text.parse::<Changes>().unwrap().of(Shape::new(1, 8, 8)).unwrap_err().to_string();
+            assert!(why.contains(" from 0 to "), "{text}: {why}");
+        }
+        // one pixel: nowhere to go
+        assert_eq!("crop,cutout".parse::<Changes>().unwrap().of(Shape::new(1, 1, 1)).unwrap(), Augmentation::default());
     }
 }

@@ -53,7 +53,7 @@ struct Plan {
     /// P
     parameters: usize,
     fractions: Vec<Fraction>,
-    /// Device memory of the run, and the examples whose activations it holds at a time.
+    /// Device memory of the run, at most, and the examples whose activations it holds at a time.
     memory_bytes: u64,
     chunk: usize,
     schedule: Name,
@@ -91,8 +91,12 @@ struct Speed {
     /// That, which does not grow with the examples, and an iteration's passes over them.
     per_iteration: f64,
     passes: f64,
+    /// Units of a step on mini-batches.
+    per_step: f64,
     /// Of a unit in a gradient of many examples.
     gradient: f64,
+    /// Units and seconds of the run, where it was over before the measuring was.
+    whole: Option<[f64; 2]>,
     measured: f64,
 }
 
@@ -152,6 +156,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         overdetermination: overdetermination(n / one_of, run.model.classes, parameters),
         seconds: speed.gradient * (n / one_of) as f64,
     };
+    let subset = config.method.training().map_or(stages[0].1, |training| training.batch.min(stages[0].1));
     let plan = Plan {
         data: data.name.clone(),
         data_sha256: data.sha256.clone(),
@@ -165,8 +170,8 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         chunk: run.trainer.workspace.chunk,
         schedule: config.schedule.name,
         method: config.method,
-        subset: config.method.training().map_or(stages[0].1, |training| training.batch.min(stages[0].1)),
-        why: why(&config, &run, stages[0].1),
+        subset,
+        why: why(&config, &run, subset),
         cost_units,
         cost_epochs: cost_units / n as f64,
         seconds,
@@ -198,28 +203,30 @@ fn measure(run: &mut Run, config: &Config, gpu: &Gpu) -> Result<Speed> {
     let spread = |i: usize| first.indices[i * first.len() / some];
     let some = Subset::new((0..some).map(spread).collect(), config.seed);
     let initial = run.model.initialise(config.seed);
-    let gradient = gradient_seconds(gpu, trainer, &some, &initial)? / some.len() as f64;
     if !is_stochastic {
-        trainer.full = some;
+        trainer.full = some.clone();
         trainer.subsets.clear();
         trainer.held_out = None;
         trainer.schedule.full_passes = f64::INFINITY;
     }
     let mut probe = Probe::default();
-    match trainer.run(&initial, None, &mut probe) {
-        // the whole run took no longer, or it is the probe that ended it
-        Ok(_) | Err(Error::Interrupted(_)) => {}
+    let whole = match trainer.run(&initial, None, &mut probe) {
+        // the whole run takes no longer than the measuring
+        Ok(progress) => Some([progress.cost().units(), progress.wall_seconds]).filter(|_| is_stochastic),
+        Err(Error::Interrupted(_)) => None,
         Err(error) => return Err(error),
-    }
+    };
     let Some(first) = probe.records.first() else {
-        return Err(Error::usage(
-            "--budget, --subset-passes, --full-passes: no iteration fits, so there is nothing to plan",
-        ));
+        return Err(Error::usage("--budget: no step fits, so there is nothing to plan"));
     };
     let first = [first.wall_seconds, first.units];
     let [seconds, units, iterations] = probe.steady();
+    // after the run, whose first step is to compile what it takes
+    let gradient = gradient_seconds(gpu, trainer, &some, &initial)? / some.len() as f64;
     let per_unit = if iterations > 0.0 { seconds / units } else { first[0] / first[1] };
-    let mut speed = Speed { first, per_unit, per_iteration: 0.0, passes: 0.0, gradient, measured: 0.0 };
+    let per_step = units / iterations.max(1.0);
+    let mut speed =
+        Speed { first, per_unit, per_step, per_iteration: 0.0, passes: 0.0, gradient, whole, measured: 0.0 };
     if iterations > 0.0 && !is_stochastic {
         speed.per_unit = gradient.min(per_unit);
         speed.per_iteration = (per_unit - speed.per_unit) * units / iterations;
@@ -248,15 +255,23 @@ fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f3
 impl Speed {
     /// Units and seconds of a run through stages of so many examples and passes.
     fn predict(&self, stages: &[(Stage, usize, f64)], config: &Config, held_out: usize) -> (f64, f64) {
+        if let Some([units, seconds]) = self.whole {
+            return (units, seconds);
+        }
         let (mut cost, mut iterations) = (0.0, 0.0);
         for &(stage, examples, passes) in stages {
-            let of_stage = if self.passes > 0.0 { (passes / self.passes).ceil() } else { 0.0 };
+            let examples = examples as f64;
+            let (steps, passes) = if self.passes > 0.0 {
+                // the last iteration may go beyond the budget
+                let iterations = (passes / self.passes).ceil();
+                (iterations, iterations * self.passes)
+            } else {
+                ((passes * examples / self.per_step.max(1.0)).ceil(), passes)
+            };
             let every = config.schedule.look_every(stage);
-            let looks = 1.0 + if every > 0 { (of_stage / every as f64).floor() } else { 0.0 };
-            // the last iteration may go beyond the budget
-            let passes = if of_stage > 0.0 { of_stage * self.passes } else { passes };
-            cost += passes * examples as f64 + looks * held_out as f64 / 3.0;
-            iterations += of_stage;
+            let looks = if every > 0 { (steps / every as f64).ceil().max(1.0) } else { 1.0 };
+            cost += passes * examples + looks * held_out as f64 / 3.0;
+            iterations += steps;
         }
         let [seconds, units] = self.first;
         let steady = (cost - units).max(0.0) * self.per_unit + (iterations - 1.0).max(0.0) * self.per_iteration;
@@ -265,30 +280,29 @@ impl Speed {
     }
 }
 
-/// Why this schedule and subset.
-fn why(config: &Config, run: &Run, first: usize) -> String {
-    let q = run.q(first);
-    let small = if q < WELL_ABOVE_ONE {
-        format!("; Q = {q:.2} is below {WELL_ABOVE_ONE}, so its minimum may not stand for the whole set's")
-    } else {
-        String::new()
-    };
-    match (config.schedule.name, config.method.training()) {
-        (Name::Sweep, Some(training)) => format!(
-            "the cheapest way to a given accuracy wherever it was measured (docs/results.md): one step on each subset of {} examples \
-             (Q = {:.2}), since the next tells more than this one's minimum",
-            training.batch,
-            run.q(training.batch)
+/// Why this schedule, and a first stage or mini-batches of so many examples.
+fn why(config: &Config, run: &Run, subset: usize) -> String {
+    let q = run.q(subset);
+    match config.schedule.name {
+        Name::Sweep => format!(
+            "the cheapest way to a given accuracy wherever it was measured (docs/results.md): one step on each subset of {subset} examples \
+             (Q = {q:.2}), since the next tells more than this one's minimum"
         ),
-        (Name::Paper, _) => {
-            format!("one subset of {first} examples, Q = {q:.1}, to its minimum, then the full set{small}")
+        Name::Paper => {
+            let small = if q < WELL_ABOVE_ONE {
+                format!("; Q is below {WELL_ABOVE_ONE}, so its minimum may not stand for the whole set's")
+            } else {
+                String::new()
+            };
+            format!("one subset of {subset} examples, Q = {q:.1}, to its minimum, then the full set{small}")
         }
-        (Name::Growing, _) => {
+        Name::Growing => {
             format!(
-                "from {first} examples, Q = {q:.1}, each subset four times the one before, while its minimum still helps"
+                "from {subset} examples, Q = {q:.1}, each subset four times the one before, while its minimum still helps"
             )
         }
-        _ => format!("as asked for: all {first} examples, Q = {q:.1}{small}"),
+        Name::Full => format!("as asked for: all {subset} examples, Q = {q:.1}, in each step"),
+        Name::Minibatch => format!("as asked for: mini-batches of {subset}"),
     }
 }
 
@@ -298,7 +312,7 @@ fn print(plan: &Plan, data: &Dataset, stages: usize) {
     println!("model     {}: P = {} parameters", plan.model, plan.parameters);
     println!("device    {}", plan.adapter);
     println!(
-        "memory    {:.0} MiB of the device, data included; activations of {} examples at a time",
+        "memory    at most {:.0} MiB of the device, data included; activations of {} examples at a time",
         mib(plan.memory_bytes),
         plan.chunk
     );
@@ -306,7 +320,8 @@ fn print(plan: &Plan, data: &Dataset, stages: usize) {
     println!("fraction  examples K  Q = K·M/P  a pass: epochs  seconds");
     let least = plan.fractions.iter().rev().find(|of| of.overdetermination >= WELL_ABOVE_ONE).map(|of| of.one_of);
     for Fraction { one_of, examples, overdetermination, seconds } in &plan.fractions {
-        let mark = if Some(*one_of) == least { "  the smallest with Q ≥ 4" } else { "" };
+        let mark =
+            if Some(*one_of) == least { format!("  the smallest with Q ≥ {WELL_ABOVE_ONE}") } else { String::new() };
         let epochs = *examples as f64 / plan.examples as f64;
         println!("1/{one_of:<8}{examples:>10}{overdetermination:>11.2}{epochs:>16.3}{seconds:>9.2}{mark}");
     }

@@ -8,7 +8,7 @@ use crate::data::Dataset;
 use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::export::write_atomically;
-use crate::report::{Chart, Evaluated, GENERATOR, History, Labelled, RunFolder, RunRecord, charts, page};
+use crate::report::{Chart, Evaluated, History, Labelled, RunFolder, RunRecord, charts, is_page, page};
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -41,14 +41,16 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
         (None, _) => Path::new("report"),
     };
     let folders = args.runs.iter().map(|run| RunFolder::open(run)).collect::<Result<Vec<_>>>()?;
-    let path = out.join("report.html");
-    check_ours(&path)?;
+    let (path, plots) = (out.join("report.html"), out.join("plots"));
+    let is_ours = check_ours(&path)?;
     let mut evaluator = Evaluator::new(args)?;
     let named = names(&args.runs).into_iter().zip(&folders);
     let runs = named.map(|(name, folder)| history(name, folder, &mut evaluator)).collect::<Result<Vec<_>>>()?;
     let charts = charts(&runs);
     let html = page(&runs, &charts)?;
-    let plots = out.join("plots");
+    if !is_ours {
+        check_free(&charts, &plots)?;
+    }
     fs::create_dir_all(&plots).map_err(|e| Error::io("creating", &plots, &e))?;
     charts.iter().try_for_each(|chart| write_plots(chart, &plots))?;
     write_atomically(&path, html.as_bytes())?;
@@ -58,14 +60,23 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An older report is replaced, somebody else's file of that name is not.
-fn check_ours(path: &Path) -> Result<()> {
-    let program = GENERATOR.split(' ').next().unwrap_or(GENERATOR);
+/// Whether there is an older report, which is replaced; somebody else's file of that name is not.
+fn check_ours(path: &Path) -> Result<bool> {
     match fs::read(path) {
-        Ok(bytes) if !String::from_utf8_lossy(&bytes).contains(&format!("content=\"{program} ")) => {
+        Ok(bytes) if !is_page(&bytes) => {
             Err(Error::usage(format!("{}: not a report of this program; choose another --out", path.display())))
         }
-        _ => Ok(()),
+        read => Ok(read.is_ok()),
+    }
+}
+
+/// Where no report of ours is, charts are not ours either.
+fn check_free(charts: &[Chart], plots: &Path) -> Result<()> {
+    match charts.iter().flat_map(|chart| chart.files(plots)).find(|path| path.exists()) {
+        Some(path) => {
+            Err(Error::usage(format!("{}: not a chart of this program; choose another --out", path.display())))
+        }
+        None => Ok(()),
     }
 }
 
@@ -94,6 +105,8 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
     let evaluation = match evaluator.evaluate(folder, record.as_ref()) {
         Ok(Some(found)) => Ok(found),
         Ok(None) => Err("--no-evaluation".to_owned()),
+        // what the user asked for by name has to be there; what a run needs may be missing
+        Err(why) if evaluator.args.data.is_some() => return Err(why),
         Err(why) => {
             eprintln!("note: {name}: no evaluation: {why}");
             Err(why.to_string())
@@ -104,7 +117,7 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
 
 /// The chart's files; those of an older report go where there is nothing to draw.
 fn write_plots(chart: &Chart, folder: &Path) -> Result<()> {
-    let [svg, png] = ["svg", "png"].map(|kind| folder.join(chart.name).with_extension(kind));
+    let [svg, png] = chart.files(folder);
     if chart.is_empty() {
         let old = [svg, png].into_iter().filter(|path| path.exists());
         return old
@@ -126,12 +139,9 @@ struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// What the user asked for by name has to be there; what a run needs may be missing.
+    /// An adapter that the user asked for has to be there, too.
     fn new(args: &'a ReportArgs) -> Result<Self> {
         let mut evaluator = Self { args, gpu: None, data: None };
-        if let Some(data) = &args.data {
-            evaluator.open_data((data.clone(), args.resize))?;
-        }
         if args.device.backend.is_some() || args.device.adapter.is_some() {
             evaluator.open_gpu()?;
         }
@@ -171,6 +181,12 @@ impl<'a> Evaluator<'a> {
         if is_other && args.data.is_none() && args.resize.is_none() {
             return Err(Error::data(format!("{}: not the data that the run was made on", config.data)));
         }
+        if is_other && record.is_none() {
+            return Err(Error::usage(format!(
+                "{}: in progress, so its weights go with the data it is made on; leave --data out",
+                folder.path().display()
+            )));
+        }
         let (weights, which) = match record {
             Some(record) => (Weights::of_run(folder)?, record.weights.clone()),
             None => Weights::of_checkpoint(folder, &config, data)?,
@@ -199,10 +215,18 @@ mod tests {
     fn only_a_report_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.html");
-        check_ours(&path).unwrap();
+        assert!(!check_ours(&path).unwrap());
         fs::write(&path, page(&[], &[]).unwrap()).unwrap();
-        check_ours(&path).unwrap();
+        assert!(check_ours(&path).unwrap());
         fs::write(&path, "<p>mine</p>").unwrap();
         assert!(matches!(check_ours(&path), Err(Error::Usage(_))));
+        let plots = folder.path().join("plots");
+        let charts = charts(&[]);
+        check_free(&charts, &plots).unwrap();
+        fs::create_dir(&plots).unwrap();
+        fs::write(plots.join("mine.png"), "").unwrap();
+        check_free(&charts, &plots).unwrap();
+        fs::write(plots.join(charts[0].name).with_extension("png"), "").unwrap();
+        assert!(matches!(check_free(&charts, &plots), Err(Error::Usage(_))));
     }
 }

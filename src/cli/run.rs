@@ -3,6 +3,7 @@
 use super::config::Config;
 use crate::data::{Dataset, hex};
 use crate::device::{Buf, Gpu};
+use crate::error::Error;
 use crate::model::Model;
 use crate::objective::{Examples, Objective, Workspace};
 use crate::optimise::{GpuSpace, Method};
@@ -70,6 +71,16 @@ impl Run {
         let all: Vec<u32> = (0..train.len() as u32).collect();
         let every_test: Vec<u32> = (0..test.len() as u32).collect();
         let held_out = Subset::class_balanced(&train.labels, &all, config.held_out, config.seed, 1);
+        if let Some(times) = config.copies.filter(|_| !config.schedule.name.has_budget()) {
+            let indices = times.saturating_mul(train.len());
+            if indices > gpu.max_binding_words() {
+                return Err(Error::OutOfMemory(format!(
+                    "--copies {times}: {indices} examples are more than a binding of {} lists: fewer copies, or --schedule sweep, which takes another in each epoch",
+                    gpu.info.name
+                ))
+                .into());
+            }
+        }
         let full = Subset::new(copies(config, held_out.complement(train.len()), train.len()), config.seed);
         let subsets = subsets(config, &train.labels, &full);
         let objective =

@@ -5,12 +5,15 @@
 //! mean of a normalised channel: what a padded convolution sees there as well.
 
 use crate::device::{Buf, Gpu, Quads};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernel::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 
 pub(super) const AUGMENT: Shader = shader!("augment", Philox);
+
+/// Pixels that the drawing of a shift counts.
+const MAX_CROP: usize = 1 << 14;
 
 /// Pixels of a workgroup: each draws anew what happens to its images.
 const PIXELS: usize = 64;
@@ -36,6 +39,28 @@ pub struct Augmentation {
 }
 
 impl Augmentation {
+    /// Whether images of a shape can be changed so.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a number is beyond its range.
+    pub fn check(&self, shape: Shape) -> Result<()> {
+        let side = shape.height.min(shape.width);
+        let ranges = [
+            ("crop", f64::from(self.crop), (side - 1).min(MAX_CROP) as f64),
+            ("rotate", self.rotate, 45.0),
+            ("scale", self.scale, 0.5),
+            ("brightness", self.brightness, 4.0),
+            ("contrast", self.contrast, 1.0),
+            ("cutout", f64::from(self.cutout), side as f64),
+        ];
+        match ranges.into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
+            Some((name, value, most)) => {
+                Err(Error::usage(format!("augmentation {name}={value}: not a number from 0 to {most}")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Whether sources lie between pixels.
     fn interpolates(&self) -> bool {
         self.rotate != 0.0 || self.scale != 0.0

@@ -30,8 +30,8 @@ const TAPS: usize = 4;
 pub struct Blocks {
     rooms: Vec<Room>,
     m: Quads,
-    /// The matrices, `[side][side]` each.
-    matrices: Buf,
+    /// The matrices, `[side][side]` each: as many in one as a binding holds.
+    matrices: Vec<Buf>,
     /// δ of each matrix, a word.
     pub deltas: Buf,
 }
@@ -46,8 +46,8 @@ struct Room {
     operand_blocks: usize,
     /// Its first vec4.
     base: usize,
-    /// Its first word among the matrices.
-    matrix: usize,
+    /// Which of the buffers of matrices holds it, and its first word there.
+    matrix: [usize; 2],
 }
 
 /// out\[b\], columns 32 (column + c) …, ± = Σ over columns from + c·later … to of x\[b\] · w\[c\]ᵀ; all but `from` and `to` in blocks.
@@ -116,17 +116,34 @@ impl Blocks {
     /// # Errors
     /// As [`Gpu::alloc_quads`].
     pub fn new(gpu: &Gpu, sizes: &[[usize; 2]]) -> Result<Self> {
-        let (mut rooms, mut base, mut matrix) = (Vec::new(), 0, 0);
+        Self::within(gpu, sizes, gpu.max_binding_words())
+    }
+
+    /// The same with at most so many words in a buffer of matrices, unless a single one has more.
+    ///
+    /// # Errors
+    /// As [`Blocks::new`].
+    pub fn within(gpu: &Gpu, sizes: &[[usize; 2]], most: usize) -> Result<Self> {
+        let (mut rooms, mut base, mut lengths) = (Vec::new(), 0, vec![0]);
         for &[side, operands] in sizes {
             let (blocks, operand_blocks) = (side.div_ceil(BLOCK), operands.div_ceil(BLOCK));
-            let room = Room { side, blocks, operand_blocks, base, matrix };
+            let words = (side * side).next_multiple_of(ALIGNMENT);
+            if lengths[lengths.len() - 1] + words > most {
+                lengths.push(0); // a single matrix that is too large says so when it is allocated
+            }
+            let buffer = lengths.len() - 1;
+            let room = Room { side, blocks, operand_blocks, base, matrix: [buffer, lengths[buffer]] };
+            lengths[buffer] += words;
             base += room.len();
-            matrix += (side * side).next_multiple_of(ALIGNMENT);
             rooms.push(room);
         }
         Ok(Self {
             m: gpu.alloc_quads("blocks", 4 * base, false)?,
-            matrices: gpu.alloc("factors", matrix)?,
+            matrices: lengths
+                .into_iter()
+                .filter(|&len| len > 0)
+                .map(|len| gpu.alloc("factors", len))
+                .collect::<Result<_>>()?,
             deltas: gpu.alloc("deltas", sizes.len().next_multiple_of(2))?,
             rooms,
         })
@@ -144,20 +161,21 @@ impl Blocks {
             blocks: side.div_ceil(BLOCK),
             operand_blocks: operands.div_ceil(BLOCK),
             base: 0,
-            matrix: 0,
+            matrix: [0, 0],
         };
         4 * sizes.iter().map(|size| room(size).len()).sum::<usize>()
     }
 
     /// Matrix `i`, `[side][side]`.
     pub fn matrix(&self, i: usize) -> Buf {
-        let Room { matrix, side, .. } = self.rooms[i];
-        self.matrices.view(matrix..matrix + side * side)
+        let Room { matrix: [buffer, start], side, .. } = self.rooms[i];
+        self.matrices[buffer].view(start..start + side * side)
     }
 
-    /// All of them, and the first word and the rows of each.
-    pub(super) fn matrices(&self) -> (&Buf, impl Iterator<Item = [usize; 2]>) {
-        (&self.matrices, self.rooms.iter().map(|room| [room.matrix, room.side]))
+    /// The buffer that holds matrix `i`, its first word there, and its rows.
+    pub(super) fn place(&self, i: usize) -> (&Buf, [usize; 2]) {
+        let Room { matrix: [buffer, start], side, .. } = self.rooms[i];
+        (&self.matrices[buffer], [start, side])
     }
 
     /// A product for each room that `of` has one for.
@@ -180,17 +198,18 @@ impl Blocks {
     /// # Errors
     /// As [`Dispatch::new`].
     pub fn invert(&self, gpu: &Gpu) -> Result<Vec<Dispatch>> {
-        let load = |room: &Room| [room.matrix, room.side, room.columns(), room.base].map(|n| n as u32);
-        let table = gpu.upload("blocks.load", self.rooms.iter().map(load).collect::<Vec<_>>().as_flattened())?;
-        let columns = self.rooms.iter().map(Room::columns).max().unwrap_or(1);
-        let bindings = [table.into(), (&self.matrices).into(), (&self.deltas).into(), (&self.m).into()];
-        let mut steps = vec![Dispatch::new(
-            gpu,
-            &LOAD,
-            &[("WIDTH", gpu.profile.width())],
-            &bindings,
-            grid(gpu, columns, self.rooms.len()),
-        )?];
+        let mut steps = Vec::new();
+        for (buffer, matrices) in self.matrices.iter().enumerate() {
+            let here = || self.rooms.iter().enumerate().filter(|(_, room)| room.matrix[0] == buffer);
+            let job =
+                |(i, room): (usize, &Room)| [room.matrix[1], room.side, room.columns(), room.base, i].map(|n| n as u32);
+            let jobs: Vec<[u32; 5]> = here().map(job).collect();
+            let columns = here().map(|(_, room)| room.columns()).max().unwrap_or(1);
+            let table = gpu.upload("blocks.load", jobs.as_flattened())?;
+            let bindings = [table.into(), matrices.into(), (&self.deltas).into(), (&self.m).into()];
+            let constants = [("WIDTH", gpu.profile.width())];
+            steps.push(Dispatch::new(gpu, &LOAD, &constants, &bindings, grid(gpu, columns, jobs.len()))?);
+        }
         for k in 0..self.rooms.iter().map(|room| room.blocks).max().unwrap_or(0) {
             // rows k … of S and those of I that are no longer zero left of column block k + 1
             let panel = |room: &Room| {

@@ -71,12 +71,20 @@ pub fn factor_side(patches: &Conv2d, with_bias: bool) -> usize {
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn damping(gpu: &Gpu, blocks: &Blocks, lambda: &Buf) -> Result<Dispatch> {
-    let (factors, places) = blocks.matrices();
-    let jobs: Vec<u32> = places.flatten().map(|n| n as u32).collect();
-    let table = gpu.upload("damping.jobs", &jobs)?;
-    let bindings = [table.into(), factors.into(), lambda.into(), (&blocks.deltas).into()];
-    Dispatch::new(gpu, &DAMPING, &[], &bindings, [jobs.len() / 4, 1, 1])
+pub fn damping(gpu: &Gpu, blocks: &Blocks, lambda: &Buf) -> Result<Vec<Dispatch>> {
+    let layers: Vec<_> = (0..blocks.count() / 2).map(|l| (l, blocks.place(2 * l), blocks.place(2 * l + 1))).collect();
+    // those that share their buffers share a dispatch
+    let shared = layers.chunk_by(|(_, (a, _), (g, _)), (_, (b, _), (h, _))| a.is(b) && g.is(h));
+    type Layer<'a> = (usize, (&'a Buf, [usize; 2]), (&'a Buf, [usize; 2]));
+    let dispatch = |layers: &[Layer<'_>]| {
+        let job = |&(l, (_, a), (_, g)): &Layer<'_>| [l, a[0], a[1], g[0], g[1]].map(|n| n as u32);
+        let jobs: Vec<[u32; 5]> = layers.iter().map(job).collect();
+        let table = gpu.upload("damping.jobs", jobs.as_flattened())?;
+        let (_, (a, _), (g, _)) = layers[0];
+        let bindings = [table.into(), a.into(), g.into(), lambda.into(), (&blocks.deltas).into()];
+        Dispatch::new(gpu, &DAMPING, &[], &bindings, [jobs.len(), 1, 1])
+    };
+    shared.map(dispatch).collect()
 }
 
 /// d = v / (diag A ⊗ diag G + λ), a layer's part of a parameter vector; λ is a word on the device.

@@ -73,8 +73,9 @@ impl Examples {
     /// changed as the seed, i and k say. Copies take no memory.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there are more than an index counts; as [`Gpu::alloc`].
+    /// [`Error::Usage`] when there are more than an index counts, or [`Augmentation::check`] says so; as [`Gpu::alloc`].
     pub fn augmented(mut self, gpu: &Gpu, by: Augmentation, copies: Option<usize>, seed: u64) -> Result<Self> {
+        by.check(self.shape)?;
         let most = PADDING as usize / self.len() - 1;
         let count = copies.unwrap_or(most);
         if count == 0 || count > most {

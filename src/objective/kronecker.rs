@@ -178,7 +178,7 @@ impl Kronecker {
         for blocks in groups {
             let (these, others) = rest.split_at(blocks.count() / 2);
             rest = others;
-            invert.push(damping(gpu, blocks, lambda)?);
+            invert.extend(damping(gpu, blocks, lambda)?);
             invert.extend(blocks.invert(gpu)?);
             let parts: Vec<Part> = these.iter().map(|layer| layer.part).collect();
             apply.extend(blocks.divide(gpu, &parts, gradient, direction)?);

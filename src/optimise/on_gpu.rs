@@ -7,6 +7,7 @@ use crate::kernel::{Dispatch, Program};
 use crate::kernels::update::{self, Adam, Momentum, Natural};
 use crate::kernels::vector::{self, PARTIALS, SCRATCH};
 use crate::objective::{Batch, Cost, Evaluation, Kronecker, Objective};
+use std::collections::VecDeque;
 use std::sync::Mutex;
 
 /// Inner products that one round trip takes.
@@ -19,6 +20,9 @@ const LEAST_CURVATURE_EXAMPLES: usize = 512;
 
 /// Examples that the Kronecker factors are taken from.
 const FACTOR_EXAMPLES: usize = 512;
+
+/// Evaluations remembered: those of a step, and more.
+const MAX_SEEN: usize = 64;
 
 /// Updates remembered as recorded: those of one method, and more.
 const MAX_RECORDED: usize = 4;
@@ -155,6 +159,8 @@ pub struct OnGpu {
     pub space: GpuSpace,
     /// What the last evaluation found.
     pub last: Option<Evaluation>,
+    /// What those before it found, latest last.
+    seen: VecDeque<Evaluation>,
     /// Examples that tell the curvature, once asked for.
     curvature: Option<Objective>,
     kronecker: Option<Kronecker>,
@@ -167,7 +173,12 @@ impl OnGpu {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     pub fn new(objective: Objective) -> Result<Self> {
         let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
-        Ok(Self { objective, space, last: None, curvature: None, kronecker: None })
+        Ok(Self { objective, space, last: None, seen: VecDeque::new(), curvature: None, kronecker: None })
+    }
+
+    /// What the evaluation with this loss found: a step may end at another point than the last it tried.
+    pub fn found(&self, loss: f64) -> Option<&Evaluation> {
+        self.last.iter().chain(self.seen.iter().rev()).find(|evaluation| evaluation.loss == loss)
     }
 
     /// The examples that tell the curvature (Martens 2010, section 4.5, takes it from a sample as well).
@@ -205,7 +216,10 @@ impl Problem for OnGpu {
     fn loss_and_gradient(&mut self, x: &Buf, gradient: &mut Buf) -> Result<f64> {
         let evaluation = self.objective.loss_and_gradient(x, gradient)?;
         let loss = evaluation.loss;
-        self.last = Some(evaluation);
+        self.seen.extend(self.last.replace(evaluation));
+        if self.seen.len() > MAX_SEEN {
+            self.seen.pop_front();
+        }
         Ok(loss)
     }
 

@@ -65,6 +65,11 @@ impl Training {
         (examples / self.batch_of(examples)) as u64
     }
 
+    /// Mini-batches that cost as much as an epoch: one that is left over counts in part, though it is dropped.
+    fn batches(&self, examples: usize) -> f64 {
+        examples as f64 / self.batch_of(examples) as f64
+    }
+
     /// Examples of a mini-batch: all, where there are fewer than asked for.
     pub(super) fn batch_of(&self, examples: usize) -> usize {
         self.batch.clamp(1, examples.max(1))
@@ -74,7 +79,7 @@ impl Training {
     pub(super) fn next_step(&self, examples: usize, units: f64) -> u64 {
         let per_epoch = self.per_epoch(examples);
         let step = if self.batches_per_step == 0 { per_epoch.div_ceil(20) } else { self.batches_per_step as u64 };
-        let horizon = (self.epochs * per_epoch as f64).ceil();
+        let horizon = (self.epochs * self.batches(examples)).ceil();
         // none costs more than all of its examples, forward and backward
         let left = (horizon - units / self.batch_of(examples) as f64).max(0.0) as u64;
         if self.schedule == Decay::Constant { step } else { step.min(left) }
@@ -82,7 +87,7 @@ impl Training {
 
     /// The learning rate of an update before which so many `units` were spent. The last of the warm-up is the first with all of it.
     pub fn rate(&self, examples: usize, units: f64) -> f64 {
-        let epoch = self.per_epoch(examples) as f64;
+        let epoch = self.batches(examples);
         let (warm_up, end, at) = (self.warm_up * epoch, self.epochs * epoch, units / self.batch_of(examples) as f64);
         if at + 1.0 < warm_up {
             return self.learning_rate * (at + 1.0) / warm_up;
@@ -137,7 +142,9 @@ mod tests {
         seed: 3,
         batches_per_step: 0,
     };
-    const EXAMPLES: usize = 75;
+    const EXAMPLES: usize = 70;
+    /// Five are left over of an epoch.
+    const MORE: usize = 75;
 
     #[test]
     fn the_learning_rate_rises_and_falls_as_it_should() {
@@ -175,19 +182,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dropped_from_an_epoch_does_not_shorten_the_run() {
+        let training = Training { batches_per_step: 4, batch: 40, ..TRAINING };
+        // 3 epochs of 70 are 210 units, though an epoch is one mini-batch of 40
+        assert_eq!((training.next_step(EXAMPLES, 180.0), training.next_step(EXAMPLES, 210.0)), (1, 0));
+        assert!(training.rate(EXAMPLES, 200.0) > 0.0);
+    }
+
+    #[test]
     fn every_epoch_takes_other_examples_in_another_order_once_each() {
         let mut order = Order::default();
         let mut epoch = |epoch: u64, training: Training| {
             let mut all: Vec<u32> = Vec::new();
             for i in 0..10 {
-                let batch = order.batch(&training, EXAMPLES, 10 * epoch + i);
+                let batch = order.batch(&training, MORE, 10 * epoch + i);
                 assert_eq!(batch.len(), 7);
                 all.extend(batch);
             }
             let mut sorted = all.clone();
             sorted.sort_unstable();
             sorted.dedup();
-            assert!(sorted.len() == 70 && sorted.iter().all(|&i| i < EXAMPLES as u32));
+            assert!(sorted.len() == 70 && sorted.iter().all(|&i| i < MORE as u32));
             all
         };
         let (first, second) = (epoch(0, TRAINING), epoch(1, TRAINING));

@@ -1,6 +1,7 @@
 //! What a chart shows: series of points, scales, and the ticks of an axis.
 
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 /// How values lie along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,11 @@ impl Chart {
         self
     }
 
+    /// Its files in a folder of charts.
+    pub fn files(&self, folder: &Path) -> [PathBuf; 2] {
+        ["svg", "png"].map(|kind| folder.join(self.name).with_extension(kind))
+    }
+
     /// Whether there is nothing to draw.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
@@ -131,7 +137,11 @@ impl Ruler {
     pub fn text(&self, position: f64) -> String {
         let decimals = self.decimals.unwrap_or_default();
         match self.scale {
-            Scale::Log if !(-4.5..5.5).contains(&position) => format!("{:.0e}", 10f64.powf(position)),
+            Scale::Log if !(-4.5..5.5).contains(&position) => {
+                // decimals of the number leave so many behind its first digit
+                let digits = self.decimals.map_or(0, |decimals| (decimals as i32 + position.floor() as i32).max(0));
+                format!("{:.*e}", digits as usize, 10f64.powf(position))
+            }
             Scale::Log => {
                 let decimals = self.decimals.unwrap_or((-position).ceil().max(0.0) as usize);
                 format!("{:.decimals$}", 10f64.powf(position))
@@ -184,6 +194,7 @@ mod tests {
         assert_eq!(texts(Scale::Log, &[0.02, 3.0]), "0.02 0.05 0.1 0.2 0.5 1 2");
         assert_eq!(texts(Scale::Log, &[1e-9, 1.0]), "1e-8 1e-6 0.0001 0.01 1");
         assert_eq!(texts(Scale::Log, &[2.0, 6.0]), "2 3 4 5 6");
+        assert_eq!(texts(Scale::Log, &[1.1e-5, 1.6e-5]), "1.1e-5 1.2e-5 1.3e-5 1.4e-5 1.5e-5 1.6e-5");
         assert_eq!(texts(Scale::Log, &[0.21, 0.26]), "0.22 0.24 0.26");
     }
 

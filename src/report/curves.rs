@@ -57,7 +57,8 @@ struct Quantity {
 
 const LOSSES: Quantity = Quantity {
     axis: LOSS,
-    of_step: |step| step.cross_entropy.or(Some(step.outcome.loss)), // that of an earlier version includes weight decay
+    // an earlier version has the loss alone, weight decay included; a step that was not taken has neither
+    of_step: |step| step.cross_entropy.or(step.outcome.rejected.is_none().then_some(step.outcome.loss)),
     of_look: |step| step.held_out.map(|look| look.loss),
     of_stage: |stage| stage.test_loss,
 };

@@ -3,7 +3,6 @@
 mod chart;
 mod curves;
 mod evaluation;
-
 mod page;
 mod picture;
 mod plots;
@@ -16,7 +15,7 @@ use crate::subset::{StageReport, StepRecord};
 pub use chart::{Axis, Chart, Mark, Scale, Series};
 pub use curves::charts;
 pub use evaluation::{Evaluated, Labelled, Worst};
-pub use page::{GENERATOR, page};
+pub use page::{is_page, page};
 pub use picture::example_png;
 pub use predictions::{Confusion, Mistake, worst_mistakes};
 pub use run_folder::{RunFolder, RunRecord};

@@ -7,10 +7,16 @@ use crate::subset::StageReport;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// What marks a page as ours.
-pub const GENERATOR: &str = concat!("gpu-subset ", env!("CARGO_PKG_VERSION"));
+const GENERATOR: &str = concat!("gpu-subset ", env!("CARGO_PKG_VERSION"));
 
 const STYLE: &str = include_str!("page.css");
 const NONE: &str = "–";
+
+/// Whether a file is such a page, of whatever version.
+pub fn is_page(bytes: &[u8]) -> bool {
+    let program = GENERATOR.split(' ').next().unwrap_or(GENERATOR);
+    String::from_utf8_lossy(bytes).contains(&format!("content=\"{program} "))
+}
 
 /// The page as HTML.
 ///

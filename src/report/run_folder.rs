@@ -1,5 +1,6 @@
 //! The run folder: `config.toml`, `steps.jsonl`, `checkpoint.safetensors` while it runs, then `weights.safetensors` and `run.json`.
 
+use super::{charts, is_page};
 use crate::error::{Error, Result};
 use crate::export::write_atomically;
 use crate::optimise::nan_if_null;
@@ -61,6 +62,13 @@ pub struct RunRecord {
     pub version: String,
 }
 
+fn remove(path: &Path) -> Result<()> {
+    if path.exists() {
+        fs::remove_file(path).map_err(|e| Error::io("removing", path, &e))?;
+    }
+    Ok(())
+}
+
 /// A folder that one run owns.
 pub struct RunFolder {
     path: PathBuf,
@@ -77,11 +85,21 @@ impl RunFolder {
         let folder = Self { path: path.to_owned(), steps: None };
         fs::create_dir_all(path).map_err(|e| Error::io("creating", path, &e))?;
         for old in [folder.steps_path(), folder.checkpoint(), folder.weights(), folder.record()] {
-            if old.exists() {
-                fs::remove_file(&old).map_err(|e| Error::io("removing", &old, &e))?;
-            }
+            remove(&old)?;
         }
+        folder.remove_report()?;
         Ok(folder)
+    }
+
+    /// Removes the report of the run before and its charts, if there is one.
+    fn remove_report(&self) -> Result<()> {
+        let page = self.path.join("report.html");
+        if !fs::read(&page).is_ok_and(|bytes| is_page(&bytes)) {
+            return Ok(());
+        }
+        let plots = self.path.join("plots");
+        charts(&[]).iter().flat_map(|chart| chart.files(&plots)).try_for_each(|path| remove(&path))?;
+        remove(&page)
     }
 
     /// Whether a run may be put there, without a trace of having asked.
@@ -239,6 +257,8 @@ mod tests {
         assert_eq!(steps[1].held_out.map(|look| look.accuracy), Some(0.9));
         let again = serde_json::to_string(&steps[0]).unwrap();
         assert!(serde_json::from_str::<StepRecord>(&again).unwrap().outcome.loss.is_nan());
+        let look: crate::subset::HeldOut = serde_json::from_str(r#"{"loss":null,"accuracy":0.5}"#).unwrap();
+        assert!(look.loss.is_nan());
     }
 
     #[test]

@@ -115,8 +115,10 @@ impl fmt::Display for Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HeldOut {
     /// Mean cross entropy.
+    #[serde(deserialize_with = "nan_if_null")]
     pub loss: f64,
     /// Share classified right.
+    #[serde(deserialize_with = "nan_if_null")]
     pub accuracy: f64,
 }
 

@@ -163,7 +163,7 @@ impl Trainer {
             }
             progress.earlier_losses = [progress.optimiser.loss, progress.earlier_losses[0]];
             let outcome: Outcome = optimiser.step(&mut problem)?;
-            let taken = problem.last.as_ref().filter(|_| outcome.rejected.is_none());
+            let taken = problem.found(outcome.loss).filter(|_| outcome.rejected.is_none());
             if let Some(last) = taken {
                 progress.cross_entropy = last.cross_entropy;
             }

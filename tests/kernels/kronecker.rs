@@ -70,14 +70,15 @@ fn damping_is_shared_out_by_the_traces() {
     let mut rng = rng(32);
     const LAYERS: [(usize, usize); 3] = [(2, 1), (17, 255), (257, 10)];
     for gpu in gpus() {
-        let blocks = Blocks::new(&gpu, &LAYERS.map(|(a, g)| [[a, g], [g, a]]).concat()).unwrap();
+        // more buffers than one
+        let blocks = Blocks::within(&gpu, &LAYERS.map(|(a, g)| [[a, g], [g, a]]).concat(), 66_000).unwrap();
         let lambda = gpu.upload("lambda", &[0.3f32]).unwrap();
         let factors: Vec<_> =
             LAYERS.iter().flat_map(|&(a, g)| [a, g]).map(|side| semidefinite(side, 40, &mut rng)).collect();
         for (i, factor) in factors.iter().enumerate() {
             gpu.write(&blocks.matrix(i), &factor.iter().map(|&x| x as f32).collect::<Vec<_>>());
         }
-        run(&gpu, [kronecker::damping(&gpu, &blocks, &lambda).unwrap()]);
+        run(&gpu, kronecker::damping(&gpu, &blocks, &lambda).unwrap());
         let deltas = download(&gpu, &blocks.deltas);
         for (l, (a_side, g_side)) in LAYERS.into_iter().enumerate() {
             let what = format!("{a_side} {g_side}");
@@ -114,7 +115,7 @@ fn damped(s: &[f64], delta: f64) -> Vec<f64> {
 fn inverses_of_damped_factors_have_small_residuals() {
     let mut rng = rng(33);
     for gpu in gpus() {
-        let blocks = Blocks::new(&gpu, &SIDES.map(|side| [side, 1])).unwrap();
+        let blocks = Blocks::within(&gpu, &SIDES.map(|side| [side, 1]), 5_000).unwrap();
         let mut invert = Program::default();
         invert.extend(blocks.invert(&gpu).unwrap());
         // ranks as shares of the side, or one
