@@ -6,7 +6,7 @@ use super::method::MethodArgs;
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::model::{Description, Model};
-use crate::subset::{Name, Schedule, SubsetSize};
+use crate::subset::{Name, Sampling, Schedule, SubsetSize};
 use anyhow::Result;
 use clap::Args;
 
@@ -41,6 +41,9 @@ struct ProblemArgs {
     /// no decisions]
     #[arg(long, value_name = "1/20|3000")]
     held_out: Option<SubsetSize>,
+    /// How held-out examples, and the subsets of paper and growing, are drawn
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Sampling::Balanced)]
+    sampling: Sampling,
     /// sweep, minibatch: what the training may cost, in epochs of the training set; steps shrink to nothing towards its end [default: 1.5]
     #[arg(long, value_name = "EPOCHS", value_parser = non_negative, allow_negative_numbers = true)]
     budget: Option<f64>,
@@ -120,6 +123,7 @@ impl Choices {
             data_sha256: data.sha256.clone(),
             subset,
             held_out,
+            sampling: problem.sampling,
             weight_decay: problem.weight_decay,
             seed: problem.seed,
             memory: problem.memory.0,

@@ -6,7 +6,7 @@ use crate::kernels::augment::Augmentation;
 use crate::model::Description;
 use crate::optimise::Method;
 use crate::shape::Shape;
-use crate::subset::Schedule;
+use crate::subset::{Sampling, Schedule};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::str::FromStr;
@@ -25,6 +25,9 @@ pub(super) struct Config {
     pub subset: usize,
     /// Held-out training examples.
     pub held_out: usize,
+    /// How both are drawn.
+    #[serde(default)]
+    pub sampling: Sampling,
     /// λ
     pub weight_decay: f64,
     /// Seed of initialisation and sampling.

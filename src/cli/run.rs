@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// The subsets before the full set: one; or nested ones, each four times the one before.
 fn subsets(config: &Config, labels: &[u32], full: &Subset) -> Vec<Subset> {
-    let draw = |candidates: &[u32], count| Subset::class_balanced(labels, candidates, count, config.seed, 2);
+    let draw = |candidates: &[u32], count| Subset::draw(config.sampling, labels, candidates, count, (config.seed, 2));
     match config.schedule.name {
         _ if config.schedule.subset_passes == 0.0 => Vec::new(),
         Name::Paper => vec![draw(&full.indices, config.subset)],
@@ -70,7 +70,7 @@ impl Run {
         let (train, test) = (Arc::new(train), Arc::new(test));
         let all: Vec<u32> = (0..train.len() as u32).collect();
         let every_test: Vec<u32> = (0..test.len() as u32).collect();
-        let held_out = Subset::class_balanced(&train.labels, &all, config.held_out, config.seed, 1);
+        let held_out = Subset::draw(config.sampling, &train.labels, &all, config.held_out, (config.seed, 1));
         if let Some(times) = config.copies.filter(|_| !config.schedule.name.has_budget()) {
             let indices = times.saturating_mul(train.len());
             if indices > gpu.max_binding_words() {

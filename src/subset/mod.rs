@@ -5,7 +5,7 @@ mod sampling;
 mod schedule;
 mod trainer;
 
-pub use sampling::{Subset, SubsetSize};
+pub use sampling::{Sampling, Subset, SubsetSize};
 pub use schedule::{Best, HeldOut, Name, Progress, Schedule, Stage, StageReport, StepRecord};
 pub use trainer::{Observer, Trainer};
 

@@ -3,6 +3,7 @@
 use super::{WELL_ABOVE_ONE, overdetermination};
 use crate::data::hex;
 use crate::error::{Error, Result};
+use clap::ValueEnum;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -10,6 +11,17 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
+
+/// How examples are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampling {
+    /// Class by class, so that class sizes differ by at most one while every class has examples left
+    #[default]
+    Balanced,
+    /// Each example as likely as any other
+    Uniform,
+}
 
 /// Chosen examples of a data set, in ascending order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +43,24 @@ impl Subset {
         Self { indices, seed, hash }
     }
 
-    /// `count` of the `candidates`, drawn without replacement so that class sizes differ by at most one while every class
-    /// has examples left. `stream` keeps draws of one seed apart. Candidates beyond the labels are copies of examples.
-    pub fn class_balanced(labels: &[u32], candidates: &[u32], count: usize, seed: u64, stream: u64) -> Self {
+    /// `count` of the `candidates`, drawn without replacement. The seed's `stream` keeps draws of one seed apart. Candidates beyond
+    /// the labels are copies of examples.
+    pub fn draw(
+        sampling: Sampling,
+        labels: &[u32],
+        candidates: &[u32],
+        count: usize,
+        (seed, stream): (u64, u64),
+    ) -> Self {
         assert!(count <= candidates.len());
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
         let mut candidates = candidates.to_vec();
         candidates.shuffle(&mut rng);
-        let class = |i: u32| labels[i as usize % labels.len()] as usize;
+        let class = |i: u32| match sampling {
+            Sampling::Balanced => labels[i as usize % labels.len()] as usize,
+            Sampling::Uniform => 0,
+        };
         let classes = candidates.iter().map(|&i| class(i) + 1).max().unwrap_or(0);
         let mut of_class = vec![Vec::new(); classes];
         for i in candidates {
@@ -161,7 +182,7 @@ mod tests {
     fn classes_are_balanced_while_they_last() {
         let labels = labels();
         let candidates: Vec<u32> = (0..100).collect();
-        let subset = Subset::class_balanced(&labels, &candidates, 42, 0, 0);
+        let subset = Subset::draw(Sampling::Balanced, &labels, &candidates, 42, (0, 0));
         let count = |class| subset.indices.iter().filter(|&&i| labels[i as usize] == class).count();
         assert_eq!((0..4).map(count).max().unwrap() - (0..4).map(count).min().unwrap(), 2); // 10 of each small class, 12
         assert_eq!(count(0), 12);
@@ -170,9 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn a_uniform_draw_is_as_the_candidates_are() {
+        let (labels, candidates) = (labels(), (0..100).collect::<Vec<u32>>());
+        let of_large = (0..200).map(|seed| {
+            let subset = Subset::draw(Sampling::Uniform, &labels, &candidates, 20, (seed, 0));
+            assert_eq!(subset.len(), 20);
+            subset.indices.iter().filter(|&&i| labels[i as usize] == 0).count()
+        });
+        let mean = of_large.sum::<usize>() as f64 / 200.0;
+        assert!((mean - 14.0).abs() < 0.6, "{mean} of 20, where 70 of 100 are of that class");
+    }
+
+    #[test]
     fn the_seed_decides_and_streams_differ() {
         let (labels, candidates) = (labels(), (0..100).collect::<Vec<u32>>());
-        let draw = |seed, stream| Subset::class_balanced(&labels, &candidates, 20, seed, stream).hash;
+        let draw = |seed, stream| Subset::draw(Sampling::Balanced, &labels, &candidates, 20, (seed, stream)).hash;
         assert_eq!(draw(1, 0), draw(1, 0));
         assert_ne!(draw(1, 0), draw(2, 0));
         assert_ne!(draw(1, 0), draw(1, 1));
