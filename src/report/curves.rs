@@ -137,7 +137,7 @@ fn minima(runs: &[History]) -> Chart {
 fn one_line_each(runs: &[History], of: Of<StepRecord>) -> Vec<Series> {
     let line = |(i, run): (usize, &History)| {
         let points = run.steps.iter().filter_map(|step| Some((step.cost_epochs, of(step)?))).collect();
-        let label = if runs.len() == 1 { String::new() } else { run.name.clone() };
+        let label = if runs.len() == 1 { String::new() } else { distinct(runs, &run.name) };
         Series { label, colour: i, mark: Mark::None, joined: true, points }
     };
     runs.iter().enumerate().map(line).collect()
@@ -147,14 +147,41 @@ fn one_line_each(runs: &[History], of: Of<StepRecord>) -> Vec<Series> {
 fn labelled(runs: &[History], run: usize, kind: usize, what: &str) -> (String, usize) {
     match (runs.len(), kind) {
         (1, _) => (what.to_owned(), kind),
-        (_, 0) => (runs[run].name.clone(), run),
+        (_, 0) => (distinct(runs, &runs[run].name), run),
         _ => (String::new(), run),
     }
+}
+
+/// A run's name without the parts, between dashes, with which the names of all begin and end, but for one that leads over.
+fn distinct(runs: &[History], name: &str) -> String {
+    let parts = |name: &str| name.split('-').map(str::to_owned).collect::<Vec<_>>();
+    let mine = parts(name);
+    let others: Vec<Vec<String>> = runs.iter().map(|run| parts(&run.name)).collect();
+    let shortest = others.iter().map(Vec::len).min().unwrap_or(0);
+    let first = (0..shortest).take_while(|&i| others.iter().all(|of| of[i] == mine[i])).count();
+    let last = |of: &[String], i: usize| of[of.len() - 1 - i].clone();
+    let same = |&i: &usize| others.iter().all(|of| last(of, i) == last(&mine, i));
+    let behind = (0..shortest.saturating_sub(first + 1)).take_while(same).count();
+    mine[first.saturating_sub(1)..mine.len() - behind].join("-")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_legend_says_what_tells_runs_apart() {
+        let labels = |names: &[&str]| {
+            let runs: Vec<_> = names.iter().map(|name| history(name, Vec::new(), Vec::new())).collect();
+            names.iter().map(|name| distinct(&runs, name)).collect::<Vec<_>>()
+        };
+        let flip = labels(&["augment-flip-budget-6-data-mnist-seed-0", "budget-16-data-mnist-seed-0"]);
+        assert_eq!(flip, ["augment-flip-budget-6", "budget-16"]);
+        assert_eq!(labels(&["mnist-seed-0", "mnist-seed-1"]), ["seed-0", "seed-1"]);
+        assert_eq!(labels(&["a", "b"]), ["a", "b"]);
+        assert_eq!(labels(&["run", "run-2"]), ["run", "run-2"]);
+        assert_eq!(labels(&["same", "same"]), ["same", "same"]);
+    }
 
     fn step(cost: f64, loss: &str, more: &str) -> StepRecord {
         let line = format!(
