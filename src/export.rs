@@ -33,6 +33,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|e| Error::io("writing", path, &e))
 }
 
+/// Removes a file, if there is one.
+///
+/// # Errors
+/// [`Error::Io`] naming the file.
+pub fn remove(path: &Path) -> Result<()> {
+    if path.exists() {
+        std::fs::remove_file(path).map_err(|e| Error::io("removing", path, &e))?;
+    }
+    Ok(())
+}
+
 /// A safetensors file of flat f32 vectors or tensors, with one JSON document under `key` in its metadata.
 pub(crate) fn to_safetensors(tensors: &[(&str, Vec<usize>, &[f32])], key: &str, json: String) -> Result<Vec<u8>> {
     let views: Vec<(&str, TensorView<'_>)> = tensors

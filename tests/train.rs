@@ -4,17 +4,13 @@
 mod common;
 
 use common::data::data;
+use common::program::run;
 use serde_json::Value;
-use std::process::Command;
 
 fn train(arguments: &[&str]) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let output = Command::new(env!("CARGO_BIN_EXE_gpu-subset"))
-        .args(["train", "--json", "--out", out.to_str().unwrap()])
-        .args(arguments)
-        .output()
-        .unwrap();
+    let output = run(&[&["train", "--json", "--out", out.to_str().unwrap()], arguments].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
 }
@@ -68,7 +64,7 @@ fn a_step_records_what_it_found_where_it_ended() {
         let schedule =
             ["train", "--schedule", "paper", "--subset", "1/2", "--subset-passes", "60", "--full-passes", "0"];
         let options = [&["--weight-decay", "1e-2", "--out", out.to_str().unwrap(), "--method"], method].concat();
-        let output = Command::new(env!("CARGO_BIN_EXE_gpu-subset")).args(schedule).args(options).output().unwrap();
+        let output = run(&[&schedule[..], &options].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let steps = std::fs::read_to_string(out.join("steps.jsonl")).unwrap();
         let steps: Vec<Value> = steps.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -104,9 +104,8 @@ impl Choices {
             );
         }
         let (augment, copies) = self.augment.choose(data.shape)?;
-        // what an epoch goes over: each example once with a budget, all copies without
-        let copies = if name.has_budget() { copies } else { Some(copies.unwrap_or(1)) };
-        let times = if name.has_budget() { 1 } else { copies.unwrap_or(1) };
+        let times = name.copies_of_a_pass(copies);
+        let copies = if name.has_budget() { copies } else { Some(times) };
         let available = (n - held_out).saturating_mul(times);
         let defaults = Schedule::new(name, &method, available);
         let size = problem.subset.unwrap_or(match name {

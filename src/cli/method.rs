@@ -34,33 +34,6 @@ enum BetaName {
     HagerZhang,
 }
 
-/// The schedules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ScheduleName {
-    /// One small disjoint subset after another, a K-FAC step on each, within --budget
-    Sweep,
-    /// One subset to its minimum, then the full set for a short adaptation
-    Paper,
-    /// Nested subsets up to the full set, each four times the one before and started at its minimum
-    Growing,
-    /// The full set alone, as a whole
-    Full,
-    /// Mini-batches of the full set, within --budget
-    Minibatch,
-}
-
-impl From<ScheduleName> for subset::Name {
-    fn from(name: ScheduleName) -> Self {
-        match name {
-            ScheduleName::Sweep => Self::Sweep,
-            ScheduleName::Paper => Self::Paper,
-            ScheduleName::Growing => Self::Growing,
-            ScheduleName::Full => Self::Full,
-            ScheduleName::Minibatch => Self::Minibatch,
-        }
-    }
-}
-
 /// How the learning rate falls.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum DecayName {
@@ -92,7 +65,7 @@ pub(super) struct MethodArgs {
     method: Option<Name>,
     /// What is minimised, in which order [default: sweep; with --method paper, or minibatch for adam and sgd]
     #[arg(long, value_enum, value_name = "NAME")]
-    schedule: Option<ScheduleName>,
+    schedule: Option<subset::Name>,
     /// ncg: the formula for β [default: polak-ribiere-plus]
     #[arg(long, value_enum, value_name = "NAME")]
     beta: Option<BetaName>,
@@ -137,9 +110,8 @@ pub(super) struct MethodArgs {
 impl MethodArgs {
     /// Schedule and method, each as the other suggests where it is not given.
     fn names(&self) -> Result<(subset::Name, Name)> {
-        let schedule = self.schedule.map(subset::Name::from);
         let is_stochastic = |method| matches!(method, Name::Adam | Name::Sgd);
-        let (schedule, method) = match (schedule, self.method) {
+        let (schedule, method) = match (self.schedule, self.method) {
             (None, None) => (subset::Name::Sweep, Name::Kfac),
             (None, Some(method)) if is_stochastic(method) => (subset::Name::Minibatch, method),
             (None, Some(method)) => (subset::Name::Paper, method),
@@ -274,7 +246,7 @@ impl MethodArgs {
     }
 }
 
-/// A method as the command line has it.
-fn value_name(method: &Name) -> String {
-    method.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+/// A value as the command line has it.
+pub(super) fn value_name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
 }

@@ -3,7 +3,9 @@
 use super::DeviceArgs;
 use super::choices::Choices;
 use super::config::Config;
+use super::method::value_name;
 use super::run::Run;
+use crate::bench::median;
 use crate::data::Dataset;
 use crate::device::{Buf, Gpu};
 use crate::error::{Error, Result};
@@ -249,7 +251,7 @@ fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f3
         seconds.push(start.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
-    Ok(seconds[seconds.len() / 2])
+    Ok(median(&seconds))
 }
 
 impl Speed {
@@ -326,9 +328,8 @@ fn print(plan: &Plan, data: &Dataset, stages: usize) {
         println!("1/{one_of:<8}{examples:>10}{overdetermination:>11.2}{epochs:>16.3}{seconds:>9.2}{mark}");
     }
     println!();
-    let name = serde_json::to_value(plan.schedule).expect("a name is plain data");
     let at_most = if stages > 1 { "at most " } else { "" };
-    println!("schedule  {}: {}", name.as_str().unwrap_or_default(), plan.why);
+    println!("schedule  {}: {}", value_name(&plan.schedule), plan.why);
     println!("cost      {at_most}{:.0} units = {:.2} epochs", plan.cost_units, plan.cost_epochs);
     println!(
         "time      {at_most}{:.1} s, by {:.1} s of measuring ({:.1} µs a unit)",

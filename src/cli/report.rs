@@ -7,7 +7,7 @@ use crate::checkpoint;
 use crate::data::Dataset;
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::export::write_atomically;
+use crate::export::{remove, write_atomically};
 use crate::report::{Chart, Evaluated, History, Labelled, RunFolder, RunRecord, charts, is_page, page};
 use clap::Args;
 use std::fs;
@@ -119,10 +119,7 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
 fn write_plots(chart: &Chart, folder: &Path) -> Result<()> {
     let [svg, png] = chart.files(folder);
     if chart.is_empty() {
-        let old = [svg, png].into_iter().filter(|path| path.exists());
-        return old
-            .into_iter()
-            .try_for_each(|path| fs::remove_file(&path).map_err(|e| Error::io("removing", &path, &e)));
+        return [svg, png].iter().try_for_each(|path| remove(path));
     }
     write_atomically(&svg, chart.svg()?.as_bytes())?;
     write_atomically(&png, &chart.png()?)

@@ -38,7 +38,7 @@ fn subsets(config: &Config, labels: &[u32], full: &Subset) -> Vec<Subset> {
 
 /// What is trained on in place of examples out of `n`: copies, if there are any. Mini-batches take other ones in each epoch by themselves.
 fn copies(config: &Config, examples: Vec<u32>, n: usize) -> Vec<u32> {
-    let last = if config.schedule.name.has_budget() { 1 } else { config.copies.unwrap_or(1) as u32 };
+    let last = config.schedule.name.copies_of_a_pass(config.copies) as u32;
     match config.augment {
         Some(_) => (1..=last).flat_map(|copy| examples.iter().map(move |i| i + copy * n as u32)).collect(),
         None => examples,
@@ -71,15 +71,14 @@ impl Run {
         let all: Vec<u32> = (0..train.len() as u32).collect();
         let every_test: Vec<u32> = (0..test.len() as u32).collect();
         let held_out = Subset::draw(config.sampling, &train.labels, &all, config.held_out, (config.seed, 1));
-        if let Some(times) = config.copies.filter(|_| !config.schedule.name.has_budget()) {
-            let indices = times.saturating_mul(train.len());
-            if indices > gpu.max_binding_words() {
-                return Err(Error::OutOfMemory(format!(
-                    "--copies {times}: {indices} examples are more than a binding of {} lists: fewer copies, or --schedule sweep, which takes another in each epoch",
-                    gpu.info.name
-                ))
-                .into());
-            }
+        let times = config.schedule.name.copies_of_a_pass(config.copies);
+        let indices = times.saturating_mul(train.len());
+        if config.augment.is_some() && indices > gpu.max_binding_words() {
+            return Err(Error::OutOfMemory(format!(
+                "--copies {times}: {indices} examples are more than a binding of {} lists: fewer copies, or --schedule sweep, which takes another in each epoch",
+                gpu.info.name
+            ))
+            .into());
         }
         let full = Subset::new(copies(config, held_out.complement(train.len()), train.len()), config.seed);
         let subsets = subsets(config, &train.labels, &full);

@@ -77,6 +77,12 @@ pub struct Part {
 }
 
 impl Room {
+    /// One at the beginning of everything, for so many rows and operands.
+    fn new([side, operands]: [usize; 2]) -> Self {
+        let (blocks, operand_blocks) = (side.div_ceil(BLOCK), operands.div_ceil(BLOCK));
+        Self { side, blocks, operand_blocks, base: 0, matrix: [0, 0] }
+    }
+
     fn columns(&self) -> usize {
         BLOCK * self.blocks
     }
@@ -125,17 +131,16 @@ impl Blocks {
     /// As [`Blocks::new`].
     pub fn within(gpu: &Gpu, sizes: &[[usize; 2]], most: usize) -> Result<Self> {
         let (mut rooms, mut base, mut lengths) = (Vec::new(), 0, vec![0]);
-        for &[side, operands] in sizes {
-            let (blocks, operand_blocks) = (side.div_ceil(BLOCK), operands.div_ceil(BLOCK));
-            let words = (side * side).next_multiple_of(ALIGNMENT);
+        for &size in sizes {
+            let room = Room::new(size);
+            let words = (room.side * room.side).next_multiple_of(ALIGNMENT);
             if lengths[lengths.len() - 1] + words > most {
                 lengths.push(0); // a single matrix that is too large says so when it is allocated
             }
             let buffer = lengths.len() - 1;
-            let room = Room { side, blocks, operand_blocks, base, matrix: [buffer, lengths[buffer]] };
+            rooms.push(Room { base, matrix: [buffer, lengths[buffer]], ..room });
             lengths[buffer] += words;
             base += room.len();
-            rooms.push(room);
         }
         Ok(Self {
             m: gpu.alloc_quads("blocks", 4 * base, false)?,
@@ -156,20 +161,13 @@ impl Blocks {
 
     /// Words that the largest array takes for these sizes.
     pub fn words(sizes: &[[usize; 2]]) -> usize {
-        let room = |&[side, operands]: &[usize; 2]| Room {
-            side,
-            blocks: side.div_ceil(BLOCK),
-            operand_blocks: operands.div_ceil(BLOCK),
-            base: 0,
-            matrix: [0, 0],
-        };
-        4 * sizes.iter().map(|size| room(size).len()).sum::<usize>()
+        4 * sizes.iter().map(|&size| Room::new(size).len()).sum::<usize>()
     }
 
     /// Matrix `i`, `[side][side]`.
     pub fn matrix(&self, i: usize) -> Buf {
-        let Room { matrix: [buffer, start], side, .. } = self.rooms[i];
-        self.matrices[buffer].view(start..start + side * side)
+        let (matrices, [start, side]) = self.place(i);
+        matrices.view(start..start + side * side)
     }
 
     /// The buffer that holds matrix `i`, its first word there, and its rows.

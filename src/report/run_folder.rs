@@ -2,7 +2,7 @@
 
 use super::{charts, is_page};
 use crate::error::{Error, Result};
-use crate::export::write_atomically;
+use crate::export::{remove, write_atomically};
 use crate::optimise::nan_if_null;
 use crate::subset::{StageReport, StepRecord};
 use serde::{Deserialize, Serialize};
@@ -60,13 +60,6 @@ pub struct RunRecord {
     pub driver: String,
     /// Version of this program.
     pub version: String,
-}
-
-fn remove(path: &Path) -> Result<()> {
-    if path.exists() {
-        fs::remove_file(path).map_err(|e| Error::io("removing", path, &e))?;
-    }
-    Ok(())
 }
 
 /// A folder that one run owns.
@@ -224,11 +217,7 @@ impl RunFolder {
     pub fn finish(&self, record: &RunRecord) -> Result<()> {
         let json = serde_json::to_string_pretty(record).expect("a record is plain data");
         write_atomically(&self.record(), format!("{json}\n").as_bytes())?;
-        let checkpoint = self.checkpoint();
-        if checkpoint.exists() {
-            fs::remove_file(&checkpoint).map_err(|e| Error::io("removing", &checkpoint, &e))?;
-        }
-        Ok(())
+        remove(&self.checkpoint())
     }
 }
 

@@ -3,22 +3,23 @@
 use crate::error::Result;
 use crate::objective::Cost;
 use crate::optimise::{Method, Outcome, State, nan_if_null};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The schedules by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Name {
-    /// One small disjoint subset after another, a K-FAC step on each, within a budget.
+    /// One small disjoint subset after another, a K-FAC step on each, within --budget
     Sweep,
-    /// The paper's: one subset to (near) its minimum, then a few iterations on the full set.
+    /// One subset to its minimum, then the full set for a short adaptation
     Paper,
-    /// Nested subsets, each four times the one before and started at its minimum, up to the full set.
+    /// Nested subsets up to the full set, each four times the one before and started at its minimum
     Growing,
-    /// The full set alone, as a whole.
+    /// The full set alone, as a whole
     Full,
-    /// Conventional training on mini-batches of the full set, within a budget.
+    /// Mini-batches of the full set, within --budget
     Minibatch,
 }
 
@@ -26,6 +27,11 @@ impl Name {
     /// Whether a run ends where its budget is spent, and its steps grow smaller towards there.
     pub fn has_budget(self) -> bool {
         matches!(self, Self::Sweep | Self::Minibatch)
+    }
+
+    /// Copies of each example that a pass goes over, out of so many: with a budget one, since every epoch takes another.
+    pub fn copies_of_a_pass(self, copies: Option<usize>) -> usize {
+        if self.has_budget() { 1 } else { copies.unwrap_or(1) }
     }
 }
 
