@@ -15,6 +15,9 @@ const LOADS: usize = 64;
 /// Partial sums that the host adds up in f64: 256 bytes read back instead of 4, in the same round trip.
 pub const PARTIALS: usize = ALIGNMENT;
 
+/// What [`fold`] leaves of them, where there are many sums.
+pub const FOLDED: usize = 4;
+
 /// y = α x + β y with `coefficients` = \[α, β\], which may be rewritten between runs. Lengths are multiples of 4.
 ///
 /// # Errors
@@ -76,6 +79,16 @@ pub fn sum(gpu: &Gpu, x: &Buf, scratch: &Buf, partials: &Buf) -> Result<Vec<Disp
         steps.push(Dispatch::new(gpu, &SUM_PARTIAL, &[], &[(&stages.first).into(), second.into()], grid(second))?);
     }
     Ok(steps)
+}
+
+/// Adds up each row of [`PARTIALS`] words to a row of [`FOLDED`] words of `folded`.
+///
+/// # Errors
+/// As [`Dispatch::new`].
+pub fn fold(gpu: &Gpu, partials: &Buf, folded: &Buf) -> Result<Dispatch> {
+    let rows = folded.len() / FOLDED;
+    assert_eq!((partials.len(), folded.len()), (rows * PARTIALS, rows * FOLDED));
+    Dispatch::new(gpu, &SUM_PARTIAL, &[], &[partials.into(), folded.into()], [1, rows, 1])
 }
 
 /// Where the partial sums of one or two stages go. The lengths follow from the number of values alone, and fix the order.

@@ -127,7 +127,7 @@ impl Objective {
 
     /// ‖θ‖²
     fn square(&self, theta: &Buf) -> Result<f64> {
-        let partials = &self.workspace.report.theta_square;
+        let partials = &self.workspace.report.sums[2];
         let mut program = Program::default();
         program.clear(partials);
         program.extend(vector::dot(&self.gpu, theta, theta, &self.scratch, partials)?);

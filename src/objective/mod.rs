@@ -238,7 +238,7 @@ impl Objective {
         let workspace = &self.workspace;
         let before = [(theta, &workspace.theta), (u, &workspace.tangent), (v, &workspace.second_tangent)];
         let words = self.run(Pass::Curvature, &before, None)?;
-        Ok(std::array::from_fn(|i| sum(&words, 3 + i) / self.len as f64))
+        Ok(std::array::from_fn(|i| sum(&words, i) / self.len as f64))
     }
 
     /// Room for what each example gives to the curvature.

@@ -220,14 +220,16 @@ impl Objective {
             program.push(finite::check(gpu, &workspace.gradient, &report.found[report.found.len() - 1])?);
         }
         // The report was cleared, so partial sums that a stage does not fill are zeros.
-        program.extend(vector::sum(gpu, &self.loss, &self.scratch, &report.loss)?);
-        program.extend(vector::sum(gpu, &self.correct, &self.scratch, &report.correct)?);
-        program.extend(vector::dot(gpu, &workspace.theta, &workspace.theta, &self.scratch, &report.theta_square)?);
         if pass == Pass::Curvature {
-            for (products, sums) in self.curvature.iter().flatten().zip(&report.curvature) {
+            for (products, sums) in self.curvature.iter().flatten().zip(&report.sums) {
                 program.extend(vector::sum(gpu, products, &self.scratch, sums)?);
             }
+            return Ok(());
         }
+        let [loss, correct, theta_square] = &report.sums;
+        program.extend(vector::sum(gpu, &self.loss, &self.scratch, loss)?);
+        program.extend(vector::sum(gpu, &self.correct, &self.scratch, correct)?);
+        program.extend(vector::dot(gpu, &workspace.theta, &workspace.theta, &self.scratch, theta_square)?);
         Ok(())
     }
 }

@@ -44,18 +44,14 @@ pub struct Workspace {
 }
 
 /// Sums in a [`Report`].
-pub(super) const SUMS: usize = 6;
+pub(super) const SUMS: usize = 3;
 
 /// Sums and marks read back together after an evaluation, each at its own aligned offset.
 #[derive(Debug)]
 pub(super) struct Report {
     pub all: Buf,
-    /// Partial sums of the loss, of the hits, and of ‖θ‖².
-    pub loss: Buf,
-    pub correct: Buf,
-    pub theta_square: Buf,
-    /// Partial sums of the curvature along two directions.
-    pub curvature: [Buf; 3],
+    /// Partial sums of the loss, of the hits, and of ‖θ‖²; or of the curvature along two directions.
+    pub sums: [Buf; SUMS],
     /// The words of `found`, one an alignment.
     pub marks: Buf,
     /// A word a layer, and one for the gradient: 1 when a value was not finite.
@@ -230,11 +226,10 @@ fn tune(gpu: &Gpu, model: &Model, first: usize, examples: usize) -> Result<()> {
 impl Report {
     fn new(gpu: &Gpu, tensors: usize) -> Result<Self> {
         let all = gpu.alloc("report", SUMS * PARTIALS + tensors * ALIGNMENT)?;
-        let sums = |i: usize| all.view(i * PARTIALS..(i + 1) * PARTIALS);
+        let sums = std::array::from_fn(|i| all.view(i * PARTIALS..(i + 1) * PARTIALS));
         let mark = |i: usize| SUMS * PARTIALS + i * ALIGNMENT;
         let found = (0..tensors).map(|i| all.view(mark(i)..mark(i) + 1)).collect();
         let marks = all.view(SUMS * PARTIALS..all.len());
-        let curvature = std::array::from_fn(|i| sums(3 + i));
-        Ok(Self { loss: sums(0), correct: sums(1), theta_square: sums(2), curvature, marks, found, all })
+        Ok(Self { sums, marks, found, all })
     }
 }

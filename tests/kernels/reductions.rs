@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use gpu_subset::kernels::update::{self, Adam, Momentum, Natural};
-use gpu_subset::kernels::vector::{self, PARTIALS, SCRATCH, reference};
+use gpu_subset::kernels::vector::{self, FOLDED, PARTIALS, SCRATCH, reference};
 
 const LENGTHS: [usize; 7] = [4, 64, 17 * 4, 255 * 4, 257 * 4, 16_384 + 64, 1_000_000];
 
@@ -42,6 +42,21 @@ fn dot_and_sum_are_within_rounding_of_the_reference() {
             let magnitude = x.iter().zip(&y).map(|(x, y)| (x * y).abs()).sum::<f64>();
             assert!((dot - reference::dot(&x, &y)).abs() <= 1e-6 * magnitude, "dot of {len}");
             assert!((sum - reference::sum(&x)).abs() <= 1e-6 * x.iter().map(|x| x.abs()).sum::<f64>(), "sum of {len}");
+        }
+    }
+}
+
+#[test]
+fn many_sums_fold_row_by_row() {
+    let mut rng = rng(14);
+    for gpu in gpus() {
+        for rows in [1, 17, 82, 257] {
+            let partials = uniform(rows * PARTIALS, &mut rng);
+            let folded = unwritten(&gpu, rows * FOLDED);
+            run(&gpu, [vector::fold(&gpu, &upload(&gpu, &partials), &folded).unwrap()]);
+            let sums = |words: &[f64], row: usize| words.chunks(row).map(reference::sum).collect::<Vec<_>>();
+            let (got, want) = (sums(&download(&gpu, &folded), FOLDED), sums(&partials, PARTIALS));
+            assert_close(&format!("{rows} rows"), &got, &want, 1e-6);
         }
     }
 }
