@@ -56,6 +56,13 @@ enum PreconditionerName {
     Diagonal,
 }
 
+/// Yes or no, where the default is not the same for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
 #[derive(Args)]
 #[group(conflicts_with = "resume")]
 #[command(next_help_heading = "Method (docs/methods.md)")]
@@ -96,6 +103,9 @@ pub(super) struct MethodArgs {
     /// adam, sgd: only the examples of a mini-batch that are worth it go backward
     #[arg(long)]
     select: bool,
+    /// sweep, adam, sgd: a linear model tells first which examples are worth it (docs/method.md) [default: on, off, off]
+    #[arg(long, value_enum, value_name = "on|off")]
+    screen: Option<Switch>,
     /// adam, sgd: keep a running average of the weights
     #[arg(long)]
     average: bool,
@@ -150,7 +160,8 @@ impl MethodArgs {
         let Sweep { training, damping, .. } = Sweep::default();
         let batch = self.batch.map_or(training.batch, |batch| batch as usize);
         let damping = self.damping.unwrap_or(damping);
-        Method::Sweep(Sweep { damping, training: Training { batch, seed, ..training }, ..Sweep::default() })
+        let screen = self.screen.map_or(training.screen, |screen| screen == Switch::On);
+        Method::Sweep(Sweep { damping, training: Training { batch, screen, seed, ..training }, ..Sweep::default() })
     }
 
     fn method(&self, name: Name, seed: u64) -> Method {
@@ -165,6 +176,7 @@ impl MethodArgs {
                 Some(DecayName::Linear) => Decay::Linear,
             },
             select: self.select,
+            screen: self.screen == Some(Switch::On),
             average: self.average,
             seed,
             ..defaults
@@ -217,7 +229,7 @@ impl MethodArgs {
     /// Whether every option given is one of the method's.
     fn check(&self, schedule: subset::Name, method: Name) -> Result<()> {
         use Name::{Adam, GaussNewton, Kfac, Lbfgs, Ncg, Sgd};
-        let given: [(&str, bool, &[Name]); 13] = [
+        let given: [(&str, bool, &[Name]); 14] = [
             ("--beta", self.beta.is_some(), &[Ncg]),
             ("--pairs", self.pairs.is_some(), &[Lbfgs]),
             ("--damping", self.damping.is_some(), &[Kfac, GaussNewton]),
@@ -228,12 +240,13 @@ impl MethodArgs {
             ("--warm-up", self.warm_up.is_some(), &[Adam, Sgd]),
             ("--decay", self.decay.is_some(), &[Adam, Sgd]),
             ("--select", self.select, &[Adam, Sgd]),
+            ("--screen", self.screen.is_some(), &[Adam, Sgd]),
             ("--average", self.average, &[Adam, Sgd]),
             ("--momentum", self.momentum.is_some(), &[Sgd]),
             ("--nesterov", self.nesterov, &[Sgd]),
         ];
         let is_of = |option: &str, of: &[Name]| {
-            of.contains(&method) || (schedule == subset::Name::Sweep && option == "--batch")
+            of.contains(&method) || (schedule == subset::Name::Sweep && ["--batch", "--screen"].contains(&option))
         };
         match given.iter().find(|(option, is_given, of)| *is_given && !is_of(option, of)) {
             None => Ok(()),

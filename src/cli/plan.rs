@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::objective::Objective;
 use crate::optimise::Method;
 use crate::subset::{
-    Name, Observer, Progress, Stage, StageReport, StepRecord, Subset, Trainer, WELL_ABOVE_ONE, overdetermination,
+    Name, Observer, Progress, ScreeningReport, Stage, StageReport, StepRecord, Subset, Trainer, WELL_ABOVE_ONE, overdetermination,
 };
 use clap::Args;
 use serde::Serialize;
@@ -124,6 +124,10 @@ impl Observer for Probe {
     }
 
     fn stage(&mut self, _report: &StageReport) -> Result<()> {
+        Ok(())
+    }
+
+    fn screening(&mut self, _report: &ScreeningReport) -> Result<()> {
         Ok(())
     }
 

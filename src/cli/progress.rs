@@ -3,7 +3,7 @@
 use crate::checkpoint;
 use crate::error::Result;
 use crate::report::RunFolder;
-use crate::subset::{Observer, Progress, StageReport, StepRecord};
+use crate::subset::{Observer, Progress, ScreeningReport, StageReport, StepRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -115,6 +115,19 @@ impl Observer for Watcher<'_> {
             100.0 * report.test_accuracy,
             report.stopped
         ));
+        Ok(())
+    }
+
+    fn screening(&mut self, report: &ScreeningReport) -> Result<()> {
+        let right = 100.0 * report.accuracy;
+        self.say(&if report.share < 1.0 {
+            format!(
+                "screening: a linear model, right on {right:.1}%, lets {:.0}% of the examples into an epoch",
+                100.0 * report.share
+            )
+        } else {
+            format!("screening: a linear model, right on {right:.1}%, is no help: all examples in every epoch")
+        });
         Ok(())
     }
 

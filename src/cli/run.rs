@@ -96,6 +96,7 @@ impl Run {
             train,
             space: GpuSpace::new(gpu, model.vector_len())?,
             workspace: workspace.clone(),
+            screening: None,
         };
         Ok(Self { model, trainer, statistics })
     }
@@ -181,6 +182,7 @@ impl Run {
             subset_examples: subset.len(),
             subset_sha256: subset.hash.clone(),
             stages: progress.stages.clone(),
+            screening: self.trainer.screening.as_ref().map(|screening| screening.report.clone()),
             weights: weights.to_owned(),
             weights_sha256: hex(&digest),
             seed: config.seed,

@@ -85,6 +85,14 @@ const BUILTIN: [(&str, &str); 4] = [
 ];
 
 impl Description {
+    /// Softmax regression on means over `size` × `size` pixels.
+    pub fn linear(size: usize) -> Self {
+        let pool = LayerDescription::AvgPool { size, stride: None, padding: 0 };
+        let dense = LayerDescription::Dense { units: None, activation: None };
+        let layer = if size > 1 { vec![pool, dense] } else { vec![dense] };
+        Self { name: "linear".to_owned(), initialisation: Initialisation::default(), layer }
+    }
+
     /// Names of the built-in descriptions.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         BUILTIN.iter().map(|(name, _)| *name)

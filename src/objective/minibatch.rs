@@ -6,7 +6,7 @@
 
 use super::record::Pass;
 use super::selection::{Draw, Selection};
-use super::{Evaluation, Examples, Objective};
+use super::{Evaluation, Objective};
 use crate::device::{ALIGNMENT, Buf, Reader};
 use crate::error::Result;
 use crate::kernel::Program;
@@ -20,9 +20,9 @@ const SLOTS: usize = 64;
 
 /// The program of one mini-batch, and what those before it left.
 pub(super) struct Minibatch {
-    /// The objective over `batch` examples; its weights are 1/`batch`, so that its sums are means.
+    /// The objective over `batch` examples; its weights are 1/`batch`, or that on average, so that its sums are means.
     objective: Objective,
-    /// Indices, then labels: written in one piece.
+    /// Indices, labels and weights: written in one piece.
     chosen: Buf,
     program: Program,
     /// Which of them go backward, if not all.
@@ -48,6 +48,8 @@ pub(super) struct Minibatch {
 pub struct Batch<'a> {
     /// Their positions among all.
     pub positions: &'a [u32],
+    /// What each counts, one on average, where not all count the same.
+    pub weights: Option<&'a [f32]>,
     /// The epoch, from 0: where examples have copies, each epoch takes the next ones.
     pub epoch: u64,
     /// With it, only those examples go backward that the draw keeps.
@@ -66,7 +68,7 @@ struct Sums {
 
 impl Objective {
     /// ∇f over a `batch` out of this objective's list, in place of all of it, into `gradient`: the cross entropy's mean over these
-    /// examples, plus λ θ. Returns once it is submitted. Every call takes as many examples.
+    /// examples, weighted where they count differently, plus λ θ. Returns once it is submitted. Every call takes as many examples.
     ///
     /// With a `draw`, only the examples that it keeps go backward, and the gradient is an estimate without bias. What they cost
     /// is known after [`Objective::take_minibatch_loss`].
@@ -76,7 +78,7 @@ impl Objective {
     pub fn minibatch_gradient(
         &mut self,
         theta: &Buf,
-        Batch { positions, epoch, draw }: Batch<'_>,
+        Batch { positions, weights, epoch, draw }: Batch<'_>,
         gradient: &Buf,
     ) -> Result<()> {
         let is_same =
@@ -87,7 +89,7 @@ impl Objective {
         };
         let shift = self.examples.shift(epoch);
         let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize] + shift).collect();
-        minibatch.run(&indices, draw, theta, gradient)?;
+        minibatch.run(&indices, weights, draw, theta, gradient)?;
         self.minibatch = Some(minibatch);
         self.cost.forward += positions.len() as u64;
         if draw.is_none() {
@@ -164,14 +166,10 @@ impl Minibatch {
         let mut objective = Objective::new(gpu, workspace, examples, &some, *weight_decay)?;
         let padded = objective.index.len();
         let aligned = padded.next_multiple_of(ALIGNMENT);
-        let chosen = gpu.alloc("minibatch.chosen", aligned + padded)?;
-        let share = (1.0 / some.len() as f64) as f32;
-        let weights = some.iter().map(|_| share.to_bits());
-        objective.index = chosen.prefix(padded);
-        objective.targets = Targets {
-            label: chosen.view(aligned..aligned + padded),
-            weight: Examples::per_example(gpu, "minibatch.weight", weights, 0)?,
-        };
+        let chosen = gpu.alloc("minibatch.chosen", 3 * aligned)?;
+        let part = |i: usize| chosen.view(i * aligned..i * aligned + padded);
+        objective.index = part(0);
+        objective.targets = Targets { label: part(1), weight: part(2) };
         let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32, 0.0])?;
         let selection = selects.then(|| Selection::new(gpu, &objective)).transpose()?;
         let program = objective.record_minibatch(&decay, selection.as_ref())?;
@@ -196,15 +194,23 @@ impl Minibatch {
     }
 
     /// Submits the gradient of the examples `indices`.
-    fn run(&mut self, indices: &[u32], draw: Option<Draw>, theta: &Buf, gradient: &Buf) -> Result<()> {
-        let Objective { gpu, workspace, examples, index, targets, loss, correct, .. } = &self.objective;
-        let (padded, aligned) = (index.len(), self.chosen.len() - targets.label.len());
-        let mut chosen = vec![PADDING; self.chosen.len()];
-        chosen[..indices.len()].copy_from_slice(indices);
-        for (label, &i) in chosen[aligned..].iter_mut().zip(indices) {
-            *label = examples.label(i);
+    fn run(
+        &mut self,
+        indices: &[u32],
+        weights: Option<&[f32]>,
+        draw: Option<Draw>,
+        theta: &Buf,
+        gradient: &Buf,
+    ) -> Result<()> {
+        let Objective { gpu, workspace, examples, index, loss, correct, .. } = &self.objective;
+        let (padded, aligned) = (index.len(), self.chosen.len() / 3);
+        let share = (1.0 / indices.len() as f64) as f32;
+        let mut chosen = vec![0; 3 * aligned];
+        chosen[..padded].fill(PADDING);
+        for (n, &i) in indices.iter().enumerate() {
+            let weight = weights.map_or(share, |weights| share * weights[n]);
+            [chosen[n], chosen[aligned + n], chosen[2 * aligned + n]] = [i, examples.label(i), weight.to_bits()];
         }
-        chosen[aligned + indices.len()..].fill(0);
         gpu.write(&self.chosen, &chosen);
 
         let start = self.used * self.slot;
@@ -233,11 +239,11 @@ impl Minibatch {
         if self.used == 0 {
             return Ok(());
         }
-        let Objective { gpu, workspace, index, targets, len, .. } = &self.objective;
+        let Objective { gpu, workspace, index, len, .. } = &self.objective;
         gpu.copy(&self.slots, self.reader.staging());
         let words: Vec<u32> = self.reader.collect(gpu)?;
         self.program.took(self.since.elapsed().as_secs_f64() / self.used as f64);
-        let (padded, aligned) = (index.len(), self.chosen.len() - targets.label.len());
+        let (padded, aligned) = (index.len(), self.chosen.len() / 3);
         let sum = |words: &[u32]| words[..*len].iter().map(|&bits| f64::from(f32::from_bits(bits))).sum::<f64>();
         for slot in words.chunks_exact(self.slot).take(self.used) {
             self.sums.cross_entropy += sum(slot);

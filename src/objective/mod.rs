@@ -180,6 +180,17 @@ impl Objective {
         self.evaluate(Pass::Loss, theta, None, None)
     }
 
+    /// The same, and every example's cross entropy, `[K]`, on the host: to look at them once, never inside a step.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn losses(&mut self, theta: &Buf) -> Result<(Evaluation, Vec<f32>)> {
+        let evaluation = self.loss(theta)?;
+        let mut losses = self.gpu.read(&self.loss)?;
+        losses.truncate(self.len);
+        Ok((evaluation, losses))
+    }
+
     /// f(θ), the accuracy and ∇f(θ) into `gradient`. One forward and one backward pass.
     ///
     /// # Errors

@@ -1,10 +1,9 @@
 //! Adam and stochastic gradient descent: the conventional baselines, on mini-batches.
 
-use super::training::{Order, Training};
-use super::{Elementwise, Optimiser, Outcome, Space, Standing, State, Stochastic, Stop, Vector, to_json};
+use super::order::Order;
+use super::{Elementwise, Optimiser, Outcome, Space, Standing, State, Stochastic, Stop, Training, Vector, to_json};
 use crate::error::Result;
 use crate::kernels::update;
-use crate::objective::{Batch, Draw};
 use serde::{Deserialize, Serialize};
 
 /// How a gradient moves the parameters, and what is remembered of it.
@@ -185,7 +184,7 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
         };
         let memory = R::MEMORY.iter().map(|_| problem.space().zeros()).collect::<Result<_>>()?;
         let mut method = Self::at(problem, &x, &state, memory, rule)?;
-        let batch = batch(&mut method.order, rule.training(), problem.examples(), 0);
+        let batch = method.order.batch(rule.training(), 0);
         problem.minibatch_gradient(&method.x, batch, &mut method.gradient)?;
         method.loss = problem.take_minibatch_loss()?;
         method.gradient_norm = problem.space().dot(&method.gradient, &method.gradient)?.sqrt();
@@ -226,7 +225,7 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
             gradient_norm: state.gradient_norm,
             iteration: state.iteration,
             spent: Spent { updates: 0, units: 0.0, of_update },
-            order: Order::default(),
+            order: Order::new(rule.training(), problem.examples(), problem.inclusion()),
             gradient: space.zeros()?,
             before: space.zeros()?,
             moved: space.zeros()?,
@@ -248,7 +247,7 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
         let Spent { units, of_update, .. } = self.spent;
         let mut update = Update { number: self.spent.updates, rate: 0.0 };
         for i in 0..count {
-            let batch = batch(&mut self.order, &training, examples, self.spent.updates);
+            let batch = self.order.batch(&training, self.spent.updates);
             problem.minibatch_gradient(&self.x, batch, &mut self.gradient)?;
             self.spent.updates += 1;
             update.number = self.spent.updates;
@@ -263,13 +262,6 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
         }
         Ok(update)
     }
-}
-
-/// The mini-batch after `updates` others.
-fn batch<'a>(order: &'a mut Order, training: &Training, examples: usize, updates: u64) -> Batch<'a> {
-    let draw = training.select.then_some(Draw { seed: training.seed, step: updates });
-    let epoch = updates / training.per_epoch(examples);
-    Batch { positions: order.batch(training, examples, updates), epoch, draw }
 }
 
 fn copied<S: Space>(space: &S, vector: &S::Vector) -> Result<S::Vector> {

@@ -11,6 +11,7 @@ mod line_search;
 mod method;
 pub mod nonlinear_cg;
 mod on_gpu;
+mod order;
 mod point;
 mod space;
 mod sweep;
@@ -22,6 +23,7 @@ use crate::objective::Batch;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 pub use first_order::{Adam, FirstOrder, Rule, Sgd, Update};
 pub use gauss_newton::{GaussNewton, Preconditioner};
@@ -31,6 +33,7 @@ pub use line_search::{Found, LineSearch, Trial, Verdict};
 pub use method::Method;
 pub use nonlinear_cg::{Beta, NonlinearCg};
 pub use on_gpu::{GpuSpace, OnGpu};
+pub use order::Inclusion;
 pub use point::Standing;
 use point::{Lowest, Point};
 pub use space::{Elementwise, Euclidean, Space};
@@ -111,6 +114,11 @@ impl Look {
 pub trait Stochastic: Problem<Space: Elementwise> {
     /// How many examples.
     fn examples(&self) -> usize;
+
+    /// How likely each is to be one of an epoch's, where not all are.
+    fn inclusion(&self) -> Option<Arc<Inclusion>> {
+        None
+    }
 
     /// gradient ← that of the loss over a mini-batch, positions being of 0..[`Stochastic::examples`]. May return before it is
     /// computed: the space's operations come after it. The batch is as long as the one before.

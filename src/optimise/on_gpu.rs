@@ -1,6 +1,6 @@
 //! The space of parameter vectors on a device, and an objective as a problem in it.
 
-use super::{Curved, Elementwise, Look, Problem, Space, Stochastic};
+use super::{Curved, Elementwise, Inclusion, Look, Problem, Space, Stochastic};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Program};
@@ -8,7 +8,7 @@ use crate::kernels::update::{self, Adam, Momentum, Natural};
 use crate::kernels::vector::{self, FOLDED, PARTIALS, SCRATCH};
 use crate::objective::{Batch, Cost, Evaluation, Kronecker, Objective};
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Inner products that one round trip takes: those of L-BFGS with its usual twenty pairs, and more.
 const MAX_PAIRS: usize = 128;
@@ -162,6 +162,8 @@ pub struct OnGpu {
     pub objective: Objective,
     /// Where its parameters live.
     pub space: GpuSpace,
+    /// How likely each of its examples is to be one of an epoch's, where not all are.
+    pub inclusion: Option<Arc<Inclusion>>,
     /// What the last evaluation found.
     pub last: Option<Evaluation>,
     /// What those before it found, latest last.
@@ -178,7 +180,7 @@ impl OnGpu {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     pub fn new(objective: Objective) -> Result<Self> {
         let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
-        Ok(Self { objective, space, last: None, seen: VecDeque::new(), curvature: None, kronecker: None })
+        Ok(Self { objective, space, inclusion: None, last: None, seen: VecDeque::new(), curvature: None, kronecker: None })
     }
 
     /// What the evaluation with this loss found: a step may end at another point than the last it tried.
@@ -300,6 +302,10 @@ impl Elementwise for GpuSpace {
 impl Stochastic for OnGpu {
     fn examples(&self) -> usize {
         self.objective.len()
+    }
+
+    fn inclusion(&self) -> Option<Arc<Inclusion>> {
+        self.inclusion.clone()
     }
 
     fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &mut Buf) -> Result<()> {

@@ -35,6 +35,7 @@ impl Default for Sweep {
             epochs: 1.0,
             warm_up: 0.0,
             select: true,
+            screen: true,
             average: true,
             batches_per_step: 16,
             ..Training::default()

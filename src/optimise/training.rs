@@ -1,8 +1,5 @@
-//! What first-order methods share: the order of the examples, the learning rate along a run.
+//! What first-order methods share: the learning rate along a run. The order of the examples is in [`super::order`].
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// How the learning rate falls after the warm-up.
@@ -34,6 +31,9 @@ pub struct Training {
     pub schedule: Decay,
     /// Whether only those examples of a mini-batch go backward that are worth it.
     pub select: bool,
+    /// Whether a linear model is asked first which examples are worth the forward pass.
+    #[serde(default)]
+    pub screen: bool,
     /// Whether the parameters reported are a running average of the iterates.
     pub average: bool,
     /// Of the order of the examples.
@@ -52,6 +52,7 @@ impl Default for Training {
             warm_up: 0.1,
             schedule: Decay::Linear,
             select: false,
+            screen: false,
             average: false,
             seed: 0,
             batches_per_step: 0,
@@ -61,7 +62,7 @@ impl Default for Training {
 
 impl Training {
     /// Mini-batches of an epoch over so many examples.
-    pub fn per_epoch(&self, examples: usize) -> u64 {
+    fn per_epoch(&self, examples: usize) -> u64 {
         (examples / self.batch_of(examples)) as u64
     }
 
@@ -102,30 +103,6 @@ impl Training {
     }
 }
 
-/// The examples of one mini-batch after another: every epoch a permutation of its own, which follows from seed and epoch.
-#[derive(Debug, Default)]
-pub(super) struct Order {
-    epoch: Option<u64>,
-    positions: Vec<u32>,
-}
-
-impl Order {
-    /// Positions of the mini-batch after `updates` others.
-    pub fn batch(&mut self, training: &Training, examples: usize, updates: u64) -> &[u32] {
-        let per_epoch = training.per_epoch(examples);
-        let epoch = updates / per_epoch;
-        if self.epoch != Some(epoch) || self.positions.len() != examples {
-            let mut rng = ChaCha8Rng::seed_from_u64(training.seed);
-            rng.set_stream(epoch);
-            self.positions = (0..examples as u32).collect();
-            self.positions.shuffle(&mut rng);
-            self.epoch = Some(epoch);
-        }
-        let (batch, first) = (training.batch_of(examples), (updates % per_epoch) as usize);
-        &self.positions[first * batch..(first + 1) * batch]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,13 +115,12 @@ mod tests {
         warm_up: 1.0,
         schedule: Decay::Linear,
         select: false,
+        screen: false,
         average: false,
         seed: 3,
         batches_per_step: 0,
     };
     const EXAMPLES: usize = 70;
-    /// Five are left over of an epoch.
-    const MORE: usize = 75;
 
     #[test]
     fn the_learning_rate_rises_and_falls_as_it_should() {
@@ -187,29 +163,5 @@ mod tests {
         // 3 epochs of 70 are 210 units, though an epoch is one mini-batch of 40
         assert_eq!((training.next_step(EXAMPLES, 180.0), training.next_step(EXAMPLES, 210.0)), (1, 0));
         assert!(training.rate(EXAMPLES, 200.0) > 0.0);
-    }
-
-    #[test]
-    fn every_epoch_takes_other_examples_in_another_order_once_each() {
-        let mut order = Order::default();
-        let mut epoch = |epoch: u64, training: Training| {
-            let mut all: Vec<u32> = Vec::new();
-            for i in 0..10 {
-                let batch = order.batch(&training, MORE, 10 * epoch + i);
-                assert_eq!(batch.len(), 7);
-                all.extend(batch);
-            }
-            let mut sorted = all.clone();
-            sorted.sort_unstable();
-            sorted.dedup();
-            assert!(sorted.len() == 70 && sorted.iter().all(|&i| i < MORE as u32));
-            all
-        };
-        let (first, second) = (epoch(0, TRAINING), epoch(1, TRAINING));
-        assert_ne!(first, second);
-        assert_eq!(first, epoch(0, TRAINING));
-        assert_ne!(second, epoch(1, Training { seed: 4, ..TRAINING })); // an order holds on to its epoch
-        let large = Training { batch: 1000, ..TRAINING };
-        assert_eq!((large.per_epoch(EXAMPLES), Order::default().batch(&large, EXAMPLES, 5).len()), (1, EXAMPLES));
     }
 }

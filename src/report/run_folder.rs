@@ -4,7 +4,7 @@ use super::{charts, is_page};
 use crate::error::{Error, Result};
 use crate::export::{remove, write_atomically};
 use crate::optimise::nan_if_null;
-use crate::subset::{StageReport, StepRecord};
+use crate::subset::{ScreeningReport, StageReport, StepRecord};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -40,6 +40,8 @@ pub struct RunRecord {
     pub subset_sha256: String,
     /// Stages in order.
     pub stages: Vec<StageReport>,
+    /// What a linear model said of the examples, where it was asked.
+    pub screening: Option<ScreeningReport>,
     /// Which weights were kept: those of the lowest held-out loss, or the last.
     pub weights: String,
     /// SHA-256 of the weights, for comparing two runs bit for bit.

@@ -3,10 +3,12 @@
 
 mod sampling;
 mod schedule;
+mod screening;
 mod trainer;
 
 pub use sampling::{Sampling, Subset, SubsetSize};
 pub use schedule::{Best, HeldOut, Name, Progress, Schedule, Stage, StageReport, StepRecord};
+pub use screening::{Screening, ScreeningReport};
 pub use trainer::{Observer, Trainer};
 
 /// Q = K·M/P: equations (examples × outputs) a parameter has to satisfy (arXiv 2410.16523, section 3). The minimum of a

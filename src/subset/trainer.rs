@@ -1,11 +1,11 @@
 //! A run of the schedule: stages, looks at held-out examples, checkpoints, stopping.
 
 use super::schedule::{Best, HeldOut, Progress, Schedule, Stage, StageReport, StepRecord};
-use super::{Subset, overdetermination};
+use super::{Screening, ScreeningReport, Subset, overdetermination};
 use crate::device::Buf;
 use crate::error::{Error, Result};
 use crate::objective::{Cost, Evaluation, Examples, Objective, Workspace};
-use crate::optimise::{GpuSpace, Method, OnGpu, Outcome, Problem, Space, Stop};
+use crate::optimise::{GpuSpace, Method, OnGpu, Optimiser, Outcome, Problem, Space, Stop};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -28,6 +28,11 @@ pub trait Observer {
     /// # Errors
     /// Ends the run.
     fn checkpoint(&mut self, progress: &Progress<Vec<f32>>) -> Result<()>;
+    /// Once the examples were screened.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn screening(&mut self, report: &ScreeningReport) -> Result<()>;
     /// Whether the user wants the run to stop here.
     fn is_interrupted(&self) -> bool;
 }
@@ -56,6 +61,16 @@ pub struct Trainer {
     pub workspace: Arc<Workspace>,
     /// Where parameters live.
     pub space: GpuSpace,
+    /// What a linear model said of the examples, once it was asked.
+    pub screening: Option<Screening>,
+}
+
+/// A stage in the middle.
+struct InStage {
+    problem: OnGpu,
+    optimiser: Box<dyn Optimiser<OnGpu>>,
+    /// What the stage's examples cost before the problem was set up.
+    cost_before: Cost,
 }
 
 impl Trainer {
@@ -69,18 +84,31 @@ impl Trainer {
         resumed: Option<Progress<Vec<f32>>>,
         observer: &mut dyn Observer,
     ) -> Result<Progress<Buf>> {
-        let mut progress = match resumed {
-            Some(host) => host.convert(|values| self.test.gpu().upload("checkpoint", values))?,
-            None => self.start_stage(self.space.upload(initial)?, None)?,
+        let start = Instant::now();
+        self.screen(observer)?;
+        let (mut progress, mut stage) = match resumed {
+            Some(host) => self.resume_stage(host.convert(|values| self.test.gpu().upload("checkpoint", values))?)?,
+            None => self.start_stage(self.space.upload(initial)?, None, start)?,
         };
         loop {
-            progress = self.run_stage(progress, observer)?;
+            progress = self.run_stage(progress, stage, observer)?;
             if progress.stages.len() == self.stages() {
                 return Ok(progress);
             }
             let theta = progress.optimiser.parameters.clone();
-            progress = self.start_stage(theta, Some(progress))?;
+            (progress, stage) = self.start_stage(theta, Some(progress), Instant::now())?;
         }
+    }
+
+    /// Asks a linear model which examples are worth it, where the method goes by its answer.
+    fn screen(&mut self, observer: &mut dyn Observer) -> Result<()> {
+        if !self.method.training().is_some_and(|training| training.screen) {
+            return Ok(());
+        }
+        let budget = self.schedule.full_passes * self.full.len() as f64;
+        let model = &self.workspace.model;
+        self.screening = Screening::new(self.test.gpu(), &self.train, &self.full, model, budget)?;
+        self.screening.as_ref().map_or(Ok(()), |screening| observer.screening(&screening.report))
     }
 
     /// The examples of the first stage.
@@ -105,32 +133,42 @@ impl Trainer {
         self.subsets.get(stages).unwrap_or(&self.full)
     }
 
-    /// The method as it goes about a stage: a learning rate falls over all of it.
+    /// The method as it goes about a stage: a learning rate falls over all of it that screening left.
     fn method(&self, stage: Stage) -> Method {
-        self.method.with_epochs(self.schedule.passes(stage))
+        let screening = self.screening.as_ref().map_or(0.0, |screening| screening.cost.units());
+        self.method.with_epochs(self.schedule.passes(stage) - screening / self.full.len() as f64)
     }
 
     fn problem(&self, stages: usize) -> Result<OnGpu> {
         let indices = &self.examples(stages).indices;
-        OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
+        let objective = Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?;
+        let mut problem = OnGpu::new(objective)?;
+        problem.inclusion = self.screening.as_ref().and_then(|screening| screening.inclusion.clone());
+        Ok(problem)
     }
 
     /// The progress at the start of a stage: one evaluation at θ.
-    fn start_stage(&self, theta: Buf, before: Option<Progress<Buf>>) -> Result<Progress<Buf>> {
-        let start = Instant::now();
+    fn start_stage(
+        &self,
+        theta: Buf,
+        before: Option<Progress<Buf>>,
+        start: Instant,
+    ) -> Result<(Progress<Buf>, InStage)> {
         let stages = before.as_ref().map_or(0, |before| before.stages.len());
         let stage = if stages < self.subsets.len() { Stage::Subset } else { Stage::Full };
         let mut problem = self.problem(stages)?;
         // The loss is nearly the same function, so a step of the size that served it last is a better guess than 1/‖g‖.
         let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
         let guess = (step_norm > 0.0).then_some(step_norm);
-        let state = self.method(stage).start(&mut problem, theta, guess)?.state();
+        let optimiser = self.method(stage).start(&mut problem, theta, guess)?;
+        let state = optimiser.state();
         if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
             return Err(diverged(stage, 0, problem.last.as_ref()));
         }
-        let (other_cost, wall_seconds) = before.as_ref().map_or((Cost::default(), 0.0), |b| (b.cost(), b.wall_seconds));
+        let screening = self.screening.as_ref().map_or(Cost::default(), |screening| screening.cost);
+        let (other_cost, wall_seconds) = before.as_ref().map_or((screening, 0.0), |b| (b.cost(), b.wall_seconds));
         let (best, stages) = before.map_or((None, Vec::new()), |before| (before.best, before.stages));
-        Ok(Progress {
+        let progress = Progress {
             stage,
             initial_gradient_norm: state.gradient_norm,
             cross_entropy: problem.last.as_ref().map_or(f64::NAN, |last| last.cross_entropy),
@@ -145,18 +183,29 @@ impl Trainer {
             looks_since_best: 0,
             stages,
             wall_seconds: wall_seconds + start.elapsed().as_secs_f64(),
-        })
+        };
+        Ok((progress, InStage { problem, optimiser, cost_before: Cost::default() }))
+    }
+
+    /// Goes on in the middle of a stage.
+    fn resume_stage(&self, progress: Progress<Buf>) -> Result<(Progress<Buf>, InStage)> {
+        let mut problem = self.problem(progress.stages.len())?;
+        problem.remember(&progress.memory)?;
+        let optimiser = self.method(progress.stage).resume(&problem, &progress.optimiser)?;
+        let cost_before = progress.stage_cost;
+        Ok((progress, InStage { problem, optimiser, cost_before }))
     }
 
     /// Iterates until the stage's budget is spent, its minimum is near, or the held-out loss says so.
-    fn run_stage(&mut self, mut progress: Progress<Buf>, observer: &mut dyn Observer) -> Result<Progress<Buf>> {
+    fn run_stage(
+        &mut self,
+        mut progress: Progress<Buf>,
+        InStage { mut problem, mut optimiser, cost_before }: InStage,
+        observer: &mut dyn Observer,
+    ) -> Result<Progress<Buf>> {
         let (clock, seconds_before) = (Instant::now(), progress.wall_seconds);
         let stage = progress.stage;
         let passes = self.schedule.passes(stage);
-        let mut problem = self.problem(progress.stages.len())?;
-        let cost_before = progress.stage_cost;
-        problem.remember(&progress.memory)?;
-        let mut optimiser = self.method(stage).resume(&problem, &progress.optimiser)?;
         let stopped = loop {
             if let Some(reason) = self.reason_to_stop(&progress, passes) {
                 break reason;

@@ -40,7 +40,7 @@ fn each_epoch_takes_the_next_copies_all_of_them_or_those_kept() {
             let mut on_device = OnDevice::with_chunks(&gpu, &first, 128);
             let (at, gradient) = (on_device.vector(&theta), on_device.unwritten());
             let mut get = |epoch, draw| {
-                let batch = Batch { positions: &positions, epoch, draw };
+                let batch = Batch { positions: &positions, weights: None, epoch, draw };
                 on_device.objective.minibatch_gradient(&at, batch, &gradient).unwrap();
                 on_device.objective.take_minibatch_loss().unwrap();
                 on_device.compact(&gradient)

@@ -56,7 +56,7 @@ fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
                         .objective
                         .minibatch_gradient(
                             &theta,
-                            Batch { positions: &positions, epoch: 0, draw: Some(draw) },
+                            Batch { positions: &positions, weights: None, epoch: 0, draw: Some(draw) },
                             &gradient,
                         )
                         .unwrap();
@@ -94,7 +94,7 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
         let draw = Draw { seed: SEED, step };
         on_device
             .objective
-            .minibatch_gradient(&theta, Batch { positions: &positions, epoch: 0, draw: Some(draw) }, &gradient)
+            .minibatch_gradient(&theta, Batch { positions: &positions, weights: None, epoch: 0, draw: Some(draw) }, &gradient)
             .unwrap();
         let g = on_device.compact(&gradient);
         mean.iter_mut().zip(&g).for_each(|(mean, g)| *mean += g / DRAWS as f64);

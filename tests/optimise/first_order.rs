@@ -14,6 +14,7 @@ const TRAINING: Training = Training {
     warm_up: 0.0,
     schedule: Decay::Linear,
     select: false,
+    screen: false,
     average: false,
     seed: 5,
     batches_per_step: 2,

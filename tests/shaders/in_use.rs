@@ -79,7 +79,7 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
     Kronecker::new(&objective, EXAMPLES).unwrap();
     let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
     let draw = Some(Draw { seed: 0, step: 0 });
-    let batch = Batch { positions: &indices, epoch: 0, draw };
+    let batch = Batch { positions: &indices, weights: None, epoch: 0, draw };
     objective.minibatch_gradient(&theta, batch, &gradient).unwrap();
 
     for rotate in [0.0, 10.0] {

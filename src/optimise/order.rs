@@ -1,0 +1,184 @@
+//! The order of the examples: every epoch a permutation of its own, or a part of one.
+
+use super::Training;
+use crate::objective::{Batch, Draw};
+use rand::seq::SliceRandom;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+
+/// How likely each example is to be one of an epoch's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inclusion {
+    probability: Vec<f64>,
+    mean: f64,
+}
+
+impl Inclusion {
+    /// From the probabilities, each above 0 and at most 1.
+    pub fn new(probability: Vec<f64>) -> Self {
+        assert!(!probability.is_empty() && probability.iter().all(|&p| p > 0.0 && p <= 1.0));
+        let mean = probability.iter().sum::<f64>() / probability.len() as f64;
+        Self { probability, mean }
+    }
+
+    /// The share of the examples that an epoch takes.
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    /// Examples that every epoch takes, whatever the draw.
+    fn least(&self) -> usize {
+        // the sum is taken in another order there, so it may round otherwise
+        (self.mean * self.probability.len() as f64 - 1e-3) as usize
+    }
+
+    /// Those of `positions` that are drawn: systematic sampling (Madow and Madow 1944, Ann. Math. Statist. 15), whose number is that of
+    /// the mean, up to one.
+    fn draw(&self, positions: &mut Vec<u32>, rng: &mut impl Rng) {
+        let mut reached: f64 = rng.random();
+        positions.retain(|&position| {
+            let before = reached.floor();
+            reached += self.probability[position as usize];
+            reached.floor() > before
+        });
+    }
+
+    /// What an example counts, so that the mean over draws is that of all examples.
+    fn weight(&self, position: u32) -> f32 {
+        (self.mean / self.probability[position as usize]) as f32
+    }
+}
+
+/// The mini-batches of one epoch after another, which follow from seed and epoch.
+#[derive(Debug)]
+pub(super) struct Order {
+    examples: usize,
+    inclusion: Option<Arc<Inclusion>>,
+    epoch: Option<u64>,
+    positions: Vec<u32>,
+    /// What they count, where an epoch takes a part of the examples.
+    weights: Vec<f32>,
+}
+
+impl Order {
+    /// Over so many examples, in mini-batches as `training` says. What would leave less than one of an epoch is left alone.
+    pub fn new(training: &Training, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
+        let batch = training.batch_of(examples);
+        let inclusion = inclusion.filter(|inclusion| inclusion.least() >= batch);
+        Self { examples, inclusion, epoch: None, positions: Vec::new(), weights: Vec::new() }
+    }
+
+    /// Mini-batches of an epoch.
+    fn per_epoch(&self, training: &Training) -> u64 {
+        let examples = self.inclusion.as_ref().map_or(self.examples, |inclusion| inclusion.least());
+        (examples / training.batch_of(self.examples)) as u64
+    }
+
+    /// The mini-batch after `updates` others.
+    pub fn batch(&mut self, training: &Training, updates: u64) -> Batch<'_> {
+        let per_epoch = self.per_epoch(training);
+        let (epoch, first) = (updates / per_epoch, (updates % per_epoch) as usize);
+        if self.epoch != Some(epoch) {
+            self.draw(training.seed, epoch);
+        }
+        let batch = training.batch_of(self.examples);
+        let range = first * batch..(first + 1) * batch;
+        Batch {
+            positions: &self.positions[range.clone()],
+            weights: self.inclusion.as_ref().map(|_| &self.weights[range]),
+            epoch,
+            draw: training.select.then_some(Draw { seed: training.seed, step: updates }),
+        }
+    }
+
+    fn draw(&mut self, seed: u64, epoch: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(epoch);
+        self.positions = (0..self.examples as u32).collect();
+        self.positions.shuffle(&mut rng);
+        if let Some(inclusion) = &self.inclusion {
+            inclusion.draw(&mut self.positions, &mut rng);
+            self.weights = self.positions.iter().map(|&position| inclusion.weight(position)).collect();
+        }
+        self.epoch = Some(epoch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRAINING: Training = Training {
+        batch: 7,
+        epochs: 3.0,
+        seed: 3,
+        learning_rate: 0.5,
+        warm_up: 1.0,
+        schedule: super::super::Decay::Linear,
+        select: false,
+        screen: false,
+        average: false,
+        batches_per_step: 0,
+    };
+    /// Five are left over of an epoch.
+    const EXAMPLES: usize = 75;
+
+    #[test]
+    fn every_epoch_takes_other_examples_in_another_order_once_each() {
+        let mut order = Order::new(&TRAINING, EXAMPLES, None);
+        let mut epoch = |epoch: u64, seed: u64| {
+            let training = Training { seed, ..TRAINING };
+            order.epoch = None; // an order holds on to its epoch
+            let mut all: Vec<u32> = Vec::new();
+            for i in 0..10 {
+                let batch = order.batch(&training, 10 * epoch + i);
+                assert_eq!((batch.positions.len(), batch.epoch, batch.weights), (7, epoch, None));
+                all.extend(batch.positions);
+            }
+            let mut sorted = all.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert!(sorted.len() == 70 && sorted.iter().all(|&i| i < EXAMPLES as u32));
+            all
+        };
+        let (first, second) = (epoch(0, 3), epoch(1, 3));
+        assert_ne!(first, second);
+        assert_eq!(first, epoch(0, 3));
+        assert_ne!(second, epoch(1, 4));
+        let large = Training { batch: 1000, ..TRAINING };
+        assert_eq!(Order::new(&large, EXAMPLES, None).batch(&large, 5).positions.len(), EXAMPLES);
+    }
+
+    #[test]
+    fn a_part_of_the_examples_stands_for_all_of_them() {
+        let probability: Vec<f64> = (0..EXAMPLES).map(|i| if i % 3 == 0 { 1.0 } else { 0.2 + 0.001 * i as f64 }).collect();
+        let inclusion = Arc::new(Inclusion::new(probability.clone()));
+        let mut order = Order::new(&TRAINING, EXAMPLES, Some(inclusion.clone()));
+        let value = |i: u32| f64::from(i * i % 11);
+        let (epochs, per_epoch) = (20_000, order.per_epoch(&TRAINING));
+        assert_eq!(per_epoch, (inclusion.mean() * EXAMPLES as f64 / 7.0) as u64);
+        let (mut drawn, mut sum) = (vec![0.0; EXAMPLES], 0.0);
+        for update in 0..epochs * per_epoch {
+            let batch = order.batch(&TRAINING, update);
+            for (&i, &weight) in batch.positions.iter().zip(batch.weights.unwrap()) {
+                drawn[i as usize] += 1.0;
+                sum += value(i) * f64::from(weight);
+            }
+        }
+        // of those drawn some are left over, all as likely
+        let total = (epochs * per_epoch * 7) as f64;
+        for (drawn, p) in drawn.iter().zip(&probability) {
+            let expected = total * p / (inclusion.mean() * EXAMPLES as f64);
+            assert!((drawn / expected - 1.0).abs() < 0.05, "{drawn} draws, {expected} expected");
+        }
+        let mean = (0..EXAMPLES as u32).map(value).sum::<f64>() / EXAMPLES as f64;
+        assert!((sum / total / mean - 1.0).abs() < 5e-3, "{} for {mean}", sum / total);
+    }
+
+    #[test]
+    fn what_would_leave_less_than_a_mini_batch_is_left_alone() {
+        let few = Arc::new(Inclusion::new(vec![0.05; EXAMPLES]));
+        assert_eq!(Order::new(&TRAINING, EXAMPLES, Some(few)).batch(&TRAINING, 0).weights, None);
+    }
+}
