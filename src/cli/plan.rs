@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 use crate::objective::Objective;
 use crate::optimise::Method;
 use crate::subset::{
-    Name, Observer, Progress, ScreeningReport, Stage, StageReport, StepRecord, Subset, Trainer, WELL_ABOVE_ONE, overdetermination,
+    Name, Observer, Progress, ScreeningReport, Stage, StageReport, StepRecord, Subset, Trainer, WELL_ABOVE_ONE,
+    overdetermination,
 };
 use clap::Args;
 use serde::Serialize;

@@ -180,7 +180,15 @@ impl OnGpu {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     pub fn new(objective: Objective) -> Result<Self> {
         let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
-        Ok(Self { objective, space, inclusion: None, last: None, seen: VecDeque::new(), curvature: None, kronecker: None })
+        Ok(Self {
+            objective,
+            space,
+            inclusion: None,
+            last: None,
+            seen: VecDeque::new(),
+            curvature: None,
+            kronecker: None,
+        })
     }
 
     /// What the evaluation with this loss found: a step may end at another point than the last it tried.

@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_part_of_the_examples_stands_for_all_of_them() {
-        let probability: Vec<f64> = (0..EXAMPLES).map(|i| if i % 3 == 0 { 1.0 } else { 0.2 + 0.001 * i as f64 }).collect();
+        let probability: Vec<f64> =
+            (0..EXAMPLES).map(|i| if i % 3 == 0 { 1.0 } else { 0.2 + 0.001 * i as f64 }).collect();
         let inclusion = Arc::new(Inclusion::new(probability.clone()));
         let mut order = Order::new(&TRAINING, EXAMPLES, Some(inclusion.clone()));
         let value = |i: u32| f64::from(i * i % 11);

@@ -50,7 +50,7 @@ fn each_epoch_takes_the_next_copies_all_of_them_or_those_kept() {
                 let of_epoch = problem(which, EXAMPLES, 1e-2).copies(BY, COPIES, epoch as u32 + 1);
                 let error = relative_error(&get(epoch, None), &of_epoch.gradient(&theta));
                 assert!(error <= 1e-5, "net {which}, epoch {epoch}: off by {error:e}");
-                let Some((want, _)) = expected(&of_epoch, &theta, epoch as u32) else { continue };
+                let Some((want, _)) = expected(&of_epoch, &theta, epoch as u32, None) else { continue };
                 let error = relative_error(&get(epoch, Some(Draw { seed: SEED, step: epoch })), &want);
                 assert!(error <= 1e-5, "net {which}, epoch {epoch}, those kept: off by {error:e}");
                 compared += 1;
