@@ -242,3 +242,51 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
         (named([("gradient", &self.point.gradient), ("solution", &self.solution)]), to_json(&self.known))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::quadratic::Quadratic;
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings { damping: 1e-3, ..Settings::default() }
+    }
+
+    #[test]
+    fn the_first_step_on_a_quadratic_all_but_ends_at_its_minimum() -> Result<()> {
+        let mut problem = Quadratic::new(&[1.0, 10.0, 100.0]);
+        let mut method = GaussNewton::new(&mut problem, vec![1.0, -1.0, 2.0], None, settings())?;
+        let outcome = method.step(&mut problem)?;
+        assert!(outcome.loss < 1e-5, "{outcome:?}");
+        assert!((outcome.rho.unwrap() - 1.0).abs() < 1e-6, "the model is exact: {outcome:?}");
+        assert_eq!(method.known.damping, 1e-3 / 1.5);
+        Ok(())
+    }
+
+    #[test]
+    fn damping_follows_the_worth_of_the_model() -> Result<()> {
+        for (curvature, factor) in [(1.0, 1.0 / 1.5), (0.55, 1.5)] {
+            let mut problem = Quadratic { curvature, ..Quadratic::new(&[1.0, 10.0, 100.0]) };
+            let mut method = GaussNewton::new(&mut problem, vec![1.0, -1.0, 2.0], None, settings())?;
+            let outcome = method.step(&mut problem)?;
+            assert!(outcome.rejected.is_none(), "{outcome:?}");
+            assert_eq!(method.known.damping, factor * 1e-3, "{outcome:?}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_gradient_of_the_wrong_sign_is_rejected_with_more_damping_each_time() -> Result<()> {
+        let mut problem = Quadratic { sign: -1.0, ..Quadratic::new(&[1.0, 10.0]) };
+        let mut method = GaussNewton::new(&mut problem, vec![1.0, -1.0], None, settings())?;
+        for rejections in 1..=MAX_REJECTIONS {
+            let outcome = method.step(&mut problem)?;
+            assert_eq!(outcome.rejected, Some(Rejected::NotLower));
+            let damping = 1e-3 * 10f64.powi(rejections as i32);
+            assert!((method.known.damping / damping - 1.0).abs() < 1e-12, "{}", method.known.damping);
+            assert_eq!(outcome.stop, (rejections == MAX_REJECTIONS).then_some(Stop::LineSearchFailed));
+            assert_eq!(method.point.parameters, [1.0, -1.0]);
+        }
+        Ok(())
+    }
+}

@@ -260,3 +260,115 @@ impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
         (vectors, to_json(&self.known))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Euclidean;
+    use super::super::quadratic::Quadratic;
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// H of the BFGS formula (Nocedal and Wright, equation 6.17), H₀ = γI, times g.
+    fn dense(pairs: &[(Vec<f64>, Vec<f64>)], g: &[f64]) -> Vec<f64> {
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let (n, (s, y)) = (g.len(), &pairs[pairs.len() - 1]);
+        let gamma = dot(s, y) / dot(y, y);
+        let mut h: Vec<Vec<f64>> = (0..n).map(|i| (0..n).map(|j| if i == j { gamma } else { 0.0 }).collect()).collect();
+        for (s, y) in pairs {
+            let rho = 1.0 / dot(s, y);
+            let hy: Vec<f64> = h.iter().map(|row| dot(row, y)).collect();
+            let yhy = dot(y, &hy);
+            for i in 0..n {
+                for j in 0..n {
+                    h[i][j] += rho * (rho * yhy + 1.0) * s[i] * s[j] - rho * (hy[i] * s[j] + s[i] * hy[j]);
+                }
+            }
+        }
+        h.iter().map(|row| dot(row, g)).collect()
+    }
+
+    #[test]
+    fn the_two_loops_on_products_are_the_formula_on_matrices() -> Result<()> {
+        let mut random = ChaCha8Rng::seed_from_u64(2);
+        let (space, n) = (Euclidean(6), 6);
+        let mut vector = || -> Vec<f64> { (0..n).map(|_| random.random_range(-1.0..1.0)).collect() };
+        let (mut gram, mut pairs) = (Gram::default(), Vec::new());
+        let g = vector();
+        for _ in 0..9 {
+            let (s, mut y) = (vector(), vector());
+            space.axpby(2.0, &s, 0.1, &mut y)?;
+            assert!(space.dot(&s, &y)? > 0.0);
+            pairs.push((s, y));
+            if pairs.len() == 5 {
+                pairs.remove(0);
+                gram.pop();
+            }
+            let (_, y) = &pairs[pairs.len() - 1];
+            let with = |of: &Vec<f64>| -> (Vec<f64>, Vec<f64>) {
+                let product = |v: &Vec<f64>| v.iter().zip(of).map(|(a, b)| a * b).sum::<f64>();
+                pairs.iter().map(|(s, y)| (product(s), product(y))).unzip()
+            };
+            let (sy, yy) = with(y);
+            gram.push(sy, yy);
+            let (sg, yg) = with(&g);
+            let (of_pairs, of_g) = gram.two_loops(&sg, &yg);
+            let mut hg = g.iter().map(|g| of_g * g).collect();
+            for ((s, y), (a, b)) in pairs.iter().zip(of_pairs) {
+                space.axpby(a, s, 1.0, &mut hg)?;
+                space.axpby(b, y, 1.0, &mut hg)?;
+            }
+            for (got, want) in hg.iter().zip(dense(&pairs, &g)) {
+                assert!((got - want).abs() < 1e-10 * (1.0 + want.abs()), "{} pairs: {got}, not {want}", pairs.len());
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn exact_searches_minimise_a_quadratic_in_as_many_steps_as_it_has_eigenvalues() -> Result<()> {
+        let mut problem = Quadratic::new(&[1.0, 3.0, 10.0, 40.0].repeat(3));
+        let line_search = LineSearch { curvature: 1e-8, ..LineSearch::default() };
+        let settings = Settings { line_search, ..Settings::default() };
+        let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0; 12], None, settings)?;
+        let mut norms = vec![Optimiser::<Quadratic>::gradient_norm(&lbfgs)];
+        for _ in 0..4 {
+            norms.push(lbfgs.step(&mut problem)?.gradient_norm);
+        }
+        assert!(norms[3] > 1e-3 * norms[0] && norms[4] < 1e-6 * norms[0], "{norms:?}");
+        Ok(())
+    }
+
+    #[test]
+    fn as_many_pairs_are_kept_as_the_memory_holds_and_none_without_curvature() -> Result<()> {
+        let mut problem = Quadratic::new(&[1.0, 3.0, 10.0, 40.0, 90.0]);
+        let settings = Settings { memory: 2, ..Settings::default() };
+        let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0; 5], None, settings)?;
+        for step in 1..=5 {
+            lbfgs.step(&mut problem)?;
+            assert_eq!((lbfgs.pairs.len(), lbfgs.known.gram.len()), (step.min(2), step.min(2)));
+        }
+        // x and g at a trial point beyond which the gradient falls along the step
+        let before = lbfgs.pairs.clone();
+        lbfgs.trial_parameters = lbfgs.point.parameters.iter().map(|x| x - 1.0).collect();
+        lbfgs.trial_gradient = lbfgs.point.gradient.iter().map(|g| g + 1.0).collect();
+        lbfgs.look_back(problem.space(), 5.0)?;
+        assert_eq!(lbfgs.pairs, before);
+        Ok(())
+    }
+
+    #[test]
+    fn a_direction_that_is_not_downhill_is_replaced_by_the_negative_gradient() -> Result<()> {
+        let mut problem = Quadratic::new(&[1.0, 10.0]);
+        for direction in [vec![1.0, 10.0], vec![10.0, -1.0], vec![f64::NAN, 1.0], vec![0.0, 0.0]] {
+            let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0, 1.0], None, Settings::default())?;
+            lbfgs.step(&mut problem)?;
+            let loss = lbfgs.point.loss;
+            lbfgs.direction = direction;
+            let outcome = lbfgs.step(&mut problem)?;
+            assert!(outcome.restarted && outcome.stop.is_none() && outcome.loss < loss, "{outcome:?}");
+            assert_eq!(lbfgs.pairs.len(), 1, "the older pair is forgotten");
+        }
+        Ok(())
+    }
+}

@@ -13,6 +13,8 @@ pub mod nonlinear_cg;
 mod on_gpu;
 mod order;
 mod point;
+#[cfg(test)]
+mod quadratic;
 mod space;
 mod sweep;
 mod training;

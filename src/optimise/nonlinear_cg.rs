@@ -177,37 +177,10 @@ impl Beta {
 #[cfg(test)]
 mod tests {
     use super::super::Euclidean;
+    use super::super::quadratic::Quadratic;
     use super::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
-
-    /// ½ Σ λᵢ xᵢ², whose gradient is reported times `sign`.
-    struct Quadratic {
-        space: Euclidean,
-        eigenvalues: Vec<f64>,
-        sign: f64,
-    }
-
-    impl Quadratic {
-        fn new(eigenvalues: &[f64]) -> Self {
-            let eigenvalues = eigenvalues.to_vec();
-            Self { space: Euclidean(eigenvalues.len()), eigenvalues, sign: 1.0 }
-        }
-    }
-
-    impl Problem for Quadratic {
-        type Space = Euclidean;
-
-        fn space(&self) -> &Euclidean {
-            &self.space
-        }
-
-        fn loss_and_gradient(&mut self, x: &Vec<f64>, gradient: &mut Vec<f64>) -> Result<f64> {
-            let terms = self.eigenvalues.iter().zip(x);
-            *gradient = terms.clone().map(|(l, x)| self.sign * l * x).collect();
-            Ok(terms.map(|(l, x)| 0.5 * l * x * x).sum::<f64>())
-        }
-    }
 
     fn exact(beta: Beta) -> Settings {
         let line_search = LineSearch { curvature: 1e-8, ..LineSearch::default() };

@@ -156,3 +156,80 @@ fn stalls(models: &[f64]) -> bool {
 fn on_grid(i: usize) -> bool {
     (0..).map(|j| 1.3f64.powi(j).ceil() as usize).find(|&n| n >= i) == Some(i)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Problem;
+    use super::super::quadratic::Quadratic;
+    use super::*;
+
+    const X: [f64; 6] = [1.0, -2.0, 0.5, 3.0, 1.5, -1.0];
+
+    /// Solves from zero; the products, the solution and the solver.
+    fn solve(
+        problem: &mut Quadratic,
+        damping: f64,
+        preconditioner: Preconditioner,
+        iterations: usize,
+    ) -> Result<(usize, Vec<f64>, TruncatedCg<Vec<f64>>)> {
+        let (x, mut g) = (X.to_vec(), Vec::new());
+        problem.loss_and_gradient(&x, &mut g)?;
+        let mut cg = TruncatedCg::new(problem.space())?;
+        let equations = Equations { x: &x, g: &g, damping, preconditioner };
+        let mut s = vec![0.0; X.len()];
+        let products = cg.solve(problem, &equations, iterations, &mut s)?;
+        Ok((products, s, cg))
+    }
+
+    #[test]
+    fn it_ends_at_the_solution_after_as_many_iterations_as_there_are_eigenvalues() -> Result<()> {
+        let mut problem = Quadratic::new(&[1.0, 4.0, 9.0, 1.0, 4.0, 9.0]);
+        let (products, s, cg) = solve(&mut problem, 0.5, Preconditioner::None, 3)?;
+        assert_eq!(products, 4);
+        for ((s, l), x) in s.iter().zip(&problem.eigenvalues).zip(X) {
+            assert!((s + l * x / (l + 0.5)).abs() < 1e-12, "{s}");
+        }
+        for Iterate { step, model, norm2, slope } in &cg.iterates {
+            let terms = step.iter().zip(&problem.eigenvalues).zip(X);
+            let phi: f64 = terms.map(|((s, l), x)| 0.5 * (l + 0.5) * s * s + l * x * s).sum();
+            assert!((model - phi).abs() < 1e-12 * phi.abs(), "{model}, not {phi}");
+            assert!((norm2 - step.iter().map(|s| s * s).sum::<f64>()).abs() < 1e-12 && *slope < 0.0);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn an_exact_preconditioner_needs_one_iteration() -> Result<()> {
+        let mut problem = Quadratic::new(&[1.0, 40.0, 9.0, 0.1, 4.0, 900.0]);
+        for preconditioner in [Preconditioner::Kronecker, Preconditioner::Diagonal] {
+            let (_, s, cg) = solve(&mut problem, 0.25, preconditioner, 1)?;
+            assert_eq!(cg.iterates.len(), 1);
+            for ((s, l), x) in s.iter().zip(&problem.eigenvalues).zip(X) {
+                assert!((s + l * x / (l + 0.25)).abs() < 1e-10, "{s}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn iterates_are_kept_on_the_grid_and_at_the_end() {
+        let kept: Vec<usize> = (1..30).filter(|&i| on_grid(i)).collect();
+        assert_eq!(kept, [1, 2, 3, 4, 5, 7, 9, 11, 14, 18, 24]);
+    }
+
+    #[test]
+    fn it_stalls_where_ten_iterations_gain_half_a_percent() {
+        let falls = |by: f64| -> Vec<f64> { (0..20).map(|i| -1.0 - by * f64::from(i)).collect() };
+        assert!(!stalls(&falls(1e-3)) && stalls(&falls(4e-4)));
+        assert!(!stalls(&falls(0.0)[..10]), "not before there are more than ten");
+        assert!(!stalls(&[1.0; 20]), "nor while the model has not fallen at all");
+    }
+
+    #[test]
+    fn curvature_that_is_not_positive_ends_it() -> Result<()> {
+        let mut problem = Quadratic { curvature: -1.0, ..Quadratic::new(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]) };
+        let (products, s, cg) = solve(&mut problem, 0.5, Preconditioner::None, 5)?;
+        assert_eq!((products, s, cg.iterates.len()), (2, vec![0.0; X.len()], 0));
+        Ok(())
+    }
+}
