@@ -67,7 +67,7 @@ impl Planned {
         let mut row: Options = problem.chain(baseline).cloned().collect();
         row.push(("budget".to_owned(), cost.to_owned()));
         if selects {
-            row.push(("select".to_owned(), "true".to_owned()));
+            row.extend([("select", "true"), ("screen", "on")].map(|(key, value)| (key.to_owned(), value.to_owned())));
         }
         // in the order of a grid, so that it is the same run
         row.sort();
@@ -303,7 +303,7 @@ mod tests {
         let control = runs[0].control(&baseline, "11.75", true, Path::new("out"));
         let options = options(&control.row, &control.seed, Path::new("sets")).join(" ");
         let want =
-            "--seed 0 --budget 11.75 --data sets/mnist --learning-rate 0.004 --method adam --select --weight-decay 0";
+            "--seed 0 --budget 11.75 --data sets/mnist --learning-rate 0.004 --method adam --screen on --select --weight-decay 0";
         assert_eq!(options, want);
 
         let described: Description =

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod live;
+mod pipelines;
 mod profile;
 mod quads;
 mod summary;
@@ -9,6 +10,8 @@ mod tuning;
 
 pub use adapter::AdapterChoice;
 pub use live::{Asked, Grid, Live};
+pub use pipelines::PipelineKey;
+pub(crate) use pipelines::{Pipeline, Pipelines};
 pub use profile::{Profile, Storage, Variant};
 pub use quads::{Binding, QUADS_WIDTH, Quads};
 pub use summary::AdapterSummary;
@@ -29,15 +32,12 @@ pub const MAX_STORAGE: u32 = 8;
 /// Bindings of a kernel: what it may store, and a number or two.
 pub const MAX_BINDINGS: usize = MAX_STORAGE as usize + 2;
 
-/// (shader, its override constants by name): what a pipeline is cached by.
-pub type PipelineKey = (&'static str, Vec<(&'static str, usize)>);
-
 /// An open device with its queue, pipelines and faults. Cloning shares it.
 #[derive(Clone)]
 pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
-    pub(crate) pipelines: Arc<Mutex<HashMap<PipelineKey, wgpu::ComputePipeline>>>,
+    pub(crate) pipelines: Arc<Pipelines>,
     faults: Arc<Mutex<Option<Fault>>>,
     numbers: Arc<Mutex<HashMap<u32, Buf>>>,
     unused: Arc<Mutex<Option<(Quads, Buf)>>>,

@@ -7,24 +7,43 @@ pub use program::{Copy, Program};
 pub(crate) use shader::shader;
 pub use shader::{KIND, Prelude, Shader};
 
-use crate::device::{Binding, Gpu, Grid, MAX_BINDINGS, lock, one_line};
+use crate::device::{Binding, Gpu, Grid, MAX_BINDINGS, Pipeline, one_line};
 use crate::error::{Error, Result};
+use std::sync::{Arc, OnceLock};
 
 /// Workgroups that WebGPU allows along one dimension of a dispatch.
 pub const MAX_GROUPS: usize = 65_535;
 
-/// One recorded use of a kernel: pipeline, bindings, grid.
+/// One recorded use of a kernel: pipeline, bindings, grid. The pipeline may be in the making until the first run.
 #[derive(Clone)]
 pub struct Dispatch {
-    pipeline: wgpu::ComputePipeline,
-    group: wgpu::BindGroup,
+    shader: &'static str,
+    pipeline: Arc<Pipeline>,
+    bindings: Vec<Binding>,
+    group: OnceLock<wgpu::BindGroup>,
     grid: Grid,
 }
 
 impl Dispatch {
-    fn record(&self, pass: &mut wgpu::ComputePass<'_>) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.group, &[]);
+    /// Waits for the pipeline and binds to it, at the first run.
+    fn prepare(&self, gpu: &Gpu) -> Result<()> {
+        let pipeline = self.pipeline.get()?;
+        self.group.get_or_init(|| {
+            let entries: Vec<_> = (0..).zip(&self.bindings).map(|(binding, buf)| entry(binding, buf)).collect();
+            gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(self.shader),
+                layout: &pipeline.get_bind_group_layout(0),
+                entries: &entries,
+            })
+        });
+        Ok(())
+    }
+
+    /// Appends it to a pass.
+    fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>) -> Result<()> {
+        self.prepare(gpu)?;
+        pass.set_pipeline(self.pipeline.get()?);
+        pass.set_bind_group(0, self.group.get(), &[]);
         match &self.grid {
             Grid::Fixed(grid) => {
                 let [x, y, z] = grid.map(|n| n as u32);
@@ -32,12 +51,13 @@ impl Dispatch {
             }
             Grid::Indirect(_, words) => pass.dispatch_workgroups_indirect(&words.raw, words.bytes().start),
         }
+        Ok(())
     }
 
     /// Records `shader`, specialised by `constants`, over `bindings` (group 0, in order) and a `grid` of workgroups.
     ///
     /// # Errors
-    /// [`Error::Device`] when the driver rejects the shader, [`Error::OutOfMemory`] when the grid is larger than WebGPU allows.
+    /// [`Error::OutOfMemory`] when the grid is larger than WebGPU allows. A driver that rejects the shader shows at the first run.
     ///
     /// # Panics
     /// When the number of bindings is beyond what WebGPU guarantees: the host function of the kernel is wrong.
@@ -59,14 +79,8 @@ impl Dispatch {
                 shader.name
             )));
         }
-        let pipeline = pipeline(gpu, shader, constants)?;
-        let entries: Vec<_> = (0..).zip(bindings).map(|(binding, buf)| entry(binding, buf)).collect();
-        let group = gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(shader.name),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        Ok(Self { pipeline, group, grid })
+        let pipeline = pipeline(gpu, shader, constants);
+        Ok(Self { shader: shader.name, pipeline, bindings: bindings.to_vec(), group: OnceLock::new(), grid })
     }
 }
 
@@ -82,47 +96,41 @@ fn entry(binding: u32, bound: &Binding) -> wgpu::BindGroupEntry<'_> {
     wgpu::BindGroupEntry { binding, resource }
 }
 
-/// The pipeline of a shader with these constants, compiled at most once a device.
-fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> Result<wgpu::ComputePipeline> {
-    let mut cache = lock(&gpu.pipelines);
-    let key = (shader.name, constants.to_vec());
-    if let Some(pipeline) = cache.get(&key) {
-        return Ok(pipeline.clone());
-    }
-    let scope = gpu.device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let internal = gpu.device.push_error_scope(wgpu::ErrorFilter::Internal); // a driver's own compiler
-    let module = gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some(shader.name),
-        source: wgpu::ShaderSource::Wgsl(shader.wgsl(&gpu.profile, constants).into()),
-    });
-    let values = shader.overrides(constants);
-    let pipeline = gpu.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(shader.name),
-        layout: None,
-        module: &module,
-        entry_point: Some("main"),
-        // Every kernel writes its workgroup memory before it reads it; zeroing costs FXC half a minute.
-        compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &values,
-            zero_initialize_workgroup_memory: false,
-        },
-        cache: None,
-    });
-    let internal = pollster::block_on(internal.pop());
-    if let Some(error) = pollster::block_on(scope.pop()).or(internal) {
-        let why = one_line(&error.to_string());
-        return Err(Error::device(format!("{} rejects shader {}: {why}", gpu.info.name, shader.name)));
-    }
-    gpu.check()?;
-    cache.insert(key, pipeline.clone());
-    Ok(pipeline)
+/// The pipeline of a shader with these constants, compiled at most once a device, in the background.
+fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> Arc<Pipeline> {
+    let (device, profile, name) = (gpu.device.clone(), gpu.profile, gpu.info.name.clone());
+    let (shader, constants) = (*shader, constants.to_vec());
+    gpu.pipelines.of((shader.name, constants.clone()), move || {
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal); // a driver's own compiler
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(shader.name),
+            source: wgpu::ShaderSource::Wgsl(shader.wgsl(&profile, &constants).into()),
+        });
+        let values = shader.overrides(&constants);
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(shader.name),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            // Every kernel writes its workgroup memory before it reads it; zeroing costs FXC half a minute.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &values,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        let internal = pollster::block_on(internal.pop());
+        match pollster::block_on(scope.pop()).or(internal) {
+            Some(error) => Err(format!("{name} rejects shader {}: {}", shader.name, one_line(&error.to_string()))),
+            None => Ok(pipeline),
+        }
+    })
 }
 
 impl Gpu {
     /// Every (shader, constants) compiled so far, sorted: `tests/shaders/` translates each for every backend.
     pub fn specialisations(&self) -> Vec<(&'static str, Vec<(&'static str, usize)>)> {
-        let mut keys: Vec<_> = lock(&self.pipelines).keys().cloned().collect();
-        keys.sort();
-        keys
+        self.pipelines.keys()
     }
 }

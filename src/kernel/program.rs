@@ -19,7 +19,8 @@ enum Step {
     Clear(Buf),
 }
 
-/// Steps, run in order. Recording creates everything; running creates nothing but command buffers.
+/// Steps, run in order. Recording creates everything but what a first run waits for, the pipelines; later ones create nothing but
+/// command buffers.
 pub struct Program {
     steps: Vec<Step>,
     /// Steps of a submission.
@@ -75,7 +76,7 @@ impl Program {
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         before.iter().for_each(|copy| copy.0.record_copy(copy.1, &mut encoder));
         while let Some(part) = parts.next() {
-            record(&mut encoder, part);
+            record(gpu, &mut encoder, part)?;
             if parts.peek().is_some() {
                 let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
                 gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
@@ -116,7 +117,7 @@ impl Program {
         let mut pass = encoder.begin_compute_pass(&descriptor);
         for step in &self.steps {
             if let Step::Run(dispatch) = step {
-                dispatch.record(&mut pass);
+                dispatch.record(gpu, &mut pass)?;
             }
         }
         drop(pass);
@@ -124,7 +125,7 @@ impl Program {
     }
 }
 
-fn record(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
+fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> Result<()> {
     let mut steps = steps.iter().peekable();
     while let Some(step) = steps.next() {
         match step {
@@ -134,13 +135,14 @@ fn record(encoder: &mut wgpu::CommandEncoder, steps: &[Step]) {
             }
             Step::Run(first) => {
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                first.record(&mut pass);
+                first.record(gpu, &mut pass)?;
                 while let Some(Step::Run(next)) = steps.next_if(|step| matches!(step, Step::Run(_))) {
-                    next.record(&mut pass);
+                    next.record(gpu, &mut pass)?;
                 }
             }
         }
     }
+    Ok(())
 }
 
 /// Two time stamps of the device.

@@ -261,7 +261,7 @@ impl Objective {
         Ok(())
     }
 
-    /// Records every pass that a training makes, so that no evaluation has to: its kernels are compiled here, as far as the driver does that early.
+    /// Records every pass that a training makes, so that no evaluation has to, and lets their kernels be compiled.
     ///
     /// # Errors
     /// What the device reports.
