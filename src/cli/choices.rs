@@ -8,7 +8,20 @@ use crate::error::Error;
 use crate::model::{Description, Model};
 use crate::subset::{Name, Sampling, Schedule, SubsetSize};
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
+
+/// Yes or no, where the default is not the same for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
 
 /// Everything that a run is told; one that is resumed has been told before.
 #[derive(Args)]
@@ -65,6 +78,9 @@ struct ProblemArgs {
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum
     #[arg(long, value_name = "LAMBDA", default_value_t = 1e-3, value_parser = non_negative, allow_negative_numbers = true)]
     weight_decay: f64,
+    /// Start the first layer as principal components of image patches, whitened (docs/method.md) [default: on with sweep, else off]
+    #[arg(long, value_enum, value_name = "on|off")]
+    whiten: Option<Switch>,
     /// Seed of initialisation and sampling
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -129,6 +145,7 @@ impl Choices {
             checkpoint_every,
             copies: copies.filter(|_| augment.is_some()),
             augment,
+            whiten: problem.whiten.map_or(name == Name::Sweep, Switch::is_on),
             schedule: Schedule {
                 name,
                 subset_passes: problem.subset_passes.unwrap_or(defaults.subset_passes),

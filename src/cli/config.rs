@@ -40,6 +40,9 @@ pub(super) struct Config {
     pub copies: Option<usize>,
     /// How copies differ from their examples.
     pub augment: Option<Augmentation>,
+    /// Whether the first layer starts as whitened components of what it reads.
+    #[serde(default)]
+    pub whiten: bool,
     pub schedule: Schedule,
     pub method: Method,
     pub model: Description,

@@ -61,13 +61,15 @@ impl Planned {
         !self.row.iter().any(|(key, value)| conventional.contains(&(key.as_str(), value.as_str())))
     }
 
-    /// The conventional baseline, with these options, at a cost in epochs, on the same problem.
-    fn control(&self, baseline: &Options, cost: &str, selects: bool, out: &Path) -> Self {
+    /// The conventional baseline, with these options, at a cost in epochs, on the same problem; or that with all that helps a sweep but
+    /// second order.
+    fn control(&self, baseline: &Options, cost: &str, helped: bool, out: &Path) -> Self {
         let problem = self.row.iter().filter(|(key, _)| PROBLEM.contains(&key.as_str()));
         let mut row: Options = problem.chain(baseline).cloned().collect();
         row.push(("budget".to_owned(), cost.to_owned()));
-        if selects {
-            row.extend([("select", "true"), ("screen", "on")].map(|(key, value)| (key.to_owned(), value.to_owned())));
+        if helped {
+            let help = [("select", "true"), ("screen", "on"), ("whiten", "on")];
+            row.extend(help.map(|(key, value)| (key.to_owned(), value.to_owned())));
         }
         // in the order of a grid, so that it is the same run
         row.sort();
@@ -112,7 +114,7 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
         if let Some(baseline) = baseline.as_ref().filter(|_| run.is_on_subsets()) {
             let budget = row.iter().find(|(key, _)| key == "budget").map(|(_, budget)| budget.clone());
             let cost = budget.unwrap_or_else(|| format!("{:.2}", record.cost_epochs));
-            let controls = [false, true].map(|selects| run.control(baseline, &cost, selects, &out));
+            let controls = [false, true].map(|helped| run.control(baseline, &cost, helped, &out));
             let is_new = |run: &Planned| planned.iter().all(|other| other.folder != run.folder);
             let new: Vec<Planned> = controls.into_iter().filter(is_new).collect();
             planned.splice(i..i, new);
@@ -302,8 +304,7 @@ mod tests {
         let baseline = baseline(&described, &args, &runs, Path::new("out")).unwrap().unwrap();
         let control = runs[0].control(&baseline, "11.75", true, Path::new("out"));
         let options = options(&control.row, &control.seed, Path::new("sets")).join(" ");
-        let want =
-            "--seed 0 --budget 11.75 --data sets/mnist --learning-rate 0.004 --method adam --screen on --select --weight-decay 0";
+        let want = "--seed 0 --budget 11.75 --data sets/mnist --learning-rate 0.004 --method adam --screen on --select --weight-decay 0 --whiten on";
         assert_eq!(options, want);
 
         let described: Description =

@@ -1,6 +1,6 @@
 //! `--method` and the options of each.
 
-use super::choices::non_negative;
+use super::choices::{Switch, non_negative};
 use crate::error::{Error, Result};
 use crate::optimise::{
     Adam, Beta, Decay, Method, Preconditioner, Sgd, Sweep, Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
@@ -54,13 +54,6 @@ enum PreconditionerName {
     Kronecker,
     /// Their diagonals
     Diagonal,
-}
-
-/// Yes or no, where the default is not the same for all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    On,
-    Off,
 }
 
 #[derive(Args)]
@@ -160,7 +153,7 @@ impl MethodArgs {
         let Sweep { training, damping, .. } = Sweep::default();
         let batch = self.batch.map_or(training.batch, |batch| batch as usize);
         let damping = self.damping.unwrap_or(damping);
-        let screen = self.screen.map_or(training.screen, |screen| screen == Switch::On);
+        let screen = self.screen.map_or(training.screen, Switch::is_on);
         Method::Sweep(Sweep { damping, training: Training { batch, screen, seed, ..training }, ..Sweep::default() })
     }
 
@@ -176,7 +169,7 @@ impl MethodArgs {
                 Some(DecayName::Linear) => Decay::Linear,
             },
             select: self.select,
-            screen: self.screen == Some(Switch::On),
+            screen: self.screen.is_some_and(Switch::is_on),
             average: self.average,
             seed,
             ..defaults

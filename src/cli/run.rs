@@ -5,7 +5,7 @@ use crate::data::{Dataset, hex};
 use crate::device::{Buf, Gpu};
 use crate::error::Error;
 use crate::model::Model;
-use crate::objective::{Examples, Objective, Workspace};
+use crate::objective::{Cost, Examples, Objective, Workspace};
 use crate::optimise::{GpuSpace, Method};
 use crate::report::{RunFolder, RunRecord};
 use crate::subset::{Name, Progress, Stage, StageReport, Subset, Trainer, WELL_ABOVE_ONE, overdetermination};
@@ -96,7 +96,9 @@ impl Run {
             train,
             space: GpuSpace::new(gpu, model.vector_len())?,
             workspace: workspace.clone(),
+            whiten: config.whiten,
             screening: None,
+            preparation: Cost::default(),
         };
         Ok(Self { model, trainer, statistics })
     }

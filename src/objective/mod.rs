@@ -10,6 +10,7 @@ mod minibatch;
 mod record;
 mod selection;
 mod stage;
+mod whitening;
 mod workspace;
 
 pub use cost::Cost;
@@ -17,6 +18,7 @@ pub use examples::Examples;
 pub use kronecker::Kronecker;
 pub use minibatch::Batch;
 pub use selection::Draw;
+pub use whitening::Whitening;
 use workspace::SUMS;
 pub use workspace::{DEFAULT_MEMORY, Workspace};
 

@@ -14,9 +14,10 @@ use std::sync::{Arc, Mutex};
 const MAX_PAIRS: usize = 128;
 
 /// Curvature is that of a quarter of the examples, of this many at least: fewer, and steps that a small loss
-/// makes long go too far (a subset of 7,500 needed 26 passes to a loss of 0.001 with 512 examples, 20 with a quarter).
+/// makes long go too far (a subset of 7,500 needed 26 passes to a loss of 0.001 with 512 examples, 20 with a quarter). More than so many
+/// tell nothing new.
 const CURVATURE_SHARE: usize = 4;
-const LEAST_CURVATURE_EXAMPLES: usize = 512;
+const CURVATURE_EXAMPLES: [usize; 2] = [512, 4096];
 
 /// Examples that the Kronecker factors are taken from.
 const FACTOR_EXAMPLES: usize = 512;
@@ -200,7 +201,8 @@ impl OnGpu {
     fn curvature_sample(&mut self) -> Result<&mut Objective> {
         if self.curvature.is_none() {
             let all = self.objective.len();
-            let some = (all / CURVATURE_SHARE).max(LEAST_CURVATURE_EXAMPLES).min(all);
+            let [least, most] = CURVATURE_EXAMPLES;
+            let some = (all / CURVATURE_SHARE).clamp(least, most).min(all);
             self.curvature = Some(self.objective.sample(some)?);
         }
         Ok(self.curvature.as_mut().expect("just made"))

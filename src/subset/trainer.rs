@@ -4,7 +4,7 @@ use super::schedule::{Best, HeldOut, Progress, Schedule, Stage, StageReport, Ste
 use super::{Screening, ScreeningReport, Subset, overdetermination};
 use crate::device::Buf;
 use crate::error::{Error, Result};
-use crate::objective::{Cost, Evaluation, Examples, Objective, Workspace};
+use crate::objective::{Cost, Evaluation, Examples, Objective, Whitening, Workspace};
 use crate::optimise::{GpuSpace, Method, OnGpu, Optimiser, Outcome, Problem, Space, Stop};
 use std::sync::Arc;
 use std::time::Instant;
@@ -61,8 +61,12 @@ pub struct Trainer {
     pub workspace: Arc<Workspace>,
     /// Where parameters live.
     pub space: GpuSpace,
+    /// Whether the first layer starts as whitened components of what it reads.
+    pub whiten: bool,
     /// What a linear model said of the examples, once it was asked.
     pub screening: Option<Screening>,
+    /// What was spent before the first step: on screening and whitening.
+    pub preparation: Cost,
 }
 
 /// A stage in the middle.
@@ -85,10 +89,19 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<Progress<Buf>> {
         let start = Instant::now();
+        self.preparation = Cost::default();
         self.screen(observer)?;
+        let whitening = if self.whiten { Whitening::of(&self.objective(&self.full)?)? } else { None };
+        self.preparation += whitening.as_ref().map_or(Cost::default(), Whitening::cost);
         let (mut progress, mut stage) = match resumed {
             Some(host) => self.resume_stage(host.convert(|values| self.test.gpu().upload("checkpoint", values))?)?,
-            None => self.start_stage(self.space.upload(initial)?, None, start)?,
+            None => {
+                let mut theta = initial.to_vec();
+                if let Some(whitening) = &whitening {
+                    whitening.apply(&mut theta, self.full.seed)?;
+                }
+                self.start_stage(self.space.upload(&theta)?, None, start)?
+            }
         };
         loop {
             progress = self.run_stage(progress, stage, observer)?;
@@ -108,7 +121,9 @@ impl Trainer {
         let budget = self.schedule.full_passes * self.full.len() as f64;
         let model = &self.workspace.model;
         self.screening = Screening::new(self.test.gpu(), &self.train, &self.full, model, budget)?;
-        self.screening.as_ref().map_or(Ok(()), |screening| observer.screening(&screening.report))
+        let Some(screening) = &self.screening else { return Ok(()) };
+        self.preparation += screening.cost;
+        observer.screening(&screening.report)
     }
 
     /// The examples of the first stage.
@@ -133,16 +148,17 @@ impl Trainer {
         self.subsets.get(stages).unwrap_or(&self.full)
     }
 
-    /// The method as it goes about a stage: a learning rate falls over all of it that screening left.
+    /// The method as it goes about a stage: a learning rate falls over all of it that the preparation left.
     fn method(&self, stage: Stage) -> Method {
-        let screening = self.screening.as_ref().map_or(0.0, |screening| screening.cost.units());
-        self.method.with_epochs(self.schedule.passes(stage) - screening / self.full.len() as f64)
+        self.method.with_epochs(self.schedule.passes(stage) - self.preparation.units() / self.full.len() as f64)
+    }
+
+    fn objective(&self, examples: &Subset) -> Result<Objective> {
+        Objective::new(self.test.gpu(), &self.workspace, &self.train, &examples.indices, self.weight_decay)
     }
 
     fn problem(&self, stages: usize) -> Result<OnGpu> {
-        let indices = &self.examples(stages).indices;
-        let objective = Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?;
-        let mut problem = OnGpu::new(objective)?;
+        let mut problem = OnGpu::new(self.objective(self.examples(stages))?)?;
         problem.inclusion = self.screening.as_ref().and_then(|screening| screening.inclusion.clone());
         Ok(problem)
     }
@@ -165,8 +181,8 @@ impl Trainer {
         if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
             return Err(diverged(stage, 0, problem.last.as_ref()));
         }
-        let screening = self.screening.as_ref().map_or(Cost::default(), |screening| screening.cost);
-        let (other_cost, wall_seconds) = before.as_ref().map_or((screening, 0.0), |b| (b.cost(), b.wall_seconds));
+        let (other_cost, wall_seconds) =
+            before.as_ref().map_or((self.preparation, 0.0), |b| (b.cost(), b.wall_seconds));
         let (best, stages) = before.map_or((None, Vec::new()), |before| (before.best, before.stages));
         let progress = Progress {
             stage,
