@@ -70,12 +70,13 @@ impl Whitening {
         Ok(())
     }
 
-    /// Σ p pᵀ over the patches p, each followed by a 1.
+    /// The mean over examples of Σ p pᵀ over their patches p, each followed by a 1.
     fn moments(&self) -> Result<Vec<f64>> {
         let Objective { gpu, workspace, examples, index, len, .. } = &self.sample;
         let side = factor_side(&self.patches, true);
         let factor = Factor::new(gpu, self.patches, true, gpu.alloc("whitening.moments", side * side)?)?;
-        gpu.write(&factor.coefficients, &[0.0, (1.0 / *len as f64) as f32, 1.0]);
+        let pixels = self.patches.output().expect("checked when the layer was made: the filter fits").pixels();
+        gpu.write(&factor.coefficients, &[0.0, (1.0 / *len as f64) as f32, (len * pixels) as f32]);
         let x = gpu.alloc_quads("whitening.x", workspace.model.input.len() * index.len(), false)?;
         let scratch = workspace.passing[0].like(&x);
         let partial = gpu.alloc("whitening.partial", factor.partial_len(gpu, index.len() / gpu.profile.block))?;

@@ -10,6 +10,7 @@ mod kronecker;
 mod limits;
 mod methods;
 mod selection;
+mod whitening;
 
 use common::problem::Problem;
 use common::twin::Twin;
