@@ -16,7 +16,7 @@ const LOADS: usize = 64;
 pub const PARTIALS: usize = ALIGNMENT;
 
 /// What [`fold`] leaves of them, where there are many sums.
-pub const FOLDED: usize = 4;
+pub const FOLDED: usize = 2;
 
 /// y = α x + β y with `coefficients` = \[α, β\], which may be rewritten between runs. Lengths are multiples of 4.
 ///

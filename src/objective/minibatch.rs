@@ -81,12 +81,7 @@ impl Objective {
         Batch { positions, weights, epoch, draw }: Batch<'_>,
         gradient: &Buf,
     ) -> Result<()> {
-        let is_same =
-            |known: &Minibatch| known.objective.len == positions.len() && known.selection.is_some() == draw.is_some();
-        let mut minibatch = match self.minibatch.take() {
-            Some(minibatch) if is_same(&minibatch) => minibatch,
-            _ => Box::new(Minibatch::new(self, positions, draw.is_some())?),
-        };
+        let mut minibatch = self.recorded_minibatch(positions.len(), draw.is_some())?;
         let shift = self.examples.shift(epoch);
         let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize] + shift).collect();
         minibatch.run(&indices, weights, draw, theta, gradient)?;
@@ -96,6 +91,25 @@ impl Objective {
             self.cost.backward += positions.len() as u64;
         }
         Ok(())
+    }
+
+    /// Records the gradient of a mini-batch of so many examples, all or a choice of which go backward, before the first is asked for: its
+    /// kernels are compiled meanwhile.
+    ///
+    /// # Errors
+    /// What the device reports; [`Error::Usage`](crate::error::Error::Usage) when there are too many examples to choose among.
+    pub fn prepare_minibatches(&mut self, examples: usize, selects: bool) -> Result<()> {
+        self.minibatch = Some(self.recorded_minibatch(examples, selects)?);
+        Ok(())
+    }
+
+    /// The program of such mini-batches, out of its place.
+    fn recorded_minibatch(&mut self, examples: usize, selects: bool) -> Result<Box<Minibatch>> {
+        let is_same = |known: &Minibatch| known.objective.len == examples && known.selection.is_some() == selects;
+        match self.minibatch.take() {
+            Some(minibatch) if is_same(&minibatch) => Ok(minibatch),
+            _ => Ok(Box::new(Minibatch::new(self, examples, selects)?)),
+        }
     }
 
     /// Means over the mini-batches since last asked, for each at the θ it ran at; the penalty is that of what θ holds by now. One round
@@ -159,10 +173,10 @@ impl Objective {
 }
 
 impl Minibatch {
-    /// For mini-batches of as many examples as `positions`, of which some or all go backward.
-    fn new(whole: &Objective, positions: &[u32], selects: bool) -> Result<Self> {
+    /// For mini-batches of so many examples, of which some or all go backward.
+    fn new(whole: &Objective, batch: usize, selects: bool) -> Result<Self> {
         let Objective { gpu, workspace, examples, weight_decay, .. } = whole;
-        let some: Vec<u32> = positions.iter().map(|&position| whole.indices[position as usize]).collect();
+        let some: Vec<u32> = whole.indices.iter().cycle().take(batch).copied().collect();
         let mut objective = Objective::new(gpu, workspace, examples, &some, *weight_decay)?;
         let padded = objective.index.len();
         let aligned = padded.next_multiple_of(ALIGNMENT);

@@ -1,6 +1,6 @@
 //! The space of parameter vectors on a device, and an objective as a problem in it.
 
-use super::{Curved, Elementwise, Inclusion, Look, Problem, Space, Stochastic};
+use super::{Curved, Elementwise, Inclusion, Look, Method, Problem, Space, Stochastic};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
 use crate::kernel::{Dispatch, Program};
@@ -195,6 +195,20 @@ impl OnGpu {
     /// What the evaluation with this loss found: a step may end at another point than the last it tried.
     pub fn found(&self, loss: f64) -> Option<&Evaluation> {
         self.last.iter().chain(self.seen.iter().rev()).find(|evaluation| evaluation.loss == loss)
+    }
+
+    /// Records what the method will run, so that its kernels are compiled while others run.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn prepare(&mut self, method: &Method) -> Result<()> {
+        if let Some(training) = method.training() {
+            self.objective.prepare_minibatches(training.batch_of(self.objective.len()), training.select)?;
+        }
+        if matches!(method, Method::Sweep(_)) {
+            self.kronecker()?;
+        }
+        Ok(())
     }
 
     /// The examples that tell the curvature (Martens 2010, section 4.5, takes it from a sample as well).

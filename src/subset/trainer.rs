@@ -90,17 +90,22 @@ impl Trainer {
     ) -> Result<Progress<Buf>> {
         let start = Instant::now();
         self.preparation = Cost::default();
+        let mut problem = self.problem(resumed.as_ref().map_or(0, |progress| progress.stages.len()))?;
+        problem.prepare(&self.method)?;
         self.screen(observer)?;
+        problem.inclusion = self.screening.as_ref().and_then(|screening| screening.inclusion.clone());
         let whitening = if self.whiten { Whitening::of(&self.objective(&self.full)?)? } else { None };
         self.preparation += whitening.as_ref().map_or(Cost::default(), Whitening::cost);
         let (mut progress, mut stage) = match resumed {
-            Some(host) => self.resume_stage(host.convert(|values| self.test.gpu().upload("checkpoint", values))?)?,
+            Some(host) => {
+                self.resume_stage(host.convert(|values| self.test.gpu().upload("checkpoint", values))?, problem)?
+            }
             None => {
                 let mut theta = initial.to_vec();
                 if let Some(whitening) = &whitening {
                     whitening.apply(&mut theta, self.full.seed)?;
                 }
-                self.start_stage(self.space.upload(&theta)?, None, start)?
+                self.start_stage(self.space.upload(&theta)?, None, problem, start)?
             }
         };
         loop {
@@ -109,7 +114,8 @@ impl Trainer {
                 return Ok(progress);
             }
             let theta = progress.optimiser.parameters.clone();
-            (progress, stage) = self.start_stage(theta, Some(progress), Instant::now())?;
+            let (start, problem) = (Instant::now(), self.problem(progress.stages.len())?);
+            (progress, stage) = self.start_stage(theta, Some(progress), problem, start)?;
         }
     }
 
@@ -158,9 +164,7 @@ impl Trainer {
     }
 
     fn problem(&self, stages: usize) -> Result<OnGpu> {
-        let mut problem = OnGpu::new(self.objective(self.examples(stages))?)?;
-        problem.inclusion = self.screening.as_ref().and_then(|screening| screening.inclusion.clone());
-        Ok(problem)
+        OnGpu::new(self.objective(self.examples(stages))?)
     }
 
     /// The progress at the start of a stage: one evaluation at θ.
@@ -168,11 +172,11 @@ impl Trainer {
         &self,
         theta: Buf,
         before: Option<Progress<Buf>>,
+        mut problem: OnGpu,
         start: Instant,
     ) -> Result<(Progress<Buf>, InStage)> {
         let stages = before.as_ref().map_or(0, |before| before.stages.len());
         let stage = if stages < self.subsets.len() { Stage::Subset } else { Stage::Full };
-        let mut problem = self.problem(stages)?;
         // The loss is nearly the same function, so a step of the size that served it last is a better guess than 1/‖g‖.
         let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
         let guess = (step_norm > 0.0).then_some(step_norm);
@@ -204,8 +208,7 @@ impl Trainer {
     }
 
     /// Goes on in the middle of a stage.
-    fn resume_stage(&self, progress: Progress<Buf>) -> Result<(Progress<Buf>, InStage)> {
-        let mut problem = self.problem(progress.stages.len())?;
+    fn resume_stage(&self, progress: Progress<Buf>, mut problem: OnGpu) -> Result<(Progress<Buf>, InStage)> {
         problem.remember(&progress.memory)?;
         let optimiser = self.method(progress.stage).resume(&problem, &progress.optimiser)?;
         let cost_before = progress.stage_cost;
