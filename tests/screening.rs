@@ -72,6 +72,37 @@ fn examples_that_a_linear_model_is_sure_of_are_rare() {
 }
 
 #[test]
+fn shares_stay_shares_and_a_constant_rate_ends_with_the_budget() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 0.05);
+    let out = folder.path().join("run");
+    let options = ["--method", "adam", "--decay", "constant", "--screen", "on", "--whiten", "on", "--budget", "2"];
+    let record = train(folder.path(), &out, &options);
+    // the last stretch of mini-batches, a twentieth of an epoch, may go beyond
+    let cost = record["cost_epochs"].as_f64().unwrap();
+    assert!((2.0..2.06).contains(&cost), "{record}");
+    let steps = fs::read_to_string(out.join("steps.jsonl")).unwrap();
+    for line in steps.lines() {
+        let step: Value = serde_json::from_str(line).unwrap();
+        assert!(step["accuracy"].as_f64().unwrap() <= 1.0 + 1e-6, "{step}");
+    }
+}
+
+#[test]
+fn an_epoch_that_would_not_fill_a_mini_batch_has_all_examples() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), 0.05);
+    let record = train(
+        folder.path(),
+        &folder.path().join("run"),
+        &["--budget", "2", "--method", "adam", "--screen", "on", "--batch", "5000"],
+    );
+    assert_eq!(record["screening"]["share"], 1.0, "{record}");
+}
+
+#[test]
 fn where_a_linear_model_knows_nothing_all_examples_are_taken() {
     let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
@@ -88,6 +119,7 @@ fn where_it_would_take_much_of_the_budget_or_has_few_examples_it_is_not_asked() 
     write(folder.path(), 0.05);
     let record = train(folder.path(), &folder.path().join("little"), &["--budget", "0.2"]);
     assert_eq!(record["screening"], Value::Null);
+    assert!((0.05..0.4).contains(&record["cost_epochs"].as_f64().unwrap()), "{record}");
     let digits = folder.path().join("digits");
     let output = run(&["train", "--out", digits.to_str().unwrap()]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -108,6 +108,8 @@ fn a_sweep_over_mnist_classifies_as_well_as_the_network_can_within_two_thirds_of
     let (accuracy, cost) = (record["test_accuracy"].as_f64().unwrap(), record["cost_epochs"].as_f64().unwrap());
     assert!(accuracy >= 0.984, "{record}");
     assert!((0.55..0.62).contains(&cost), "{record}");
+    let share = record["screening"]["share"].as_f64().unwrap();
+    assert!((0.15..0.5).contains(&share), "most digits are easy: {record}");
 }
 
 #[test]

@@ -37,7 +37,7 @@ struct Description {
     #[serde(default)]
     targets: Vec<f64>,
     /// Options of the conventional baseline. With it, every run on subsets is followed by two controls at the same cost: the baseline, and
-    /// the baseline with the same choice of examples.
+    /// the baseline with all that helps a sweep but second order: the choice of examples, their screening, the whitened start.
     control: Option<BTreeMap<String, toml::Value>>,
     grid: Vec<BTreeMap<String, toml::Value>>,
 }
@@ -69,7 +69,10 @@ impl Planned {
         row.push(("budget".to_owned(), cost.to_owned()));
         if helped {
             let help = [("select", "true"), ("screen", "on"), ("whiten", "on")];
-            row.extend(help.map(|(key, value)| (key.to_owned(), value.to_owned())));
+            row.retain(|(key, _)| help.iter().all(|(helping, _)| helping != key));
+            // as its run has them
+            let of_run = |key: &str| self.row.iter().find(|(other, _)| other == key).map(|(_, value)| value.clone());
+            row.extend(help.map(|(key, value)| (key.to_owned(), of_run(key).unwrap_or_else(|| value.to_owned()))));
         }
         // in the order of a grid, so that it is the same run
         row.sort();

@@ -8,6 +8,9 @@ use crate::optimise::{
 use crate::subset;
 use clap::{Args, ValueEnum};
 
+/// Options of the mini-batch methods that the sweep has as well.
+const IN_SWEEP: [&str; 2] = ["--batch", "--screen"];
+
 /// The methods by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Name {
@@ -239,12 +242,13 @@ impl MethodArgs {
             ("--nesterov", self.nesterov, &[Sgd]),
         ];
         let is_of = |option: &str, of: &[Name]| {
-            of.contains(&method) || (schedule == subset::Name::Sweep && ["--batch", "--screen"].contains(&option))
+            of.contains(&method) || (schedule == subset::Name::Sweep && IN_SWEEP.contains(&option))
         };
         match given.iter().find(|(option, is_given, of)| *is_given && !is_of(option, of)) {
             None => Ok(()),
             Some((option, _, of)) => Err(Error::usage(format!(
-                "{option}: an option of --method {}, not of {}",
+                "{option}: an option of {}--method {}, not of {}",
+                if IN_SWEEP.contains(option) { "--schedule sweep, or of " } else { "" },
                 of.iter().map(value_name).collect::<Vec<_>>().join(" or "),
                 value_name(&method)
             ))),

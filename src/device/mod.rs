@@ -171,7 +171,7 @@ impl Gpu {
         Ok(Self {
             device,
             queue,
-            pipelines: Arc::default(),
+            pipelines: Arc::new(Pipelines::new(info.backend)),
             faults,
             numbers: Arc::default(),
             unused: Arc::default(),

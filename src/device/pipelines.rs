@@ -35,19 +35,34 @@ impl Pipeline {
 }
 
 /// The pipelines of a device, each compiled once. Dropping it waits for the threads: a driver must not compile while the program exits.
-#[derive(Default)]
 pub struct Pipelines {
     known: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
-    workers: OnceLock<Workers>,
+    /// None where the driver takes one thread at a time.
+    workers: Option<Workers>,
 }
 
 impl Pipelines {
+    /// None yet. GL's context is one thread's at a time, for as long as it compiles, and the others give up after a second or six.
+    pub fn new(backend: wgpu::Backend) -> Self {
+        let workers = (backend != wgpu::Backend::Gl).then(Workers::new);
+        Self { known: Mutex::default(), workers }
+    }
+
+    /// Waits for all that were asked for.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when the driver rejects one of them.
+    pub fn wait(&self) -> Result<()> {
+        let all: Vec<_> = lock(&self.known).values().cloned().collect();
+        all.iter().try_for_each(|pipeline| pipeline.get().map(|_| ()))
+    }
+
     /// The pipeline of this key, which `compile` makes unless it is known.
     pub fn of(&self, key: PipelineKey, compile: impl Fn() -> Compiled + Send + Sync + 'static) -> Arc<Pipeline> {
         let mut known = lock(&self.known);
         let pipeline = known.entry(key).or_insert_with(|| {
             let pipeline = Arc::new(Pipeline { compiled: OnceLock::new(), compile: Box::new(compile) });
-            self.workers.get_or_init(Workers::new).start(pipeline.clone());
+            self.workers.iter().for_each(|workers| workers.start(pipeline.clone()));
             pipeline
         });
         pipeline.clone()
@@ -74,9 +89,9 @@ impl Workers {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let worker = |_| {
             let (work, is_over) = (work.clone(), is_over.clone());
-            thread::spawn(move || compile_all(&work, &is_over))
+            thread::Builder::new().name("compiler".to_owned()).spawn(move || compile_all(&work, &is_over)).ok()
         };
-        let threads = (0..cores.saturating_sub(1).clamp(1, MOST_THREADS)).map(worker).collect();
+        let threads = (0..cores.saturating_sub(1).clamp(1, MOST_THREADS)).filter_map(worker).collect();
         Self { queue: Some(queue), threads, is_over }
     }
 

@@ -129,7 +129,15 @@ fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> 
 }
 
 impl Gpu {
-    /// Every (shader, constants) compiled so far, sorted: `tests/shaders/` translates each for every backend.
+    /// Waits until the driver has compiled every kernel that was recorded.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it rejects one.
+    pub fn wait_for_kernels(&self) -> Result<()> {
+        self.pipelines.wait()
+    }
+
+    /// Every (shader, constants) recorded so far, sorted: `tests/shaders/` translates each for every backend.
     pub fn specialisations(&self) -> Vec<(&'static str, Vec<(&'static str, usize)>)> {
         self.pipelines.keys()
     }

@@ -85,6 +85,7 @@ fn fastest(
     examples: usize,
     record: &Record<'_>,
 ) -> Result<Option<ProductTile>> {
+    gpu.wait_for_kernels()?; // which would slow down what is timed
     let quads = |features: usize| gpu.alloc_quads("tune", features * examples, false);
     let (x, y) = (quads(inputs)?, quads(outputs)?);
     let (from, to) = if direction == Direction::Forward { (&x, &y) } else { (&y, &x) };

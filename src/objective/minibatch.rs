@@ -60,6 +60,8 @@ pub struct Batch<'a> {
 #[derive(Clone, Debug, Default)]
 struct Sums {
     batches: usize,
+    /// What their examples counted: as much as there are mini-batches, on average.
+    weight: f64,
     cross_entropy: f64,
     accuracy: f64,
     not_finite: Option<String>,
@@ -124,11 +126,12 @@ impl Objective {
         let minibatch = self.minibatch.as_mut().expect("a mini-batch ran");
         minibatch.collect()?;
         let (examples, selects) = (minibatch.objective.len, minibatch.selection.is_some());
-        let Sums { batches, cross_entropy, accuracy, not_finite, backward } = std::mem::take(&mut minibatch.sums);
+        let Sums { batches, weight, cross_entropy, accuracy, not_finite, backward } =
+            std::mem::take(&mut minibatch.sums);
         let theta = minibatch.theta.take().expect("a mini-batch ran since last asked");
         self.cost.backward += backward;
         let square = if self.weight_decay == 0.0 { 0.0 } else { self.square(&theta)? };
-        let mean = |sum: f64| sum / batches as f64;
+        let mean = |sum: f64| sum / weight;
         let kept = selects.then(|| backward as f64 / (batches * examples) as f64);
         let (cross_entropy, accuracy) = (mean(cross_entropy), mean(accuracy));
         Ok(Evaluation { kept, ..Evaluation::new(cross_entropy, accuracy, self.weight_decay, square, not_finite) })
@@ -219,6 +222,8 @@ impl Minibatch {
         let Objective { gpu, workspace, examples, index, loss, correct, .. } = &self.objective;
         let (padded, aligned) = (index.len(), self.chosen.len() / 3);
         let share = (1.0 / indices.len() as f64) as f32;
+        let counted =
+            weights.map_or(1.0, |weights| weights.iter().map(|&w| f64::from(w)).sum::<f64>() / weights.len() as f64);
         let mut chosen = vec![0; 3 * aligned];
         chosen[..padded].fill(PADDING);
         for (n, &i) in indices.iter().enumerate() {
@@ -242,6 +247,7 @@ impl Minibatch {
         }
         self.program.run_between(gpu, &[(theta, &workspace.theta)], &after)?;
         self.used += 1;
+        self.sums.weight += counted;
         self.theta = Some(theta.clone());
         // The first run may compile, the second tells how long one takes.
         let wait_after = if self.waits < 2 { 1 } else { SLOTS };

@@ -23,8 +23,8 @@ const MOST_INPUTS: usize = 256;
 /// Added to every variance, as a part of the largest: components that are all noise stay small.
 const FLOOR: f64 = 1e-2;
 
-/// Keeps the draws of a seed apart.
-const STREAM: u64 = 5;
+/// Keeps its draws apart from others of the same seed.
+const STREAM: u64 = u64::MAX - 2;
 
 /// What the first layer of a model reads.
 pub struct Whitening {
@@ -97,7 +97,7 @@ fn covariance(moments: &[f64], inputs: usize) -> Vec<f64> {
     entries.map(|(i, j)| moments[i * side + j] / count - mean(i) * mean(j)).collect()
 }
 
-/// `outputs` filters of unit length on the whitened components of largest variance, if anything varies.
+/// `outputs` filters, whose outputs have a variance of one but for the floor, on the components of largest variance; if anything varies.
 fn whitened(covariance: &[f64], inputs: usize, outputs: usize, rng: &mut ChaCha8Rng) -> Option<Vec<f64>> {
     let mut components = eigenpairs(covariance, inputs);
     components.sort_by(|(a, _), (b, _)| b.total_cmp(a));

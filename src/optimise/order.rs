@@ -27,8 +27,8 @@ impl Inclusion {
         self.mean
     }
 
-    /// Examples that every epoch takes, whatever the draw.
-    fn least(&self) -> usize {
+    /// Examples of an epoch, the fewest that a draw has.
+    pub fn drawn(&self) -> usize {
         // the sum is taken in another order there, so it may round otherwise
         (self.mean * self.probability.len() as f64 - 1e-3) as usize
     }
@@ -65,13 +65,14 @@ impl Order {
     /// Over so many examples, in mini-batches as `training` says. What would leave less than one of an epoch is left alone.
     pub fn new(training: &Training, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
         let batch = training.batch_of(examples);
-        let inclusion = inclusion.filter(|inclusion| inclusion.least() >= batch);
+        assert!(inclusion.iter().all(|inclusion| inclusion.probability.len() == examples));
+        let inclusion = inclusion.filter(|inclusion| inclusion.drawn() >= batch);
         Self { examples, inclusion, epoch: None, positions: Vec::new(), weights: Vec::new() }
     }
 
     /// Mini-batches of an epoch.
     fn per_epoch(&self, training: &Training) -> u64 {
-        let examples = self.inclusion.as_ref().map_or(self.examples, |inclusion| inclusion.least());
+        let examples = self.inclusion.as_ref().map_or(self.examples, |inclusion| inclusion.drawn());
         (examples / training.batch_of(self.examples)) as u64
     }
 

@@ -72,7 +72,7 @@ impl Training {
     }
 
     /// Examples of a mini-batch: all, where there are fewer than asked for.
-    pub(super) fn batch_of(&self, examples: usize) -> usize {
+    pub fn batch_of(&self, examples: usize) -> usize {
         self.batch.clamp(1, examples.max(1))
     }
 

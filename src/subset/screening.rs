@@ -7,9 +7,9 @@
 //! that of all examples. (Selection by proxy: Coleman and others 2020, arXiv 1906.11829, who leave out what is easy; importance
 //! sampling: Katharopoulos and Fleuret 2018, arXiv 1803.00942.)
 
-use super::{Subset, overdetermination};
+use super::{Sampling, Subset, overdetermination};
 use crate::device::Gpu;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{Description, Model};
 use crate::objective::{Cost, Examples, Objective, Workspace};
 use crate::optimise::{Inclusion, Lbfgs, OnGpu, Optimiser, lbfgs};
@@ -34,17 +34,17 @@ const WEIGHT_DECAY: f64 = 1e-2;
 /// Q that its subset must have: with less, it learns its subset by heart and is sure of too much.
 const LEAST_OVERDETERMINATION: f64 = 3.0;
 
-/// Screening may take so much of the budget, …
-const MOST_OF_BUDGET: f64 = 0.1;
-
-/// … and has to leave no more than this of what a gradient of the same variance costs, …
+/// It has to leave no more than this of what a gradient of the same variance costs, …
 const WORTH_IT: f64 = 0.75;
 
-/// … by so many examples.
+/// … judged by so many examples.
 const LOOKED_AT: usize = 1000;
 
 /// Device memory for the linear model's activations, in bytes.
-const MEMORY: u64 = 64 << 20;
+const MEMORY: u64 = 256 << 20;
+
+/// Keep its draws apart from others of the same seed.
+const STREAMS: [u64; 2] = [u64::MAX, u64::MAX - 1];
 
 /// What screening came to, for `run.json`. Costs are in examples forward and backward.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,31 +74,45 @@ pub struct Screening {
 }
 
 impl Screening {
-    /// Screens the examples `full` for training `model` within `budget` units. None where the linear model would take too much of it, or has
-    /// too few examples to learn from.
+    /// Screens the examples `full` for training `model` in mini-batches of `batch`. None where the cost is not affordable, where the linear model has
+    /// too few examples to learn from, or where the images are too large, or too thin, for it.
     ///
     /// # Errors
     /// What the device reports.
-    pub fn new(gpu: &Gpu, train: &Arc<Examples>, full: &Subset, model: &Model, budget: f64) -> Result<Option<Self>> {
+    pub fn new(
+        gpu: &Gpu,
+        train: &Arc<Examples>,
+        full: &Subset,
+        model: &Model,
+        batch: usize,
+        is_affordable: impl Fn(Cost) -> bool,
+    ) -> Result<Option<Self>> {
         let size = train.shape.height.max(train.shape.width).div_ceil(LONGEST_SIDE);
-        if train.shape.height.min(train.shape.width) < size {
-            return Ok(None);
-        }
-        let linear = Arc::new(Model::new(&Description::linear(size), train.shape, model.classes)?);
+        let linear = Model::new(&Description::linear(size), train.shape, model.classes);
+        let Some(linear) = linear.ok().filter(|linear| linear.classes > 1) else { return Ok(None) };
         let examples = full.len() / ONE_IN;
         let q = overdetermination(examples, linear.classes, linear.parameters());
         // an example forward and backward costs so much of one through the network
         let share = linear.multiply_adds() as f64 / model.multiply_adds() as f64;
         let most = (examples as f64 * PASSES + full.len() as f64 / 3.0) * share;
-        if q < LEAST_OVERDETERMINATION || most > MOST_OF_BUDGET * budget {
+        if q < LEAST_OVERDETERMINATION || !is_affordable(passes(most)) {
             return Ok(None);
         }
 
-        let workspace = Arc::new(Workspace::new(gpu, linear.clone(), MEMORY)?);
+        let start = vec![0.0; linear.vector_len()];
+        let workspace = match Workspace::new(gpu, Arc::new(linear), MEMORY) {
+            Err(Error::OutOfMemory(why)) => {
+                tracing::info!("no screening: {why}");
+                return Ok(None);
+            }
+            other => Arc::new(other?),
+        };
         let objective = |indices: &[u32]| Objective::new(gpu, &workspace, train, indices, WEIGHT_DECAY);
-        let subset = Subset::draw(Default::default(), &train.labels, &full.indices, examples, (full.seed, 3));
+        let draw =
+            |sampling, of: &[u32], count, stream| Subset::draw(sampling, &train.labels, of, count, (full.seed, stream));
+        let subset = draw(Sampling::Balanced, &full.indices, examples, STREAMS[0]);
         let mut problem = OnGpu::new(objective(&subset.indices)?)?;
-        let start = problem.space.upload(&vec![0.0; linear.vector_len()])?;
+        let start = problem.space.upload(&start)?;
         let mut lbfgs = Lbfgs::new(&mut problem, start, None, lbfgs::Settings::default())?;
         while problem.cost().units() < PASSES * examples as f64 {
             if lbfgs.step(&mut problem)?.stop.is_some() {
@@ -110,13 +124,9 @@ impl Screening {
         let chance = |losses: &[f32]| -> Vec<f64> {
             losses.iter().map(|&loss| (1.0 - f64::from(-loss).exp()).clamp(LEAST, 1.0)).collect()
         };
-        let unseen = Subset::draw(
-            Default::default(),
-            &train.labels,
-            &without(&full.indices, &subset.indices),
-            LOOKED_AT.min(full.len() - examples),
-            (full.seed, 4),
-        );
+        // as an epoch would have them
+        let others = without(&full.indices, &subset.indices);
+        let unseen = draw(Sampling::Uniform, &others, LOOKED_AT.min(others.len()), STREAMS[1]);
         let mut look = objective(&unseen.indices)?;
         let (mut evaluation, losses) = look.losses(theta)?;
         let remaining_cost = remaining(&losses, &chance(&losses), share / 3.0);
@@ -127,9 +137,10 @@ impl Screening {
             let (of_all, losses) = all.losses(theta)?;
             spent += all.cost().units();
             evaluation = of_all;
-            inclusion = Some(Arc::new(Inclusion::new(chance(&losses))));
+            // an epoch has to fill a mini-batch
+            inclusion = Some(Arc::new(Inclusion::new(chance(&losses)))).filter(|found| found.drawn() >= batch);
         }
-        let cost = Cost { forward: (3.0 * spent * share).ceil() as u64, ..Cost::default() };
+        let cost = passes(spent * share);
         let report = ScreeningReport {
             examples,
             overdetermination: q,
@@ -142,6 +153,11 @@ impl Screening {
     }
 }
 
+/// So many units as forward passes of the network.
+fn passes(units: f64) -> Cost {
+    Cost { forward: (3.0 * units).ceil() as u64, ..Cost::default() }
+}
+
 /// Those of `all` that are not among `some`; both ascend.
 fn without(all: &[u32], some: &[u32]) -> Vec<u32> {
     all.iter().copied().filter(|i| some.binary_search(i).is_err()).collect()
@@ -152,8 +168,40 @@ fn without(all: &[u32], some: &[u32]) -> Vec<u32> {
 fn remaining(losses: &[f32], probability: &[f64], screening: f64) -> f64 {
     let mean = |sum: f64| sum / losses.len() as f64;
     let square = |&loss: &f32| (1.0 - f64::from(-loss).exp()).powi(2);
-    let all = mean(losses.iter().map(square).sum());
+    let all: f64 = mean(losses.iter().map(square).sum());
+    if all == 0.0 {
+        return 1.0; // nothing is left to learn
+    }
     let drawn = mean(losses.iter().zip(probability).map(|(loss, p)| square(loss) / p).sum());
     let cost = screening + mean(probability.iter().sum());
     drawn * cost / all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The loss of an example to whose class the model gives p.
+    fn loss(p: f64) -> f32 {
+        -p.ln() as f32
+    }
+
+    #[test]
+    fn what_remains_is_variance_times_cost() {
+        // of ten examples nine are all but known; drawn in proportion, a tenth of the cost and of the variance
+        let mut losses = vec![loss(0.99); 9];
+        losses.push(loss(1e-9));
+        let probability: Vec<f64> = losses.iter().map(|&l| (1.0 - f64::from(-l).exp()).max(LEAST)).collect();
+        let mean_square = (9.0 * 1e-4 + 1.0) / 10.0;
+        let drawn = (9.0 * 1e-4 / 0.15 + 1.0) / 10.0 * (0.01 + (9.0 * 0.15 + 1.0) / 10.0);
+        assert!((remaining(&losses, &probability, 0.01) - drawn / mean_square).abs() < 1e-6);
+        // all as hard: nothing is gained, and the screening is paid for
+        assert!((remaining(&[loss(0.5); 4], &[0.5; 4], 0.01) - 0.51 / 0.5).abs() < 1e-6);
+        assert_eq!(remaining(&[0.0; 4], &[LEAST; 4], 0.01), 1.0);
+    }
+
+    #[test]
+    fn what_is_left_of_a_set_is_in_order() {
+        assert_eq!(without(&[0, 2, 3, 7, 9], &[2, 9]), [0, 3, 7]);
+    }
 }

@@ -9,6 +9,9 @@ use crate::optimise::{GpuSpace, Method, OnGpu, Optimiser, Outcome, Problem, Spac
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Screening, and whitening, may each take so much of a budget.
+const MOST_OF_BUDGET: f64 = 0.1;
+
 /// Who is told how a run goes, and may stop it.
 pub trait Observer {
     /// After every iteration.
@@ -94,11 +97,14 @@ impl Trainer {
         problem.prepare(&self.method)?;
         self.screen(observer)?;
         problem.inclusion = self.screening.as_ref().and_then(|screening| screening.inclusion.clone());
-        let whitening = if self.whiten { Whitening::of(&self.objective(&self.full)?)? } else { None };
+        let whitening = if self.whiten { Whitening::of(&problem.objective)? } else { None };
+        let whitening = whitening.filter(|whitening| self.is_affordable(whitening.cost()));
         self.preparation += whitening.as_ref().map_or(Cost::default(), Whitening::cost);
         let (mut progress, mut stage) = match resumed {
             Some(host) => {
-                self.resume_stage(host.convert(|values| self.test.gpu().upload("checkpoint", values))?, problem)?
+                let mut progress = host.convert(|values| self.test.gpu().upload("checkpoint", values))?;
+                progress.wall_seconds += start.elapsed().as_secs_f64();
+                self.resume_stage(progress, problem)?
             }
             None => {
                 let mut theta = initial.to_vec();
@@ -119,14 +125,18 @@ impl Trainer {
         }
     }
 
+    /// Whether a preparation leaves the training nine tenths of its budget, if it has one.
+    fn is_affordable(&self, cost: Cost) -> bool {
+        let budget = self.schedule.full_passes * self.full.len() as f64;
+        !self.schedule.name.has_budget() || cost.units() <= MOST_OF_BUDGET * budget
+    }
+
     /// Asks a linear model which examples are worth it, where the method goes by its answer.
     fn screen(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        if !self.method.training().is_some_and(|training| training.screen) {
-            return Ok(());
-        }
-        let budget = self.schedule.full_passes * self.full.len() as f64;
-        let model = &self.workspace.model;
-        self.screening = Screening::new(self.test.gpu(), &self.train, &self.full, model, budget)?;
+        let Some(training) = self.method.training().filter(|training| training.screen) else { return Ok(()) };
+        let (gpu, model) = (self.test.gpu(), &self.workspace.model);
+        let batch = training.batch_of(self.full.len());
+        self.screening = Screening::new(gpu, &self.train, &self.full, model, batch, |cost| self.is_affordable(cost))?;
         let Some(screening) = &self.screening else { return Ok(()) };
         self.preparation += screening.cost;
         observer.screening(&screening.report)
@@ -276,7 +286,8 @@ impl Trainer {
         let Schedule { patience, gap, stall, .. } = self.schedule;
         let is_subset = progress.stage == Stage::Subset;
         let held_out = progress.last_look.map_or(f64::NAN, |(_, held_out)| held_out.loss);
-        if progress.stage_cost.units() >= passes * examples {
+        let with_preparation = if self.schedule.name.has_budget() { self.preparation } else { Cost::default() };
+        if (progress.stage_cost + with_preparation).units() >= passes * examples {
             Some(format!("{passes} passes are spent"))
         } else if self.method.training().is_none()
             && progress.optimiser.gradient_norm <= self.schedule.tolerance * progress.initial_gradient_norm

@@ -89,4 +89,5 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
         let mut objective = Objective::new(gpu, &workspace, &copies, &indices, 1e-3).unwrap();
         objective.loss(&theta).unwrap();
     }
+    gpu.wait_for_kernels().unwrap();
 }
