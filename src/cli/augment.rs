@@ -8,7 +8,6 @@ use clap::Args;
 use std::str::FromStr;
 
 #[derive(Args)]
-#[group(conflicts_with = "resume")]
 pub(super) struct AugmentArgs {
     /// Train on copies of the examples that differ from them: a list of crop[=PIXELS], flip, rotate[=DEGREES], scale[=SHARE], brightness[=SHARE],
     /// contrast[=SHARE], cutout[=PIXELS] (docs/method.md)

@@ -35,7 +35,6 @@ pub(super) struct Choices {
 }
 
 #[derive(Args)]
-#[group(conflicts_with = "resume")]
 struct ProblemArgs {
     /// `digits` (embedded), or a folder: IDX files (MNIST, …), CIFAR-10/100 binary, or images as train/CLASS/*.png and test/CLASS/*.png
     #[arg(long, value_name = "digits|DIR", default_value = "digits")]

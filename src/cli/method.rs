@@ -60,7 +60,6 @@ enum PreconditionerName {
 }
 
 #[derive(Args)]
-#[group(conflicts_with = "resume")]
 #[command(next_help_heading = "Method (docs/methods.md)")]
 pub(super) struct MethodArgs {
     /// How the loss is minimised [default: kfac; adam with --schedule minibatch]

@@ -26,7 +26,7 @@ pub(super) struct TrainArgs {
     #[arg(long, requires = "out")]
     overwrite: bool,
     /// Go on with a run that was stopped; it keeps its own configuration
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "checkpoint_every"])]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "checkpoint_every", "ProblemArgs", "AugmentArgs", "MethodArgs"])]
     resume: Option<PathBuf>,
     /// Seconds between checkpoints
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = non_negative, allow_negative_numbers = true)]
