@@ -92,6 +92,12 @@ impl Buf {
         self.view(0..len)
     }
 
+    /// One word, to copy from or to: kernels bind only what is aligned.
+    pub fn word(&self, at: usize) -> Self {
+        assert!(at < self.len, "word {at} of {}", self.len);
+        Self { raw: self.raw.clone(), offset: self.offset + at, len: 1 }
+    }
+
     pub(crate) fn record_copy(&self, to: &Self, encoder: &mut wgpu::CommandEncoder) {
         assert_eq!(self.len, to.len, "copy between views of different lengths");
         let range = self.bytes();

@@ -268,7 +268,7 @@ impl Minibatch {
         for slot in words.chunks_exact(self.slot).take(self.used) {
             self.sums.cross_entropy += sum(slot);
             self.sums.accuracy += sum(&slot[aligned..aligned + padded]);
-            let marks = &slot[2 * aligned..2 * aligned + workspace.report.marks.len()];
+            let marks = slot[2 * aligned..2 * aligned + workspace.report.marks.len()].iter().step_by(ALIGNMENT);
             self.sums.backward += u64::from(slot[self.slot - ALIGNMENT]);
             self.sums.not_finite =
                 self.sums.not_finite.take().or_else(|| self.objective.not_finite(Pass::Gradient, marks));

@@ -22,7 +22,7 @@ pub use whitening::Whitening;
 use workspace::SUMS;
 pub use workspace::{DEFAULT_MEMORY, Workspace};
 
-use crate::device::{ALIGNMENT, Buf, Gpu, Reader};
+use crate::device::{Buf, Gpu, Reader};
 use crate::error::Result;
 use crate::kernel::{Copy, Program};
 use crate::kernels::from_blocks;
@@ -130,7 +130,7 @@ impl Objective {
             curvature: None,
             coefficients: gpu
                 .upload("subset.coefficients", &[weight_decay as f32, (1.0 / indices.len() as f64) as f32])?,
-            reader: gpu.reader(workspace.report.all.len())?,
+            reader: gpu.reader(SUMS * PARTIALS + workspace.report.found.len())?,
             programs: HashMap::new(),
             minibatch: None,
             cost: Cost::default(),
@@ -306,9 +306,15 @@ impl Objective {
     /// Runs a recorded pass between copies, and reads its report.
     fn run(&self, pass: Pass, before: &[Copy<'_>], out: Option<&Buf>) -> Result<Vec<u32>> {
         let workspace = &self.workspace;
-        let after = [Some((&workspace.report.all, self.reader.staging())), out.map(|out| (&workspace.gradient, out))];
+        let (report, staging) = (&workspace.report, self.reader.staging());
+        // the marks without the gaps between them
+        let marks: Vec<_> = (0..report.found.len()).map(|i| staging.word(SUMS * PARTIALS + i)).collect();
+        let (sums, read_sums) = (report.all.prefix(SUMS * PARTIALS), staging.prefix(SUMS * PARTIALS));
+        let mut after = vec![(&sums, &read_sums)];
+        after.extend(report.found.iter().zip(&marks));
+        after.extend(out.map(|out| (&workspace.gradient, out)));
         let start = Instant::now();
-        self.programs[&pass].run_between(&self.gpu, before, &after.into_iter().flatten().collect::<Vec<_>>())?;
+        self.programs[&pass].run_between(&self.gpu, before, &after)?;
         let words: Vec<u32> = self.reader.collect(&self.gpu)?;
         self.programs[&pass].took(start.elapsed().as_secs_f64());
         Ok(words)
@@ -316,15 +322,14 @@ impl Objective {
 
     /// What the sums and marks of a pass say.
     fn evaluation(&self, pass: Pass, words: &[u32]) -> Evaluation {
-        let not_finite = self.not_finite(pass, &words[SUMS * PARTIALS..]);
+        let not_finite = self.not_finite(pass, words[SUMS * PARTIALS..].iter());
         let mean = |which| sum(words, which) / self.len as f64;
         Evaluation::new(mean(0), mean(1), self.weight_decay, sum(words, 2), not_finite)
     }
 
     /// The first tensor that its mark says held a value which was not finite.
-    fn not_finite(&self, pass: Pass, marks: &[u32]) -> Option<String> {
+    fn not_finite<'a>(&self, pass: Pass, marks: impl Iterator<Item = &'a u32>) -> Option<String> {
         let layers = self.workspace.model.layers();
-        let marks = marks.iter().step_by(ALIGNMENT);
         marks.zip(0..).find(|(mark, _)| **mark != 0).map(|(_, i)| match layers.get(i) {
             Some(layer) => format!("the output of {}", layer.name()),
             None if pass == Pass::GaussNewton => "the Gauss-Newton product".to_owned(),
