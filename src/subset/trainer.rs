@@ -288,7 +288,7 @@ impl Trainer {
         let held_out = progress.last_look.map_or(f64::NAN, |(_, held_out)| held_out.loss);
         let with_preparation = if self.schedule.name.has_budget() { self.preparation } else { Cost::default() };
         if (progress.stage_cost + with_preparation).units() >= passes * examples {
-            Some(format!("{passes} passes are spent"))
+            Some(format!("{} passes are spent", (1e3 * passes).round() / 1e3))
         } else if self.method.training().is_none()
             && progress.optimiser.gradient_norm <= self.schedule.tolerance * progress.initial_gradient_norm
         {
