@@ -3,32 +3,36 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use common::idx::{idx_images, idx_labels};
 use common::program::{json, run};
+use gpu_subset::data::Split;
+use gpu_subset::shape::Shape;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use tempfile::TempDir;
 
 const SIDE: usize = 8;
 const CLASSES: usize = 10;
 
-/// An IDX data set: a class is a bright pair of pixels, which some of the images have elsewhere.
-fn write(folder: &Path, misleading: f64) {
+/// An IDX data set: a class is a bright pair of pixels, which some of the images have elsewhere. None without a device.
+fn set(misleading: f64) -> Option<TempDir> {
+    common::gpu()?;
+    let folder = tempfile::tempdir().unwrap();
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    for (part, examples) in [("train", 6000u32), ("t10k", 500)] {
-        let (mut images, mut labels) = (vec![0, 0, 8, 3], vec![0, 0, 8, 1]);
-        for dimension in [examples, SIDE as u32, SIDE as u32] {
-            images.extend(dimension.to_be_bytes());
-        }
-        labels.extend(examples.to_be_bytes());
-        for i in 0..examples as usize {
-            images.extend(image(i % CLASSES, misleading, &mut rng));
-            labels.push((i % CLASSES) as u8);
-        }
-        fs::write(folder.join(format!("{part}-images-idx3-ubyte")), images).unwrap();
-        fs::write(folder.join(format!("{part}-labels-idx1-ubyte")), labels).unwrap();
+    for (part, examples) in [("train", 6000), ("t10k", 500)] {
+        let classes = (0..examples).map(|i| i % CLASSES);
+        let split = Split {
+            images: classes.clone().flat_map(|class| image(class, misleading, &mut rng)).collect(),
+            labels: classes.map(|class| class as u32).collect(),
+        };
+        let images = idx_images(&split, Shape::new(1, SIDE, SIDE));
+        fs::write(folder.path().join(format!("{part}-images-idx3-ubyte")), images).unwrap();
+        fs::write(folder.path().join(format!("{part}-labels-idx1-ubyte")), idx_labels(&split, 0)).unwrap();
     }
+    Some(folder)
 }
 
 fn image(class: usize, misleading: f64, rng: &mut impl Rng) -> Vec<u8> {
@@ -48,9 +52,7 @@ fn train(data: &Path, out: &Path, options: &[&str]) -> Value {
 
 #[test]
 fn examples_that_a_linear_model_is_sure_of_are_rare() {
-    let Some(_gpu) = common::gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), 0.05);
+    let Some(folder) = set(0.05) else { return };
     let at = |name: &str| folder.path().join(name);
     for (name, options) in
         [("sweep", &["--budget", "2"][..]), ("adam", &["--budget", "2", "--method", "adam", "--screen", "on"])]
@@ -73,9 +75,7 @@ fn examples_that_a_linear_model_is_sure_of_are_rare() {
 
 #[test]
 fn shares_stay_shares_and_a_constant_rate_ends_with_the_budget() {
-    let Some(_gpu) = common::gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), 0.05);
+    let Some(folder) = set(0.05) else { return };
     let out = folder.path().join("run");
     let options = ["--method", "adam", "--decay", "constant", "--screen", "on", "--whiten", "on", "--budget", "2"];
     let record = train(folder.path(), &out, &options);
@@ -91,9 +91,7 @@ fn shares_stay_shares_and_a_constant_rate_ends_with_the_budget() {
 
 #[test]
 fn an_epoch_that_would_not_fill_a_mini_batch_has_all_examples() {
-    let Some(_gpu) = common::gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), 0.05);
+    let Some(folder) = set(0.05) else { return };
     let record = train(
         folder.path(),
         &folder.path().join("run"),
@@ -104,9 +102,7 @@ fn an_epoch_that_would_not_fill_a_mini_batch_has_all_examples() {
 
 #[test]
 fn where_a_linear_model_knows_nothing_all_examples_are_taken() {
-    let Some(_gpu) = common::gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), 1.0);
+    let Some(folder) = set(1.0) else { return };
     let record = train(folder.path(), &folder.path().join("run"), &["--budget", "2"]);
     assert_eq!(record["screening"]["share"], 1.0, "{record}");
     assert!(record["screening"]["remaining_cost"].as_f64().unwrap() > 0.75, "{record}");
@@ -114,9 +110,7 @@ fn where_a_linear_model_knows_nothing_all_examples_are_taken() {
 
 #[test]
 fn where_it_would_take_much_of_the_budget_or_has_few_examples_it_is_not_asked() {
-    let Some(_gpu) = common::gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), 0.05);
+    let Some(folder) = set(0.05) else { return };
     let record = train(folder.path(), &folder.path().join("little"), &["--budget", "0.2"]);
     assert_eq!(record["screening"], Value::Null);
     assert!((0.05..0.4).contains(&record["cost_epochs"].as_f64().unwrap()), "{record}");
@@ -129,9 +123,7 @@ fn where_it_would_take_much_of_the_budget_or_has_few_examples_it_is_not_asked() 
 #[cfg(unix)]
 #[test]
 fn a_screened_run_that_is_stopped_goes_on_to_the_same_bits() {
-    let Some(_gpu) = common::gpu() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), 0.05);
+    let Some(folder) = set(0.05) else { return };
     let options = ["--budget", "8", "--checkpoint-every", "0"];
     let whole = train(folder.path(), &folder.path().join("whole"), &options);
     let out = folder.path().join("stopped");

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod data;
+pub mod idx;
 pub mod problem;
 pub mod program;
 pub mod twin;

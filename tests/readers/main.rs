@@ -17,12 +17,15 @@ use tempfile::TempDir;
 
 #[path = "../common/data.rs"]
 mod data;
+#[path = "../common/idx.rs"]
+mod idx;
 
 mod damage;
 mod formats;
 mod samples;
 
 use data::data;
+use idx::{idx_images, idx_labels};
 use samples::*;
 
 /// Counts the bytes that the current thread holds, and the most it has held. Tests run on threads of
