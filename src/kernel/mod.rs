@@ -25,10 +25,10 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
-    /// Waits for the pipeline and binds to it, at the first run.
-    fn prepare(&self, gpu: &Gpu) -> Result<()> {
+    /// Appends it to a pass; the first time, it waits for the pipeline and binds to it.
+    fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>) -> Result<()> {
         let pipeline = self.pipeline.get()?;
-        self.group.get_or_init(|| {
+        let group = self.group.get_or_init(|| {
             let entries: Vec<_> = (0..).zip(&self.bindings).map(|(binding, buf)| entry(binding, buf)).collect();
             gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(self.shader),
@@ -36,14 +36,8 @@ impl Dispatch {
                 entries: &entries,
             })
         });
-        Ok(())
-    }
-
-    /// Appends it to a pass.
-    fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>) -> Result<()> {
-        self.prepare(gpu)?;
-        pass.set_pipeline(self.pipeline.get()?);
-        pass.set_bind_group(0, self.group.get(), &[]);
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, group, &[]);
         match &self.grid {
             Grid::Fixed(grid) => {
                 let [x, y, z] = grid.map(|n| n as u32);

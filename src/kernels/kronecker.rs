@@ -41,6 +41,12 @@ impl Factor {
         factor_side(&self.patches, self.with_bias)
     }
 
+    /// What the next reduction, of the sums over so many examples, scales them with, and how much it keeps of those before.
+    pub fn weigh(&self, gpu: &Gpu, keep: f64, scale: f64, examples: usize) {
+        let pixels = self.patches.output().expect("checked when the layer was made: the filter fits").pixels();
+        gpu.write(&self.coefficients, &[keep as f32, scale as f32, (examples * pixels) as f32]);
+    }
+
     /// Words of partial sums over so many batch blocks.
     pub fn partial_len(&self, gpu: &Gpu, blocks: usize) -> usize {
         self.patches.gram_splits(gpu, blocks) * self.patches.gram_shape().partial_len()

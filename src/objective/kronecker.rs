@@ -101,11 +101,9 @@ impl LayerFactors {
 
     /// What the next sums over so many examples are scaled with, and how much is kept of those before.
     fn weigh(&self, gpu: &Gpu, examples: usize, keep: f64) {
-        let pixels = self.g.patches.input.pixels();
-        let count = (examples * pixels) as f32;
-        let share = 1.0 - keep;
-        gpu.write(&self.a.coefficients, &[keep as f32, (share / examples as f64) as f32, count]);
-        gpu.write(&self.g.coefficients, &[keep as f32, (share / (examples * pixels) as f64) as f32, count]);
+        let (pixels, share) = (self.g.patches.input.pixels(), 1.0 - keep);
+        self.a.weigh(gpu, keep, share / examples as f64, examples);
+        self.g.weigh(gpu, keep, share / (examples * pixels) as f64, examples);
     }
 
     /// Adds a stage's x and dy to the sums.
@@ -131,10 +129,7 @@ impl Kronecker {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the factors do not fit.
     pub fn new(objective: &Objective, examples: usize) -> Result<Self> {
         let (gpu, workspace) = (objective.gpu.clone(), &objective.workspace);
-        // Whole blocks of real examples in one chunk: a padded one would count.
-        let block = gpu.profile.block;
-        let examples = examples.min(objective.len()).next_multiple_of(block).min(workspace.chunk / block * block);
-        let sample = objective.sample(examples)?;
+        let sample = objective.sample_in_blocks(examples)?;
         let (mut layers, mut rooms) = (Vec::new(), Vec::new());
         for group in groups(&gpu, &workspace.model) {
             let blocks = Blocks::new(&gpu, &group.iter().flat_map(Shapes::sizes).collect::<Vec<_>>())?;
@@ -146,7 +141,7 @@ impl Kronecker {
             }
             rooms.push(blocks);
         }
-        let most = [examples, of_minibatch(&gpu)].map(|examples| examples / block);
+        let most = [sample.len, of_minibatch(&gpu)].map(|examples| examples / gpu.profile.block);
         let of_layer = |l: &LayerFactors| most.map(|n| l.a.partial_len(&gpu, n).max(l.g.partial_len(&gpu, n)));
         let partials = layers.iter().flat_map(of_layer).max();
         let partial = gpu.alloc("factor.partial", partials.unwrap_or(1))?;

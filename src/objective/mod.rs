@@ -147,6 +147,15 @@ impl Objective {
         Self::new(&self.gpu, &self.workspace, &self.examples, &indices, self.weight_decay)
     }
 
+    /// The same in whole blocks of real examples and in one chunk, for sums in which a padded one would count: about so many.
+    ///
+    /// # Errors
+    /// As [`Objective::new`].
+    pub fn sample_in_blocks(&self, examples: usize) -> Result<Self> {
+        let block = self.gpu.profile.block;
+        self.sample(examples.min(self.len).next_multiple_of(block).min(self.workspace.chunk / block * block))
+    }
+
     /// λ of the weight decay.
     pub fn weight_decay(&self) -> f64 {
         self.weight_decay

@@ -40,11 +40,7 @@ impl Whitening {
     pub fn of(objective: &Objective) -> Result<Option<Self>> {
         let first = objective.workspace.model.layers()[0].patches();
         let Some(patches) = first.filter(|patches| patches.weights().patches() <= MOST_INPUTS) else { return Ok(None) };
-        // whole blocks of real examples, in one piece
-        let block = objective.gpu.profile.block;
-        let examples =
-            EXAMPLES.min(objective.len).next_multiple_of(block).min(objective.workspace.chunk / block * block);
-        Ok(Some(Self { sample: objective.sample(examples)?, patches }))
+        Ok(Some(Self { sample: objective.sample_in_blocks(EXAMPLES)?, patches }))
     }
 
     /// The look at the examples, charged as a forward pass of them.
@@ -75,8 +71,7 @@ impl Whitening {
         let Objective { gpu, workspace, examples, index, len, .. } = &self.sample;
         let side = factor_side(&self.patches, true);
         let factor = Factor::new(gpu, self.patches, true, gpu.alloc("whitening.moments", side * side)?)?;
-        let pixels = self.patches.output().expect("checked when the layer was made: the filter fits").pixels();
-        gpu.write(&factor.coefficients, &[0.0, (1.0 / *len as f64) as f32, (len * pixels) as f32]);
+        factor.weigh(gpu, 0.0, 1.0 / *len as f64, *len);
         let x = gpu.alloc_quads("whitening.x", workspace.model.input.len() * index.len(), false)?;
         let scratch = workspace.passing[0].like(&x);
         let partial = gpu.alloc("whitening.partial", factor.partial_len(gpu, index.len() / gpu.profile.block))?;

@@ -121,15 +121,12 @@ impl Screening {
         }
         let theta = Optimiser::<OnGpu>::parameters(&lbfgs);
 
-        let chance = |losses: &[f32]| -> Vec<f64> {
-            losses.iter().map(|&loss| (1.0 - f64::from(-loss).exp()).clamp(LEAST, 1.0)).collect()
-        };
         // as an epoch would have them
         let others = without(&full.indices, &subset.indices);
         let unseen = draw(Sampling::Uniform, &others, LOOKED_AT.min(others.len()), STREAMS[1]);
         let mut look = objective(&unseen.indices)?;
         let (mut evaluation, losses) = look.losses(theta)?;
-        let remaining_cost = remaining(&losses, &chance(&losses), share / 3.0);
+        let remaining_cost = remaining(&doubts(&losses), share / 3.0);
         let mut spent = problem.cost().units() + look.cost().units();
         let mut inclusion = None;
         if remaining_cost < WORTH_IT {
@@ -138,7 +135,8 @@ impl Screening {
             spent += all.cost().units();
             evaluation = of_all;
             // an epoch has to fill a mini-batch
-            inclusion = Some(Arc::new(Inclusion::new(chance(&losses)))).filter(|found| found.drawn() >= batch);
+            inclusion = Some(Arc::new(Inclusion::new(doubts(&losses).into_iter().map(chance).collect())))
+                .filter(|found| found.drawn() >= batch);
         }
         let cost = passes(spent * share);
         let report = ScreeningReport {
@@ -163,17 +161,26 @@ fn without(all: &[u32], some: &[u32]) -> Vec<u32> {
     all.iter().copied().filter(|i| some.binary_search(i).is_err()).collect()
 }
 
+/// 1 − p of each example.
+fn doubts(losses: &[f32]) -> Vec<f64> {
+    losses.iter().map(|&loss| 1.0 - f64::from(-loss).exp()).collect()
+}
+
+/// P of an example.
+fn chance(doubt: f64) -> f64 {
+    doubt.clamp(LEAST, 1.0)
+}
+
 /// Variance times cost of a gradient with examples drawn by P, relative to all as likely. Squares of gradients stand to one another as those of
 /// 1 − p; an example drawn costs a unit at most, one that is screened `screening`.
-fn remaining(losses: &[f32], probability: &[f64], screening: f64) -> f64 {
-    let mean = |sum: f64| sum / losses.len() as f64;
-    let square = |&loss: &f32| (1.0 - f64::from(-loss).exp()).powi(2);
-    let all: f64 = mean(losses.iter().map(square).sum());
+fn remaining(doubts: &[f64], screening: f64) -> f64 {
+    let mean = |of: &dyn Fn(f64) -> f64| doubts.iter().map(|&doubt| of(doubt)).sum::<f64>() / doubts.len() as f64;
+    let all = mean(&|doubt| doubt * doubt);
     if all == 0.0 {
         return 1.0; // nothing is left to learn
     }
-    let drawn = mean(losses.iter().zip(probability).map(|(loss, p)| square(loss) / p).sum());
-    let cost = screening + mean(probability.iter().sum());
+    let drawn = mean(&|doubt| doubt * doubt / chance(doubt));
+    let cost = screening + mean(&chance);
     drawn * cost / all
 }
 
@@ -191,13 +198,12 @@ mod tests {
         // of ten examples nine are all but known; drawn in proportion, a tenth of the cost and of the variance
         let mut losses = vec![loss(0.99); 9];
         losses.push(loss(1e-9));
-        let probability: Vec<f64> = losses.iter().map(|&l| (1.0 - f64::from(-l).exp()).max(LEAST)).collect();
         let mean_square = (9.0 * 1e-4 + 1.0) / 10.0;
         let drawn = (9.0 * 1e-4 / 0.15 + 1.0) / 10.0 * (0.01 + (9.0 * 0.15 + 1.0) / 10.0);
-        assert!((remaining(&losses, &probability, 0.01) - drawn / mean_square).abs() < 1e-6);
+        assert!((remaining(&doubts(&losses), 0.01) - drawn / mean_square).abs() < 1e-6);
         // all as hard: nothing is gained, and the screening is paid for
-        assert!((remaining(&[loss(0.5); 4], &[0.5; 4], 0.01) - 0.51 / 0.5).abs() < 1e-6);
-        assert_eq!(remaining(&[0.0; 4], &[LEAST; 4], 0.01), 1.0);
+        assert!((remaining(&doubts(&[loss(0.5); 4]), 0.01) - 0.51 / 0.5).abs() < 1e-6);
+        assert_eq!(remaining(&doubts(&[0.0; 4]), 0.01), 1.0);
     }
 
     #[test]

@@ -169,12 +169,9 @@ impl Trainer {
         self.method.with_epochs(self.schedule.passes(stage) - self.preparation.units() / self.full.len() as f64)
     }
 
-    fn objective(&self, examples: &Subset) -> Result<Objective> {
-        Objective::new(self.test.gpu(), &self.workspace, &self.train, &examples.indices, self.weight_decay)
-    }
-
     fn problem(&self, stages: usize) -> Result<OnGpu> {
-        OnGpu::new(self.objective(self.examples(stages))?)
+        let indices = &self.examples(stages).indices;
+        OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
     }
 
     /// The progress at the start of a stage: one evaluation at θ.
