@@ -108,8 +108,18 @@ fn headline(runs: &[History]) -> Markup {
         let of_evaluation = || run.evaluation.as_ref().ok().map(|found| found.parameters);
         run.record.as_ref().map(|record| record.parameters).or_else(of_evaluation).map(|p| p.to_string())
     };
+    let screening = |run: &History| {
+        let found = run.record.as_ref()?.screening.as_ref()?;
+        let accuracy = 100.0 * found.accuracy;
+        Some(match found.share {
+            1.0 => format!("no help: a linear model classifies {accuracy:.1}%"),
+            share => {
+                format!("{:.0}% of the examples an epoch; a linear model classifies {accuracy:.1}%", 100.0 * share)
+            }
+        })
+    };
     type Cell<'a> = Box<dyn Fn(&History) -> Option<String> + 'a>;
-    let rows: [(&str, Cell<'_>); 21] = [
+    let rows: [(&str, Cell<'_>); 22] = [
         ("test accuracy", Box::new(accuracy)),
         ("test loss (cross entropy)", Box::new(loss)),
         ("training loss (cross entropy)", Box::new(of_record(|run| format!("{:.4}", run.train_loss)))),
@@ -120,6 +130,7 @@ fn headline(runs: &[History]) -> Markup {
         ("P, parameters", Box::new(parameters)),
         ("K, examples of the subset", Box::new(of_record(|run| run.subset_examples.to_string()))),
         ("Q = K·M/P", Box::new(of_record(|run| format!("{:.2}", run.overdetermination)))),
+        ("screening", Box::new(screening)),
         ("seed", Box::new(of_record(|run| run.seed.to_string()))),
         ("weights kept", Box::new(of_record(|run| run.weights.clone()))),
         ("data", Box::new(of_record(|run| run.data.clone()))),
