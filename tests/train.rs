@@ -37,6 +37,19 @@ fn the_papers_schedule_classifies_nine_of_ten_digits() {
 }
 
 #[test]
+fn growing_goes_from_subset_to_subset_and_keeps_what_it_learned() {
+    let Some(_gpu) = common::gpu() else { return };
+    let record = train(&["--schedule", "growing", "--subset", "40"]);
+    let stages = record["stages"].as_array().unwrap();
+    let examples: Vec<u64> = stages.iter().map(|stage| stage["examples"].as_u64().unwrap()).collect();
+    assert_eq!(examples[..3], [40, 160, 640], "{record}");
+    assert_eq!(examples.len(), 4, "{record}");
+    let losses: Vec<f64> = stages.iter().map(|stage| stage["train_loss"].as_f64().unwrap()).collect();
+    assert!(losses.windows(2).all(|pair| pair[1] < pair[0]), "{record}");
+    assert!(record["test_accuracy"].as_f64().unwrap() >= 0.9, "{record}");
+}
+
+#[test]
 fn a_schedule_without_passes_over_its_subset_starts_with_the_full_set() {
     let Some(_gpu) = common::gpu() else { return };
     let record = train(&["--schedule", "paper", "--subset-passes", "0", "--full-passes", "2"]);

@@ -61,17 +61,24 @@ struct Known {
 }
 
 impl<V: Clone> Kfac<V> {
-    /// Starts at x, with one evaluation of the problem there.
+    /// Starts at x, with one evaluation of the problem there. The λ and the last step are those of `before`, if that is K-FAC's state on a
+    /// problem much like this one; an λ above that of the settings only says that it found no lower loss there.
     ///
     /// # Errors
-    /// What the problem reports; so for the others.
-    pub fn new<P>(problem: &mut P, x: V, settings: Settings) -> Result<Self>
+    /// What the problem reports, and those of [`Kfac::resume`]; so for the others.
+    pub fn new<P>(problem: &mut P, x: V, before: Option<&State<V>>, settings: Settings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
         let point = Point::start(problem, x)?;
-        let known = Known { damping: settings.damping, rejections: 0, look: None, lowest: Lowest::at(&point) };
-        let momentum = problem.space().zeros()?;
+        let mut damping = settings.damping;
+        let mut momentum = problem.space().zeros()?;
+        if let Some(before) = before {
+            let known: Known = before.numbers()?;
+            damping = damping.min(known.damping);
+            problem.space().copy(&before.vector("momentum")?, &mut momentum)?;
+        }
+        let known = Known { damping, rejections: 0, look: None, lowest: Lowest::at(&point) };
         Self::at(problem, settings, point, momentum, known)
     }
 
@@ -209,5 +216,39 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
         let Self { point, momentum, .. } = self;
         (named([("gradient", &point.gradient), ("momentum", momentum)]), to_json(&self.known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::quadratic::Quadratic;
+    use super::*;
+
+    const START: [f64; 3] = [1.0, -1.0, 2.0];
+
+    #[test]
+    fn what_one_problem_taught_the_next_takes_over() -> Result<()> {
+        let mut problem = Quadratic::new(&[1.0, 10.0, 100.0]);
+        let mut first = Kfac::new(&mut problem, START.to_vec(), None, Settings::default())?;
+        first.step(&mut problem)?;
+        let state = Optimiser::<Quadratic>::state(&first);
+        let next = Kfac::new(&mut problem, START.to_vec(), Some(&state), Settings::default())?;
+        assert_eq!(next.known.damping, 0.36 * 0.01, "the model was exact");
+        assert_eq!(next.momentum, first.momentum);
+        assert!(next.momentum.iter().any(|step| *step != 0.0));
+        assert_eq!((next.point.iteration, next.known.look), (0, None));
+        Ok(())
+    }
+
+    #[test]
+    fn the_damping_of_a_problem_without_a_lower_loss_is_not_taken_over() -> Result<()> {
+        let mut problem = Quadratic { sign: -1.0, ..Quadratic::new(&[1.0, 10.0]) };
+        let mut first = Kfac::new(&mut problem, vec![1.0, -1.0], None, Settings::default())?;
+        first.step(&mut problem)?;
+        assert_eq!(first.known.damping, 4.0 * 0.01);
+        let state = Optimiser::<Quadratic>::state(&first);
+        let next = Kfac::new(&mut problem, vec![1.0, -1.0], Some(&state), Settings::default())?;
+        assert_eq!(next.known.damping, 0.01);
+        Ok(())
     }
 }

@@ -53,24 +53,26 @@ impl Method {
         }
     }
 
-    /// Starts at x. The first step is tried as long as `step_norm`, where there is a guess and the method searches.
+    /// Starts at x. Of `before`, the state of the same method on a problem much like this one, K-FAC takes over λ and the last step; methods
+    /// that search try a first step as long as its last, `step_norm`.
     ///
     /// # Errors
-    /// What the problem reports.
+    /// What the problem reports, and [`Error::Data`](crate::error::Error::Data) when the state is another method's.
     pub fn start<P: Curved + Stochastic>(
         &self,
         problem: &mut P,
         x: Vector<P>,
-        step_norm: Option<f64>,
+        before: Option<(&State<Vector<P>>, f64)>,
     ) -> Result<Box<dyn Optimiser<P>>>
     where
         Vector<P>: 'static,
     {
+        let step_norm = before.map(|(_, step_norm)| step_norm).filter(|norm| *norm > 0.0);
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::new(problem, x, step_norm, settings)?),
             Self::Lbfgs(settings) => Box::new(Lbfgs::new(problem, x, step_norm, settings)?),
             Self::GaussNewton(settings) => Box::new(GaussNewton::new(problem, x, step_norm, settings)?),
-            Self::Kfac(settings) => Box::new(Kfac::new(problem, x, settings)?),
+            Self::Kfac(settings) => Box::new(Kfac::new(problem, x, before.map(|(state, _)| state), settings)?),
             Self::Sweep(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
             Self::Adam(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
             Self::Sgd(rule) => Box::new(FirstOrder::new(problem, x, rule)?),

@@ -119,7 +119,7 @@ impl Trainer {
             if progress.stages.len() == self.stages() {
                 return Ok(progress);
             }
-            let theta = progress.optimiser.parameters.clone();
+            let theta = self.shrunk(&progress.optimiser.parameters)?;
             let (start, problem) = (Instant::now(), self.problem(progress.stages.len())?);
             (progress, stage) = self.start_stage(theta, Some(progress), problem, start)?;
         }
@@ -174,6 +174,13 @@ impl Trainer {
         OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
     }
 
+    /// Where the next stage starts: the parameters of this one, shrunk.
+    fn shrunk(&self, theta: &Buf) -> Result<Buf> {
+        let mut start = self.space.zeros()?;
+        self.space.axpby(self.schedule.shrink, theta, 0.0, &mut start)?;
+        Ok(start)
+    }
+
     /// The progress at the start of a stage: one evaluation at θ.
     fn start_stage(
         &self,
@@ -184,16 +191,16 @@ impl Trainer {
     ) -> Result<(Progress<Buf>, InStage)> {
         let stages = before.as_ref().map_or(0, |before| before.stages.len());
         let stage = if stages < self.subsets.len() { Stage::Subset } else { Stage::Full };
-        // The loss is nearly the same function, so a step of the size that served it last is a better guess than 1/‖g‖.
-        let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
-        let guess = (step_norm > 0.0).then_some(step_norm);
-        let optimiser = self.method(stage).start(&mut problem, theta, guess)?;
+        // The loss is nearly the same function, so what the stage before learned of it is a better guess than none.
+        let known = before.as_ref().map(|b| (&b.optimiser, b.step_norm));
+        let optimiser = self.method(stage).start(&mut problem, theta, known)?;
         let state = optimiser.state();
         if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
             return Err(diverged(stage, 0, problem.last.as_ref()));
         }
         let (other_cost, wall_seconds) =
             before.as_ref().map_or((self.preparation, 0.0), |b| (b.cost(), b.wall_seconds));
+        let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
         let (best, stages) = before.map_or((None, Vec::new()), |before| (before.best, before.stages));
         let progress = Progress {
             stage,

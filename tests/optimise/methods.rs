@@ -83,7 +83,7 @@ impl Method {
                 let least_damping = f64::MIN_POSITIVE; // for the same reason
                 let settings = kfac::Settings { gradient_tolerance, least_damping, ..kfac::Settings::default() };
                 match from {
-                    From::Start(x) => Box::new(Kfac::new(problem, x, settings)?),
+                    From::Start(x) => Box::new(Kfac::new(problem, x, None, settings)?),
                     From::State(state) => Box::new(Kfac::resume(problem, state, settings)?),
                 }
             }
