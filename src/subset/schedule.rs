@@ -49,8 +49,8 @@ pub struct Schedule {
     pub check_every: u64,
     /// Looks in a row without a lower held-out loss after which a stage ends; 0: never.
     pub patience: u64,
-    /// A subset stage ends where the cross entropy over the subset is below this share of the held-out one, after a look: going on to the
-    /// minimum would only fit the subset. 0: never.
+    /// A subset stage ends where the cross entropy over the subset is below this share of the held-out one, after a look, or where the held-out
+    /// one is above its lowest so far: going on to the minimum would only fit the subset. 0: never.
     pub gap: f64,
     /// A subset stage ends after two iterations that together lowered the loss by less than this share. 0: never.
     pub stall: f64,

@@ -301,6 +301,8 @@ impl Trainer {
             Some(format!("no lower held-out loss in {patience} looks"))
         } else if is_subset && progress.cross_entropy < gap * held_out {
             Some(format!("the subset's cross entropy is below {gap} of the held-out one"))
+        } else if is_subset && gap > 0.0 && progress.looks_since_best > 0 {
+            Some("the held-out loss rose".to_owned())
         } else if is_subset && stall > 0.0 && progress.optimiser.loss > (1.0 - stall) * progress.earlier_losses[1] {
             Some(format!("two iterations lowered the loss by less than {stall}"))
         } else {
