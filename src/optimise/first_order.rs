@@ -200,7 +200,7 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
         P: Stochastic<Space: Space<Vector = V>>,
         R: Rule<P>,
     {
-        let memory = R::MEMORY.iter().map(|name| copied(problem.space(), &state.vector(name)?));
+        let memory = R::MEMORY.iter().map(|name| problem.space().copied(&state.vector(name)?));
         let memory = memory.collect::<Result<_>>()?;
         let iterate = if rule.training().average { state.vector("iterate")? } else { state.parameters.clone() };
         let spent = state.numbers()?;
@@ -215,10 +215,10 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
     {
         let space = problem.space();
         let of_update = rule.training().batch_of(problem.examples()) as f64;
-        let average = rule.training().average.then(|| copied(space, &state.parameters)).transpose()?;
+        let average = rule.training().average.then(|| space.copied(&state.parameters)).transpose()?;
         Ok(Self {
             rule,
-            x: copied(space, x)?,
+            x: space.copied(x)?,
             average,
             memory,
             loss: state.loss,
@@ -262,12 +262,6 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
         }
         Ok(update)
     }
-}
-
-fn copied<S: Space>(space: &S, vector: &S::Vector) -> Result<S::Vector> {
-    let mut copy = space.zeros()?;
-    space.copy(vector, &mut copy)?;
-    Ok(copy)
 }
 
 impl<P: Stochastic, R: Rule<P>> Optimiser<P> for FirstOrder<Vector<P>, R> {

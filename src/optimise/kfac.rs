@@ -71,13 +71,10 @@ impl<V: Clone> Kfac<V> {
         P: Problem<Space: Space<Vector = V>>,
     {
         let point = Point::start(problem, x)?;
-        let mut damping = settings.damping;
-        let mut momentum = problem.space().zeros()?;
-        if let Some(before) = before {
-            let known: Known = before.numbers()?;
-            damping = damping.min(known.damping);
-            problem.space().copy(&before.vector("momentum")?, &mut momentum)?;
-        }
+        let (damping, momentum) = match before {
+            Some(before) => (settings.damping.min(before.numbers::<Known>()?.damping), before.vector("momentum")?),
+            None => (settings.damping, problem.space().zeros()?),
+        };
         let known = Known { damping, rejections: 0, look: None, lowest: Lowest::at(&point) };
         Self::at(problem, settings, point, momentum, known)
     }

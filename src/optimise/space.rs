@@ -28,6 +28,18 @@ pub trait Space {
     /// out ← Σ cᵢ vᵢ, whatever it held. `out` is none of the vectors.
     fn combine(&self, terms: &[(f64, &Self::Vector)], out: &mut Self::Vector) -> Result<()>;
 
+    /// A new vector αx.
+    fn scaled(&self, alpha: f64, x: &Self::Vector) -> Result<Self::Vector> {
+        let mut out = self.zeros()?;
+        self.axpby(alpha, x, 0.0, &mut out)?;
+        Ok(out)
+    }
+
+    /// x in memory of its own, for whoever goes on to overwrite one of the two.
+    fn copied(&self, x: &Self::Vector) -> Result<Self::Vector> {
+        self.scaled(1.0, x)
+    }
+
     /// xᵀy, alone in its round trip.
     fn dot(&self, x: &Self::Vector, y: &Self::Vector) -> Result<f64> {
         self.dots([(x, y)]).map(|[product]| product)

@@ -15,7 +15,7 @@ pub enum Name {
     Sweep,
     /// One subset to its minimum, then the full set for a short adaptation
     Paper,
-    /// Nested subsets up to the full set, each four times the one before and started at its minimum
+    /// Nested subsets up to the full set, each four times the one before and started from where that ended
     Growing,
     /// The full set alone, as a whole
     Full,
@@ -47,10 +47,10 @@ pub struct Schedule {
     /// Iterations between two looks at the held-out examples, 0: only at the end of a stage. In the paper's schedule every iteration on
     /// the full set is followed by one.
     pub check_every: u64,
-    /// Looks in a row without a lower held-out loss after which a stage ends; 0: never.
+    /// Looks in a row without a lower held-out loss after which a stage ends; 0: never. One, whatever this says, in a subset with a `gap`.
     pub patience: u64,
-    /// A subset stage ends where the cross entropy over the subset is below this share of the held-out one, after a look, or where the held-out
-    /// one is above its lowest so far: going on to the minimum would only fit the subset. 0: never.
+    /// A subset stage ends where the cross entropy over the subset is below this share of the held-out one, after a look: going on to the
+    /// minimum would only fit the subset. 0: never.
     pub gap: f64,
     /// A subset stage ends after two iterations that together lowered the loss by less than this share. 0: never.
     pub stall: f64,

@@ -119,7 +119,7 @@ impl Trainer {
             if progress.stages.len() == self.stages() {
                 return Ok(progress);
             }
-            let theta = self.shrunk(&progress.optimiser.parameters)?;
+            let theta = self.space.scaled(self.schedule.shrink, &progress.optimiser.parameters)?;
             let (start, problem) = (Instant::now(), self.problem(progress.stages.len())?);
             (progress, stage) = self.start_stage(theta, Some(progress), problem, start)?;
         }
@@ -174,13 +174,6 @@ impl Trainer {
         OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
     }
 
-    /// Where the next stage starts: the parameters of this one, shrunk.
-    fn shrunk(&self, theta: &Buf) -> Result<Buf> {
-        let mut start = self.space.zeros()?;
-        self.space.axpby(self.schedule.shrink, theta, 0.0, &mut start)?;
-        Ok(start)
-    }
-
     /// The progress at the start of a stage: one evaluation at θ.
     fn start_stage(
         &self,
@@ -193,6 +186,7 @@ impl Trainer {
         let stage = if stages < self.subsets.len() { Stage::Subset } else { Stage::Full };
         // The loss is nearly the same function, so what the stage before learned of it is a better guess than none.
         let known = before.as_ref().map(|b| (&b.optimiser, b.step_norm));
+        let step_norm = known.map_or(0.0, |(_, step_norm)| step_norm);
         let optimiser = self.method(stage).start(&mut problem, theta, known)?;
         let state = optimiser.state();
         if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
@@ -200,7 +194,6 @@ impl Trainer {
         }
         let (other_cost, wall_seconds) =
             before.as_ref().map_or((self.preparation, 0.0), |b| (b.cost(), b.wall_seconds));
-        let step_norm = before.as_ref().map_or(0.0, |b| b.step_norm);
         let (best, stages) = before.map_or((None, Vec::new()), |before| (before.best, before.stages));
         let progress = Progress {
             stage,
@@ -289,6 +282,8 @@ impl Trainer {
         let examples = self.examples(progress.stages.len()).len() as f64;
         let Schedule { patience, gap, stall, .. } = self.schedule;
         let is_subset = progress.stage == Stage::Subset;
+        // a subset that is left before its minimum is left as soon as its loss says no more of the held-out one
+        let patience = if is_subset && gap > 0.0 { 1 } else { patience };
         let held_out = progress.last_look.map_or(f64::NAN, |(_, held_out)| held_out.loss);
         let with_preparation = if self.schedule.name.has_budget() { self.preparation } else { Cost::default() };
         if (progress.stage_cost + with_preparation).units() >= passes * examples {
@@ -298,11 +293,9 @@ impl Trainer {
         {
             Some(format!("the gradient fell to {:e} of its start", self.schedule.tolerance))
         } else if patience > 0 && progress.looks_since_best >= patience {
-            Some(format!("no lower held-out loss in {patience} looks"))
+            Some(format!("looks without a lower held-out loss: {patience}"))
         } else if is_subset && progress.cross_entropy < gap * held_out {
             Some(format!("the subset's cross entropy is below {gap} of the held-out one"))
-        } else if is_subset && gap > 0.0 && progress.looks_since_best > 0 {
-            Some("the held-out loss rose".to_owned())
         } else if is_subset && stall > 0.0 && progress.optimiser.loss > (1.0 - stall) * progress.earlier_losses[1] {
             Some(format!("two iterations lowered the loss by less than {stall}"))
         } else {
@@ -322,8 +315,7 @@ impl Trainer {
         let is_lower = progress.best.as_ref().is_none_or(|best| held_out.loss < best.held_out.loss);
         if is_lower && evaluation.not_finite.is_none() {
             // Its own memory: the optimiser goes on to overwrite the vector it holds.
-            let mut parameters = self.space.zeros()?;
-            self.space.copy(&progress.optimiser.parameters, &mut parameters)?;
+            let parameters = self.space.copied(&progress.optimiser.parameters)?;
             progress.best = Some(Best { held_out, parameters });
             progress.looks_since_best = 0;
         }
