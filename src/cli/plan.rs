@@ -224,7 +224,7 @@ fn measure(run: &mut Run, config: &Config, gpu: &Gpu) -> Result<Speed> {
         Err(error) => return Err(error),
     };
     let Some(first) = probe.records.first() else {
-        return Err(Error::usage("--budget: no step fits, so there is nothing to plan"));
+        return Err(Error::usage("no step can be taken, so there is nothing to plan"));
     };
     let first = [first.wall_seconds, first.units];
     let [seconds, units, iterations] = probe.steady();

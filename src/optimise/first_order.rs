@@ -19,6 +19,14 @@ pub trait Rule<P: Stochastic>: Copy {
         7.0
     }
 
+    /// What comes before the first update, at `x`.
+    ///
+    /// # Errors
+    /// What the device reports.
+    fn start(&self, _problem: &mut P, _x: &Vector<P>) -> Result<()> {
+        Ok(())
+    }
+
     /// The update of `x` along its mini-batch's `gradient`.
     ///
     /// # Errors
@@ -157,14 +165,14 @@ pub struct FirstOrder<V, R> {
 struct Spent {
     /// Mini-batches so far, t.
     updates: u64,
-    /// What they cost, in examples forward and backward.
+    /// What they cost, and what came before the first, in examples forward and backward.
     units: f64,
     /// What one costs, by those of the last step.
     of_update: f64,
 }
 
 impl<V: Clone, R: Copy> FirstOrder<V, R> {
-    /// Starts at x, with the loss and the gradient norm of the first mini-batch there: an evaluation of the whole is a method's cost
+    /// Starts at x. Loss and gradient norm are infinite until the first step knows better: an evaluation is a cost of other methods
     /// that this one does not need.
     ///
     /// # Errors
@@ -176,18 +184,17 @@ impl<V: Clone, R: Copy> FirstOrder<V, R> {
     {
         let state = State {
             parameters: x.clone(),
-            loss: f64::NAN,
-            gradient_norm: f64::NAN,
+            loss: f64::INFINITY,
+            gradient_norm: f64::INFINITY,
             iteration: 0,
             vectors: Vec::new(),
             numbers: String::new(),
         };
         let memory = R::MEMORY.iter().map(|_| problem.space().zeros()).collect::<Result<_>>()?;
         let mut method = Self::at(problem, &x, &state, memory, rule)?;
-        let batch = method.order.batch(rule.training(), 0);
-        problem.minibatch_gradient(&method.x, batch, &mut method.gradient)?;
-        method.loss = problem.take_minibatch_loss()?;
-        method.gradient_norm = problem.space().dot(&method.gradient, &method.gradient)?.sqrt();
+        let units = problem.units();
+        rule.start(problem, &method.x)?;
+        method.spent.units = problem.units() - units;
         Ok(method)
     }
 
@@ -268,7 +275,7 @@ impl<P: Stochastic, R: Rule<P>> Optimiser<P> for FirstOrder<Vector<P>, R> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let mut outcome = Outcome::before(self.loss, self.gradient_norm);
         let count = self.rule.training().next_step(problem.examples(), self.spent.units);
-        if !(self.loss.is_finite() && self.gradient_norm.is_finite()) {
+        if self.loss.is_nan() {
             outcome.stop = Some(Stop::NotFinite);
         } else if count == 0 {
             outcome.stop = Some(Stop::ScheduleEnded);

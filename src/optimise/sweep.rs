@@ -80,6 +80,10 @@ impl<P: Stochastic + Curved> Rule<P> for Sweep {
         11.0
     }
 
+    fn start(&self, problem: &mut P, x: &Vector<P>) -> Result<()> {
+        problem.update_preconditioner(x, Look::anew(1))
+    }
+
     fn update(
         &self,
         problem: &mut P,
@@ -89,10 +93,10 @@ impl<P: Stochastic + Curved> Rule<P> for Sweep {
         x: &mut Vector<P>,
     ) -> Result<()> {
         let [velocity, direction] = memory else { unreachable!("as many as MEMORY names") };
-        if self.since_look(number) == 0 {
-            let look = (number - 1) / self.look_every;
-            let keep = KEEP.min(look as f64 / (look as f64 + 2.0));
-            problem.update_preconditioner(x, Look { seed: number, keep, at_minibatch: look > 0 })?;
+        if number > 1 && self.since_look(number) == 0 {
+            let look = ((number - 1) / self.look_every) as f64;
+            let keep = KEEP.min(look / (look + 2.0));
+            problem.update_preconditioner(x, Look { seed: number, keep, at_minibatch: true })?;
         }
         problem.precondition(self.damping_at(number), gradient, direction)?;
         let divergence = self.divergence_of(problem.examples());

@@ -227,7 +227,7 @@ pub struct Progress<V> {
     pub optimiser: State<V>,
     /// What the problem it works on remembers, such as Kronecker factors.
     pub memory: Vec<(String, V)>,
-    /// ‖∇f‖ at the start of the stage.
+    /// ‖∇f‖ at the start of the stage; of the first step that knows one, over mini-batches.
     pub initial_gradient_norm: f64,
     /// Cross entropy where the optimiser stands, over the examples it works on.
     pub cross_entropy: f64,

@@ -189,7 +189,8 @@ impl Trainer {
         let step_norm = known.map_or(0.0, |(_, step_norm)| step_norm);
         let optimiser = self.method(stage).start(&mut problem, theta, known)?;
         let state = optimiser.state();
-        if !state.loss.is_finite() || !state.gradient_norm.is_finite() {
+        // where nothing is evaluated before the first step, they are infinite
+        if self.method.training().is_none() && !(state.loss.is_finite() && state.gradient_norm.is_finite()) {
             return Err(diverged(stage, 0, problem.last.as_ref()));
         }
         let (other_cost, wall_seconds) =
@@ -245,6 +246,9 @@ impl Trainer {
             progress.optimiser = optimiser.state();
             progress.memory = problem.memory();
             progress.stage_cost = cost_before + problem.cost();
+            if progress.initial_gradient_norm.is_infinite() {
+                progress.initial_gradient_norm = progress.optimiser.gradient_norm;
+            }
             match outcome.stop {
                 Some(Stop::NotFinite) => {
                     return Err(diverged(stage, progress.optimiser.iteration, problem.last.as_ref()));
@@ -267,6 +271,12 @@ impl Trainer {
                 )));
             }
         };
+        if progress.optimiser.iteration == 0 && self.schedule.name.has_budget() {
+            return Err(Error::usage(format!(
+                "--budget: {passes} epochs of {} examples are less than the first step costs",
+                self.full.len()
+            )));
+        }
         let looked = match progress.last_look {
             Some((iteration, held_out)) if iteration == progress.optimiser.iteration => Some(held_out),
             _ => self.look(&mut progress)?,

@@ -16,8 +16,11 @@ pub struct Regression {
     pub in_turn: bool,
     /// From this mini-batch on the loss is NaN.
     pub breaks_at: usize,
-    /// The first is that of the start.
     pub minibatches: usize,
+    /// What a look at all examples costs, in examples forward and backward.
+    pub cost_of_look: usize,
+    /// Looks at all examples.
+    pub looks: usize,
     /// Of the mini-batches since last asked.
     pub losses: Vec<f64>,
     /// K as it was last looked at.
@@ -38,6 +41,8 @@ impl Regression {
             in_turn: false,
             breaks_at: usize::MAX,
             minibatches: 0,
+            cost_of_look: 0,
+            looks: 0,
             losses: Vec::new(),
             diagonal: vec![f64::NAN; FEATURES],
         }
@@ -94,7 +99,7 @@ impl Stochastic for Regression {
     fn minibatch_gradient(&mut self, x: &Vec<f64>, batch: Batch<'_>, gradient: &mut Vec<f64>) -> Result<()> {
         assert!(batch.draw.is_none(), "chooses no examples");
         let loss = if self.in_turn {
-            let first = EXAMPLES / 3 * (self.minibatches.saturating_sub(1) % 3);
+            let first = EXAMPLES / 3 * (self.minibatches % 3);
             self.evaluate(x, first..first + EXAMPLES / 3, gradient)
         } else {
             self.evaluate(x, batch.positions.iter().map(|&position| position as usize), gradient)
@@ -111,7 +116,7 @@ impl Stochastic for Regression {
     }
 
     fn units(&self) -> f64 {
-        (self.minibatches * EXAMPLES / 3) as f64
+        (self.minibatches * EXAMPLES / 3 + self.looks * self.cost_of_look) as f64
     }
 }
 
@@ -138,6 +143,7 @@ impl Curved for Regression {
 
     fn update_preconditioner(&mut self, _: &Vec<f64>, look: Look) -> Result<()> {
         // the first looks at all, the others at some
+        self.looks += usize::from(!look.at_minibatch);
         let seen = if look.at_minibatch { &self.examples[look.seed as usize % 50..][..25] } else { &self.examples[..] };
         for (i, k) in self.diagonal.iter_mut().enumerate() {
             let mean = seen.iter().map(|(a, _)| a[i] * a[i]).sum::<f64>() / seen.len() as f64;
