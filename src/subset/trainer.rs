@@ -174,7 +174,7 @@ impl Trainer {
         OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
     }
 
-    /// The progress at the start of a stage: one evaluation at θ.
+    /// The progress at the start of a stage: one evaluation at θ, or none where the method goes over mini-batches.
     fn start_stage(
         &self,
         theta: Buf,
