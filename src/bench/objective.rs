@@ -66,7 +66,6 @@ pub fn passes(
                 let start = Instant::now();
                 if round == 0 && i == 0 {
                     objective.prepare()?;
-                    gpu.wait_for_kernels()?;
                 }
                 let evaluation = match *pass {
                     "gradient" => objective.loss_and_gradient(theta, gradient)?,

@@ -5,15 +5,18 @@ mod live;
 mod pipelines;
 mod profile;
 mod quads;
+mod reader;
 mod summary;
 mod tuning;
 
 pub use adapter::AdapterChoice;
 pub use live::{Asked, Grid, Live};
 pub use pipelines::PipelineKey;
-pub(crate) use pipelines::{Pipeline, Pipelines};
+pub(crate) use pipelines::{Compiled, Pipeline, Pipelines, Source};
 pub use profile::{Profile, Storage, Variant};
+pub(crate) use quads::Blank;
 pub use quads::{Binding, QUADS_WIDTH, Quads};
+pub use reader::Reader;
 pub use summary::AdapterSummary;
 
 use crate::error::{Error, Result};
@@ -125,6 +128,23 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] when the adapter offers less than the kernels need or refuses to open.
     pub fn open_adapter(adapter: &wgpu::Adapter, profile: Profile) -> Result<Self> {
+        let again = adapter.clone();
+        let twin = move || Self::open_with(&again, profile, Pipelines::alone);
+        Self::open_with(adapter, profile, |device| match adapter.get_info() {
+            // GL's context is one thread's at a time, for as long as it compiles, and the others give up after a second or six.
+            wgpu::AdapterInfo { backend: wgpu::Backend::Gl, .. } => Pipelines::alone(device),
+            wgpu::AdapterInfo { device_type: wgpu::DeviceType::Cpu, .. } => {
+                Pipelines::with_workers(device, Some(Box::new(twin)))
+            }
+            _ => Pipelines::with_workers(device, None),
+        })
+    }
+
+    fn open_with(
+        adapter: &wgpu::Adapter,
+        profile: Profile,
+        pipelines: impl FnOnce(wgpu::Device) -> Pipelines,
+    ) -> Result<Self> {
         let (info, offered) = (adapter.get_info(), adapter.limits());
         if offered.max_storage_buffers_per_shader_stage < MAX_STORAGE {
             return Err(Error::device(format!(
@@ -175,9 +195,9 @@ impl Gpu {
             *lock(&on_lost) = Some(Fault::Lost(one_line(&format!("{reason:?} {message}"))));
         });
         Ok(Self {
+            pipelines: Arc::new(pipelines(device.clone())),
             device,
             queue,
-            pipelines: Arc::new(Pipelines::new(info.backend)),
             faults,
             numbers: Arc::default(),
             unused: Arc::default(),
@@ -293,33 +313,9 @@ impl Gpu {
     /// As [`Gpu::read`].
     pub fn wait(&self) -> Result<()> {
         let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.pipelines.ran();
         self.check()?;
         waited.map(|_| ()).map_err(|e| Error::device(format!("waiting for {}: {e}", self.info.name)))
-    }
-
-    /// Memory through which a view of `len` words reaches the host, again and again.
-    ///
-    /// # Errors
-    /// What the device reports.
-    pub fn reader(&self, len: usize) -> Result<Reader> {
-        let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size: 4 * len as u64,
-            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        self.check()?;
-        Ok(Reader { staging: Buf { raw, offset: 0, len } })
-    }
-
-    /// Waits for everything submitted and returns the contents of `buf`.
-    ///
-    /// # Errors
-    /// [`Error::Device`] or [`Error::OutOfMemory`] when the device failed at anything since the last call.
-    pub fn read<T: Pod>(&self, buf: &Buf) -> Result<Vec<T>> {
-        let reader = self.reader(buf.len)?;
-        self.copy(buf, &reader.staging);
-        reader.collect(self)
     }
 
     /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
@@ -343,34 +339,6 @@ impl Gpu {
             }
             Some(Fault::Rejected(why)) => Err(Error::device(format!("{name} rejected a command: {why}"))),
         }
-    }
-}
-
-/// Memory that the device writes and the host reads.
-#[derive(Debug)]
-pub struct Reader {
-    staging: Buf,
-}
-
-impl Reader {
-    /// Where to copy what is to be read.
-    pub fn staging(&self) -> &Buf {
-        &self.staging
-    }
-
-    /// Waits for everything submitted and returns what was copied.
-    ///
-    /// # Errors
-    /// [`Error::Device`] or [`Error::OutOfMemory`] when the device failed at anything since the last call.
-    pub fn collect<T: Pod>(&self, gpu: &Gpu) -> Result<Vec<T>> {
-        self.staging.raw.map_async(wgpu::MapMode::Read, .., |_| {}); // a failure shows in get_mapped_range below
-        gpu.wait()?;
-        let mapped = self.staging.raw.get_mapped_range(..);
-        let mapped = mapped.map_err(|e| Error::device(format!("reading back from {}: {e}", gpu.info.name)))?;
-        let data = bytemuck::pod_collect_to_vec(&mapped);
-        drop(mapped);
-        self.staging.raw.unmap();
-        Ok(data)
     }
 }
 

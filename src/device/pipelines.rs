@@ -1,68 +1,148 @@
 //! Pipelines, compiled in the background while the host goes on recording.
+//!
+//! A software driver compiles a kernel in two halves: what wgpu asks for when the pipeline is made, and machine code when the queue
+//! first meets it, one kernel after another on the queue's thread, for most of a cold start. Another device has a queue of its
+//! own, and the driver keeps machine code on disk for all: so threads without other work run kernels over nothing on a *twin* of the
+//! device, the newest first, while the queue works its way from the oldest.
 
-use super::lock;
+use super::{Gpu, lock};
 use crate::error::{Error, Result};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 /// (shader, its override constants by name): what a pipeline is cached by.
 pub type PipelineKey = (&'static str, Vec<(&'static str, usize)>);
 
 /// A pipeline, or why the driver rejects it.
-type Compiled = std::result::Result<wgpu::ComputePipeline, String>;
+pub type Compiled = std::result::Result<wgpu::ComputePipeline, String>;
+
+/// Opens a twin.
+pub type OpenTwin = Box<dyn Fn() -> Result<Gpu> + Send + Sync>;
 
 /// Threads that compile, at most: one core is left to whoever records.
 const MOST_THREADS: usize = 8;
 
+/// Kernels that are left to the queue.
+const LEFT: usize = 3;
+
+/// Seconds that the first half takes of a kernel by which one can tell whether the driver knew the second.
+const TELLING: f64 = 0.02;
+
+/// What a pipeline is made of.
+pub trait Source: Send + Sync {
+    /// The pipeline on a device.
+    fn compile(&self, device: &wgpu::Device) -> Compiled;
+
+    /// Runs `pipeline` over nothing on the twin it was compiled for, and waits.
+    ///
+    /// # Errors
+    /// What the twin reports.
+    fn rehearse(&self, twin: &Gpu, pipeline: &wgpu::ComputePipeline) -> Result<()>;
+}
+
 /// A pipeline that is compiled by a thread in the background, or by whoever needs it before that.
 pub struct Pipeline {
     compiled: OnceLock<Compiled>,
-    compile: Box<dyn Fn() -> Compiled + Send + Sync>,
+    device: wgpu::Device,
+    source: Box<dyn Source>,
+    is_used: AtomicBool,
 }
 
 impl Pipeline {
-    /// Waits for it.
+    fn compiled(&self) -> &Compiled {
+        self.compiled.get_or_init(|| self.source.compile(&self.device))
+    }
+
+    /// Waits for it, to use it.
     ///
     /// # Errors
     /// [`Error::Device`] when the driver rejects the shader.
     pub fn get(&self) -> Result<&wgpu::ComputePipeline> {
-        self.compiled.get_or_init(|| (self.compile)()).as_ref().map_err(|why| Error::device(why.clone()))
+        self.is_used.store(true, Ordering::Relaxed);
+        self.compiled().as_ref().map_err(|why| Error::device(why.clone()))
+    }
+
+    fn is_used(&self) -> bool {
+        self.is_used.load(Ordering::Relaxed)
+    }
+
+    /// Has the driver do its second half on a twin. Returns whether to leave it at that, because the twin fails or the driver knew the
+    /// kernel from an earlier program: it takes several times as long as over the first half when it does not.
+    fn rehearse(&self, twin: &Gpu) -> bool {
+        let start = Instant::now();
+        let Ok(pipeline) = self.source.compile(&twin.device) else { return true };
+        let first_half = start.elapsed().as_secs_f64();
+        let is_run = self.source.rehearse(twin, &pipeline).is_ok();
+        let is_known = first_half > TELLING && start.elapsed().as_secs_f64() < 1.5 * first_half;
+        !is_run || is_known && !self.is_used()
     }
 }
 
 /// The pipelines of a device, each compiled once. Dropping it waits for the threads: a driver must not compile while the program exits.
 pub struct Pipelines {
+    device: wgpu::Device,
     known: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
-    /// None where the driver takes one thread at a time.
+    /// None where everyone compiles for himself.
     workers: Option<Workers>,
 }
 
 impl Pipelines {
-    /// None yet. GL's context is one thread's at a time, for as long as it compiles, and the others give up after a second or six.
-    pub fn new(backend: wgpu::Backend) -> Self {
-        let workers = (backend != wgpu::Backend::Gl).then(Workers::new);
-        Self { known: Mutex::default(), workers }
+    /// None yet, and no threads.
+    pub fn alone(device: wgpu::Device) -> Self {
+        Self { device, known: Mutex::default(), workers: None }
     }
 
-    /// Waits for all that were asked for.
+    /// None yet; threads compile them, and rehearse them on twins where there is a way to open one.
+    pub fn with_workers(device: wgpu::Device, twin: Option<OpenTwin>) -> Self {
+        Self { workers: Some(Workers::new(twin)), ..Self::alone(device) }
+    }
+
+    /// Waits for all that were asked for, and for the threads to rest.
     ///
     /// # Errors
     /// [`Error::Device`] when the driver rejects one of them.
     pub fn wait(&self) -> Result<()> {
         let all: Vec<_> = lock(&self.known).values().cloned().collect();
-        all.iter().try_for_each(|pipeline| pipeline.get().map(|_| ()))
+        let rejected = all.iter().find_map(|pipeline| pipeline.compiled().as_ref().err());
+        self.workers.iter().for_each(Workers::rest);
+        rejected.map_or(Ok(()), |why| Err(Error::device(why.clone())))
     }
 
-    /// The pipeline of this key, which `compile` makes unless it is known.
-    pub fn of(&self, key: PipelineKey, compile: impl Fn() -> Compiled + Send + Sync + 'static) -> Arc<Pipeline> {
+    /// Tells that the queue has run all that was submitted: those need no rehearsal any more.
+    pub fn ran(&self) {
+        if let Some(workers) = &self.workers {
+            lock(&workers.desk.work).to_rehearse.retain(|pipeline| !pipeline.is_used());
+        }
+    }
+
+    /// Rehearses everything asked for, as the threads do; says how many that were, none where they do not.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when a twin does not take a kernel that the device takes.
+    pub fn rehearse(&self) -> Result<usize> {
+        let Some(twin) = self.workers.iter().find_map(|workers| workers.desk.open_twin.as_ref()) else { return Ok(0) };
+        let (twin, all) = (twin()?, lock(&self.known).values().cloned().collect::<Vec<_>>());
+        for Pipeline { source, .. } in all.iter().map(Arc::as_ref) {
+            source.rehearse(&twin, &source.compile(&twin.device).map_err(Error::device)?)?;
+        }
+        Ok(all.len())
+    }
+
+    /// The pipeline of this key, which is made of `source` unless it is known.
+    pub fn of(&self, key: PipelineKey, source: impl Source + 'static) -> Arc<Pipeline> {
         let mut known = lock(&self.known);
         let pipeline = known.entry(key).or_insert_with(|| {
-            let pipeline = Arc::new(Pipeline { compiled: OnceLock::new(), compile: Box::new(compile) });
-            self.workers.iter().for_each(|workers| workers.start(pipeline.clone()));
+            let pipeline = Arc::new(Pipeline {
+                compiled: OnceLock::new(),
+                device: self.device.clone(),
+                source: Box::new(source),
+                is_used: AtomicBool::new(false),
+            });
+            self.workers.iter().for_each(|workers| workers.take(&pipeline));
             pipeline
         });
         pipeline.clone()
@@ -76,56 +156,150 @@ impl Pipelines {
     }
 }
 
+/// What there is to do, the newest last. Whoever records needs the oldest first, and compiles it if it is not there, so threads take
+/// the newest.
+#[derive(Default)]
+struct Work {
+    to_compile: Vec<Arc<Pipeline>>,
+    to_rehearse: Vec<Arc<Pipeline>>,
+    busy: usize,
+    is_over: bool,
+}
+
+impl Work {
+    fn next_rehearsal(&mut self) -> Option<Arc<Pipeline>> {
+        let used: Vec<_> = self.to_rehearse.iter().map(|pipeline| pipeline.is_used()).collect();
+        next_rehearsal(&used).map(|next| self.to_rehearse.remove(next))
+    }
+}
+
+/// The newest that is not submitted yet, or else the newest; the queue is at one of the last of them. By what is submitted, the oldest first.
+fn next_rehearsal(used: &[bool]) -> Option<usize> {
+    (used.len() > LEFT).then(|| used.iter().rposition(|used| !used).unwrap_or(used.len() - 1))
+}
+
+/// What the threads share.
+struct Desk {
+    work: Mutex<Work>,
+    changed: Condvar,
+    open_twin: Option<OpenTwin>,
+}
+
+impl Desk {
+    fn change(&self, change: impl FnOnce(&mut Work)) {
+        change(&mut lock(&self.work));
+        self.changed.notify_all();
+    }
+
+    fn wait<'a>(&self, work: MutexGuard<'a, Work>) -> MutexGuard<'a, Work> {
+        self.changed.wait(work).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next pipeline, and whether it is to be rehearsed; nothing when it is over.
+    fn next(&self) -> Option<(Arc<Pipeline>, bool)> {
+        let mut work = lock(&self.work);
+        while !work.is_over {
+            let next = work.to_compile.pop().map(|pipeline| (pipeline, false));
+            if let Some(next) = next.or_else(|| work.next_rehearsal().map(|pipeline| (pipeline, true))) {
+                work.busy += 1;
+                return Some(next);
+            }
+            work = self.wait(work);
+        }
+        None
+    }
+
+    /// Compiles, then rehearses, until it is over.
+    fn serve(&self) {
+        let mut twin = None;
+        while let Some((pipeline, is_rehearsal)) = self.next() {
+            let _busy = Busy(self);
+            if !is_rehearsal {
+                pipeline.compiled(); // an error is for whoever needs it
+                continue;
+            }
+            twin = twin.or_else(|| self.open_twin.as_ref().and_then(|open| open().ok()));
+            if twin.as_ref().is_none_or(|twin| pipeline.rehearse(twin)) {
+                self.change(|work| work.to_rehearse.clear());
+            }
+        }
+    }
+}
+
+/// A thread at work, unless it panics.
+struct Busy<'a>(&'a Desk);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.change(|work| work.busy -= 1);
+    }
+}
+
 struct Workers {
-    queue: Option<Sender<Arc<Pipeline>>>,
+    desk: Arc<Desk>,
     threads: Vec<JoinHandle<()>>,
-    is_over: Arc<AtomicBool>,
 }
 
 impl Workers {
-    fn new() -> Self {
-        let (queue, work) = channel();
-        let (work, is_over) = (Arc::new(Mutex::new(work)), Arc::new(AtomicBool::new(false)));
+    fn new(open_twin: Option<OpenTwin>) -> Self {
+        let desk = Arc::new(Desk { work: Mutex::default(), changed: Condvar::new(), open_twin });
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let worker = |_| {
-            let (work, is_over) = (work.clone(), is_over.clone());
-            thread::Builder::new().name("compiler".to_owned()).spawn(move || compile_all(&work, &is_over)).ok()
+            let desk = desk.clone();
+            thread::Builder::new().name("compiler".to_owned()).spawn(move || desk.serve()).ok()
         };
         let threads = (0..cores.saturating_sub(1).clamp(1, MOST_THREADS)).filter_map(worker).collect();
-        Self { queue: Some(queue), threads, is_over }
+        Self { desk, threads }
     }
 
-    fn start(&self, pipeline: Arc<Pipeline>) {
-        if let Some(queue) = &self.queue {
-            queue.send(pipeline).ok(); // without a thread to take it, whoever needs it compiles it
+    /// Leaves a pipeline to the threads. Without any, whoever needs it compiles it.
+    fn take(&self, pipeline: &Arc<Pipeline>) {
+        self.desk.change(|work| {
+            work.to_compile.push(pipeline.clone());
+            work.to_rehearse.extend(self.desk.open_twin.is_some().then(|| pipeline.clone()));
+        });
+    }
+
+    /// Waits until none is at work, and leaves them nothing to do.
+    fn rest(&self) {
+        let mut work = lock(&self.desk.work);
+        loop {
+            work.to_compile.clear();
+            work.to_rehearse.clear();
+            if work.busy == 0 {
+                return;
+            }
+            work = self.desk.wait(work);
         }
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.queue = None;
+        self.desk.change(|work| work.is_over = true);
         self.threads.drain(..).for_each(|thread| {
             thread.join().ok(); // what made it panic will show where the pipeline is needed
         });
     }
 }
 
-fn compile_all(work: &Mutex<Receiver<Arc<Pipeline>>>, is_over: &AtomicBool) {
-    loop {
-        let next = lock(work).recv();
-        match next {
-            Ok(pipeline) if !is_over.load(Ordering::Relaxed) => {
-                pipeline.get().ok(); // an error is for whoever needs it
-            }
-            _ => return,
-        }
-    }
-}
-
 impl fmt::Debug for Pipelines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rehearsals_run_towards_the_queue() {
+        let (submitted, waits) = (true, false);
+        assert_eq!(next_rehearsal(&[submitted, submitted, waits, waits, submitted]), Some(3));
+        assert_eq!(next_rehearsal(&[submitted, submitted, waits, submitted]), Some(2));
+        assert_eq!(next_rehearsal(&[submitted; 5]), Some(4));
+        assert_eq!(next_rehearsal(&[waits; LEFT]), None);
+        assert_eq!(next_rehearsal(&[]), None);
     }
 }

@@ -58,6 +58,41 @@ impl From<&Quads> for Binding {
     }
 }
 
+/// Memory that a driver compiles the same code for as for a binding, and little of it.
+#[derive(Clone, Copy, Debug)]
+pub enum Blank {
+    /// Words of a buffer.
+    Words(usize),
+    /// Words of a texture.
+    Texels { words: usize, is_integer: bool },
+}
+
+impl Blank {
+    /// That of a binding. lavapipe compiles anew where a side of a texture is a power of two and was not, or the other way round.
+    pub fn of(binding: &Binding) -> Self {
+        match binding {
+            Binding::Buf(buf) => Self::Words(buf.len().min(1 << 14)),
+            Binding::Texture(view) => {
+                let texture = view.texture();
+                let rows = if texture.height().is_power_of_two() { 1 } else { 3 };
+                let is_integer = texture.format() == wgpu::TextureFormat::Rgba32Uint;
+                Self::Texels { words: 4 * rows * texture.width() as usize, is_integer }
+            }
+        }
+    }
+
+    /// Memory of its kind.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn binding(self, gpu: &Gpu) -> Result<Binding> {
+        Ok(match self {
+            Self::Words(words) => gpu.alloc("blank", words)?.into(),
+            Self::Texels { words, is_integer } => (&gpu.alloc_quads("blank", words, is_integer)?).into(),
+        })
+    }
+}
+
 impl Quads {
     /// Length in 32-bit words.
     #[expect(clippy::len_without_is_empty, reason = "a view always holds at least one vec4")]

@@ -7,7 +7,7 @@ pub use program::{Copy, Program};
 pub(crate) use shader::shader;
 pub use shader::{KIND, Prelude, Shader};
 
-use crate::device::{Binding, Gpu, Grid, MAX_BINDINGS, Pipeline, one_line};
+use crate::device::{Binding, Blank, Compiled, Gpu, Grid, MAX_BINDINGS, Pipeline, Profile, Source, one_line};
 use crate::error::{Error, Result};
 use std::sync::{Arc, OnceLock};
 
@@ -28,14 +28,7 @@ impl Dispatch {
     /// Appends it to a pass; the first time, it waits for the pipeline and binds to it.
     fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>) -> Result<()> {
         let pipeline = self.pipeline.get()?;
-        let group = self.group.get_or_init(|| {
-            let entries: Vec<_> = (0..).zip(&self.bindings).map(|(binding, buf)| entry(binding, buf)).collect();
-            gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(self.shader),
-                layout: &pipeline.get_bind_group_layout(0),
-                entries: &entries,
-            })
-        });
+        let group = self.group.get_or_init(|| bind_group(gpu, self.shader, pipeline, &self.bindings));
         pass.set_pipeline(pipeline);
         pass.set_bind_group(0, group, &[]);
         match &self.grid {
@@ -73,9 +66,18 @@ impl Dispatch {
                 shader.name
             )));
         }
-        let pipeline = pipeline(gpu, shader, constants);
+        let pipeline = pipeline(gpu, shader, constants, bindings);
         Ok(Self { shader: shader.name, pipeline, bindings: bindings.to_vec(), group: OnceLock::new(), grid })
     }
+}
+
+fn bind_group(gpu: &Gpu, name: &str, pipeline: &wgpu::ComputePipeline, bindings: &[Binding]) -> wgpu::BindGroup {
+    let entries: Vec<_> = (0..).zip(bindings).map(|(binding, bound)| entry(binding, bound)).collect();
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(name),
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &entries,
+    })
 }
 
 fn entry(binding: u32, bound: &Binding) -> wgpu::BindGroupEntry<'_> {
@@ -91,17 +93,38 @@ fn entry(binding: u32, bound: &Binding) -> wgpu::BindGroupEntry<'_> {
 }
 
 /// The pipeline of a shader with these constants, compiled at most once a device, in the background.
-fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> Arc<Pipeline> {
-    let (device, profile, name) = (gpu.device.clone(), gpu.profile, gpu.info.name.clone());
-    let (shader, constants) = (*shader, constants.to_vec());
-    gpu.pipelines.of((shader.name, constants.clone()), move || {
+fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)], bindings: &[Binding]) -> Arc<Pipeline> {
+    gpu.pipelines.of(
+        (shader.name, constants.to_vec()),
+        Specialisation {
+            shader: *shader,
+            constants: constants.to_vec(),
+            blanks: bindings.iter().map(Blank::of).collect(),
+            profile: gpu.profile,
+            adapter: gpu.info.name.clone(),
+        },
+    )
+}
+
+/// A shader with its constants, and what its bindings look like.
+struct Specialisation {
+    shader: Shader,
+    constants: Vec<(&'static str, usize)>,
+    blanks: Vec<Blank>,
+    profile: Profile,
+    adapter: String,
+}
+
+impl Source for Specialisation {
+    fn compile(&self, device: &wgpu::Device) -> Compiled {
+        let Self { shader, constants, profile, adapter, .. } = self;
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal); // a driver's own compiler
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(shader.name),
-            source: wgpu::ShaderSource::Wgsl(shader.wgsl(&profile, &constants).into()),
+            source: wgpu::ShaderSource::Wgsl(shader.wgsl(profile, constants).into()),
         });
-        let values = shader.overrides(&constants);
+        let values = shader.overrides(constants);
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(shader.name),
             layout: None,
@@ -116,10 +139,22 @@ fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)]) -> 
         });
         let internal = pollster::block_on(internal.pop());
         match pollster::block_on(scope.pop()).or(internal) {
-            Some(error) => Err(format!("{name} rejects shader {}: {}", shader.name, one_line(&error.to_string()))),
+            Some(error) => Err(format!("{adapter} rejects shader {}: {}", shader.name, one_line(&error.to_string()))),
             None => Ok(pipeline),
         }
-    })
+    }
+
+    fn rehearse(&self, twin: &Gpu, pipeline: &wgpu::ComputePipeline) -> Result<()> {
+        let bindings = self.blanks.iter().map(|blank| blank.binding(twin)).collect::<Result<Vec<_>>>()?;
+        let mut encoder = twin.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, &bind_group(twin, self.shader.name, pipeline, &bindings), &[]);
+        pass.dispatch_workgroups_indirect(&twin.alloc("nothing", 3)?.raw, 0); // wgpu drops a grid that it knows is empty
+        drop(pass);
+        twin.queue.submit([encoder.finish()]);
+        twin.wait()
+    }
 }
 
 impl Gpu {
@@ -129,6 +164,15 @@ impl Gpu {
     /// [`Error::Device`] when it rejects one.
     pub fn wait_for_kernels(&self) -> Result<()> {
         self.pipelines.wait()
+    }
+
+    /// Has a software driver finish every kernel recorded so far, on another device and over nothing, as threads do in the
+    /// background; says how many, none on a GPU.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it does not take one.
+    pub fn rehearse_kernels(&self) -> Result<usize> {
+        self.pipelines.rehearse()
     }
 
     /// Every (shader, constants) recorded so far, sorted: `tests/shaders/` translates each for every backend.

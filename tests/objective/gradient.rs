@@ -59,6 +59,18 @@ fn the_same_chunks_give_the_same_bits() {
 }
 
 #[test]
+fn software_drivers_rehearse_every_kernel() {
+    for gpu in gpus() {
+        let problem = problem(0, 33, 0.0);
+        let mut on_device = OnDevice::with_chunks(&gpu, &problem, 64);
+        on_device.product(&problem.parameters(11), &problem.direction(2));
+        let rehearses = gpu.is_software() && gpu.info.backend != wgpu::Backend::Gl;
+        let expected = if rehearses { gpu.specialisations().len() } else { 0 };
+        assert_eq!(gpu.rehearse_kernels().unwrap(), expected);
+    }
+}
+
+#[test]
 fn gradient_is_the_slope_of_the_twins_loss() {
     let Some(gpu) = gpu() else { return };
     for which in 0..NETS.len() {
