@@ -249,6 +249,7 @@ fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f3
     let gradient: Buf = gpu.alloc("plan.gradient", theta.len())?;
     let mut objective = Objective::new(gpu, &trainer.workspace, &trainer.train, &examples.indices, 0.0)?;
     objective.loss_and_gradient(&theta, &gradient)?; // compiles
+    gpu.wait_for_kernels()?; // and no thread is to go on with others
     let (start, mut seconds) = (Instant::now(), Vec::new());
     while seconds.len() < 3 || start.elapsed().as_secs_f64() < GRADIENT_SECONDS {
         let start = Instant::now();

@@ -133,7 +133,7 @@ impl Gpu {
         Self::open_with(adapter, profile, |device| match adapter.get_info() {
             // GL's context is one thread's at a time, for as long as it compiles, and the others give up after a second or six.
             wgpu::AdapterInfo { backend: wgpu::Backend::Gl, .. } => Pipelines::alone(device),
-            wgpu::AdapterInfo { device_type: wgpu::DeviceType::Cpu, .. } => {
+            wgpu::AdapterInfo { driver, .. } if driver == "llvmpipe" => {
                 Pipelines::with_workers(device, Some(Box::new(twin)))
             }
             _ => Pipelines::with_workers(device, None),

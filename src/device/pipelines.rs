@@ -2,8 +2,8 @@
 //!
 //! A software driver compiles a kernel in two halves: what wgpu asks for when the pipeline is made, and machine code when the queue
 //! first meets it, one kernel after another on the queue's thread, for most of a cold start. Another device has a queue of its
-//! own, and the driver keeps machine code on disk for all: so threads without other work run kernels over nothing on a *twin* of the
-//! device, the newest first, while the queue works its way from the oldest.
+//! own, and the driver keeps machine code on disk for all: so threads without other work *rehearse* kernels, that is run them over
+//! nothing on a twin of the device, the newest first, while the queue works its way from the oldest.
 
 use super::{Gpu, lock};
 use crate::error::{Error, Result};
@@ -26,11 +26,11 @@ pub type OpenTwin = Box<dyn Fn() -> Result<Gpu> + Send + Sync>;
 /// Threads that compile, at most: one core is left to whoever records.
 const MOST_THREADS: usize = 8;
 
-/// Kernels that are left to the queue.
-const LEFT: usize = 3;
+/// Kernels that are not rehearsed, the last of them: the queue is at one.
+const LEFT_TO_QUEUE: usize = 3;
 
-/// Seconds that the first half takes of a kernel by which one can tell whether the driver knew the second.
-const TELLING: f64 = 0.02;
+/// Kernels in a row that the driver knew, after which it is taken to know the rest.
+const ENOUGH_KNOWN: usize = 2;
 
 /// What a pipeline is made of.
 pub trait Source: Send + Sync {
@@ -41,7 +41,7 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// What the twin reports.
-    fn rehearse(&self, twin: &Gpu, pipeline: &wgpu::ComputePipeline) -> Result<()>;
+    fn run_over_nothing(&self, twin: &Gpu, pipeline: &wgpu::ComputePipeline) -> Result<()>;
 }
 
 /// A pipeline that is compiled by a thread in the background, or by whoever needs it before that.
@@ -70,16 +70,27 @@ impl Pipeline {
         self.is_used.load(Ordering::Relaxed)
     }
 
-    /// Has the driver do its second half on a twin. Returns whether to leave it at that, because the twin fails or the driver knew the
-    /// kernel from an earlier program: it takes several times as long as over the first half when it does not.
-    fn rehearse(&self, twin: &Gpu) -> bool {
+    /// Has the driver do its second half, which takes it several times as long as the first unless it knows the kernel.
+    fn rehearse(&self, twin: &Gpu) -> Outcome {
         let start = Instant::now();
-        let Ok(pipeline) = self.source.compile(&twin.device) else { return true };
+        let Ok(pipeline) = self.source.compile(&twin.device) else { return Outcome::Failed };
         let first_half = start.elapsed().as_secs_f64();
-        let is_run = self.source.rehearse(twin, &pipeline).is_ok();
-        let is_known = first_half > TELLING && start.elapsed().as_secs_f64() < 1.5 * first_half;
-        !is_run || is_known && !self.is_used()
+        match self.source.run_over_nothing(twin, &pipeline) {
+            Err(_) => Outcome::Failed,
+            // What is submitted may be known from the queue itself, which says nothing about the rest.
+            Ok(()) if start.elapsed().as_secs_f64() < 1.5 * first_half && !self.is_used() => Outcome::Known,
+            Ok(()) => Outcome::Done,
+        }
     }
+}
+
+/// How a rehearsal ended.
+enum Outcome {
+    Done,
+    /// An earlier program had the kernel.
+    Known,
+    /// The twin does not take it.
+    Failed,
 }
 
 /// The pipelines of a device, each compiled once. Dropping it waits for the threads: a driver must not compile while the program exits.
@@ -101,7 +112,7 @@ impl Pipelines {
         Self { workers: Some(Workers::new(twin)), ..Self::alone(device) }
     }
 
-    /// Waits for all that were asked for, and for the threads to rest.
+    /// Waits for all that were asked for, and for the threads, which drop what they did not rehearse yet.
     ///
     /// # Errors
     /// [`Error::Device`] when the driver rejects one of them.
@@ -112,22 +123,22 @@ impl Pipelines {
         rejected.map_or(Ok(()), |why| Err(Error::device(why.clone())))
     }
 
-    /// Tells that the queue has run all that was submitted: those need no rehearsal any more.
+    /// Tells that the queue has run all that was submitted: what is in use needs no rehearsal any more.
     pub fn ran(&self) {
         if let Some(workers) = &self.workers {
             lock(&workers.desk.work).to_rehearse.retain(|pipeline| !pipeline.is_used());
         }
     }
 
-    /// Rehearses everything asked for, as the threads do; says how many that were, none where they do not.
+    /// Rehearses everything asked for, as the threads do; says how many, none where they do not.
     ///
     /// # Errors
     /// [`Error::Device`] when a twin does not take a kernel that the device takes.
-    pub fn rehearse(&self) -> Result<usize> {
+    pub fn rehearse_all(&self) -> Result<usize> {
         let Some(twin) = self.workers.iter().find_map(|workers| workers.desk.open_twin.as_ref()) else { return Ok(0) };
         let (twin, all) = (twin()?, lock(&self.known).values().cloned().collect::<Vec<_>>());
         for Pipeline { source, .. } in all.iter().map(Arc::as_ref) {
-            source.rehearse(&twin, &source.compile(&twin.device).map_err(Error::device)?)?;
+            source.run_over_nothing(&twin, &source.compile(&twin.device).map_err(Error::device)?)?;
         }
         Ok(all.len())
     }
@@ -163,6 +174,7 @@ struct Work {
     to_compile: Vec<Arc<Pipeline>>,
     to_rehearse: Vec<Arc<Pipeline>>,
     busy: usize,
+    known_in_a_row: usize,
     is_over: bool,
 }
 
@@ -173,9 +185,9 @@ impl Work {
     }
 }
 
-/// The newest that is not submitted yet, or else the newest; the queue is at one of the last of them. By what is submitted, the oldest first.
+/// The newest pipeline that is not in use yet, or else the newest. `used` tells of each, the oldest first.
 fn next_rehearsal(used: &[bool]) -> Option<usize> {
-    (used.len() > LEFT).then(|| used.iter().rposition(|used| !used).unwrap_or(used.len() - 1))
+    (used.len() > LEFT_TO_QUEUE).then(|| used.iter().rposition(|used| !used).unwrap_or(used.len() - 1))
 }
 
 /// What the threads share.
@@ -196,11 +208,13 @@ impl Desk {
     }
 
     /// The next pipeline, and whether it is to be rehearsed; nothing when it is over.
-    fn next(&self) -> Option<(Arc<Pipeline>, bool)> {
+    fn next(&self, rehearses: bool) -> Option<(Arc<Pipeline>, bool)> {
         let mut work = lock(&self.work);
         while !work.is_over {
             let next = work.to_compile.pop().map(|pipeline| (pipeline, false));
-            if let Some(next) = next.or_else(|| work.next_rehearsal().map(|pipeline| (pipeline, true))) {
+            if let Some(next) =
+                next.or_else(|| rehearses.then(|| work.next_rehearsal())?.map(|pipeline| (pipeline, true)))
+            {
                 work.busy += 1;
                 return Some(next);
             }
@@ -209,24 +223,31 @@ impl Desk {
         None
     }
 
-    /// Compiles, then rehearses, until it is over.
+    /// Compiles, then rehearses until a twin fails, until it is over.
     fn serve(&self) {
-        let mut twin = None;
-        while let Some((pipeline, is_rehearsal)) = self.next() {
+        let (mut twin, mut rehearses) = (None, true);
+        while let Some((pipeline, is_rehearsal)) = self.next(rehearses) {
             let _busy = Busy(self);
             if !is_rehearsal {
                 pipeline.compiled(); // an error is for whoever needs it
                 continue;
             }
             twin = twin.or_else(|| self.open_twin.as_ref().and_then(|open| open().ok()));
-            if twin.as_ref().is_none_or(|twin| pipeline.rehearse(twin)) {
-                self.change(|work| work.to_rehearse.clear());
+            let outcome = twin.as_ref().map_or(Outcome::Failed, |twin| pipeline.rehearse(twin));
+            rehearses = !matches!(outcome, Outcome::Failed);
+            let mut work = lock(&self.work);
+            work.known_in_a_row = if matches!(outcome, Outcome::Known) { work.known_in_a_row + 1 } else { 0 };
+            if work.known_in_a_row >= ENOUGH_KNOWN {
+                work.to_rehearse.clear();
+            }
+            if work.to_rehearse.len() <= LEFT_TO_QUEUE || !rehearses {
+                twin = None;
             }
         }
     }
 }
 
-/// A thread at work, unless it panics.
+/// A thread at work, until it is dropped, by a panic as well.
 struct Busy<'a>(&'a Desk);
 
 impl Drop for Busy<'_> {
@@ -299,7 +320,7 @@ mod tests {
         assert_eq!(next_rehearsal(&[submitted, submitted, waits, waits, submitted]), Some(3));
         assert_eq!(next_rehearsal(&[submitted, submitted, waits, submitted]), Some(2));
         assert_eq!(next_rehearsal(&[submitted; 5]), Some(4));
-        assert_eq!(next_rehearsal(&[waits; LEFT]), None);
+        assert_eq!(next_rehearsal(&[waits; LEFT_TO_QUEUE]), None);
         assert_eq!(next_rehearsal(&[]), None);
     }
 }

@@ -144,7 +144,7 @@ impl Source for Specialisation {
         }
     }
 
-    fn rehearse(&self, twin: &Gpu, pipeline: &wgpu::ComputePipeline) -> Result<()> {
+    fn run_over_nothing(&self, twin: &Gpu, pipeline: &wgpu::ComputePipeline) -> Result<()> {
         let bindings = self.blanks.iter().map(|blank| blank.binding(twin)).collect::<Result<Vec<_>>>()?;
         let mut encoder = twin.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
@@ -158,7 +158,8 @@ impl Source for Specialisation {
 }
 
 impl Gpu {
-    /// Waits until the driver has compiled every kernel that was recorded.
+    /// Waits until the driver has made a pipeline of every kernel that was recorded, and no thread is at work on any. Software drivers
+    /// do the rest at the first run.
     ///
     /// # Errors
     /// [`Error::Device`] when it rejects one.
@@ -166,13 +167,13 @@ impl Gpu {
         self.pipelines.wait()
     }
 
-    /// Has a software driver finish every kernel recorded so far, on another device and over nothing, as threads do in the
-    /// background; says how many, none on a GPU.
+    /// Has lavapipe finish every kernel recorded so far, on another device and over nothing, as threads do in the background; says how
+    /// many, none with other drivers. For tests.
     ///
     /// # Errors
     /// [`Error::Device`] when it does not take one.
     pub fn rehearse_kernels(&self) -> Result<usize> {
-        self.pipelines.rehearse()
+        self.pipelines.rehearse_all()
     }
 
     /// Every (shader, constants) recorded so far, sorted: `tests/shaders/` translates each for every backend.
