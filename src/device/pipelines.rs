@@ -143,14 +143,14 @@ impl Pipelines {
         Ok(all.len())
     }
 
-    /// The pipeline of this key, which is made of `source` unless it is known.
-    pub fn of(&self, key: PipelineKey, source: impl Source + 'static) -> Arc<Pipeline> {
+    /// The pipeline of this key, which is made of a `source` unless it is known.
+    pub fn of<S: Source + 'static>(&self, key: PipelineKey, source: impl FnOnce() -> S) -> Arc<Pipeline> {
         let mut known = lock(&self.known);
         let pipeline = known.entry(key).or_insert_with(|| {
             let pipeline = Arc::new(Pipeline {
                 compiled: OnceLock::new(),
                 device: self.device.clone(),
-                source: Box::new(source),
+                source: Box::new(source()),
                 is_used: AtomicBool::new(false),
             });
             self.workers.iter().for_each(|workers| workers.take(&pipeline));
@@ -179,9 +179,16 @@ struct Work {
 }
 
 impl Work {
-    fn next_rehearsal(&mut self) -> Option<Arc<Pipeline>> {
+    /// The next pipeline to compile, or else to rehearse; and whether it is the latter.
+    fn next(&mut self, rehearses: bool) -> Option<(Arc<Pipeline>, bool)> {
+        if let Some(pipeline) = self.to_compile.pop() {
+            return Some((pipeline, false));
+        }
+        if !rehearses {
+            return None;
+        }
         let used: Vec<_> = self.to_rehearse.iter().map(|pipeline| pipeline.is_used()).collect();
-        next_rehearsal(&used).map(|next| self.to_rehearse.remove(next))
+        next_rehearsal(&used).map(|next| (self.to_rehearse.remove(next), true))
     }
 }
 
@@ -207,20 +214,28 @@ impl Desk {
         self.changed.wait(work).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next pipeline, and whether it is to be rehearsed; nothing when it is over.
+    /// Waits for work; nothing when it is over.
     fn next(&self, rehearses: bool) -> Option<(Arc<Pipeline>, bool)> {
         let mut work = lock(&self.work);
         while !work.is_over {
-            let next = work.to_compile.pop().map(|pipeline| (pipeline, false));
-            if let Some(next) =
-                next.or_else(|| rehearses.then(|| work.next_rehearsal())?.map(|pipeline| (pipeline, true)))
-            {
+            let next = work.next(rehearses);
+            if next.is_some() {
                 work.busy += 1;
-                return Some(next);
+                return next;
             }
             work = self.wait(work);
         }
         None
+    }
+
+    /// Takes note of how a rehearsal ended; whether there are more.
+    fn note(&self, outcome: &Outcome) -> bool {
+        let mut work = lock(&self.work);
+        work.known_in_a_row = if matches!(outcome, Outcome::Known) { work.known_in_a_row + 1 } else { 0 };
+        if work.known_in_a_row >= ENOUGH_KNOWN {
+            work.to_rehearse.clear();
+        }
+        work.to_rehearse.len() > LEFT_TO_QUEUE
     }
 
     /// Compiles, then rehearses until a twin fails, until it is over.
@@ -235,13 +250,8 @@ impl Desk {
             twin = twin.or_else(|| self.open_twin.as_ref().and_then(|open| open().ok()));
             let outcome = twin.as_ref().map_or(Outcome::Failed, |twin| pipeline.rehearse(twin));
             rehearses = !matches!(outcome, Outcome::Failed);
-            let mut work = lock(&self.work);
-            work.known_in_a_row = if matches!(outcome, Outcome::Known) { work.known_in_a_row + 1 } else { 0 };
-            if work.known_in_a_row >= ENOUGH_KNOWN {
-                work.to_rehearse.clear();
-            }
-            if work.to_rehearse.len() <= LEFT_TO_QUEUE || !rehearses {
-                twin = None;
+            if !self.note(&outcome) || !rehearses {
+                twin = None; // it takes memory, and opens in no time
             }
         }
     }

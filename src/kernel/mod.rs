@@ -94,16 +94,13 @@ fn entry(binding: u32, bound: &Binding) -> wgpu::BindGroupEntry<'_> {
 
 /// The pipeline of a shader with these constants, compiled at most once a device, in the background.
 fn pipeline(gpu: &Gpu, shader: &Shader, constants: &[(&'static str, usize)], bindings: &[Binding]) -> Arc<Pipeline> {
-    gpu.pipelines.of(
-        (shader.name, constants.to_vec()),
-        Specialisation {
-            shader: *shader,
-            constants: constants.to_vec(),
-            blanks: bindings.iter().map(Blank::of).collect(),
-            profile: gpu.profile,
-            adapter: gpu.info.name.clone(),
-        },
-    )
+    gpu.pipelines.of((shader.name, constants.to_vec()), || Specialisation {
+        shader: *shader,
+        constants: constants.to_vec(),
+        blanks: bindings.iter().map(Blank::of).collect(),
+        profile: gpu.profile,
+        adapter: gpu.info.name.clone(),
+    })
 }
 
 /// A shader with its constants, and what its bindings look like.
