@@ -3,7 +3,7 @@
 //! cargo run --release --example gradient -- DATA MODEL OUT.safetensors
 
 use anyhow::{Context, Result};
-use gpu_subset::data::{Dataset, Options};
+use gpu_subset::data::{Dataset, ReadOptions};
 use gpu_subset::device::{AdapterChoice, Gpu};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{DEFAULT_MEMORY, Examples, Objective, Workspace};
@@ -13,7 +13,7 @@ use std::{sync::Arc, time::Instant};
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [data, model, out] = arguments.as_slice() else { anyhow::bail!("usage: gradient DATA MODEL OUT") };
-    let data = Dataset::open(data, &Options::default())?;
+    let data = Dataset::open(data, &ReadOptions::default())?;
     let gpu = Gpu::open(&AdapterChoice::default())?;
     let model = Arc::new(Model::new(&Description::open(model)?, data.shape, data.classes.len())?);
     let workspace = Arc::new(Workspace::new(&gpu, model.clone(), DEFAULT_MEMORY)?);

@@ -4,14 +4,14 @@ use crate::error::{Error, Result};
 use crate::export::{from_safetensors, to_safetensors, write_atomically};
 use crate::objective::Cost;
 use crate::optimise::State;
-use crate::subset::{Best, HeldOut, Progress, Stage, StageReport};
+use crate::subset::{Best, HeldOut, Progress, StageKind, StageReport};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// [`Progress`] without its vectors, which are tensors of the file.
 #[derive(Serialize, Deserialize)]
 struct Scalars {
-    stage: Stage,
+    stage: StageKind,
     optimiser: State<()>,
     /// Names of what the problem remembers.
     memory: Vec<String>,
@@ -138,7 +138,7 @@ mod tests {
         };
         let held_out = HeldOut { loss: 0.7, accuracy: 0.9 };
         Progress {
-            stage: Stage::Full,
+            stage: StageKind::Full,
             optimiser,
             memory: vec![("conv1.inputs".to_owned(), vec![1.0; 9])],
             initial_gradient_norm: 2.0,
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!((&loaded.memory, loaded.earlier_losses), (&progress().memory, progress().earlier_losses));
         assert_eq!(
             (loaded.stage, loaded.cost(), loaded.last_look),
-            (Stage::Full, progress().cost(), progress().last_look)
+            (StageKind::Full, progress().cost(), progress().last_look)
         );
     }
 

@@ -1,18 +1,18 @@
 //! Subset pretraining with second-order methods on hand-written WGSL shaders: the engine of the program `gpu-subset`.
 //!
-//! It implements *Efficient Neural Network Training via Subset Pretraining* (Spörer, Bermeitinger, Hrycej, Limacher,
+//! It implements *Efficient Neural Network BatchPlan via Subset Pretraining* (Spörer, Bermeitinger, Hrycej, Limacher,
 //! Handschuh, arXiv 2410.16523): the minimum of the training-set loss is well approximated by the minima of its subsets
 //! when the overdetermination ratio Q = K·M/P is well above one, and a subset is small enough to be optimised as a whole.
 //!
 //! Rooms, each of which uses only those before it:
 //!
 //! ```text
-//! device → kernel → kernels → model → objective → optimise → subset → cli
+//! device → program → kernels → model → objective → optimise → subset → cli
 //!                    data feeds subset and cli;  export, checkpoint, report at the side
 //! ```
 //!
 //! - [`device`]: an open adapter and views of its memory
-//! - [`kernel`]: a shader specialised to shapes, one recorded use of it, a replayable program
+//! - [`program`]: a shader specialised to shapes, one recorded use of it, a replayable program
 //! - [`kernels`]: one host function a shader, and its f64 reference
 //! - [`model`]: layers with forward, jvp and vjp over one flat parameter vector
 //! - [`objective`]: loss, gradient, tangent and Gauss-Newton product over all chunks of a list of examples
@@ -46,11 +46,11 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod export;
-pub mod kernel;
 pub mod kernels;
 pub mod model;
 pub mod objective;
 pub mod optimise;
+pub mod program;
 pub mod report;
 pub mod shape;
 pub mod subset;

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use gpu_subset::device::{AdapterChoice, Gpu};
 use gpu_subset::error::Error;
-use gpu_subset::kernel::{Dispatch, Program, Shader};
+use gpu_subset::program::{Dispatch, Program, Shader};
 
 #[test]
 fn memory_comes_back_as_it_went_in() {

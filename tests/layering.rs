@@ -9,14 +9,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("shape", &[]),
     ("data", &["error", "shape"]),
     ("device", &["error", "shape"]),
-    ("kernel", &["error", "shape", "device"]),
-    ("kernels", &["error", "shape", "device", "kernel"]),
-    ("model", &["error", "shape", "device", "kernel", "kernels"]),
-    ("objective", &["error", "shape", "device", "kernel", "kernels", "model"]),
-    ("optimise", &["error", "shape", "device", "kernel", "kernels", "model", "objective"]),
-    ("subset", &["error", "shape", "data", "device", "kernel", "kernels", "model", "objective", "optimise"]),
-    ("bench", &["error", "shape", "device", "kernel", "kernels", "model", "objective"]),
-    ("export", &["error", "shape", "device", "kernel", "kernels", "model"]),
+    ("program", &["error", "shape", "device"]),
+    ("kernels", &["error", "shape", "device", "program"]),
+    ("model", &["error", "shape", "device", "program", "kernels"]),
+    ("objective", &["error", "shape", "device", "program", "kernels", "model"]),
+    ("optimise", &["error", "shape", "device", "program", "kernels", "model", "objective"]),
+    ("subset", &["error", "shape", "data", "device", "program", "kernels", "model", "objective", "optimise"]),
+    ("bench", &["error", "shape", "device", "program", "kernels", "model", "objective"]),
+    ("export", &["error", "shape", "device", "program", "kernels", "model"]),
     ("checkpoint", BELOW_CHECKPOINT),
     ("report", BELOW_CHECKPOINT),
     (
@@ -26,7 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "shape",
             "data",
             "device",
-            "kernel",
+            "program",
             "kernels",
             "model",
             "objective",
@@ -41,10 +41,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 const BELOW_CHECKPOINT: &[&str] =
-    &["error", "shape", "device", "kernel", "kernels", "model", "objective", "optimise", "subset", "export"];
+    &["error", "shape", "device", "program", "kernels", "model", "objective", "optimise", "subset", "export"];
 
 /// The rooms that know wgpu.
-const WGPU_ROOMS: [&str; 2] = ["device", "kernel"];
+const WGPU_ROOMS: [&str; 2] = ["device", "program"];
 
 /// Lines of a file of code.
 const MOST_LINES: usize = 400;
@@ -211,7 +211,7 @@ fn the_checkers_see_what_they_should() {
 
     let broken = [
         ("src/model/pool.rs", "use crate::objective::Objective;", "model uses objective, which is not below it"),
-        ("src/kernel.rs", "fn f() { crate::kernels::matmul::f() }", "kernel uses kernels, which is not below it"),
+        ("src/program.rs", "fn f() { crate::kernels::matmul::f() }", "program uses kernels, which is not below it"),
         ("src/kernels/mod.rs", "use crate::{\n    device::{Buf, Gpu},\n    model::Layer,\n};", "kernels uses model"),
         ("src/objective/mod.rs", "use crate::data::Dataset;", "objective uses data, which is not below it"),
         ("src/report/mod.rs", "use crate::checkpoint::Checkpoint;", "report uses checkpoint"),

@@ -8,7 +8,7 @@ use common::*;
 use gpu_subset::device::{Gpu, Quads};
 use gpu_subset::kernels::epilogue::Epilogue;
 use gpu_subset::kernels::weights::{self, Direction};
-use gpu_subset::model::{Layer, Weights};
+use gpu_subset::model::{Layer, LayerWeights};
 use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
@@ -97,14 +97,14 @@ impl Case<'_> {
     }
 
     /// θ and v packed as a workspace does, with a gradient of ones that a layer must add to.
-    fn weights(&self, theta: &[f64], v: &[f64]) -> Option<Weights> {
+    fn weights(&self, theta: &[f64], v: &[f64]) -> Option<LayerWeights> {
         let (gpu, shape) = (self.gpu, self.layer.weights()?);
         let pack = |direction, theta: &[f64]| {
             let packing = self.layer.packing(gpu, direction).unwrap();
             upload_quads(gpu, &weights::reference::pack(&packing, theta))
         };
         let most_splits = self.layer.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3); // a workspace may have more room
-        Some(Weights {
+        Some(LayerWeights {
             theta: upload(gpu, theta),
             tangent: upload(gpu, v),
             gradient: upload(gpu, &vec![1.0; shape.len()]),
@@ -115,14 +115,14 @@ impl Case<'_> {
         })
     }
 
-    fn forward(&self, weights: Option<&Weights>, x: &[f64]) -> Vec<f64> {
+    fn forward(&self, weights: Option<&LayerWeights>, x: &[f64]) -> Vec<f64> {
         let features = self.layer.output().len();
         let y = unwritten_blocks(self.gpu, self.batch, features);
         run(self.gpu, [self.layer.forward(self.gpu, weights, &self.upload_x(x), &y, &Epilogue::default()).unwrap()]);
         download_blocks(self.gpu, &y, self.batch, features)
     }
 
-    fn jvp(&self, weights: Option<&Weights>, x: &[f64], tx: Option<&[f64]>) -> Vec<f64> {
+    fn jvp(&self, weights: Option<&LayerWeights>, x: &[f64], tx: Option<&[f64]>) -> Vec<f64> {
         let features = self.layer.output().len();
         let ty = unwritten_blocks(self.gpu, self.batch, features);
         let tx = tx.map(|tx| self.upload_x(tx));
@@ -131,7 +131,7 @@ impl Case<'_> {
     }
 
     /// (dx, dw), dx empty unless it is asked for.
-    fn vjp(&self, weights: Option<&Weights>, x: &[f64], dy: &[f64], with_dx: bool) -> (Vec<f64>, Vec<f64>) {
+    fn vjp(&self, weights: Option<&LayerWeights>, x: &[f64], dy: &[f64], with_dx: bool) -> (Vec<f64>, Vec<f64>) {
         let features = self.layer.input().len();
         let dx = with_dx.then(|| unwritten_blocks(self.gpu, self.batch, features));
         let dy = upload_blocks(self.gpu, dy, self.layer.output().len());

@@ -3,11 +3,11 @@
 use super::{Timed, random_blocks};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernel::{Dispatch, Program};
 use crate::kernels::conv2d::{self, Conv2d};
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::weights::{self, Direction, WeightShape};
 use crate::kernels::{from_blocks, matmul, tune};
+use crate::program::{Dispatch, Program};
 use crate::shape::Shape;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,14 +15,15 @@ use std::fmt;
 
 /// Which product of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Product {
+enum ProductKind {
     Forward,
     Jvp,
     GradInput,
     GradWeight,
 }
 
-const PRODUCTS: [Product; 4] = [Product::Forward, Product::Jvp, Product::GradInput, Product::GradWeight];
+const PRODUCTS: [ProductKind; 4] =
+    [ProductKind::Forward, ProductKind::Jvp, ProductKind::GradInput, ProductKind::GradWeight];
 
 #[derive(Clone, Copy, Debug)]
 enum Operation {
@@ -34,7 +35,7 @@ enum Operation {
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     operation: Operation,
-    product: Product,
+    product: ProductKind,
     batch: usize,
 }
 
@@ -105,14 +106,14 @@ impl Case {
         let (_, outputs) = self.features();
         let pixels = outputs / self.weights().outputs;
         let once = self.batch * pixels * self.weights().outputs * self.weights().patches();
-        if self.product == Product::Jvp { 2 * once } else { once }
+        if self.product == ProductKind::Jvp { 2 * once } else { once }
     }
 
     /// Words of every operand and of the result.
     pub fn words(&self) -> usize {
         let (inputs, outputs) = self.features();
         let once = self.batch * (inputs + outputs) + self.weights().len();
-        if self.product == Product::Jvp { once + self.batch * inputs + self.weights().len() } else { once }
+        if self.product == ProductKind::Jvp { once + self.batch * inputs + self.weights().len() } else { once }
     }
 
     /// The product on few examples against its reference: the largest error, as a share of the largest value. The number of
@@ -143,9 +144,9 @@ impl Case {
     pub fn tune(&self, gpu: &Gpu) -> Result<()> {
         let examples = self.batch.next_multiple_of(gpu.profile.block);
         let direction = match self.product {
-            Product::Forward | Product::Jvp => Direction::Forward,
-            Product::GradInput => Direction::Backward,
-            Product::GradWeight => return Ok(()), // its tile decides the order of sums
+            ProductKind::Forward | ProductKind::Jvp => Direction::Forward,
+            ProductKind::GradInput => Direction::Backward,
+            ProductKind::GradWeight => return Ok(()), // its tile decides the order of sums
         };
         match &self.operation {
             Operation::Conv(conv) => tune::conv2d(gpu, conv, direction, examples),
@@ -162,10 +163,10 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let product = match self.product {
-            Product::Forward => "forward",
-            Product::Jvp => "jvp",
-            Product::GradInput => "grad_input",
-            Product::GradWeight => "grad_weight",
+            ProductKind::Forward => "forward",
+            ProductKind::Jvp => "jvp",
+            ProductKind::GradInput => "grad_input",
+            ProductKind::GradWeight => "grad_weight",
         };
         match self.operation {
             Operation::Conv(c) => write!(
@@ -197,7 +198,7 @@ impl<'a> Setup<'a> {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let ((inputs, outputs), shape) = (case.features(), case.weights());
         let theta: Vec<f32> = (0..shape.len()).map(|_| rng.random_range(-1.0..1.0)).collect();
-        let direction = if case.product == Product::GradInput { Direction::Backward } else { Direction::Forward };
+        let direction = if case.product == ProductKind::GradInput { Direction::Backward } else { Direction::Forward };
         let blocks = examples.div_ceil(gpu.profile.block);
         let (packing, splits) = match case.operation {
             Operation::Conv(conv) => (conv.packing(gpu, direction), conv.splits(gpu, blocks)),
@@ -208,7 +209,7 @@ impl<'a> Setup<'a> {
         let packed = gpu.alloc_quads("bench.packed", packing.len(), false)?;
         pack.push(weights::pack(gpu, &packing, &theta_buf, &packed)?);
         pack.run(gpu)?;
-        let results = if case.product == Product::GradInput { inputs } else { outputs };
+        let results = if case.product == ProductKind::GradInput { inputs } else { outputs };
         let blank = vec![f32::NAN; examples.next_multiple_of(gpu.profile.block) * results];
         Ok(Self {
             case,
@@ -229,17 +230,19 @@ impl<'a> Setup<'a> {
         let reduce = || weights::reduce_partials(gpu, &self.case.weights(), &self.partial, &self.gradient);
         let end = Epilogue::default();
         Ok(vec![match (self.case.operation, self.case.product) {
-            (Operation::Conv(conv), Product::Forward) => conv2d::forward(gpu, &conv, x, w, &self.out, &end)?,
+            (Operation::Conv(conv), ProductKind::Forward) => conv2d::forward(gpu, &conv, x, w, &self.out, &end)?,
             // the direction is θ itself
-            (Operation::Conv(conv), Product::Jvp) => conv2d::jvp(gpu, &conv, (x, w), Some((tx, w)), &self.out, None)?,
-            (Operation::Conv(conv), Product::GradInput) => conv2d::grad_input(gpu, &conv, dy, w, &self.out, None)?,
-            (Operation::Conv(conv), Product::GradWeight) => {
+            (Operation::Conv(conv), ProductKind::Jvp) => {
+                conv2d::jvp(gpu, &conv, (x, w), Some((tx, w)), &self.out, None)?
+            }
+            (Operation::Conv(conv), ProductKind::GradInput) => conv2d::grad_input(gpu, &conv, dy, w, &self.out, None)?,
+            (Operation::Conv(conv), ProductKind::GradWeight) => {
                 return Ok(vec![conv2d::grad_weight(gpu, &conv, x, dy, &self.partial)?, reduce()?]);
             }
-            (Operation::Dense(s), Product::Forward) => matmul::forward(gpu, &s, x, w, &self.out, &end)?,
-            (Operation::Dense(s), Product::Jvp) => matmul::jvp(gpu, &s, (x, w), Some((tx, w)), &self.out, None)?,
-            (Operation::Dense(s), Product::GradInput) => matmul::grad_input(gpu, &s, dy, w, &self.out, None)?,
-            (Operation::Dense(s), Product::GradWeight) => {
+            (Operation::Dense(s), ProductKind::Forward) => matmul::forward(gpu, &s, x, w, &self.out, &end)?,
+            (Operation::Dense(s), ProductKind::Jvp) => matmul::jvp(gpu, &s, (x, w), Some((tx, w)), &self.out, None)?,
+            (Operation::Dense(s), ProductKind::GradInput) => matmul::grad_input(gpu, &s, dy, w, &self.out, None)?,
+            (Operation::Dense(s), ProductKind::GradWeight) => {
                 return Ok(vec![matmul::grad_weight(gpu, &s, x, dy, &self.partial)?, reduce()?]);
             }
         }])
@@ -248,8 +251,10 @@ impl<'a> Setup<'a> {
     fn result(&self, gpu: &Gpu) -> Result<Vec<f64>> {
         let (inputs, outputs) = self.case.features();
         let floats: Vec<f32> = match self.case.product {
-            Product::GradWeight => gpu.read(&self.gradient)?,
-            Product::GradInput => from_blocks(&gpu.read_quads(&self.out)?, inputs, gpu.profile.block, self.examples),
+            ProductKind::GradWeight => gpu.read(&self.gradient)?,
+            ProductKind::GradInput => {
+                from_blocks(&gpu.read_quads(&self.out)?, inputs, gpu.profile.block, self.examples)
+            }
             _ => from_blocks(&gpu.read_quads(&self.out)?, outputs, gpu.profile.block, self.examples),
         };
         Ok(floats.into_iter().map(f64::from).collect())
@@ -262,17 +267,17 @@ impl<'a> Setup<'a> {
             Operation::Dense(shape) => matmul::reference::forward(shape, x, theta),
         };
         match (&self.case.operation, self.case.product) {
-            (_, Product::Forward) => forward(x, theta),
-            (_, Product::Jvp) => {
+            (_, ProductKind::Forward) => forward(x, theta),
+            (_, ProductKind::Jvp) => {
                 let shape = self.case.weights();
                 let mut linear = theta.clone();
                 linear[shape.outputs * shape.patches()..].fill(0.0);
                 forward(tx, &linear).iter().zip(forward(x, theta)).map(|(a, b)| a + b).collect()
             }
-            (Operation::Conv(conv), Product::GradInput) => conv2d::reference::grad_input(conv, dy, theta),
-            (Operation::Conv(conv), Product::GradWeight) => conv2d::reference::grad_weight(conv, x, dy),
-            (Operation::Dense(shape), Product::GradInput) => matmul::reference::grad_input(shape, dy, theta),
-            (Operation::Dense(shape), Product::GradWeight) => matmul::reference::grad_weight(shape, x, dy),
+            (Operation::Conv(conv), ProductKind::GradInput) => conv2d::reference::grad_input(conv, dy, theta),
+            (Operation::Conv(conv), ProductKind::GradWeight) => conv2d::reference::grad_weight(conv, x, dy),
+            (Operation::Dense(shape), ProductKind::GradInput) => matmul::reference::grad_input(shape, dy, theta),
+            (Operation::Dense(shape), ProductKind::GradWeight) => matmul::reference::grad_weight(shape, x, dy),
         }
     }
 }

@@ -4,9 +4,9 @@ use super::median;
 use super::network::{NETWORKS, Network};
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::kernel::Program;
 use crate::kernels::blocks::Blocks;
 use crate::objective::Kronecker;
+use crate::program::Program;
 use crate::shape::Shape;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// A step of K-FAC on one network, or the inverse of one factor.
 #[derive(Clone, Debug, Serialize)]
-pub struct Step {
+pub struct FactorStep {
     /// `mnist-14k factors`, `inverse 1152x1152`, …
     pub name: String,
     /// Median of the seconds after the first run.
@@ -40,7 +40,7 @@ const TOLERANCE: f64 = 1e-5;
 ///
 /// # Errors
 /// What the device reports; [`Error::Device`] for an inverse that is wrong.
-pub fn factors(gpu: &Gpu, filter: &str, memory: u64, repetitions: usize) -> Result<Vec<Step>> {
+pub fn factors(gpu: &Gpu, filter: &str, memory: u64, repetitions: usize) -> Result<Vec<FactorStep>> {
     let mut rows = Vec::new();
     for (name, shape) in NETWORKS.into_iter().filter(|(name, _)| name.contains(filter)) {
         rows.extend(network(gpu, name, shape, memory, repetitions)?);
@@ -69,7 +69,7 @@ fn time(gpu: &Gpu, repetitions: usize, mut run: impl FnMut(u64) -> Result<()>) -
     Ok(median(&after))
 }
 
-fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize) -> Result<Vec<Step>> {
+fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize) -> Result<Vec<FactorStep>> {
     let network = Network::new(gpu, name, shape, SUBSET, memory)?;
     let Network { theta, gradient, .. } = &network;
     let direction = gpu.alloc("bench.direction", theta.len())?;
@@ -84,7 +84,7 @@ fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize)
     if gpu.read::<f32>(&direction)?.iter().any(|x| !x.is_finite()) {
         return Err(Error::device(format!("{name}: a direction that is not finite on {}", gpu.info.name)));
     }
-    let row = |step: &str, seconds: f64| Step {
+    let row = |step: &str, seconds: f64| FactorStep {
         name: format!("{name} {step}"),
         seconds,
         of_gradient: Some(seconds / of_gradient),
@@ -99,7 +99,7 @@ fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize)
 }
 
 /// The damped inverse of a random factor of half its rank.
-fn inverse(gpu: &Gpu, name: String, side: usize, repetitions: usize) -> Result<Step> {
+fn inverse(gpu: &Gpu, name: String, side: usize, repetitions: usize) -> Result<FactorStep> {
     let (mut rng, rank, delta) = (ChaCha8Rng::seed_from_u64(1), side / 2, 1e-2f32);
     let x: Vec<f64> = (0..rank * side).map(|_| rng.random_range(-1.0..1.0)).collect();
     let entry = |i: usize, j: usize| (0..rank).map(|k| x[k * side + i] * x[k * side + j]).sum::<f64>() / rank as f64;
@@ -126,5 +126,5 @@ fn inverse(gpu: &Gpu, name: String, side: usize, repetitions: usize) -> Result<S
     if !(residual <= TOLERANCE && inverse.iter().all(|x| x.is_finite())) {
         return Err(Error::device(format!("{name}: a residual of {residual:e} on {}", gpu.info.name)));
     }
-    Ok(Step { name, seconds, of_gradient: None, residual: Some(residual) })
+    Ok(FactorStep { name, seconds, of_gradient: None, residual: Some(residual) })
 }

@@ -7,13 +7,13 @@ mod network;
 mod objective;
 
 pub use cases::Case;
-pub use factors::{Step, factors};
-pub use objective::{Pass, passes};
+pub use factors::{FactorStep, factors};
+pub use objective::{PassRow, passes};
 
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::Program;
 use crate::kernels::ceiling;
+use crate::program::Program;
 use serde::Serialize;
 
 /// What a device gives at most, by kernels that do nothing else.
@@ -27,7 +27,7 @@ pub struct Ceiling {
 
 /// One kernel's row.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct KernelRow {
     /// What was computed.
     pub name: String,
     /// Median of the seconds.
@@ -58,7 +58,7 @@ pub struct Table {
     /// What it gives at most.
     pub ceiling: Ceiling,
     /// The kernels.
-    pub rows: Vec<Row>,
+    pub rows: Vec<KernelRow>,
 }
 
 /// A program, repeated so that it takes a few milliseconds.
@@ -73,7 +73,7 @@ const LEAST: f64 = 4e-3;
 
 impl Timed {
     /// Records `dispatches` often enough, by a first run that also compiles them.
-    fn new(gpu: &Gpu, record: impl Fn() -> Result<Vec<crate::kernel::Dispatch>>) -> Result<Self> {
+    fn new(gpu: &Gpu, record: impl Fn() -> Result<Vec<crate::program::Dispatch>>) -> Result<Self> {
         let repeated = |repeats: usize| -> Result<Program> {
             let mut program = Program::default();
             for _ in 0..repeats {
@@ -142,7 +142,7 @@ pub fn kernels(gpu: &Gpu, cases: &[Case], repetitions: usize, mut progress: impl
         let seconds = median(&sorted);
         let gflops = 2e-9 * case.multiply_adds() as f64 / seconds;
         let gbytes = 4e-9 * case.words() as f64 / seconds;
-        Row {
+        KernelRow {
             name: case.to_string(),
             seconds,
             spread: [sorted[0], sorted[sorted.len() - 1]],

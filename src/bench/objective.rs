@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// One pass of one network over so many examples.
 #[derive(Clone, Debug, Serialize)]
-pub struct Pass {
+pub struct PassRow {
     /// Built-in network.
     pub model: &'static str,
     /// What was evaluated.
@@ -48,7 +48,7 @@ pub fn passes(
     memory: u64,
     repetitions: usize,
     mut progress: impl FnMut(&str),
-) -> Result<Vec<Pass>> {
+) -> Result<Vec<PassRow>> {
     let mut rows = Vec::new();
     for (name, shape) in NETWORKS.into_iter().filter(|(name, _)| name.contains(filter)) {
         let network = Network::new(gpu, name, shape, examples, memory)?;
@@ -92,7 +92,7 @@ pub fn passes(
         rows.extend(timed.iter().map(|(objective, pass, units, seconds)| {
             let (size, sorted) = (objective.len(), sorted(seconds));
             let seconds_of = median(&sorted);
-            Pass {
+            PassRow {
                 model: name,
                 pass,
                 examples: size,

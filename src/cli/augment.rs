@@ -10,7 +10,7 @@ use std::str::FromStr;
 #[derive(Args)]
 pub(super) struct AugmentArgs {
     /// Train on copies of the examples that differ from them: a list of crop[=PIXELS], flip, rotate[=DEGREES], scale[=SHARE], brightness[=SHARE],
-    /// contrast[=SHARE], cutout[=PIXELS] (docs/method.md)
+    /// contrast[=SHARE], cutout[=PIXELS] (docs/how-a-run-works.md)
     #[arg(long, value_name = "crop,flip,…")]
     augment: Option<Changes>,
     /// Copies of each example, with --augment [default: 1; for sweep and minibatch another one in each epoch]

@@ -2,7 +2,7 @@
 
 use super::DeviceArgs;
 use super::config::Bytes;
-use crate::bench::{self, Case, Pass, Step, Table};
+use crate::bench::{self, Case, FactorStep, PassRow, Table};
 use crate::error::Error;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -47,10 +47,10 @@ enum What {
 }
 
 #[derive(Serialize)]
-struct Record {
+struct BenchReport {
     kernels: Option<Table>,
-    objective: Option<Vec<Pass>>,
-    factors: Option<Vec<Step>>,
+    objective: Option<Vec<PassRow>>,
+    factors: Option<Vec<FactorStep>>,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
@@ -70,7 +70,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         }
         gpu.remember_tuning();
     }
-    let (mut record, cases) = (Record { kernels: None, objective: None, factors: None }, Case::all(&args.filter));
+    let (mut record, cases) = (BenchReport { kernels: None, objective: None, factors: None }, Case::all(&args.filter));
     if wants(What::Kernels) && !cases.is_empty() {
         record.kernels = Some(bench::kernels(&gpu, &cases, repetitions, progress)?);
     }
@@ -102,7 +102,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     Ok(())
 }
 
-fn print_steps(steps: &[Step]) {
+fn print_steps(steps: &[FactorStep]) {
     println!("{:<32} {:>9} {:>12} {:>9}", "", "ms", "of gradient", "residual");
     for step in steps {
         let share = step.of_gradient.map_or(String::new(), |share| format!("{share:.2}"));
@@ -132,7 +132,7 @@ fn print_kernels(table: &Table) {
     }
 }
 
-fn print_passes(passes: &[Pass]) {
+fn print_passes(passes: &[PassRow]) {
     println!(
         "{:<10} {:<13} {:>8} {:>10} {:>9} {:>7} {:>12} {:>9}",
         "network", "pass", "examples", "first, ms", "ms", "GF/s", "of gradient", "of rate"

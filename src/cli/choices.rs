@@ -49,7 +49,7 @@ struct ProblemArgs {
     /// [default: auto; 1/64]
     #[arg(long, value_name = "1/8|7500|auto")]
     subset: Option<SubsetSize>,
-    /// Training examples held out for decisions: a fraction or a number; 0 for none [default: 1/20, 1000 with growing; none with a --budget, which takes
+    /// BatchPlan examples held out for decisions: a fraction or a number; 0 for none [default: 1/20, 1000 with growing; none with a --budget, which takes
     /// no decisions]
     #[arg(long, value_name = "1/20|3000")]
     held_out: Option<SubsetSize>,
@@ -77,7 +77,7 @@ struct ProblemArgs {
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum
     #[arg(long, value_name = "LAMBDA", default_value_t = 1e-3, value_parser = non_negative, allow_negative_numbers = true)]
     weight_decay: f64,
-    /// Start the first layer as principal components of image patches, whitened (docs/method.md) [default: on with sweep, else off]
+    /// Start the first layer as principal components of image patches, whitened (docs/how-a-run-works.md) [default: on with sweep, else off]
     #[arg(long, value_enum, value_name = "on|off")]
     whiten: Option<Switch>,
     /// Seed of initialisation and sampling

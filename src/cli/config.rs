@@ -1,6 +1,6 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
-use crate::data::{Dataset, Options};
+use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result};
 use crate::kernels::augment::Augmentation;
 use crate::model::Description;
@@ -63,7 +63,7 @@ impl Config {
 
 /// Opens `digits` or a folder.
 pub(super) fn open_data(source: &str, resize: Option<(u32, u32)>) -> Result<Dataset> {
-    Dataset::open(source, &Options { resize })
+    Dataset::open(source, &ReadOptions { resize })
 }
 
 /// The built-in model for images of this shape, when the user names none.

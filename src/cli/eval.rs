@@ -21,8 +21,8 @@ pub(super) struct EvalArgs {
     #[arg(long, value_name = "HxW", value_parser = parse_resize)]
     resize: Option<(u32, u32)>,
     /// Which part of the data
-    #[arg(long, value_enum, default_value_t = Part::Test)]
-    split: Part,
+    #[arg(long, value_enum, default_value_t = SplitName::Test)]
+    split: SplitName,
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
@@ -34,7 +34,7 @@ pub(super) struct EvalArgs {
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Part {
+enum SplitName {
     Train,
     Test,
 }
@@ -63,8 +63,8 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     let data = open_data(args.data.as_ref().unwrap_or(&config.data), args.resize.or(config.resize))?;
     weights.check(&data)?;
     let split = match args.split {
-        Part::Train => &data.train,
-        Part::Test => &data.test,
+        SplitName::Train => &data.train,
+        SplitName::Test => &data.test,
     };
     let gpu = args.device.open()?;
     let mut objective = weights.objective(&gpu, split, args.memory.0)?;

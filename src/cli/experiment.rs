@@ -4,7 +4,7 @@ use super::error_of;
 use super::train::TrainArgs;
 use crate::error::Error;
 use crate::export::write_atomically;
-use crate::report::{Options, Row, RunFolder, RunRecord, costs_to_reach, table};
+use crate::report::{Row, RowOptions, RunFolder, RunRecord, costs_to_reach, table};
 use anyhow::Result;
 use clap::{Args, Parser};
 use serde::Deserialize;
@@ -32,11 +32,11 @@ pub(super) struct ExperimentArgs {
 /// The file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Description {
+struct ExperimentFile {
     /// Test accuracies, 0 to 1, of which the table says what they cost.
     #[serde(default)]
     targets: Vec<f64>,
-    /// Options of the conventional baseline. With it, every run on subsets is followed by two controls at the same cost: the baseline, and
+    /// RowOptions of the conventional baseline. With it, every run on subsets is followed by two controls at the same cost: the baseline, and
     /// the baseline with all that helps a sweep but second order: the choice of examples, their screening, the whitened start.
     control: Option<BTreeMap<String, toml::Value>>,
     grid: Vec<BTreeMap<String, toml::Value>>,
@@ -45,12 +45,12 @@ struct Description {
 /// One run of a grid.
 struct Planned {
     /// What tells it from the others, seed left out: a row of the table.
-    row: Options,
+    row: RowOptions,
     seed: String,
     folder: PathBuf,
 }
 
-/// Options that say what is learned, not how: a control has those of its run.
+/// RowOptions that say what is learned, not how: a control has those of its run.
 const PROBLEM: [&str; 10] =
     ["data", "resize", "model", "weight_decay", "augment", "copies", "memory", "backend", "adapter", "no_autotune"];
 
@@ -63,9 +63,9 @@ impl Planned {
 
     /// The conventional baseline, with these options, at a cost in epochs, on the same problem; or that with all that helps a sweep but
     /// second order.
-    fn control(&self, baseline: &Options, cost: &str, helped: bool, out: &Path) -> Self {
+    fn control(&self, baseline: &RowOptions, cost: &str, helped: bool, out: &Path) -> Self {
         let problem = self.row.iter().filter(|(key, _)| PROBLEM.contains(&key.as_str()));
-        let mut row: Options = problem.chain(baseline).cloned().collect();
+        let mut row: RowOptions = problem.chain(baseline).cloned().collect();
         row.push(("budget".to_owned(), cost.to_owned()));
         if helped {
             let help = [("select", "true"), ("screen", "on"), ("whiten", "on")];
@@ -89,7 +89,7 @@ struct Checked {
 
 pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
     let text = std::fs::read_to_string(&args.file).map_err(|e| Error::data(format!("{}: {e}", args.file.display())))?;
-    let described: Description = toml::from_str(&text)
+    let described: ExperimentFile = toml::from_str(&text)
         .map_err(|e| Error::usage(format!("{}: {}", args.file.display(), e.message().replace('\n', " "))))?;
     let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&*name));
@@ -131,7 +131,7 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
 }
 
 /// Every run of every grid, its options checked.
-fn plan(described: &Description, args: &ExperimentArgs, out: &Path) -> Result<Vec<Planned>> {
+fn plan(described: &ExperimentFile, args: &ExperimentArgs, out: &Path) -> Result<Vec<Planned>> {
     let invalid = |why: String| Error::usage(format!("{}: {why}", args.file.display()));
     let mut planned: Vec<Planned> = Vec::new();
     for grid in &described.grid {
@@ -142,7 +142,7 @@ fn plan(described: &Description, args: &ExperimentArgs, out: &Path) -> Result<Ve
                 value => plain(value).map(|value| vec![value]),
             };
             let values = values.ok_or_else(|| invalid(format!("{key} is neither a value nor a list of values")))?;
-            let with = |run: &Options, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
+            let with = |run: &RowOptions, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
             runs = runs.iter().flat_map(|run| values.iter().map(move |value| with(run, value))).collect();
         }
         for run in runs {
@@ -173,11 +173,16 @@ fn check(run: &Planned, args: &ExperimentArgs) -> Result<()> {
 }
 
 /// The options of `control`, checked on the first run.
-fn baseline(described: &Description, args: &ExperimentArgs, runs: &[Planned], out: &Path) -> Result<Option<Options>> {
+fn baseline(
+    described: &ExperimentFile,
+    args: &ExperimentArgs,
+    runs: &[Planned],
+    out: &Path,
+) -> Result<Option<RowOptions>> {
     let Some(control) = &described.control else { return Ok(None) };
     let invalid = |why: &str| Error::usage(format!("{}: {why}", args.file.display()));
     let option = |(key, value): (&String, &toml::Value)| Some((key.clone(), plain(value)?));
-    let baseline: Option<Options> = control.iter().map(option).collect();
+    let baseline: Option<RowOptions> = control.iter().map(option).collect();
     let baseline = baseline.ok_or_else(|| invalid("an option of control is no single value"))?;
     if let Some(run) = runs.first() {
         let control = run.control(&baseline, "1", true, out);
@@ -251,7 +256,7 @@ fn record(folder: &Path) -> Result<RunRecord> {
 }
 
 /// Writes `table.md` and `table.json`, and returns the first.
-fn conclude(out: &Path, records: &[(Options, RunRecord)], targets: &[f64]) -> Result<String> {
+fn conclude(out: &Path, records: &[(RowOptions, RunRecord)], targets: &[f64]) -> Result<String> {
     let rows = Row::collect(records);
     let reached = costs_to_reach(&rows, targets);
     let text = table(&rows, &reached);
@@ -300,7 +305,7 @@ mod tests {
     fn a_control_is_the_baseline_on_the_same_problem_at_the_same_cost() {
         let text = "control = { method = \"adam\", learning_rate = 4e-3 }\n[[grid]]\ndata = \"mnist\"\nsubset = \"1/8\"\nschedule = \"paper\"\n\
                     weight_decay = 0\n[[grid]]\nmethod = \"adam\"";
-        let described: Description = toml::from_str(text).unwrap();
+        let described: ExperimentFile = toml::from_str(text).unwrap();
         let args = ExperimentArgs { file: "grid.toml".into(), data: "sets".into(), out: None, dry_run: true };
         let runs = plan(&described, &args, Path::new("out")).unwrap();
         assert_eq!(runs.iter().map(Planned::is_on_subsets).collect::<Vec<_>>(), [true, false]);
@@ -310,7 +315,7 @@ mod tests {
         let want = "--seed 0 --budget 11.75 --data sets/mnist --learning-rate 0.004 --method adam --screen on --select --weight-decay 0 --whiten on";
         assert_eq!(options, want);
 
-        let described: Description =
+        let described: ExperimentFile =
             toml::from_str("control = { schedule = \"sweep\" }\n[[grid]]\nbudget = 1").unwrap();
         let why = super::baseline(&described, &args, &runs, Path::new("out")).unwrap_err().to_string();
         assert!(why.contains("no conventional baseline") || why.contains("select"), "{why}");

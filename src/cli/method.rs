@@ -3,7 +3,8 @@
 use super::choices::{Switch, non_negative};
 use crate::error::{Error, Result};
 use crate::optimise::{
-    Adam, Beta, Decay, Method, Preconditioner, Sgd, Sweep, Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
+    Adam, BatchPlan, Beta, Decay, GaussNewtonSettings, KfacSettings, LbfgsSettings, Method, NcgSettings,
+    Preconditioner, Sgd, Sweep,
 };
 use crate::subset;
 use clap::{Args, ValueEnum};
@@ -60,7 +61,7 @@ enum PreconditionerName {
 }
 
 #[derive(Args)]
-#[command(next_help_heading = "Method (docs/methods.md)")]
+#[command(next_help_heading = "Method (docs/choosing-a-method.md)")]
 pub(super) struct MethodArgs {
     /// How the loss is minimised [default: kfac; adam with --schedule minibatch]
     #[arg(long, value_enum, value_name = "NAME")]
@@ -98,7 +99,7 @@ pub(super) struct MethodArgs {
     /// adam, sgd: only the examples of a mini-batch that are worth it go backward
     #[arg(long)]
     select: bool,
-    /// sweep, adam, sgd: a linear model tells first which examples are worth it (docs/method.md) [default: on, off, off]
+    /// sweep, adam, sgd: a linear model tells first which examples are worth it (docs/how-a-run-works.md) [default: on, off, off]
     #[arg(long, value_enum, value_name = "on|off")]
     screen: Option<Switch>,
     /// adam, sgd: keep a running average of the weights
@@ -156,11 +157,11 @@ impl MethodArgs {
         let batch = self.batch.map_or(training.batch, |batch| batch as usize);
         let damping = self.damping.unwrap_or(damping);
         let screen = self.screen.map_or(training.screen, Switch::is_on);
-        Method::Sweep(Sweep { damping, training: Training { batch, screen, seed, ..training }, ..Sweep::default() })
+        Method::Sweep(Sweep { damping, training: BatchPlan { batch, screen, seed, ..training }, ..Sweep::default() })
     }
 
     fn method(&self, name: Name, seed: u64) -> Method {
-        let training = |defaults: Training| Training {
+        let training = |defaults: BatchPlan| BatchPlan {
             learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
             batch: self.batch.map_or(defaults.batch, |batch| batch as usize),
             warm_up: self.warm_up.unwrap_or(defaults.warm_up),
@@ -178,24 +179,24 @@ impl MethodArgs {
         };
         match name {
             Name::Kfac => {
-                let defaults = kfac::Settings::default();
-                Method::Kfac(kfac::Settings { damping: self.damping.unwrap_or(defaults.damping), ..defaults })
+                let defaults = KfacSettings::default();
+                Method::Kfac(KfacSettings { damping: self.damping.unwrap_or(defaults.damping), ..defaults })
             }
             Name::Lbfgs => {
-                let defaults = lbfgs::Settings::default();
+                let defaults = LbfgsSettings::default();
                 let memory = self.pairs.map_or(defaults.memory, |pairs| pairs as usize);
-                Method::Lbfgs(lbfgs::Settings { memory, ..defaults })
+                Method::Lbfgs(LbfgsSettings { memory, ..defaults })
             }
             Name::Ncg => {
                 let beta = match self.beta {
                     None | Some(BetaName::PolakRibierePlus) => Beta::PolakRibierePlus,
                     Some(BetaName::HagerZhang) => Beta::HagerZhang,
                 };
-                Method::Ncg(nonlinear_cg::Settings { beta, ..nonlinear_cg::Settings::default() })
+                Method::Ncg(NcgSettings { beta, ..NcgSettings::default() })
             }
             Name::GaussNewton => {
-                let defaults = gauss_newton::Settings::default();
-                Method::GaussNewton(gauss_newton::Settings {
+                let defaults = GaussNewtonSettings::default();
+                Method::GaussNewton(GaussNewtonSettings {
                     damping: self.damping.unwrap_or(defaults.damping),
                     iterations: self.inner_iterations.map_or(defaults.iterations, |n| n as usize),
                     preconditioner: match self.preconditioner {

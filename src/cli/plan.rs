@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::objective::Objective;
 use crate::optimise::Method;
 use crate::subset::{
-    Name, Observer, Progress, ScreeningReport, Stage, StageReport, StepRecord, Subset, Trainer, WELL_ABOVE_ONE,
+    Name, Observer, Progress, ScreeningReport, StageKind, StageReport, StepRecord, Subset, Trainer, WELL_ABOVE_ONE,
     overdetermination,
 };
 use clap::Args;
@@ -194,9 +194,10 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
 }
 
 /// Each stage with its examples and passes.
-fn stages(trainer: &Trainer) -> Vec<(Stage, usize, f64)> {
-    let subsets = trainer.subsets.iter().map(|subset| (Stage::Subset, subset.len(), trainer.schedule.subset_passes));
-    let full = (Stage::Full, trainer.full.len(), trainer.schedule.full_passes);
+fn stages(trainer: &Trainer) -> Vec<(StageKind, usize, f64)> {
+    let subsets =
+        trainer.subsets.iter().map(|subset| (StageKind::Subset, subset.len(), trainer.schedule.subset_passes));
+    let full = (StageKind::Full, trainer.full.len(), trainer.schedule.full_passes);
     subsets.chain([full]).take(trainer.stages()).collect()
 }
 
@@ -262,7 +263,7 @@ fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f3
 
 impl Speed {
     /// Units and seconds of a run through stages of so many examples and passes.
-    fn predict(&self, stages: &[(Stage, usize, f64)], config: &Config, held_out: usize) -> (f64, f64) {
+    fn predict(&self, stages: &[(StageKind, usize, f64)], config: &Config, held_out: usize) -> (f64, f64) {
         if let Some([units, seconds]) = self.whole {
             return (units, seconds);
         }

@@ -126,13 +126,13 @@ fn write_plots(chart: &Chart, folder: &Path) -> Result<()> {
 }
 
 /// Where a data set comes from, and the size its images are brought to.
-type Source = (String, Option<(u32, u32)>);
+type DataSource = (String, Option<(u32, u32)>);
 
 /// Evaluates runs on their test sets, one device and one data set after another.
 struct Evaluator<'a> {
     args: &'a ReportArgs,
     gpu: Option<Gpu>,
-    data: Option<(Source, Dataset)>,
+    data: Option<(DataSource, Dataset)>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -145,7 +145,7 @@ impl<'a> Evaluator<'a> {
         Ok(evaluator)
     }
 
-    fn open_data(&mut self, source: Source) -> Result<()> {
+    fn open_data(&mut self, source: DataSource) -> Result<()> {
         if self.data.as_ref().is_none_or(|(known, _)| *known != source) {
             let data = open_data(&source.0, source.1)?;
             self.data = Some((source, data));

@@ -8,7 +8,7 @@ use crate::model::Model;
 use crate::objective::{Cost, Examples, Objective, Workspace};
 use crate::optimise::{GpuSpace, Method};
 use crate::report::{RunFolder, RunRecord};
-use crate::subset::{Name, Progress, Stage, StageReport, Subset, Trainer, WELL_ABOVE_ONE, overdetermination};
+use crate::subset::{Name, Progress, StageKind, StageReport, Subset, Trainer, WELL_ABOVE_ONE, overdetermination};
 use anyhow::Result;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -175,7 +175,7 @@ impl Run {
             test_accuracy,
             test_loss,
             train_loss,
-            subset_loss: progress.stages.iter().rfind(|stage| stage.stage == Stage::Subset).map(|stage| stage.loss),
+            subset_loss: progress.stages.iter().rfind(|stage| stage.stage == StageKind::Subset).map(|stage| stage.loss),
             cost_epochs: progress.cost().units() / n,
             reporting_epochs: reporting,
             wall_seconds: progress.wall_seconds,

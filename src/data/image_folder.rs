@@ -7,7 +7,7 @@
 
 use super::input::{Input, fault, reserve, shown};
 use super::resize::Resizer;
-use super::{Format, Options, Parts, Split, list};
+use super::{Format, Parts, ReadOptions, Split, list};
 use crate::error::Result;
 use crate::shape::Shape;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
@@ -46,7 +46,7 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 }
 
 /// Reads the image folder `dir`, resampling each image if the options say so.
-pub(super) fn read(dir: &Path, options: &Options) -> Result<Parts> {
+pub(super) fn read(dir: &Path, options: &ReadOptions) -> Result<Parts> {
     let train_dir = dir.join(TRAIN);
     let Some(test_dir) = TEST.iter().map(|name| dir.join(name)).find(|path| path.is_dir()) else {
         return Err(fault(
@@ -113,7 +113,7 @@ struct Pictures {
 }
 
 impl Collector {
-    fn new(options: &Options) -> Self {
+    fn new(options: &ReadOptions) -> Self {
         let resize = options.resize.map(|(height, width)| (height as usize, width as usize));
         Self { resize, size: None }
     }

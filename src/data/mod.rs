@@ -77,7 +77,7 @@ impl fmt::Display for Format {
 
 /// How to read a data set.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Options {
+pub struct ReadOptions {
     /// Resample every image to this height and width in pixels, 1 to 4096 each. Needed if the images
     /// of an image folder differ in size.
     pub resize: Option<(u32, u32)>,
@@ -123,7 +123,7 @@ impl Dataset {
     ///
     /// [`Error::Usage`] for an option that makes no sense, [`Error::OutOfMemory`] for a set that does not
     /// fit into memory, and [`Error::Data`] for everything that is wrong with the path or the files.
-    pub fn open(source: &str, options: &Options) -> Result<Self> {
+    pub fn open(source: &str, options: &ReadOptions) -> Result<Self> {
         if let Some((height, width)) = options.resize
             && !((1..=MAX_RESIZE).contains(&height) && (1..=MAX_RESIZE).contains(&width))
         {
@@ -146,7 +146,7 @@ impl Dataset {
     ///
     /// None in practice; the signature is that of [`Dataset::open`].
     pub fn digits() -> Result<Self> {
-        Self::open(DIGITS, &Options::default())
+        Self::open(DIGITS, &ReadOptions::default())
     }
 
     /// Mean and standard deviation of each channel over all pixels of the training images, in units of
@@ -180,7 +180,7 @@ impl Dataset {
 
 impl Parts {
     /// Resamples the images unless they have the wanted size already.
-    fn resized(mut self, options: &Options) -> Result<Self> {
+    fn resized(mut self, options: &ReadOptions) -> Result<Self> {
         let Shape { channels, height, width } = self.shape;
         let wanted = options.resize.map(|(height, width)| (height as usize, width as usize));
         if let Some((to_height, to_width)) = wanted.filter(|&size| size != (height, width)) {
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn resampling_changes_shape_and_hash() {
-        let set = Dataset::open("digits", &Options { resize: Some((4, 6)) }).unwrap();
+        let set = Dataset::open("digits", &ReadOptions { resize: Some((4, 6)) }).unwrap();
         assert_eq!(set.shape, Shape::new(1, 4, 6));
         assert_eq!(set.train.images.len(), set.train.len() * 24);
         assert_ne!(set.sha256, Dataset::digits().unwrap().sha256);

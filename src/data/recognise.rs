@@ -2,7 +2,7 @@
 
 use super::cifar::{self, CIFAR_10, CIFAR_100};
 use super::input::{fault, shown};
-use super::{Options, Parts, idx, image_folder, list};
+use super::{Parts, ReadOptions, idx, image_folder, list};
 use crate::error::{Error, Result};
 use std::fs;
 use std::io::ErrorKind;
@@ -14,14 +14,14 @@ const LAYOUTS: &str = "understood are IDX (train-images-idx3-ubyte, train-labels
     (train/CLASS/*.png, test/CLASS/*.png), and the word digits for the built-in set";
 
 /// One data set that was found.
-enum Found {
+enum FoundSet {
     Idx { prefix: String, files: idx::Files },
     Cifar(&'static cifar::Layout, PathBuf),
     ImageFolder,
 }
 
 /// Reads the data set at `path` and gives it a name.
-pub(super) fn read(path: &Path, options: &Options) -> Result<(String, Parts)> {
+pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<(String, Parts)> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => {
@@ -44,26 +44,26 @@ pub(super) fn read(path: &Path, options: &Options) -> Result<(String, Parts)> {
     }
 }
 
-fn search(dir: &Path, paths: &[PathBuf]) -> Vec<Found> {
+fn search(dir: &Path, paths: &[PathBuf]) -> Vec<FoundSet> {
     let mut found = Vec::new();
     for (prefix, files) in idx::find(paths) {
-        found.push(Found::Idx { prefix, files });
+        found.push(FoundSet::Idx { prefix, files });
     }
     for (layout, subfolder) in [(&CIFAR_10, cifar::CIFAR_10_FOLDER), (&CIFAR_100, cifar::CIFAR_100_FOLDER)] {
         for place in [dir.to_owned(), dir.join(subfolder)] {
             if layout.is_in(&place) {
-                found.push(Found::Cifar(layout, place));
+                found.push(FoundSet::Cifar(layout, place));
             }
         }
     }
     if image_folder::is_in(dir) {
-        found.push(Found::ImageFolder);
+        found.push(FoundSet::ImageFolder);
     }
     found
 }
 
-impl Found {
-    fn read(&self, dir: &Path, options: &Options) -> Result<(String, Parts)> {
+impl FoundSet {
+    fn read(&self, dir: &Path, options: &ReadOptions) -> Result<(String, Parts)> {
         let parts = match self {
             Self::Idx { prefix, files } => idx::read(dir, prefix, files)?,
             Self::Cifar(layout, place) => layout.read(place)?,

@@ -9,18 +9,18 @@ const MOST: usize = 256;
 
 /// The number of blocks in use of the [`Quads`](super::Quads) that share it. Memory and recorded programs are for as many as there may be.
 #[derive(Debug)]
-pub struct Live {
+pub struct BlockCount {
     /// The number, a word that a kernel writes.
     pub blocks: Buf,
     /// What is asked of each grid, in order.
-    asked: Mutex<Vec<Asked>>,
+    asked: Mutex<Vec<GridRequest>>,
     /// The grids, three words each at an alignment of its own.
     arguments: Buf,
 }
 
 /// A grid, one side of which is ⌈blocks / `per`⌉.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked {
+pub struct GridRequest {
     /// Workgroups with every block in use.
     pub most: [usize; 3],
     /// The side that follows the blocks.
@@ -53,7 +53,7 @@ impl Grid {
     }
 }
 
-impl Live {
+impl BlockCount {
     /// With the count 0.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Live {
     }
 
     /// A grid that follows the count.
-    pub(super) fn grid(&self, asked: Asked) -> Grid {
+    pub(super) fn grid(&self, asked: GridRequest) -> Grid {
         let mut all = lock(&self.asked);
         assert!(all.len() < MOST, "a pass of more than {MOST} grids");
         let at = all.len() * ALIGNMENT;
@@ -76,7 +76,7 @@ impl Live {
     }
 
     /// Every grid asked for so far, and the words that [`kernels::live`](crate::kernels::live) puts them into.
-    pub fn asked(&self) -> (Vec<Asked>, Buf) {
+    pub fn asked(&self) -> (Vec<GridRequest>, Buf) {
         (lock(&self.asked).clone(), self.arguments.clone())
     }
 }

@@ -10,7 +10,7 @@ mod summary;
 mod tuning;
 
 pub use adapter::AdapterChoice;
-pub use live::{Asked, Grid, Live};
+pub use live::{BlockCount, Grid, GridRequest};
 pub use pipelines::PipelineKey;
 pub(crate) use pipelines::{Compiled, Pipeline, Pipelines, Source};
 pub use profile::{Profile, Storage, Variant};
@@ -272,7 +272,7 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`Gpu::alloc`].
-    pub fn number(&self, value: usize) -> Result<Buf> {
+    pub fn uniform(&self, value: usize) -> Result<Buf> {
         let value = u32::try_from(value).expect("counts on a device are 32 bits wide");
         if let Some(buf) = lock(&self.numbers).get(&value) {
             return Ok(buf.clone());
@@ -286,7 +286,7 @@ impl Gpu {
     ///
     /// # Errors
     /// As [`Gpu::alloc`].
-    pub fn unused(&self) -> Result<(Quads, Buf)> {
+    pub fn placeholder(&self) -> Result<(Quads, Buf)> {
         if let Some(unused) = lock(&self.unused).as_ref() {
             return Ok(unused.clone());
         }

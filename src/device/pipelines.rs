@@ -71,21 +71,21 @@ impl Pipeline {
     }
 
     /// Has the driver do its second half, which takes it several times as long as the first unless it knows the kernel.
-    fn rehearse(&self, twin: &Gpu) -> Outcome {
+    fn rehearse(&self, twin: &Gpu) -> Rehearsal {
         let start = Instant::now();
-        let Ok(pipeline) = self.source.compile(&twin.device) else { return Outcome::Failed };
+        let Ok(pipeline) = self.source.compile(&twin.device) else { return Rehearsal::Failed };
         let first_half = start.elapsed().as_secs_f64();
         match self.source.run_over_nothing(twin, &pipeline) {
-            Err(_) => Outcome::Failed,
+            Err(_) => Rehearsal::Failed,
             // What is submitted may be known from the queue itself, which says nothing about the rest.
-            Ok(()) if start.elapsed().as_secs_f64() < 1.5 * first_half && !self.is_used() => Outcome::Known,
-            Ok(()) => Outcome::Done,
+            Ok(()) if start.elapsed().as_secs_f64() < 1.5 * first_half && !self.is_used() => Rehearsal::Known,
+            Ok(()) => Rehearsal::Done,
         }
     }
 }
 
 /// How a rehearsal ended.
-enum Outcome {
+enum Rehearsal {
     Done,
     /// An earlier program had the kernel.
     Known,
@@ -229,9 +229,9 @@ impl Desk {
     }
 
     /// Takes note of how a rehearsal ended; whether there are more.
-    fn note(&self, outcome: &Outcome) -> bool {
+    fn note(&self, outcome: &Rehearsal) -> bool {
         let mut work = lock(&self.work);
-        work.known_in_a_row = if matches!(outcome, Outcome::Known) { work.known_in_a_row + 1 } else { 0 };
+        work.known_in_a_row = if matches!(outcome, Rehearsal::Known) { work.known_in_a_row + 1 } else { 0 };
         if work.known_in_a_row >= ENOUGH_KNOWN {
             work.to_rehearse.clear();
         }
@@ -248,8 +248,8 @@ impl Desk {
                 continue;
             }
             twin = twin.or_else(|| self.open_twin.as_ref().and_then(|open| open().ok()));
-            let outcome = twin.as_ref().map_or(Outcome::Failed, |twin| pipeline.rehearse(twin));
-            rehearses = !matches!(outcome, Outcome::Failed);
+            let outcome = twin.as_ref().map_or(Rehearsal::Failed, |twin| pipeline.rehearse(twin));
+            rehearses = !matches!(outcome, Rehearsal::Failed);
             if !self.note(&outcome) || !rehearses {
                 twin = None; // it takes memory, and opens in no time
             }

@@ -1,6 +1,6 @@
 //! Arrays of four-component vectors, in a buffer or a texture as the profile says: what the hot kernels read and write.
 
-use super::live::{Asked, Grid, Live};
+use super::live::{BlockCount, Grid, GridRequest};
 use super::{Buf, Gpu, Storage, out_of_memory};
 use crate::error::Result;
 use bytemuck::Pod;
@@ -19,7 +19,7 @@ pub struct Quads {
     home: Home,
     len: usize,
     /// How many of its blocks are in use, where the device alone knows.
-    live: Option<Arc<Live>>,
+    live: Option<Arc<BlockCount>>,
 }
 
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Quads {
     }
 
     /// The same memory, of which as many blocks are in use as `live` says.
-    pub fn counted(&self, live: &Arc<Live>) -> Self {
+    pub fn counted(&self, live: &Arc<BlockCount>) -> Self {
         Self { live: Some(live.clone()), ..self.clone() }
     }
 
@@ -125,12 +125,12 @@ impl Quads {
     /// # Errors
     /// As [`Gpu::alloc`].
     pub fn block_count(&self, gpu: &Gpu, blocks: usize) -> Result<Buf> {
-        self.live.as_ref().map_or_else(|| gpu.number(blocks), |live| Ok(live.blocks.clone()))
+        self.live.as_ref().map_or_else(|| gpu.uniform(blocks), |live| Ok(live.blocks.clone()))
     }
 
     /// The grid of a kernel whose workgroups own `per` blocks along `side`; `most` is for all blocks.
     pub fn grid(&self, most: [usize; 3], side: usize, per: usize) -> Grid {
-        self.live.as_ref().map_or(Grid::Fixed(most), |live| live.grid(Asked { most, side, per }))
+        self.live.as_ref().map_or(Grid::Fixed(most), |live| live.grid(GridRequest { most, side, per }))
     }
 }
 

@@ -13,15 +13,15 @@ const VERSION: u32 = 2;
 const BUDGET: f64 = 2.5;
 
 /// A choice: two sizes of a tile.
-pub type Choice = [usize; 2];
+pub type TileChoice = [usize; 2];
 
-/// Choices by shape.
-type Choices = BTreeMap<String, Choice>;
+/// TileChoices by shape.
+type TileChoices = BTreeMap<String, TileChoice>;
 
 #[derive(Serialize, Deserialize)]
 struct File {
     version: u32,
-    adapters: BTreeMap<String, Choices>,
+    adapters: BTreeMap<String, TileChoices>,
 }
 
 /// What is known of this adapter.
@@ -31,7 +31,7 @@ pub(super) struct Tuning {
     path: Option<PathBuf>,
     /// Seconds left; none until tuning is enabled.
     budget: f64,
-    choices: Choices,
+    choices: TileChoices,
     /// Whether there is a choice that the file does not know.
     is_new: bool,
 }
@@ -55,7 +55,7 @@ impl Gpu {
     }
 
     /// The choice for a shape, if there is one.
-    pub fn tuned(&self, shape: &str) -> Option<Choice> {
+    pub fn tuned(&self, shape: &str) -> Option<TileChoice> {
         lock(&self.tuning).choices.get(shape).copied()
     }
 
@@ -70,7 +70,7 @@ impl Gpu {
     }
 
     /// Uses a choice from now on in this process, or the default again.
-    pub fn choose(&self, shape: &str, choice: Option<Choice>) {
+    pub fn choose(&self, shape: &str, choice: Option<TileChoice>) {
         let mut tuning = lock(&self.tuning);
         match choice {
             Some(choice) => tuning.choices.insert(shape.to_owned(), choice),

@@ -3,7 +3,7 @@
 use super::elementwise_grid;
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, KIND, Shader, shader};
+use crate::program::{Dispatch, KIND, Shader, shader};
 use serde::{Deserialize, Serialize};
 
 pub(super) const FORWARD: Shader = shader!("activation_forward", Math, Activation);
@@ -50,7 +50,7 @@ impl Activation {
 pub fn forward(gpu: &Gpu, f: Activation, x: &Quads, y: &Quads) -> Result<Dispatch> {
     assert_eq!(x.len(), y.len());
     let count = y.len() / 4;
-    let bindings = [x.into(), gpu.number(count)?.into(), y.into()];
+    let bindings = [x.into(), gpu.uniform(count)?.into(), y.into()];
     Dispatch::new(gpu, &FORWARD, &[(KIND, f as usize)], &bindings, elementwise_grid(gpu, count))
 }
 
@@ -61,7 +61,7 @@ pub fn forward(gpu: &Gpu, f: Activation, x: &Quads, y: &Quads) -> Result<Dispatc
 pub fn product(gpu: &Gpu, f: Activation, x: &Quads, v: &Quads, out: &Quads) -> Result<Dispatch> {
     assert!(x.len() == v.len() && x.len() == out.len());
     let count = out.len() / 4;
-    let bindings = [x.into(), v.into(), gpu.number(count)?.into(), out.into()];
+    let bindings = [x.into(), v.into(), gpu.uniform(count)?.into(), out.into()];
     Dispatch::new(gpu, &PRODUCT, &[(KIND, f as usize)], &bindings, elementwise_grid(gpu, count))
 }
 

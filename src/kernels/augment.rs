@@ -6,7 +6,7 @@
 
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 

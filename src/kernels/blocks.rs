@@ -7,7 +7,7 @@
 
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, MAX_GROUPS, Shader, shader};
+use crate::program::{Dispatch, MAX_GROUPS, Shader, shader};
 
 pub(super) const DIRECTION: Shader = shader!("block_direction");
 pub(super) const GRADIENT: Shader = shader!("block_gradient");
@@ -25,10 +25,10 @@ const LANES: usize = BLOCK / 4;
 /// Columns summed in one step of a product.
 const TAPS: usize = 4;
 
-/// Room to invert symmetric positive definite matrices, and to multiply rows with the inverses.
+/// Placement to invert symmetric positive definite matrices, and to multiply rows with the inverses.
 #[derive(Clone, Debug)]
 pub struct Blocks {
-    rooms: Vec<Room>,
+    placements: Vec<Placement>,
     m: Quads,
     /// The matrices, `[side][side]` each: as many in one as a binding holds.
     matrices: Vec<Buf>,
@@ -39,7 +39,7 @@ pub struct Blocks {
 /// The place of one matrix S in all of them: row blocks of S, later of its inverse; of I, later of L⁻ᵀ; one for the pivots; of the
 /// operand; of the result.
 #[derive(Clone, Copy, Debug)]
-struct Room {
+struct Placement {
     side: usize,
     /// Row blocks of S, a thirty-second of its columns with padding.
     blocks: usize,
@@ -52,7 +52,7 @@ struct Room {
 
 /// out\[b\], columns 32 (column + c) …, ± = Σ over columns from + c·later … to of x\[b\] · w\[c\]ᵀ; all but `from` and `to` in blocks.
 #[derive(Clone, Copy, Debug, Default)]
-struct Product {
+struct BlockProduct {
     rows: usize,
     columns: usize,
     out: usize,
@@ -76,7 +76,7 @@ pub struct Part {
     pub patches: usize,
 }
 
-impl Room {
+impl Placement {
     /// One at the beginning of everything, for so many rows and operands.
     fn new([side, operands]: [usize; 2]) -> Self {
         let (blocks, operand_blocks) = (side.div_ceil(BLOCK), operands.div_ceil(BLOCK));
@@ -104,7 +104,7 @@ impl Room {
     }
 
     /// The jobs of a product, so many row blocks in each.
-    fn jobs(&self, p: Product, together: usize) -> impl Iterator<Item = [u32; 8]> {
+    fn jobs(&self, p: BlockProduct, together: usize) -> impl Iterator<Item = [u32; 8]> {
         let job = move |c: usize, b: usize| {
             let from = p.from + c * p.later;
             let (x, w) = (self.quad(p.x + b, from), self.quad(p.w + c, from));
@@ -130,17 +130,17 @@ impl Blocks {
     /// # Errors
     /// As [`Blocks::new`].
     pub fn within(gpu: &Gpu, sizes: &[[usize; 2]], most: usize) -> Result<Self> {
-        let (mut rooms, mut base, mut lengths) = (Vec::new(), 0, vec![0]);
+        let (mut placements, mut base, mut lengths) = (Vec::new(), 0, vec![0]);
         for &size in sizes {
-            let room = Room::new(size);
-            let words = (room.side * room.side).next_multiple_of(ALIGNMENT);
+            let placement = Placement::new(size);
+            let words = (placement.side * placement.side).next_multiple_of(ALIGNMENT);
             if lengths[lengths.len() - 1] + words > most {
                 lengths.push(0); // a single matrix that is too large says so when it is allocated
             }
             let buffer = lengths.len() - 1;
-            rooms.push(Room { base, matrix: [buffer, lengths[buffer]], ..room });
+            placements.push(Placement { base, matrix: [buffer, lengths[buffer]], ..placement });
             lengths[buffer] += words;
-            base += room.len();
+            base += placement.len();
         }
         Ok(Self {
             m: gpu.alloc_quads("blocks", 4 * base, false)?,
@@ -150,18 +150,18 @@ impl Blocks {
                 .map(|len| gpu.alloc("factors", len))
                 .collect::<Result<_>>()?,
             deltas: gpu.alloc("deltas", sizes.len().next_multiple_of(2))?,
-            rooms,
+            placements,
         })
     }
 
     /// How many matrices there are.
     pub fn count(&self) -> usize {
-        self.rooms.len()
+        self.placements.len()
     }
 
     /// Words that the largest array takes for these sizes.
     pub fn words(sizes: &[[usize; 2]]) -> usize {
-        4 * sizes.iter().map(|&size| Room::new(size).len()).sum::<usize>()
+        4 * sizes.iter().map(|&size| Placement::new(size).len()).sum::<usize>()
     }
 
     /// Matrix `i`, `[side][side]`.
@@ -172,14 +172,18 @@ impl Blocks {
 
     /// The buffer that holds matrix `i`, its first word there, and its rows.
     pub(super) fn place(&self, i: usize) -> (&Buf, [usize; 2]) {
-        let Room { matrix: [buffer, start], side, .. } = self.rooms[i];
+        let Placement { matrix: [buffer, start], side, .. } = self.placements[i];
         (&self.matrices[buffer], [start, side])
     }
 
-    /// A product for each room that `of` has one for.
-    fn products(&self, gpu: &Gpu, of: impl Fn(usize, &Room) -> Option<Product>) -> Result<Vec<Dispatch>> {
+    /// A product for each placement that `of` has one for.
+    fn products(&self, gpu: &Gpu, of: impl Fn(usize, &Placement) -> Option<BlockProduct>) -> Result<Vec<Dispatch>> {
         let together = gpu.profile.rows;
-        let products = self.rooms.iter().enumerate().filter_map(|(i, room)| Some(room.jobs(of(i, room)?, together)));
+        let products = self
+            .placements
+            .iter()
+            .enumerate()
+            .filter_map(|(i, placement)| Some(placement.jobs(of(i, placement)?, together)));
         let jobs: Vec<[u32; 8]> = products.flatten().collect();
         let row = BLOCK * TAPS / 4;
         let constants =
@@ -198,45 +202,54 @@ impl Blocks {
     pub fn invert(&self, gpu: &Gpu) -> Result<Vec<Dispatch>> {
         let mut steps = Vec::new();
         for (buffer, matrices) in self.matrices.iter().enumerate() {
-            let here = || self.rooms.iter().enumerate().filter(|(_, room)| room.matrix[0] == buffer);
-            let job =
-                |(i, room): (usize, &Room)| [room.matrix[1], room.side, room.columns(), room.base, i].map(|n| n as u32);
+            let here = || self.placements.iter().enumerate().filter(|(_, placement)| placement.matrix[0] == buffer);
+            let job = |(i, placement): (usize, &Placement)| {
+                [placement.matrix[1], placement.side, placement.columns(), placement.base, i].map(|n| n as u32)
+            };
             let jobs: Vec<[u32; 5]> = here().map(job).collect();
-            let columns = here().map(|(_, room)| room.columns()).max().unwrap_or(1);
+            let columns = here().map(|(_, placement)| placement.columns()).max().unwrap_or(1);
             let table = gpu.upload("blocks.load", jobs.as_flattened())?;
             let bindings = [table.into(), matrices.into(), (&self.deltas).into(), (&self.m).into()];
             let constants = [("WIDTH", gpu.profile.width())];
             steps.push(Dispatch::new(gpu, &LOAD, &constants, &bindings, grid(gpu, columns, jobs.len()))?);
         }
-        for k in 0..self.rooms.iter().map(|room| room.blocks).max().unwrap_or(0) {
+        for k in 0..self.placements.iter().map(|placement| placement.blocks).max().unwrap_or(0) {
             // rows k … of S and those of I that are no longer zero left of column block k + 1
-            let panel = |room: &Room| {
-                let panel =
-                    Product { rows: room.blocks + 1, columns: 1, out: k, x: k, column: k, ..Product::default() };
-                (k < room.blocks).then_some(panel)
+            let panel = |placement: &Placement| {
+                let panel = BlockProduct {
+                    rows: placement.blocks + 1,
+                    columns: 1,
+                    out: k,
+                    x: k,
+                    column: k,
+                    ..BlockProduct::default()
+                };
+                (k < placement.blocks).then_some(panel)
             };
             if k > 0 {
-                let before = |panel| Product { w: k, from: 0, to: BLOCK * k, subtract: true, ..panel };
-                steps.extend(self.products(gpu, |_, room| panel(room).map(before))?);
+                let before = |panel| BlockProduct { w: k, from: 0, to: BLOCK * k, subtract: true, ..panel };
+                steps.extend(self.products(gpu, |_, placement| panel(placement).map(before))?);
             }
-            let pivots = self.rooms.iter().enumerate().filter(|(_, room)| k < room.blocks).map(|(i, room)| {
-                let [pivot, ..] = room.places();
-                [room.quad(k, BLOCK * k), room.quad(pivot, BLOCK * k), i, 0].map(|n| n as u32)
-            });
+            let pivots = self.placements.iter().enumerate().filter(|(_, placement)| k < placement.blocks).map(
+                |(i, placement)| {
+                    let [pivot, ..] = placement.places();
+                    [placement.quad(k, BLOCK * k), placement.quad(pivot, BLOCK * k), i, 0].map(|n| n as u32)
+                },
+            );
             let jobs: Vec<[u32; 4]> = pivots.collect();
             let table = gpu.upload("blocks.pivots", jobs.as_flattened())?;
             let bindings = [table.into(), (&self.deltas).into(), (&self.m).into()];
             steps.push(Dispatch::new(gpu, &PIVOT, &[], &bindings, [jobs.len(), 1, 1])?);
-            let scale = |_, room: &Room| {
-                let [pivot, ..] = room.places();
-                Some(Product { w: pivot, from: BLOCK * k, to: BLOCK * (k + 1), ..panel(room)? })
+            let scale = |_, placement: &Placement| {
+                let [pivot, ..] = placement.places();
+                Some(BlockProduct { w: pivot, from: BLOCK * k, to: BLOCK * (k + 1), ..panel(placement)? })
             };
             steps.extend(self.products(gpu, scale)?);
         }
         // L⁻ᵀ is upper triangular: its row block c begins at column 32 c
-        let square = |_, room: &Room| {
-            let (rows, to) = (room.blocks, room.columns());
-            Some(Product { rows, columns: rows, x: rows, w: rows, to, later: BLOCK, ..Product::default() })
+        let square = |_, placement: &Placement| {
+            let (rows, to) = (placement.blocks, placement.columns());
+            Some(BlockProduct { rows, columns: rows, x: rows, w: rows, to, later: BLOCK, ..BlockProduct::default() })
         };
         steps.extend(self.products(gpu, square)?);
         Ok(steps)
@@ -247,19 +260,19 @@ impl Blocks {
     ///
     /// # Errors
     /// As [`Dispatch::new`].
-    pub fn divide(&self, gpu: &Gpu, parts: &[Part], g: &Buf, d: &Buf) -> Result<Vec<Dispatch>> {
-        let rooms: Vec<_> = parts.iter().zip(self.rooms.as_chunks::<2>().0).collect();
-        let fits = |(part, [a, g]): &(&Part, &[Room; 2])| a.side == part.patches + 1 && g.side == part.outputs;
-        assert!(2 * parts.len() == self.rooms.len() && rooms.iter().all(fits));
-        let grid = |of: fn(&[Room; 2]) -> usize| {
-            grid(gpu, rooms.iter().map(|(_, rooms)| of(rooms)).max().unwrap_or(1), parts.len())
+    pub fn apply_inverse(&self, gpu: &Gpu, parts: &[Part], g: &Buf, d: &Buf) -> Result<Vec<Dispatch>> {
+        let placements: Vec<_> = parts.iter().zip(self.placements.as_chunks::<2>().0).collect();
+        let fits = |(part, [a, g]): &(&Part, &[Placement; 2])| a.side == part.patches + 1 && g.side == part.outputs;
+        assert!(2 * parts.len() == self.placements.len() && placements.iter().all(fits));
+        let grid = |of: fn(&[Placement; 2]) -> usize| {
+            grid(gpu, placements.iter().map(|(_, placements)| of(placements)).max().unwrap_or(1), parts.len())
         };
         let words = |jobs: Vec<[usize; 5]>| jobs.into_iter().flatten().map(|n| n as u32).collect::<Vec<_>>();
 
-        let load = |(part, [a, _]): &(&Part, &[Room; 2])| {
+        let load = |(part, [a, _]): &(&Part, &[Placement; 2])| {
             [part.start, part.outputs, part.patches, a.columns(), a.quad(a.places()[1], 0)]
         };
-        let table = gpu.upload("blocks.gradient", &words(rooms.iter().map(load).collect()))?;
+        let table = gpu.upload("blocks.gradient", &words(placements.iter().map(load).collect()))?;
         let bindings = [table.into(), g.into(), (&self.m).into()];
         let mut steps = vec![Dispatch::new(
             gpu,
@@ -269,11 +282,11 @@ impl Blocks {
             grid(|[a, _]| a.columns()),
         )?];
         steps.extend(self.multiply(gpu, 0)?);
-        let transpose = |(_, [a, g]): &(&Part, &[Room; 2])| {
+        let transpose = |(_, [a, g]): &(&Part, &[Placement; 2])| {
             let (from, to) = (a.quad(a.places()[2], 0), g.quad(g.places()[1], 0));
             [from, to, a.columns(), g.columns()].map(|n| n as u32)
         };
-        let jobs: Vec<[u32; 4]> = rooms.iter().map(transpose).collect();
+        let jobs: Vec<[u32; 4]> = placements.iter().map(transpose).collect();
         let table = gpu.upload("blocks.transpose", jobs.as_flattened())?;
         let bindings = [table.into(), (&self.m).into()];
         steps.push(Dispatch::new(
@@ -284,10 +297,10 @@ impl Blocks {
             grid(|[_, g]| g.columns()),
         )?);
         steps.extend(self.multiply(gpu, 1)?);
-        let store = |(part, [_, g]): &(&Part, &[Room; 2])| {
+        let store = |(part, [_, g]): &(&Part, &[Placement; 2])| {
             [part.start, part.outputs, part.patches, g.columns(), g.quad(g.places()[2], 0)]
         };
-        let table = gpu.upload("blocks.direction", &words(rooms.iter().map(store).collect()))?;
+        let table = gpu.upload("blocks.direction", &words(placements.iter().map(store).collect()))?;
         let bindings = [table.into(), (&self.m).into(), d.into()];
         steps.push(Dispatch::new(
             gpu,
@@ -301,10 +314,17 @@ impl Blocks {
 
     /// result ← operand · S⁻¹ of every second matrix from `first`.
     fn multiply(&self, gpu: &Gpu, first: usize) -> Result<Vec<Dispatch>> {
-        let product = |i: usize, room: &Room| {
-            let [_, operand, result] = room.places();
-            let (rows, columns) = (room.operand_blocks, room.blocks);
-            let product = Product { rows, columns, out: result, x: operand, to: room.columns(), ..Product::default() };
+        let product = |i: usize, placement: &Placement| {
+            let [_, operand, result] = placement.places();
+            let (rows, columns) = (placement.operand_blocks, placement.blocks);
+            let product = BlockProduct {
+                rows,
+                columns,
+                out: result,
+                x: operand,
+                to: placement.columns(),
+                ..BlockProduct::default()
+            };
             (i % 2 == first).then_some(product)
         };
         self.products(gpu, product)
@@ -315,9 +335,9 @@ impl Blocks {
     /// # Errors
     /// As [`Gpu::read_quads`].
     pub fn read_inverse(&self, gpu: &Gpu, i: usize) -> Result<Vec<f32>> {
-        let (m, room): (Vec<f32>, _) = (gpu.read_quads(&self.m)?, self.rooms[i]);
-        let at = |row: usize, col: usize| m[4 * room.quad(row / BLOCK, col) + row % BLOCK];
-        Ok((0..room.side).flat_map(|row| (0..room.side).map(move |col| at(row, col))).collect())
+        let (m, placement): (Vec<f32>, _) = (gpu.read_quads(&self.m)?, self.placements[i]);
+        let at = |row: usize, col: usize| m[4 * placement.quad(row / BLOCK, col) + row % BLOCK];
+        Ok((0..placement.side).flat_map(|row| (0..placement.side).map(move |col| at(row, col))).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use super::activation::Activation;
 use super::{activation, elementwise_grid};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, KIND, Shader, shader};
+use crate::program::{Dispatch, KIND, Shader, shader};
 
 pub(super) const ALU: Shader = shader!("alu_ceiling");
 
@@ -29,7 +29,7 @@ pub fn arithmetic(gpu: &Gpu, x: &Quads, out: &Buf) -> Result<(Dispatch, usize)> 
 pub fn copy(gpu: &Gpu, x: &Quads, y: &Quads) -> Result<Dispatch> {
     assert_eq!(x.len(), y.len());
     let count = x.len() / 4;
-    let bindings = [x.into(), gpu.number(count)?.into(), y.into()];
+    let bindings = [x.into(), gpu.uniform(count)?.into(), y.into()];
     Dispatch::new(gpu, &activation::FORWARD, &[(KIND, Activation::kind(None))], &bindings, elementwise_grid(gpu, count))
 }
 

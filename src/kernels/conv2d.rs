@@ -10,7 +10,7 @@ use super::tile::{MOST_TAPS, ProductTile};
 use super::weights::{Direction, Packing, WeightShape};
 use crate::device::{Gpu, Quads, Variant};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 
 pub(super) const CONV2D: Shader = shader!("conv2d", Math, Activation, Epilogue, ProductTile, Weights);

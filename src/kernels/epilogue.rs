@@ -3,7 +3,7 @@
 use super::activation::Activation;
 use crate::device::{Binding, Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::KIND;
+use crate::program::KIND;
 
 /// The derivative of an activation at every value of a tensor.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl Epilogue {
 
     /// Derivative and mark to bind.
     pub(super) fn outputs(&self, gpu: &Gpu) -> Result<(Quads, Buf)> {
-        let (quads, word) = gpu.unused()?;
+        let (quads, word) = gpu.placeholder()?;
         Ok((self.derivative.clone().unwrap_or(quads), self.found.clone().unwrap_or(word)))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 
 pub(super) const GATHER: Shader = shader!("gather");

@@ -7,7 +7,7 @@ use super::conv2d::{Conv2d, gram};
 use super::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const REDUCE: Shader = shader!("factor_reduce");
 pub(super) const DIAGONAL: Shader = shader!("kronecker_diagonal", Parameters);
@@ -81,9 +81,9 @@ pub fn damping(gpu: &Gpu, blocks: &Blocks, lambda: &Buf) -> Result<Vec<Dispatch>
     let layers: Vec<_> = (0..blocks.count() / 2).map(|l| (l, blocks.place(2 * l), blocks.place(2 * l + 1))).collect();
     // those that share their buffers share a dispatch
     let shared = layers.chunk_by(|(_, (a, _), (g, _)), (_, (b, _), (h, _))| a.is(b) && g.is(h));
-    type Layer<'a> = (usize, (&'a Buf, [usize; 2]), (&'a Buf, [usize; 2]));
-    let dispatch = |layers: &[Layer<'_>]| {
-        let job = |&(l, (_, a), (_, g)): &Layer<'_>| [l, a[0], a[1], g[0], g[1]].map(|n| n as u32);
+    type DampedLayer<'a> = (usize, (&'a Buf, [usize; 2]), (&'a Buf, [usize; 2]));
+    let dispatch = |layers: &[DampedLayer<'_>]| {
+        let job = |&(l, (_, a), (_, g)): &DampedLayer<'_>| [l, a[0], a[1], g[0], g[1]].map(|n| n as u32);
         let jobs: Vec<[u32; 5]> = layers.iter().map(job).collect();
         let table = gpu.upload("damping.jobs", jobs.as_flattened())?;
         let (_, (a, _), (g, _)) = layers[0];

@@ -1,8 +1,8 @@
 //! Grids that follow a count of blocks on the device.
 
-use crate::device::{ALIGNMENT, Asked, Gpu, Live};
+use crate::device::{ALIGNMENT, BlockCount, Gpu, GridRequest};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const GRIDS: Shader = shader!("live_grids");
 
@@ -10,9 +10,9 @@ pub(super) const GRIDS: Shader = shader!("live_grids");
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn grids(gpu: &Gpu, live: &Live) -> Result<Dispatch> {
+pub fn grids(gpu: &Gpu, live: &BlockCount) -> Result<Dispatch> {
     let (asked, arguments) = live.asked();
-    let words = |asked: &Asked| {
+    let words = |asked: &GridRequest| {
         let [x, y, z] = asked.most;
         [x, y, z, asked.side, asked.per, 0, 0, 0].map(|n| n as u32)
     };
@@ -27,10 +27,10 @@ pub fn grids(gpu: &Gpu, live: &Live) -> Result<Dispatch> {
 
 /// The same on the CPU.
 pub mod reference {
-    use super::Asked;
+    use super::GridRequest;
 
     /// The grid with so many blocks in use.
-    pub fn grid(asked: &Asked, blocks: usize) -> [usize; 3] {
+    pub fn grid(asked: &GridRequest, blocks: usize) -> [usize; 3] {
         let mut grid = asked.most;
         grid[asked.side] = blocks.div_ceil(asked.per);
         grid

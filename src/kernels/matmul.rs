@@ -6,7 +6,7 @@ use super::tile::{OuterTile, ProductTile};
 use super::weights::{Direction, Packing, WeightShape};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const MATMUL: Shader = shader!("matmul", Math, Activation, Epilogue, ProductTile, Weights);
 pub(super) const GRAD_WEIGHT: Shader = shader!("matmul_grad_weight", OuterTile, Total);

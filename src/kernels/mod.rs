@@ -26,7 +26,7 @@ pub mod weights;
 
 use crate::device::{Gpu, Quads, Variant};
 use crate::error::Result;
-use crate::kernel::{Dispatch, MAX_GROUPS, Shader, shader};
+use crate::program::{Dispatch, MAX_GROUPS, Shader, shader};
 
 const QUADS_COPY: Shader = shader!("quads_copy");
 

@@ -4,7 +4,7 @@ use super::elementwise_grid;
 use super::epilogue::Mask;
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 
 pub(super) const MAX_SELECT: Shader = shader!("max_pool_select");
@@ -73,7 +73,7 @@ pub fn max_select(gpu: &Gpu, pool: &Pool, x: &Quads, v: &Quads, out: &Quads) -> 
     pool.check(x, out);
     assert_eq!(x.len(), v.len());
     let count = out.len() / 4;
-    let bindings = [x.into(), v.into(), gpu.number(count)?.into(), out.into()];
+    let bindings = [x.into(), v.into(), gpu.uniform(count)?.into(), out.into()];
     Dispatch::new(gpu, &MAX_SELECT, &pool.max_constants(gpu), &bindings, elementwise_grid(gpu, count))
 }
 
@@ -87,7 +87,7 @@ pub fn max_vjp(gpu: &Gpu, pool: &Pool, x: &Quads, dy: &Quads, dx: &Quads, mask: 
     let count = dx.len() / 4;
     let mut constants = pool.max_constants(gpu);
     constants.push(Mask::constant(mask));
-    let bindings = [x.into(), dy.into(), Mask::binding(mask, x), gpu.number(count)?.into(), dx.into()];
+    let bindings = [x.into(), dy.into(), Mask::binding(mask, x), gpu.uniform(count)?.into(), dx.into()];
     Dispatch::new(gpu, &MAX_VJP, &constants, &bindings, elementwise_grid(gpu, count))
 }
 
@@ -98,7 +98,7 @@ pub fn max_vjp(gpu: &Gpu, pool: &Pool, x: &Quads, dy: &Quads, dx: &Quads, mask: 
 pub fn avg_forward(gpu: &Gpu, pool: &Pool, x: &Quads, y: &Quads) -> Result<Dispatch> {
     pool.check(x, y);
     let count = y.len() / 4;
-    let bindings = [x.into(), gpu.number(count)?.into(), y.into()];
+    let bindings = [x.into(), gpu.uniform(count)?.into(), y.into()];
     Dispatch::new(gpu, &AVG_FORWARD, &pool.avg_constants(gpu), &bindings, elementwise_grid(gpu, count))
 }
 
@@ -111,7 +111,7 @@ pub fn avg_vjp(gpu: &Gpu, pool: &Pool, dy: &Quads, dx: &Quads, mask: Option<&Mas
     let count = dx.len() / 4;
     let mut constants = pool.avg_constants(gpu);
     constants.push(Mask::constant(mask));
-    let bindings = [dy.into(), Mask::binding(mask, dy), gpu.number(count)?.into(), dx.into()];
+    let bindings = [dy.into(), Mask::binding(mask, dy), gpu.uniform(count)?.into(), dx.into()];
     Dispatch::new(gpu, &AVG_VJP, &constants, &bindings, elementwise_grid(gpu, count))
 }
 

@@ -5,9 +5,9 @@
 //! P ∝ score minimises the variance at a given cost, and the fixed point variance times cost, so there is nothing to tune.
 
 use super::gather::PADDING;
-use crate::device::{Buf, Gpu, Live, Quads};
+use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const CHOOSE: Shader = shader!("selection_choose", Philox);
 pub(super) const ROWS: Shader = shader!("rows_select");
@@ -57,7 +57,7 @@ pub fn choose(
     [index, label, weight]: [&Buf; 3],
     draw: &Buf,
     kept: &Kept,
-    live: &Live,
+    live: &BlockCount,
 ) -> Result<Dispatch> {
     assert!([index, label, weight, &kept.index].iter().all(|of| of.len() == score.len()) && draw.len() == 4);
     let constants = [("STRIDE", kept.all.len() / 4), ("BLOCK", gpu.profile.block), ("WIDTH", gpu.profile.width())];

@@ -3,7 +3,7 @@
 use super::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const LOSS: Shader = shader!("softmax_xent_loss", Math);
 pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", Math, Softmax);

@@ -7,7 +7,7 @@ use super::tile::ProductTile;
 use super::weights::{Direction, Packing, WeightShape};
 use crate::device::{Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernel::{Dispatch, Program};
+use crate::program::{Dispatch, Program};
 use std::time::Instant;
 
 /// Tiles that are timed, at most.
@@ -52,7 +52,7 @@ fn blank(gpu: &Gpu, packing: &Packing) -> Result<Quads> {
 }
 
 /// What a product records from its input to its output.
-type Record<'a> = dyn Fn(&Quads, &Quads) -> Result<Dispatch> + 'a;
+type RecordProduct<'a> = dyn Fn(&Quads, &Quads) -> Result<Dispatch> + 'a;
 
 fn choose(
     gpu: &Gpu,
@@ -61,7 +61,7 @@ fn choose(
     [inputs, outputs]: [usize; 2],
     direction: Direction,
     examples: usize,
-    record: &Record<'_>,
+    record: &RecordProduct<'_>,
 ) -> Result<()> {
     if gpu.tuned(key).is_some() || !gpu.may_tune() {
         return Ok(());
@@ -83,7 +83,7 @@ fn fastest(
     [inputs, outputs]: [usize; 2],
     direction: Direction,
     examples: usize,
-    record: &Record<'_>,
+    record: &RecordProduct<'_>,
 ) -> Result<Option<ProductTile>> {
     gpu.wait_for_kernels()?; // which would slow down what is timed
     let quads = |features: usize| gpu.alloc_quads("tune", features * examples, false);

@@ -3,7 +3,7 @@
 use super::elementwise_grid;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const ADAM: Shader = shader!("adam_update");
 pub(super) const NATURAL: Shader = shader!("natural_update");

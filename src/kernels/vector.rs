@@ -3,7 +3,7 @@
 use super::elementwise_grid;
 use crate::device::{ALIGNMENT, Buf, Gpu};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const AXPBY: Shader = shader!("axpby");
 pub(super) const DOT_PARTIAL: Shader = shader!("dot_partial");

@@ -3,7 +3,7 @@
 use super::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Shader, shader};
+use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const PACK: Shader = shader!("pack_weights");
 pub(super) const REDUCE: Shader = shader!("reduce_partials", Parameters);
@@ -150,7 +150,7 @@ pub fn pack(gpu: &Gpu, packing: &Packing, theta: &Buf, packed: &Quads) -> Result
         ("BIASES", packing.biases.unwrap_or(0)),
     ];
     let quads = packed.len() / 4;
-    let bindings = [theta.into(), gpu.number(quads)?.into(), packed.into()];
+    let bindings = [theta.into(), gpu.uniform(quads)?.into(), packed.into()];
     Dispatch::new(gpu, &PACK, &constants, &bindings, elementwise_grid(gpu, quads))
 }
 

@@ -1,16 +1,16 @@
 //! Element-wise activation layers.
 
-use super::{Layer, Weights};
+use super::{Layer, LayerWeights};
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::Dispatch;
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::epilogue::{Epilogue, Mask};
+use crate::program::Dispatch;
 use crate::shape::Shape;
 
 /// y = f(x), element by element.
 #[derive(Debug)]
-pub struct Elementwise {
+pub struct ActivationLayer {
     /// `relu`, `tanh`, … with the number of the layer before.
     pub name: String,
     /// f
@@ -19,7 +19,7 @@ pub struct Elementwise {
     pub shape: Shape,
 }
 
-impl Layer for Elementwise {
+impl Layer for ActivationLayer {
     fn name(&self) -> &str {
         &self.name
     }
@@ -36,14 +36,14 @@ impl Layer for Elementwise {
         Some(self.function)
     }
 
-    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Dispatch> {
+    fn forward(&self, gpu: &Gpu, _: Option<&LayerWeights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Dispatch> {
         activation::forward(gpu, self.function, x, y)
     }
 
     fn jvp(
         &self,
         gpu: &Gpu,
-        _: Option<&Weights>,
+        _: Option<&LayerWeights>,
         x: &Quads,
         tx: Option<&Quads>,
         ty: &Quads,
@@ -55,7 +55,7 @@ impl Layer for Elementwise {
     fn grad_input(
         &self,
         gpu: &Gpu,
-        _: Option<&Weights>,
+        _: Option<&LayerWeights>,
         x: &Quads,
         dy: &Quads,
         dx: &Quads,

@@ -1,14 +1,14 @@
 //! Convolution and dense layers: y = w x + b. Both are bilinear in (x, w), so jvp is two forward products.
 
-use super::{Layer, Weights};
+use super::{Layer, LayerWeights};
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::Dispatch;
 use crate::kernels::conv2d::{self, Conv2d};
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::matmul;
 use crate::kernels::tune;
 use crate::kernels::weights::{Direction, Packing, WeightShape, reduce_partials};
+use crate::program::Dispatch;
 use crate::shape::Shape;
 
 /// A convolution, or a dense layer as a convolution of one pixel with matmul kernels.
@@ -32,7 +32,7 @@ impl Affine {
     }
 }
 
-fn required(weights: Option<&Weights>) -> &Weights {
+fn required(weights: Option<&LayerWeights>) -> &LayerWeights {
     weights.expect("the model gives every layer with parameters its weights")
 }
 
@@ -100,7 +100,7 @@ impl Layer for Affine {
     fn forward(
         &self,
         gpu: &Gpu,
-        weights: Option<&Weights>,
+        weights: Option<&LayerWeights>,
         x: &Quads,
         y: &Quads,
         epilogue: &Epilogue,
@@ -116,7 +116,7 @@ impl Layer for Affine {
     fn jvp(
         &self,
         gpu: &Gpu,
-        weights: Option<&Weights>,
+        weights: Option<&LayerWeights>,
         x: &Quads,
         tx: Option<&Quads>,
         ty: &Quads,
@@ -134,7 +134,7 @@ impl Layer for Affine {
     fn grad_input(
         &self,
         gpu: &Gpu,
-        weights: Option<&Weights>,
+        weights: Option<&LayerWeights>,
         _: &Quads,
         dy: &Quads,
         dx: &Quads,
@@ -148,7 +148,7 @@ impl Layer for Affine {
         }
     }
 
-    fn grad_weight(&self, gpu: &Gpu, weights: &Weights, x: &Quads, dy: &Quads) -> Result<Vec<Dispatch>> {
+    fn grad_weight(&self, gpu: &Gpu, weights: &LayerWeights, x: &Quads, dy: &Quads) -> Result<Vec<Dispatch>> {
         let shape = self.geometry.weights();
         let blocks = x.len() / (self.geometry.input.len() * gpu.profile.block);
         let partial = weights.partial.prefix(self.splits(gpu, blocks) * shape.partial_len());

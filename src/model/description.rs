@@ -1,7 +1,7 @@
 //! A model as a person writes it: TOML in, layers with inferred shapes out.
 
 use super::Layer;
-use super::activation::Elementwise;
+use super::activation::ActivationLayer;
 use super::affine::Affine;
 use super::pool::Pooling;
 use crate::error::{Error, Result};
@@ -242,7 +242,10 @@ impl Chain<'_> {
         };
         self.add(layer, variance.sqrt());
         if let Some(function) = activation {
-            self.add(Elementwise { name: format!("{}{number}", function.name()), function, shape: self.shape }, 0.0);
+            self.add(
+                ActivationLayer { name: format!("{}{number}", function.name()), function, shape: self.shape },
+                0.0,
+            );
         }
     }
 

@@ -9,11 +9,11 @@ pub use description::{Description, Initialisation};
 
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernel::Dispatch;
 use crate::kernels::activation::Activation;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::weights::{Direction, Packing, WeightShape};
+use crate::program::Dispatch;
 use crate::shape::Shape;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -22,7 +22,7 @@ use std::ops::Range;
 
 /// A layer's parameters on the device: views of the flat vectors, and the tiles that its products read.
 #[derive(Clone, Debug)]
-pub struct Weights {
+pub struct LayerWeights {
     /// θ: weights, then biases.
     pub theta: Buf,
     /// v: a direction in parameter space, laid out as θ.
@@ -40,7 +40,7 @@ pub struct Weights {
 }
 
 /// One differentiable map y = f(x; θ) of every example. `x` is `[N/B][input][B]`, `y` is `[N/B][output][B]`.
-/// A layer without parameters is given no [`Weights`].
+/// A layer without parameters is given no [`LayerWeights`].
 pub trait Layer: std::fmt::Debug + Send + Sync {
     /// Name in messages and weight files, such as `conv1`.
     fn name(&self) -> &str;
@@ -91,7 +91,7 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn forward(
         &self,
         gpu: &Gpu,
-        weights: Option<&Weights>,
+        weights: Option<&LayerWeights>,
         x: &Quads,
         y: &Quads,
         epilogue: &Epilogue,
@@ -101,7 +101,7 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn jvp(
         &self,
         gpu: &Gpu,
-        weights: Option<&Weights>,
+        weights: Option<&LayerWeights>,
         x: &Quads,
         tx: Option<&Quads>,
         ty: &Quads,
@@ -114,14 +114,14 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn grad_input(
         &self,
         gpu: &Gpu,
-        weights: Option<&Weights>,
+        weights: Option<&LayerWeights>,
         x: &Quads,
         dy: &Quads,
         dx: &Quads,
         mask: Option<&Mask>,
     ) -> Result<Dispatch>;
     /// g += J_θᵀ dy, the other half.
-    fn grad_weight(&self, _gpu: &Gpu, _weights: &Weights, _x: &Quads, _dy: &Quads) -> Result<Vec<Dispatch>> {
+    fn grad_weight(&self, _gpu: &Gpu, _weights: &LayerWeights, _x: &Quads, _dy: &Quads) -> Result<Vec<Dispatch>> {
         Ok(Vec::new())
     }
 }

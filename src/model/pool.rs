@@ -1,11 +1,11 @@
 //! Pooling layers.
 
-use super::{Layer, Weights};
+use super::{Layer, LayerWeights};
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::Dispatch;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::pool::{self, Pool};
+use crate::program::Dispatch;
 use crate::shape::Shape;
 
 /// Max or average pooling; the global average is the window of the whole image.
@@ -37,7 +37,7 @@ impl Layer for Pooling {
         self.output
     }
 
-    fn forward(&self, gpu: &Gpu, _: Option<&Weights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Dispatch> {
+    fn forward(&self, gpu: &Gpu, _: Option<&LayerWeights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Dispatch> {
         if self.is_max {
             pool::max_select(gpu, &self.window, x, x, y)
         } else {
@@ -48,7 +48,7 @@ impl Layer for Pooling {
     fn jvp(
         &self,
         gpu: &Gpu,
-        _: Option<&Weights>,
+        _: Option<&LayerWeights>,
         x: &Quads,
         tx: Option<&Quads>,
         ty: &Quads,
@@ -64,7 +64,7 @@ impl Layer for Pooling {
     fn grad_input(
         &self,
         gpu: &Gpu,
-        _: Option<&Weights>,
+        _: Option<&LayerWeights>,
         x: &Quads,
         dy: &Quads,
         dx: &Quads,

@@ -2,9 +2,9 @@
 
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernel::Program;
 use crate::kernels::augment::{self, Augmentation};
 use crate::kernels::gather::{self, Normalisation, PADDING, Page};
+use crate::program::Program;
 use crate::shape::Shape;
 
 /// The images of one split on the device, with their labels on the host.

@@ -5,12 +5,12 @@ use super::record::{Chunk, Forward, Pass};
 use super::{Cost, Objective};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernel::Program;
 use crate::kernels::blocks::{Blocks, Part};
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side};
 use crate::kernels::softmax_xent;
 use crate::model::Model;
+use crate::program::Program;
 
 /// Examples of a mini-batch that a look takes, about.
 const MINIBATCH_EXAMPLES: usize = 64;
@@ -176,7 +176,7 @@ impl Kronecker {
             invert.extend(damping(gpu, blocks, lambda)?);
             invert.extend(blocks.invert(gpu)?);
             let parts: Vec<Part> = these.iter().map(|layer| layer.part).collect();
-            apply.extend(blocks.divide(gpu, &parts, gradient, direction)?);
+            apply.extend(blocks.apply_inverse(gpu, &parts, gradient, direction)?);
         }
         for LayerFactors { layer, a, g, .. } in layers {
             let range = sample.workspace.model.ranges()[*layer].clone().expect("a layer with factors has parameters");

@@ -9,10 +9,10 @@ use super::selection::{Draw, Selection};
 use super::{Evaluation, Objective};
 use crate::device::{ALIGNMENT, Buf, Reader};
 use crate::error::Result;
-use crate::kernel::Program;
 use crate::kernels::gather::PADDING;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector;
+use crate::program::Program;
 use std::time::Instant;
 
 /// Mini-batches that run before the host waits for them.

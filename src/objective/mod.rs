@@ -24,11 +24,11 @@ pub use workspace::{DEFAULT_MEMORY, Workspace};
 
 use crate::device::{Buf, Gpu, Reader};
 use crate::error::Result;
-use crate::kernel::{Copy, Program};
 use crate::kernels::from_blocks;
 use crate::kernels::gather::PADDING;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector::{PARTIALS, SCRATCH};
+use crate::program::{CopyPair, Program};
 use minibatch::Minibatch;
 use record::{Chunk, Pass};
 use std::collections::HashMap;
@@ -313,7 +313,7 @@ impl Objective {
     }
 
     /// Runs a recorded pass between copies, and reads its report.
-    fn run(&self, pass: Pass, before: &[Copy<'_>], out: Option<&Buf>) -> Result<Vec<u32>> {
+    fn run(&self, pass: Pass, before: &[CopyPair<'_>], out: Option<&Buf>) -> Result<Vec<u32>> {
         let workspace = &self.workspace;
         let (report, staging) = (&workspace.report, self.reader.staging());
         // the marks without the gaps between them

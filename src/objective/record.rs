@@ -4,11 +4,11 @@ use super::Objective;
 use super::stage::Stage;
 use crate::device::{Buf, Quads};
 use crate::error::Result;
-use crate::kernel::Program;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::softmax_xent::{self, Targets};
 use crate::kernels::{copy_quads, finite, vector};
-use crate::model::Weights;
+use crate::model::LayerWeights;
+use crate::program::Program;
 use std::ops::Range;
 
 /// What a pass over the examples computes.
@@ -154,7 +154,7 @@ impl Objective {
     fn record_jvp(
         &self,
         program: &mut Program,
-        weights: &[Option<Weights>],
+        weights: &[Option<LayerWeights>],
         forward: &Forward,
         out: &Quads,
     ) -> Result<()> {

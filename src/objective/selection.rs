@@ -2,12 +2,12 @@
 
 use super::Objective;
 use super::record::{Chunk, Forward, Pass};
-use crate::device::{Buf, Gpu, Live, Quads};
+use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::Program;
 use crate::kernels::live;
 use crate::kernels::selection::{self, Kept};
 use crate::kernels::softmax_xent::{self, Targets};
+use crate::program::Program;
 use std::sync::Arc;
 
 /// What a draw of examples follows from.
@@ -33,7 +33,7 @@ pub(super) struct Selection {
     /// [`Draw::words`] of the next one.
     pub draw: Buf,
     score: Buf,
-    live: Arc<Live>,
+    live: Arc<BlockCount>,
     /// x of each stage and the logits.
     activations: Vec<Quads>,
     derivatives: Vec<Option<Quads>>,
@@ -44,7 +44,7 @@ impl Selection {
     pub fn new(gpu: &Gpu, batch: &Objective) -> Result<Self> {
         let (workspace, padded) = (&batch.workspace, batch.index.len());
         workspace.check_choice(batch.len)?;
-        let live = Arc::new(Live::new(gpu)?);
+        let live = Arc::new(BlockCount::new(gpu)?);
         let alike = |label: &str, of: &Quads| -> Result<Quads> {
             Ok(gpu.alloc_quads(label, of.len() / workspace.chunk * padded, false)?.counted(&live))
         };

@@ -7,9 +7,9 @@
 
 use super::{Cost, Objective};
 use crate::error::Result;
-use crate::kernel::Program;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, factor_side};
+use crate::program::Program;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};

@@ -3,10 +3,10 @@
 use super::stage::{Stage, stages};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernel::Program;
 use crate::kernels::vector::PARTIALS;
 use crate::kernels::weights::{Direction, Packing, pack};
-use crate::model::{Layer, Model, Weights};
+use crate::model::{Layer, LayerWeights, Model};
+use crate::program::Program;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -34,10 +34,10 @@ pub struct Workspace {
     pub(super) theta: Buf,
     pub(super) tangent: Buf,
     pub(super) gradient: Buf,
-    pub(super) weights: Vec<Option<Weights>>,
+    pub(super) weights: Vec<Option<LayerWeights>>,
     /// A second direction, the weights with it in place of the first, and room for its logit tangents.
     pub(super) second_tangent: Buf,
-    pub(super) second: Vec<Option<Weights>>,
+    pub(super) second: Vec<Option<LayerWeights>>,
     pub(super) logit_tangents: Quads,
     /// What the host reads of an evaluation.
     pub(super) report: Report,
@@ -113,7 +113,7 @@ impl Workspace {
             let Some(range) = range else { return Ok(None) };
             let packed =
                 |label: &str, direction| quads(label, layer.packing(gpu, direction).map_or(0, |packing| packing.len()));
-            Ok(Some(Weights {
+            Ok(Some(LayerWeights {
                 theta: theta.view(range.clone()),
                 tangent: tangent.view(range.clone()),
                 gradient: gradient.view(range.clone()),
@@ -123,13 +123,18 @@ impl Workspace {
                 partial: partial.clone(),
             }))
         });
-        let weights: Vec<Option<Weights>> = weights.collect::<Result<_>>()?;
+        let weights: Vec<Option<LayerWeights>> = weights.collect::<Result<_>>()?;
         let second_tangent = alloc("second tangent", vector)?;
-        let with_second = |(weights, range): (&Option<Weights>, &Option<Range<usize>>)| -> Result<Option<Weights>> {
-            let (Some(weights), Some(range)) = (weights, range) else { return Ok(None) };
-            let forward_tangent = quads("packed.tangent", weights.forward_tangent.len())?;
-            Ok(Some(Weights { tangent: second_tangent.view(range.clone()), forward_tangent, ..weights.clone() }))
-        };
+        let with_second =
+            |(weights, range): (&Option<LayerWeights>, &Option<Range<usize>>)| -> Result<Option<LayerWeights>> {
+                let (Some(weights), Some(range)) = (weights, range) else { return Ok(None) };
+                let forward_tangent = quads("packed.tangent", weights.forward_tangent.len())?;
+                Ok(Some(LayerWeights {
+                    tangent: second_tangent.view(range.clone()),
+                    forward_tangent,
+                    ..weights.clone()
+                }))
+            };
         let second = weights.iter().zip(model.ranges()).map(with_second).collect::<Result<_>>()?;
         let logit_tangents = quads("logit tangents", model.classes * chunk)?;
         let report = Report::new(gpu, model.layers().len() + 1)?;

@@ -1,7 +1,7 @@
 //! Adam and stochastic gradient descent: the conventional baselines, on mini-batches.
 
 use super::order::Order;
-use super::{Elementwise, Optimiser, Outcome, Space, Standing, State, Stochastic, Stop, Training, Vector, to_json};
+use super::{BatchPlan, Elementwise, Optimiser, Outcome, Snapshot, Space, State, Stochastic, Stop, Vector, to_json};
 use crate::error::Result;
 use crate::kernels::update;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub trait Rule<P: Stochastic>: Copy {
     const MEMORY: &'static [&'static str];
 
     /// What is common to all rules.
-    fn training(&self) -> &Training;
+    fn training(&self) -> &BatchPlan;
 
     /// η of the weights (η + 1)/(t + η) with which iterates enter their average: it reaches over the last 1/(η + 1) of a run, about.
     fn averaging(&self) -> f64 {
@@ -64,19 +64,19 @@ pub struct Adam {
     /// ε, added to the root of the mean square; positive.
     pub epsilon: f64,
     /// Mini-batches and learning rate.
-    pub training: Training,
+    pub training: BatchPlan,
 }
 
 impl Default for Adam {
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, training: Training::default() }
+        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, training: BatchPlan::default() }
     }
 }
 
 impl<P: Stochastic> Rule<P> for Adam {
     const MEMORY: &'static [&'static str] = &["mean", "mean square"];
 
-    fn training(&self) -> &Training {
+    fn training(&self) -> &BatchPlan {
         &self.training
     }
 
@@ -106,19 +106,19 @@ pub struct Sgd {
     /// Whether the momentum is Nesterov's.
     pub nesterov: bool,
     /// Mini-batches and learning rate.
-    pub training: Training,
+    pub training: BatchPlan,
 }
 
 impl Default for Sgd {
     fn default() -> Self {
-        Self { momentum: 0.9, nesterov: false, training: Training { learning_rate: 0.05, ..Training::default() } }
+        Self { momentum: 0.9, nesterov: false, training: BatchPlan { learning_rate: 0.05, ..BatchPlan::default() } }
     }
 }
 
 impl<P: Stochastic> Rule<P> for Sgd {
     const MEMORY: &'static [&'static str] = &["velocity"];
 
-    fn training(&self) -> &Training {
+    fn training(&self) -> &BatchPlan {
         &self.training
     }
 
@@ -137,7 +137,7 @@ impl<P: Stochastic> Rule<P> for Sgd {
 }
 
 /// A method that takes a step of its [`Rule`] for every mini-batch. One [`Optimiser::step`] is a stretch of mini-batches
-/// ([`Training::batches_per_step`]), so that the host reads back once in a while. Its [`Outcome`] has, unlike that of other
+/// ([`BatchPlan::batches_per_step`]), so that the host reads back once in a while. Its [`Outcome`] has, unlike that of other
 /// methods, the loss averaged over the stretch, each mini-batch at the parameters it met, and the gradient norm of the last one.
 #[derive(Debug)]
 pub struct FirstOrder<V, R> {
@@ -314,9 +314,9 @@ impl<P: Stochastic, R: Rule<P>> Optimiser<P> for FirstOrder<Vector<P>, R> {
     }
 
     /// The loss is the mean over the mini-batches of the last step, the gradient norm that of the last of them.
-    fn standing(&self) -> Standing<'_, Vector<P>> {
+    fn snapshot(&self) -> Snapshot<'_, Vector<P>> {
         let Self { loss, gradient_norm, iteration, .. } = *self;
-        Standing { parameters: self.reported(), loss, gradient_norm, iteration }
+        Snapshot { parameters: self.reported(), loss, gradient_norm, iteration }
     }
 
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {

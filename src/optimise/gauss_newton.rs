@@ -1,10 +1,10 @@
 //! Hessian-free Gauss-Newton (Martens, *Deep learning via Hessian-free optimization*, ICML 2010; Martens and
-//! Sutskever, *Training deep and recurrent networks with Hessian-free optimization*, 2012).
+//! Sutskever, *BatchPlan deep and recurrent networks with Hessian-free optimization*, 2012).
 
 use super::line_search::change;
 use super::truncated_cg::{Equations, TruncatedCg};
 use super::{
-    Curved, LineSearch, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop,
+    Curved, LineSearch, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Snapshot, Space, State, Stop,
     Trial, Vector, Verdict, named, to_json,
 };
 use crate::error::Result;
@@ -33,7 +33,7 @@ pub enum Preconditioner {
 
 /// The choices of [`GaussNewton`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct GaussNewtonSettings {
     /// λ of the first step. Later ones adapt it: a factor of 3/2 or 2/3 by the worth of the model, 10 after a rejection.
     pub damping: f64,
     /// λ does not fall below this. Added to curvatures of order one in f32, a smaller one would do nothing, and be long in
@@ -50,7 +50,7 @@ pub struct Settings {
     pub gradient_tolerance: f64,
 }
 
-impl Default for Settings {
+impl Default for GaussNewtonSettings {
     fn default() -> Self {
         let line_search = LineSearch { curvature: 1.0, ..LineSearch::default() };
         let preconditioner = Preconditioner::None;
@@ -62,11 +62,11 @@ impl Default for Settings {
 /// ⌈1.3ʲ⌉ up to the iterations of a step: fourteen of them for 50.
 #[derive(Debug)]
 pub struct GaussNewton<V> {
-    settings: Settings,
+    settings: GaussNewtonSettings,
     point: Point<V>,
     /// s, the last solution.
     solution: V,
-    known: Known,
+    known: GaussNewtonMemory,
     cg: TruncatedCg<V>,
     // x and g at a trial point, and g at the best of them
     trial_parameters: V,
@@ -76,7 +76,7 @@ pub struct GaussNewton<V> {
 
 /// What earlier steps taught.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Known {
+struct GaussNewtonMemory {
     /// λ.
     damping: f64,
     /// Since the last step that was taken.
@@ -92,13 +92,14 @@ impl<V: Clone> GaussNewton<V> {
     ///
     /// # Errors
     /// What the problem reports; so for the others.
-    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: Settings) -> Result<Self>
+    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: GaussNewtonSettings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
         let point = Point::start(problem, x)?;
         let step_norm = step_norm.unwrap_or(f64::min(1.0, point.gradient_norm));
-        let known = Known { damping: settings.damping, rejections: 0, step_norm, lowest: Lowest::at(&point) };
+        let known =
+            GaussNewtonMemory { damping: settings.damping, rejections: 0, step_norm, lowest: Lowest::at(&point) };
         let solution = problem.space().zeros()?;
         Self::at(problem, settings, point, solution, known)
     }
@@ -107,14 +108,20 @@ impl<V: Clone> GaussNewton<V> {
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
-    pub fn resume<P>(problem: &P, state: &State<V>, settings: Settings) -> Result<Self>
+    pub fn resume<P>(problem: &P, state: &State<V>, settings: GaussNewtonSettings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
         Self::at(problem, settings, Point::resume(state)?, state.vector("solution")?, state.numbers()?)
     }
 
-    fn at<P>(problem: &P, settings: Settings, point: Point<V>, solution: V, known: Known) -> Result<Self>
+    fn at<P>(
+        problem: &P,
+        settings: GaussNewtonSettings,
+        point: Point<V>,
+        solution: V,
+        known: GaussNewtonMemory,
+    ) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
@@ -201,7 +208,7 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
         outcome.rho = rho.is_finite().then_some(rho);
 
         if found.verdict == Verdict::Failed {
-            *known = Known {
+            *known = GaussNewtonMemory {
                 damping: 10.0 * damping,
                 rejections: known.rejections + 1,
                 step_norm: 0.1 * known.step_norm,
@@ -223,7 +230,7 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
 
         let Trial { step: alpha, loss, .. } = found.trial;
         point.move_to((trial_x, trial_g), loss, gg.sqrt());
-        *known = Known { rejections: 0, step_norm: alpha * iterate.norm2.sqrt(), ..*known };
+        *known = GaussNewtonMemory { rejections: 0, step_norm: alpha * iterate.norm2.sqrt(), ..*known };
         known.lowest.note(point);
         Ok(Outcome {
             loss,
@@ -234,8 +241,8 @@ impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
         })
     }
 
-    fn standing(&self) -> Standing<'_, Vector<P>> {
-        self.point.standing()
+    fn snapshot(&self) -> Snapshot<'_, Vector<P>> {
+        self.point.snapshot()
     }
 
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
@@ -248,8 +255,8 @@ mod tests {
     use super::super::quadratic::Quadratic;
     use super::*;
 
-    fn settings() -> Settings {
-        Settings { damping: 1e-3, ..Settings::default() }
+    fn settings() -> GaussNewtonSettings {
+        GaussNewtonSettings { damping: 1e-3, ..GaussNewtonSettings::default() }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::line_search::{NOISE, change};
 use super::{
-    Curved, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Space, Standing, State, Stop, Trial, Vector,
+    Curved, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Snapshot, Space, State, Stop, Trial, Vector,
     named, to_json,
 };
 use crate::error::Result;
@@ -15,7 +15,7 @@ const MAX_REJECTIONS: usize = 8;
 
 /// The choices of [`Kfac`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct KfacSettings {
     /// λ of the first step; later ones adapt it to how good the model was.
     pub damping: f64,
     /// λ does not fall below this.
@@ -28,7 +28,7 @@ pub struct Settings {
     pub gradient_tolerance: f64,
 }
 
-impl Default for Settings {
+impl Default for KfacSettings {
     fn default() -> Self {
         Self { damping: 0.01, least_damping: 1e-8, first_looks: 4, look_every: 5, gradient_tolerance: 0.0 }
     }
@@ -37,11 +37,11 @@ impl Default for Settings {
 /// K-FAC with momentum. Holds seven vectors besides the factors.
 #[derive(Debug)]
 pub struct Kfac<V> {
-    settings: Settings,
+    settings: KfacSettings,
     point: Point<V>,
     /// The last step.
     momentum: V,
-    known: Known,
+    known: KfacMemory,
     direction: V,
     // x and g at the trial point
     trial_parameters: V,
@@ -50,7 +50,7 @@ pub struct Kfac<V> {
 
 /// What earlier steps taught.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Known {
+struct KfacMemory {
     /// λ.
     damping: f64,
     /// Since the last step that was taken.
@@ -66,16 +66,16 @@ impl<V: Clone> Kfac<V> {
     ///
     /// # Errors
     /// What the problem reports, and those of [`Kfac::resume`]; so for the others.
-    pub fn new<P>(problem: &mut P, x: V, before: Option<&State<V>>, settings: Settings) -> Result<Self>
+    pub fn new<P>(problem: &mut P, x: V, before: Option<&State<V>>, settings: KfacSettings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
         let point = Point::start(problem, x)?;
         let (damping, momentum) = match before {
-            Some(before) => (settings.damping.min(before.numbers::<Known>()?.damping), before.vector("momentum")?),
+            Some(before) => (settings.damping.min(before.numbers::<KfacMemory>()?.damping), before.vector("momentum")?),
             None => (settings.damping, problem.space().zeros()?),
         };
-        let known = Known { damping, rejections: 0, look: None, lowest: Lowest::at(&point) };
+        let known = KfacMemory { damping, rejections: 0, look: None, lowest: Lowest::at(&point) };
         Self::at(problem, settings, point, momentum, known)
     }
 
@@ -83,14 +83,14 @@ impl<V: Clone> Kfac<V> {
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
-    pub fn resume<P>(problem: &P, state: &State<V>, settings: Settings) -> Result<Self>
+    pub fn resume<P>(problem: &P, state: &State<V>, settings: KfacSettings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
         Self::at(problem, settings, Point::resume(state)?, state.vector("momentum")?, state.numbers()?)
     }
 
-    fn at<P>(problem: &P, settings: Settings, point: Point<V>, momentum: V, known: Known) -> Result<Self>
+    fn at<P>(problem: &P, settings: KfacSettings, point: Point<V>, momentum: V, known: KfacMemory) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
@@ -111,7 +111,7 @@ impl<V: Clone> Kfac<V> {
     where
         P: Curved<Space: Space<Vector = V>>,
     {
-        let Settings { first_looks, look_every, .. } = self.settings;
+        let KfacSettings { first_looks, look_every, .. } = self.settings;
         let iteration = self.point.iteration;
         let is_due = match self.known.look {
             None => true,
@@ -206,8 +206,8 @@ impl<P: Curved> Optimiser<P> for Kfac<Vector<P>> {
         Ok(Outcome { loss, gradient_norm, ..outcome })
     }
 
-    fn standing(&self) -> Standing<'_, Vector<P>> {
-        self.point.standing()
+    fn snapshot(&self) -> Snapshot<'_, Vector<P>> {
+        self.point.snapshot()
     }
 
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
@@ -226,10 +226,10 @@ mod tests {
     #[test]
     fn what_one_problem_taught_the_next_takes_over() -> Result<()> {
         let mut problem = Quadratic::new(&[1.0, 10.0, 100.0]);
-        let mut first = Kfac::new(&mut problem, START.to_vec(), None, Settings::default())?;
+        let mut first = Kfac::new(&mut problem, START.to_vec(), None, KfacSettings::default())?;
         first.step(&mut problem)?;
         let state = Optimiser::<Quadratic>::state(&first);
-        let next = Kfac::new(&mut problem, START.to_vec(), Some(&state), Settings::default())?;
+        let next = Kfac::new(&mut problem, START.to_vec(), Some(&state), KfacSettings::default())?;
         assert_eq!(next.known.damping, 0.36 * 0.01, "the model was exact");
         assert_eq!(next.momentum, first.momentum);
         assert!(next.momentum.iter().any(|step| *step != 0.0));
@@ -240,11 +240,11 @@ mod tests {
     #[test]
     fn the_damping_of_a_problem_without_a_lower_loss_is_not_taken_over() -> Result<()> {
         let mut problem = Quadratic { sign: -1.0, ..Quadratic::new(&[1.0, 10.0]) };
-        let mut first = Kfac::new(&mut problem, vec![1.0, -1.0], None, Settings::default())?;
+        let mut first = Kfac::new(&mut problem, vec![1.0, -1.0], None, KfacSettings::default())?;
         first.step(&mut problem)?;
         assert_eq!(first.known.damping, 4.0 * 0.01);
         let state = Optimiser::<Quadratic>::state(&first);
-        let next = Kfac::new(&mut problem, vec![1.0, -1.0], Some(&state), Settings::default())?;
+        let next = Kfac::new(&mut problem, vec![1.0, -1.0], Some(&state), KfacSettings::default())?;
         assert_eq!(next.known.damping, 0.01);
         Ok(())
     }

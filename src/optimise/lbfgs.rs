@@ -2,7 +2,7 @@
 //! 1989; Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 7.2).
 
 use super::{
-    ACUTE, LineSearch, Lowest, Optimiser, Outcome, Point, Problem, Space, Standing, State, Stop, Trial, Vector,
+    ACUTE, LineSearch, Lowest, Optimiser, Outcome, Point, Problem, Snapshot, Space, State, Stop, Trial, Vector,
     Verdict, is_downhill, named, to_json,
 };
 use crate::error::Result;
@@ -12,7 +12,7 @@ use std::mem::replace;
 
 /// The choices of [`Lbfgs`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct LbfgsSettings {
     /// m, the pairs remembered: one at least.
     pub memory: usize,
     /// The search along the direction.
@@ -21,7 +21,7 @@ pub struct Settings {
     pub gradient_tolerance: f64,
 }
 
-impl Default for Settings {
+impl Default for LbfgsSettings {
     fn default() -> Self {
         let line_search = LineSearch { curvature: 0.9, ..LineSearch::default() };
         Self { memory: 20, line_search, gradient_tolerance: 0.0 }
@@ -31,13 +31,13 @@ impl Default for Settings {
 /// L-BFGS, which forgets its pairs and goes down the gradient where they mislead it. Holds 2m + 5 vectors.
 #[derive(Debug)]
 pub struct Lbfgs<V> {
-    settings: Settings,
+    settings: LbfgsSettings,
     point: Point<V>,
     /// d = −Hg, along which the next step goes.
     direction: V,
     /// s = x − x₀ and y = g − g₀ of the last steps, the oldest first.
     pairs: VecDeque<(V, V)>,
-    known: Known,
+    known: LbfgsMemory,
     // x and g at a trial point of the line search
     trial_parameters: V,
     trial_gradient: V,
@@ -45,7 +45,7 @@ pub struct Lbfgs<V> {
 
 /// What is known of the steps without another look at the vectors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Known {
+struct LbfgsMemory {
     /// ‖s‖ of the last step, and the first try of one down the gradient.
     step_norm: f64,
     gram: Gram,
@@ -64,7 +64,7 @@ impl<V: Clone> Lbfgs<V> {
     ///
     /// # Errors
     /// What the problem reports; so for the others.
-    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: Settings) -> Result<Self>
+    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: LbfgsSettings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
@@ -72,7 +72,7 @@ impl<V: Clone> Lbfgs<V> {
         let mut direction = problem.space().zeros()?;
         problem.space().axpby(-1.0, &point.gradient, 0.0, &mut direction)?;
         let step_norm = step_norm.unwrap_or(f64::min(1.0, point.gradient_norm));
-        let known = Known { step_norm, gram: Gram::default(), lowest: Lowest::at(&point) };
+        let known = LbfgsMemory { step_norm, gram: Gram::default(), lowest: Lowest::at(&point) };
         Self::at(problem, settings, point, direction, VecDeque::new(), known)
     }
 
@@ -80,11 +80,11 @@ impl<V: Clone> Lbfgs<V> {
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
-    pub fn resume<P>(problem: &P, state: &State<V>, settings: Settings) -> Result<Self>
+    pub fn resume<P>(problem: &P, state: &State<V>, settings: LbfgsSettings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
-        let known: Known = state.numbers()?;
+        let known: LbfgsMemory = state.numbers()?;
         let pair = |i| Ok((state.vector(&format!("s.{i}"))?, state.vector(&format!("y.{i}"))?));
         let pairs = (0..known.gram.len()).map(pair).collect::<Result<_>>()?;
         Self::at(problem, settings, Point::resume(state)?, state.vector("direction")?, pairs, known)
@@ -92,11 +92,11 @@ impl<V: Clone> Lbfgs<V> {
 
     fn at<P>(
         problem: &P,
-        settings: Settings,
+        settings: LbfgsSettings,
         point: Point<V>,
         direction: V,
         pairs: VecDeque<(V, V)>,
-        known: Known,
+        known: LbfgsMemory,
     ) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
@@ -248,8 +248,8 @@ impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
         Ok(outcome)
     }
 
-    fn standing(&self) -> Standing<'_, Vector<P>> {
-        self.point.standing()
+    fn snapshot(&self) -> Snapshot<'_, Vector<P>> {
+        self.point.snapshot()
     }
 
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
@@ -329,7 +329,7 @@ mod tests {
     fn exact_searches_minimise_a_quadratic_in_as_many_steps_as_it_has_eigenvalues() -> Result<()> {
         let mut problem = Quadratic::new(&[1.0, 3.0, 10.0, 40.0].repeat(3));
         let line_search = LineSearch { curvature: 1e-8, ..LineSearch::default() };
-        let settings = Settings { line_search, ..Settings::default() };
+        let settings = LbfgsSettings { line_search, ..LbfgsSettings::default() };
         let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0; 12], None, settings)?;
         let mut norms = vec![Optimiser::<Quadratic>::gradient_norm(&lbfgs)];
         for _ in 0..4 {
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn as_many_pairs_are_kept_as_the_memory_holds_and_none_without_curvature() -> Result<()> {
         let mut problem = Quadratic::new(&[1.0, 3.0, 10.0, 40.0, 90.0]);
-        let settings = Settings { memory: 2, ..Settings::default() };
+        let settings = LbfgsSettings { memory: 2, ..LbfgsSettings::default() };
         let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0; 5], None, settings)?;
         for step in 1..=5 {
             lbfgs.step(&mut problem)?;
@@ -361,7 +361,7 @@ mod tests {
     fn a_direction_that_is_not_downhill_is_replaced_by_the_negative_gradient() -> Result<()> {
         let mut problem = Quadratic::new(&[1.0, 10.0]);
         for direction in [vec![1.0, 10.0], vec![10.0, -1.0], vec![f64::NAN, 1.0], vec![0.0, 0.0]] {
-            let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0, 1.0], None, Settings::default())?;
+            let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0, 1.0], None, LbfgsSettings::default())?;
             lbfgs.step(&mut problem)?;
             let loss = lbfgs.point.loss;
             lbfgs.direction = direction;

@@ -1,12 +1,12 @@
 //! The choice of a method, as a configuration holds it.
 
 use super::first_order::{Adam, FirstOrder, Sgd};
-use super::gauss_newton::{self, GaussNewton};
-use super::kfac::{self, Kfac};
-use super::lbfgs::{self, Lbfgs};
-use super::nonlinear_cg::{self, NonlinearCg};
+use super::gauss_newton::{GaussNewton, GaussNewtonSettings};
+use super::kfac::{Kfac, KfacSettings};
+use super::lbfgs::{Lbfgs, LbfgsSettings};
+use super::nonlinear_cg::{NcgSettings, NonlinearCg};
 use super::sweep::Sweep;
-use super::training::Training;
+use super::training::BatchPlan;
 use super::{Curved, Optimiser, State, Stochastic, Vector};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -16,13 +16,13 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum Method {
     /// Nonlinear conjugate gradients.
-    Ncg(nonlinear_cg::Settings),
+    Ncg(NcgSettings),
     /// L-BFGS.
-    Lbfgs(lbfgs::Settings),
+    Lbfgs(LbfgsSettings),
     /// Hessian-free Gauss-Newton.
-    GaussNewton(gauss_newton::Settings),
+    GaussNewton(GaussNewtonSettings),
     /// K-FAC with exact steps and momentum.
-    Kfac(kfac::Settings),
+    Kfac(KfacSettings),
     /// K-FAC over one small subset after another.
     Sweep(Sweep),
     /// Adam on mini-batches.
@@ -33,7 +33,7 @@ pub enum Method {
 
 impl Method {
     /// How it goes over mini-batches, if its losses and gradients are those of some.
-    pub fn training(&self) -> Option<&Training> {
+    pub fn training(&self) -> Option<&BatchPlan> {
         match self {
             Self::Sweep(Sweep { training, .. })
             | Self::Adam(Adam { training, .. })
@@ -44,7 +44,7 @@ impl Method {
 
     /// The same with another horizon, where there is one.
     pub fn with_epochs(self, epochs: f64) -> Self {
-        let with = |training| Training { epochs, ..training };
+        let with = |training| BatchPlan { epochs, ..training };
         match self {
             Self::Sweep(sweep) => Self::Sweep(Sweep { training: with(sweep.training), ..sweep }),
             Self::Adam(adam) => Self::Adam(Adam { training: with(adam.training), ..adam }),

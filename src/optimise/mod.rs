@@ -4,12 +4,12 @@
 //! tested on problems with known minima.
 
 mod first_order;
-pub mod gauss_newton;
-pub mod kfac;
-pub mod lbfgs;
+mod gauss_newton;
+mod kfac;
+mod lbfgs;
 mod line_search;
 mod method;
-pub mod nonlinear_cg;
+mod nonlinear_cg;
 mod on_gpu;
 mod order;
 mod point;
@@ -28,19 +28,19 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use first_order::{Adam, FirstOrder, Rule, Sgd, Update};
-pub use gauss_newton::{GaussNewton, Preconditioner};
-pub use kfac::Kfac;
-pub use lbfgs::Lbfgs;
+pub use gauss_newton::{GaussNewton, GaussNewtonSettings, Preconditioner};
+pub use kfac::{Kfac, KfacSettings};
+pub use lbfgs::{Lbfgs, LbfgsSettings};
 pub use line_search::{Found, LineSearch, Trial, Verdict};
 pub use method::Method;
-pub use nonlinear_cg::{Beta, NonlinearCg};
-pub use on_gpu::{GpuSpace, OnGpu};
+pub use nonlinear_cg::{Beta, NcgSettings, NonlinearCg};
+pub use on_gpu::{GpuSpace, SubsetProblem};
 pub use order::Inclusion;
-pub use point::Standing;
+pub use point::Snapshot;
 use point::{Lowest, Point};
 pub use space::{Elementwise, Euclidean, Space};
 pub use sweep::Sweep;
-pub use training::{Decay, Training};
+pub use training::{BatchPlan, Decay};
 
 /// The vectors a problem is posed in.
 pub type Vector<P> = <<P as Problem>::Space as Space>::Vector;
@@ -142,34 +142,34 @@ pub trait Optimiser<P: Problem> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome>;
 
     /// Where it stands.
-    fn standing(&self) -> Standing<'_, Vector<P>>;
+    fn snapshot(&self) -> Snapshot<'_, Vector<P>>;
 
     /// What the next step depends on besides: vectors by name, and numbers as JSON.
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String);
 
     /// The point reached, x.
     fn parameters(&self) -> &Vector<P> {
-        self.standing().parameters
+        self.snapshot().parameters
     }
 
     /// The loss at x.
     fn loss(&self) -> f64 {
-        self.standing().loss
+        self.snapshot().loss
     }
 
     /// ‖∇f(x)‖.
     fn gradient_norm(&self) -> f64 {
-        self.standing().gradient_norm
+        self.snapshot().gradient_norm
     }
 
     /// Steps taken.
     fn iteration(&self) -> u64 {
-        self.standing().iteration
+        self.snapshot().iteration
     }
 
     /// All that the next step depends on: save it, and the method's `resume` goes on bit for bit.
     fn state(&self) -> State<Vector<P>> {
-        let Standing { parameters, loss, gradient_norm, iteration } = self.standing();
+        let Snapshot { parameters, loss, gradient_norm, iteration } = self.snapshot();
         let (vectors, numbers) = self.memory();
         State { parameters: parameters.clone(), loss, gradient_norm, iteration, vectors, numbers }
     }

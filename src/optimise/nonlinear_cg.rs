@@ -1,7 +1,7 @@
 //! Nonlinear conjugate gradients (Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 5.2).
 
 use super::{
-    LineSearch, Optimiser, Outcome, Point, Problem, Space, Standing, State, Stop, Trial, Vector, Verdict, is_downhill,
+    LineSearch, Optimiser, Outcome, Point, Problem, Snapshot, Space, State, Stop, Trial, Vector, Verdict, is_downhill,
     named, to_json,
 };
 use crate::error::Result;
@@ -22,7 +22,7 @@ pub enum Beta {
 
 /// The choices of [`NonlinearCg`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
+pub struct NcgSettings {
     /// The formula for β.
     pub beta: Beta,
     /// The search along the direction.
@@ -34,11 +34,11 @@ pub struct Settings {
 /// Nonlinear conjugate gradients with restarts. Holds five vectors.
 #[derive(Debug)]
 pub struct NonlinearCg<V> {
-    settings: Settings,
+    settings: NcgSettings,
     point: Point<V>,
     /// d, along which the next step goes.
     direction: V,
-    search: Search,
+    search: NcgMemory,
     // x and g at a trial point of the line search
     trial_parameters: V,
     trial_gradient: V,
@@ -46,7 +46,7 @@ pub struct NonlinearCg<V> {
 
 /// What the first trial of the next search is guessed from.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Search {
+struct NcgMemory {
     /// α of the last step.
     step_length: f64,
     /// gᵀd at the start of the last step.
@@ -58,7 +58,7 @@ impl<V: Clone> NonlinearCg<V> {
     ///
     /// # Errors
     /// What the problem reports; so for the others.
-    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: Settings) -> Result<Self>
+    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: NcgSettings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
@@ -67,21 +67,21 @@ impl<V: Clone> NonlinearCg<V> {
         problem.space().axpby(-1.0, &point.gradient, 0.0, &mut direction)?;
         let norm = point.gradient_norm;
         let step_length = step_norm.map_or(f64::min(1.0, 1.0 / norm), |step_norm| step_norm / norm);
-        Self::at(problem, settings, point, direction, Search { step_length, slope: -norm * norm })
+        Self::at(problem, settings, point, direction, NcgMemory { step_length, slope: -norm * norm })
     }
 
     /// Goes on from a saved state of the same problem.
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
-    pub fn resume<P>(problem: &P, state: &State<V>, settings: Settings) -> Result<Self>
+    pub fn resume<P>(problem: &P, state: &State<V>, settings: NcgSettings) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
         Self::at(problem, settings, Point::resume(state)?, state.vector("direction")?, state.numbers()?)
     }
 
-    fn at<P>(problem: &P, settings: Settings, point: Point<V>, direction: V, search: Search) -> Result<Self>
+    fn at<P>(problem: &P, settings: NcgSettings, point: Point<V>, direction: V, search: NcgMemory) -> Result<Self>
     where
         P: Problem<Space: Space<Vector = V>>,
     {
@@ -130,14 +130,14 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
                 return Ok(outcome);
             }
             restart = true; // down the gradient, from a small first step
-            *search = Search { step_length: f64::min(1.0, 1e-2 / point.gradient_norm), slope: -gg };
+            *search = NcgMemory { step_length: f64::min(1.0, 1e-2 / point.gradient_norm), slope: -gg };
         };
 
         let Trial { step: alpha, loss, .. } = found.trial;
         let beta = settings.beta.of(gg, slope, dd, products);
         point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), loss, products[1].sqrt());
         problem.space().axpby(-1.0, &point.gradient, beta, d)?;
-        *search = Search { step_length: alpha, slope };
+        *search = NcgMemory { step_length: alpha, slope };
         Ok(Outcome {
             loss,
             gradient_norm: point.gradient_norm,
@@ -147,8 +147,8 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
         })
     }
 
-    fn standing(&self) -> Standing<'_, Vector<P>> {
-        self.point.standing()
+    fn snapshot(&self) -> Snapshot<'_, Vector<P>> {
+        self.point.snapshot()
     }
 
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
@@ -182,9 +182,9 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    fn exact(beta: Beta) -> Settings {
+    fn exact(beta: Beta) -> NcgSettings {
         let line_search = LineSearch { curvature: 1e-8, ..LineSearch::default() };
-        Settings { beta, line_search, ..Settings::default() }
+        NcgSettings { beta, line_search, ..NcgSettings::default() }
     }
 
     #[test]
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_direction_that_is_not_downhill_is_replaced_by_the_negative_gradient() -> Result<()> {
         let mut problem = Quadratic::new(&[1.0, 10.0]);
-        let start = |problem: &mut Quadratic| NonlinearCg::new(problem, vec![1.0, 1.0], None, Settings::default());
+        let start = |problem: &mut Quadratic| NonlinearCg::new(problem, vec![1.0, 1.0], None, NcgSettings::default());
         let steepest = start(&mut problem)?.step(&mut problem)?;
         // uphill, across the slope, not finite, nothing
         for direction in [vec![1.0, 10.0], vec![10.0, -1.0], vec![f64::NAN, 1.0], vec![0.0, 0.0]] {
@@ -262,7 +262,7 @@ mod tests {
     fn a_failed_search_is_tried_once_more_down_the_gradient() -> Result<()> {
         // The direction is downhill, but the minimiser along it is nearer than twelve trials can get.
         let mut problem = Quadratic::new(&[1.0, 1e-4]);
-        let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], None, Settings::default())?;
+        let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], None, NcgSettings::default())?;
         let loss = cg.point.loss;
         (cg.direction, cg.search.step_length) = (vec![-1.0, -1e16], 1e9);
         let budget = LineSearch::default().evaluations;
@@ -277,7 +277,7 @@ mod tests {
     fn a_gradient_that_is_not_finite_stops_before_the_first_step() -> Result<()> {
         for sign in [f64::NAN, f64::INFINITY] {
             let mut problem = Quadratic { sign, ..Quadratic::new(&[1.0, 2.0]) };
-            let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], None, Settings::default())?;
+            let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], None, NcgSettings::default())?;
             let outcome = cg.step(&mut problem)?;
             assert_eq!((outcome.stop, outcome.loss, outcome.evaluations), (Some(Stop::NotFinite), 1.5, 0));
         }
@@ -288,7 +288,7 @@ mod tests {
     fn a_gradient_of_the_wrong_sign_stops_the_search_and_moves_nothing() -> Result<()> {
         let mut problem = Quadratic { sign: -1.0, ..Quadratic::new(&[1.0, 2.0]) };
         let start = vec![1.0, 1.0];
-        let mut cg = NonlinearCg::new(&mut problem, start.clone(), None, Settings::default())?;
+        let mut cg = NonlinearCg::new(&mut problem, start.clone(), None, NcgSettings::default())?;
         let outcome = cg.step(&mut problem)?;
         assert_eq!(outcome.stop, Some(Stop::LineSearchFailed));
         assert!(outcome.restarted && outcome.evaluations <= 2 * LineSearch::default().evaluations);

@@ -3,10 +3,10 @@
 use super::{Curved, Elementwise, Inclusion, Look, Method, Problem, Space, Stochastic};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
-use crate::kernel::{Dispatch, Program};
 use crate::kernels::update::{self, Adam, Momentum, Natural};
 use crate::kernels::vector::{self, FOLDED, PARTIALS, SCRATCH};
 use crate::objective::{Batch, Cost, Evaluation, Kronecker, Objective};
+use crate::program::{Dispatch, Program};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -158,7 +158,7 @@ impl Space for GpuSpace {
 }
 
 /// An objective as something to minimise.
-pub struct OnGpu {
+pub struct SubsetProblem {
     /// The loss over a subset.
     pub objective: Objective,
     /// Where its parameters live.
@@ -174,7 +174,7 @@ pub struct OnGpu {
     kronecker: Option<Kronecker>,
 }
 
-impl OnGpu {
+impl SubsetProblem {
     /// An objective and the space of its parameters.
     ///
     /// # Errors
@@ -237,7 +237,7 @@ impl OnGpu {
     }
 }
 
-impl Problem for OnGpu {
+impl Problem for SubsetProblem {
     type Space = GpuSpace;
 
     fn space(&self) -> &GpuSpace {
@@ -263,7 +263,7 @@ impl Problem for OnGpu {
     }
 }
 
-impl Curved for OnGpu {
+impl Curved for SubsetProblem {
     fn gauss_newton_product(&mut self, x: &Buf, v: &Buf, product: &mut Buf) -> Result<()> {
         self.curvature_sample()?.gauss_newton_product(x, v, product).map(|_| ())
     }
@@ -323,7 +323,7 @@ impl Elementwise for GpuSpace {
     }
 }
 
-impl Stochastic for OnGpu {
+impl Stochastic for SubsetProblem {
     fn examples(&self) -> usize {
         self.objective.len()
     }

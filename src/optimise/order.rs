@@ -1,6 +1,6 @@
 //! The order of the examples: every epoch a permutation of its own, or a part of one.
 
-use super::Training;
+use super::BatchPlan;
 use crate::objective::{Batch, Draw};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -63,7 +63,7 @@ pub(super) struct Order {
 
 impl Order {
     /// Over so many examples, in mini-batches as `training` says. What would leave less than one of an epoch is left alone.
-    pub fn new(training: &Training, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
+    pub fn new(training: &BatchPlan, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
         let batch = training.batch_of(examples);
         assert!(inclusion.iter().all(|inclusion| inclusion.probability.len() == examples));
         let inclusion = inclusion.filter(|inclusion| inclusion.drawn() >= batch);
@@ -71,13 +71,13 @@ impl Order {
     }
 
     /// Mini-batches of an epoch.
-    fn per_epoch(&self, training: &Training) -> u64 {
+    fn per_epoch(&self, training: &BatchPlan) -> u64 {
         let examples = self.inclusion.as_ref().map_or(self.examples, |inclusion| inclusion.drawn());
         (examples / training.batch_of(self.examples)) as u64
     }
 
     /// The mini-batch after `updates` others.
-    pub fn batch(&mut self, training: &Training, updates: u64) -> Batch<'_> {
+    pub fn batch(&mut self, training: &BatchPlan, updates: u64) -> Batch<'_> {
         let per_epoch = self.per_epoch(training);
         let (epoch, first) = (updates / per_epoch, (updates % per_epoch) as usize);
         if self.epoch != Some(epoch) {
@@ -110,7 +110,7 @@ impl Order {
 mod tests {
     use super::*;
 
-    const TRAINING: Training = Training {
+    const BATCH_PLAN: BatchPlan = BatchPlan {
         batch: 7,
         epochs: 3.0,
         seed: 3,
@@ -127,9 +127,9 @@ mod tests {
 
     #[test]
     fn every_epoch_takes_other_examples_in_another_order_once_each() {
-        let mut order = Order::new(&TRAINING, EXAMPLES, None);
+        let mut order = Order::new(&BATCH_PLAN, EXAMPLES, None);
         let mut epoch = |epoch: u64, seed: u64| {
-            let training = Training { seed, ..TRAINING };
+            let training = BatchPlan { seed, ..BATCH_PLAN };
             order.epoch = None; // an order holds on to its epoch
             let mut all: Vec<u32> = Vec::new();
             for i in 0..10 {
@@ -147,7 +147,7 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(first, epoch(0, 3));
         assert_ne!(second, epoch(1, 4));
-        let large = Training { batch: 1000, ..TRAINING };
+        let large = BatchPlan { batch: 1000, ..BATCH_PLAN };
         assert_eq!(Order::new(&large, EXAMPLES, None).batch(&large, 5).positions.len(), EXAMPLES);
     }
 
@@ -156,13 +156,13 @@ mod tests {
         let probability: Vec<f64> =
             (0..EXAMPLES).map(|i| if i % 3 == 0 { 1.0 } else { 0.2 + 0.001 * i as f64 }).collect();
         let inclusion = Arc::new(Inclusion::new(probability.clone()));
-        let mut order = Order::new(&TRAINING, EXAMPLES, Some(inclusion.clone()));
+        let mut order = Order::new(&BATCH_PLAN, EXAMPLES, Some(inclusion.clone()));
         let value = |i: u32| f64::from(i * i % 11);
-        let (epochs, per_epoch) = (20_000, order.per_epoch(&TRAINING));
+        let (epochs, per_epoch) = (20_000, order.per_epoch(&BATCH_PLAN));
         assert_eq!(per_epoch, (inclusion.mean() * EXAMPLES as f64 / 7.0) as u64);
         let (mut drawn, mut sum) = (vec![0.0; EXAMPLES], 0.0);
         for update in 0..epochs * per_epoch {
-            let batch = order.batch(&TRAINING, update);
+            let batch = order.batch(&BATCH_PLAN, update);
             for (&i, &weight) in batch.positions.iter().zip(batch.weights.unwrap()) {
                 drawn[i as usize] += 1.0;
                 sum += value(i) * f64::from(weight);
@@ -181,6 +181,6 @@ mod tests {
     #[test]
     fn what_would_leave_less_than_a_mini_batch_is_left_alone() {
         let few = Arc::new(Inclusion::new(vec![0.05; EXAMPLES]));
-        assert_eq!(Order::new(&TRAINING, EXAMPLES, Some(few)).batch(&TRAINING, 0).weights, None);
+        assert_eq!(Order::new(&BATCH_PLAN, EXAMPLES, Some(few)).batch(&BATCH_PLAN, 0).weights, None);
     }
 }

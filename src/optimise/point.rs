@@ -7,7 +7,7 @@ use std::mem::swap;
 
 /// What everybody may know of a method.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a, V> {
+pub struct Snapshot<'a, V> {
     /// The point reached, x.
     pub parameters: &'a V,
     /// f(x)
@@ -52,9 +52,9 @@ impl<V: Clone> Point<V> {
         })
     }
 
-    pub fn standing(&self) -> Standing<'_, V> {
+    pub fn snapshot(&self) -> Snapshot<'_, V> {
         let Self { parameters, loss, gradient_norm, iteration, .. } = self;
-        Standing { parameters, loss: *loss, gradient_norm: *gradient_norm, iteration: *iteration }
+        Snapshot { parameters, loss: *loss, gradient_norm: *gradient_norm, iteration: *iteration }
     }
 
     /// A step not taken, yet; or none to take, for want of a finite loss and gradient or of a gradient above the tolerance.

@@ -5,7 +5,7 @@
 //! 2019, arXiv 1811.12019). There is no learning rate, no line search and no loss to look at.
 
 use super::first_order::{Rule, Update};
-use super::{Curved, Elementwise, Look, Outcome, Stochastic, Training, Vector};
+use super::{BatchPlan, Curved, Elementwise, Look, Outcome, Stochastic, Vector};
 use crate::error::Result;
 use crate::kernels::update::Natural;
 use serde::{Deserialize, Serialize};
@@ -24,12 +24,12 @@ pub struct Sweep {
     /// Updates from one look at the factors to the next.
     pub look_every: u64,
     /// Subsets and budget.
-    pub training: Training,
+    pub training: BatchPlan,
 }
 
 impl Default for Sweep {
     fn default() -> Self {
-        let training = Training {
+        let training = BatchPlan {
             learning_rate: 1.0,
             batch: 192,
             epochs: 1.0,
@@ -38,7 +38,7 @@ impl Default for Sweep {
             screen: true,
             average: true,
             batches_per_step: 16,
-            ..Training::default()
+            ..BatchPlan::default()
         };
         Self { divergence: 1.7e-3, momentum: 0.9, damping: 0.1, least_damping: 3e-3, look_every: 16, training }
     }
@@ -71,7 +71,7 @@ impl Sweep {
 impl<P: Stochastic + Curved> Rule<P> for Sweep {
     const MEMORY: &'static [&'static str] = &["velocity", "direction"];
 
-    fn training(&self) -> &Training {
+    fn training(&self) -> &BatchPlan {
         &self.training
     }
 

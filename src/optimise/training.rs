@@ -17,7 +17,7 @@ pub enum Decay {
 
 /// The choices of a run over mini-batches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Training {
+pub struct BatchPlan {
     /// The learning rate at the end of the warm-up, the largest.
     pub learning_rate: f64,
     /// Examples of a mini-batch. Those that are left over at the end of an epoch, fewer than a mini-batch, are dropped from it.
@@ -42,7 +42,7 @@ pub struct Training {
     pub batches_per_step: usize,
 }
 
-impl Default for Training {
+impl Default for BatchPlan {
     /// What served Adam best on MNIST.
     fn default() -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Default for Training {
     }
 }
 
-impl Training {
+impl BatchPlan {
     /// Mini-batches of an epoch over so many examples.
     fn per_epoch(&self, examples: usize) -> u64 {
         (examples / self.batch_of(examples)) as u64
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     /// Ten mini-batches an epoch, 1 epoch of warm-up, 3 in all.
-    const TRAINING: Training = Training {
+    const BATCH_PLAN: BatchPlan = BatchPlan {
         learning_rate: 0.5,
         batch: 7,
         epochs: 3.0,
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn the_learning_rate_rises_and_falls_as_it_should() {
         for schedule in [Decay::Constant, Decay::Cosine, Decay::Linear] {
-            let rate = |updates| Training { schedule, ..TRAINING }.rate(EXAMPLES, 7.0 * f64::from(updates));
+            let rate = |updates| BatchPlan { schedule, ..BATCH_PLAN }.rate(EXAMPLES, 7.0 * f64::from(updates));
             let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-15, "{schedule:?}: {got}, not {want}");
             close(rate(0), 0.05);
             close(rate(4), 0.25);
@@ -141,25 +141,25 @@ mod tests {
             close(rate(30), end);
             close(rate(31), end);
         }
-        let cold = Training { warm_up: 0.0, ..TRAINING };
+        let cold = BatchPlan { warm_up: 0.0, ..BATCH_PLAN };
         assert_eq!(cold.rate(EXAMPLES, 0.0), 0.5);
     }
 
     #[test]
     fn steps_are_stretches_that_end_with_the_horizon() {
-        let training = Training { batches_per_step: 4, ..TRAINING };
+        let training = BatchPlan { batches_per_step: 4, ..BATCH_PLAN };
         assert_eq!(
             [0, 4, 26, 28, 30, 34].map(|updates| training.next_step(EXAMPLES, 7.0 * f64::from(updates))),
             [4, 4, 4, 2, 0, 0]
         );
-        let constant = Training { schedule: Decay::Constant, ..training };
+        let constant = BatchPlan { schedule: Decay::Constant, ..training };
         assert_eq!(constant.next_step(EXAMPLES, 7000.0), 4);
-        assert_eq!(Training::default().next_step(57_000, 0.0), 90);
+        assert_eq!(BatchPlan::default().next_step(57_000, 0.0), 90);
     }
 
     #[test]
     fn what_is_dropped_from_an_epoch_does_not_shorten_the_run() {
-        let training = Training { batches_per_step: 4, batch: 40, ..TRAINING };
+        let training = BatchPlan { batches_per_step: 4, batch: 40, ..BATCH_PLAN };
         // 3 epochs of 70 are 210 units, though an epoch is one mini-batch of 40
         assert_eq!((training.next_step(EXAMPLES, 180.0), training.next_step(EXAMPLES, 210.0)), (1, 0));
         assert!(training.rate(EXAMPLES, 200.0) > 0.0);

@@ -2,7 +2,7 @@
 
 use super::History;
 use super::chart::{Axis, Chart, Mark, Scale, Series};
-use crate::subset::{Stage, StageReport, StepRecord};
+use crate::subset::{StageKind, StageReport, StepRecord};
 
 const COST: Axis = Axis { label: "cost, epochs", scale: Scale::FromZero };
 const TIME: Axis = Axis { label: "wall time, s", scale: Scale::FromZero };
@@ -117,7 +117,7 @@ fn minima(runs: &[History]) -> Chart {
     }
     let mut series = Vec::new();
     for family in &families {
-        let stages = || family.iter().flat_map(|run| &run.stages).filter(|stage| stage.stage == Stage::Subset);
+        let stages = || family.iter().flat_map(|run| &run.stages).filter(|stage| stage.stage == StageKind::Subset);
         for (colour, (what, mark, of)) in kinds.into_iter().enumerate() {
             let mut points: Vec<_> = stages().filter_map(|stage| Some((stage.overdetermination, of(stage)?))).collect();
             points.sort_by(|a, b| a.0.total_cmp(&b.0));

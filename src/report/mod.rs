@@ -19,7 +19,7 @@ pub use page::{is_page, page};
 pub use picture::example_png;
 pub use predictions::{Confusion, Mistake, worst_mistakes};
 pub use run_folder::{RunFolder, RunRecord};
-pub use table::{Options, Reached, Row, Spread, costs_to_reach, table};
+pub use table::{Reached, Row, RowOptions, Spread, costs_to_reach, table};
 
 /// A run as its folder tells it.
 #[derive(Clone, Debug)]

@@ -81,7 +81,7 @@ impl Chart {
         Ok(text)
     }
 
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Drawn<B> {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> DrawnSeries<B> {
         register_fonts();
         let legend = self.legend();
         let longest = legend.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0) as i32;
@@ -153,7 +153,7 @@ impl Chart {
     }
 }
 
-type Drawn<B> = std::result::Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
+type DrawnSeries<B> = std::result::Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 impl Ranged for Ruler {
     type FormatOption = NoDefaultFormatting;

@@ -29,14 +29,14 @@ impl Spread {
     }
 }
 
-/// Options of `train` and their values.
-pub type Options = Vec<(String, String)>;
+/// RowOptions of `train` and their values.
+pub type RowOptions = Vec<(String, String)>;
 
 /// Runs that differ in their seeds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Options and their values.
-    pub options: Options,
+    /// RowOptions and their values.
+    pub options: RowOptions,
     /// In the order of the runs.
     pub seeds: Vec<u64>,
     /// Test accuracy, 0 to 1.
@@ -55,22 +55,22 @@ pub struct Reached {
     /// Test accuracy, 0 to 1.
     pub target: f64,
     /// The options that the rows share.
-    pub options: Options,
+    pub options: RowOptions,
     /// Epochs and seconds; none where no two rows enclose it.
     pub cost: Option<[f64; 2]>,
 }
 
 impl Row {
     /// One row for the runs of equal options, in the order in which these first come.
-    pub fn collect(records: &[(Options, RunRecord)]) -> Vec<Self> {
-        let mut groups: Vec<(&Options, Vec<&RunRecord>)> = Vec::new();
+    pub fn collect(records: &[(RowOptions, RunRecord)]) -> Vec<Self> {
+        let mut groups: Vec<(&RowOptions, Vec<&RunRecord>)> = Vec::new();
         for (options, record) in records {
             match groups.iter_mut().find(|(known, _)| *known == options) {
                 Some((_, runs)) => runs.push(record),
                 None => groups.push((options, vec![record])),
             }
         }
-        let row = |(options, runs): (&Options, Vec<&RunRecord>)| {
+        let row = |(options, runs): (&RowOptions, Vec<&RunRecord>)| {
             let spread = |of: fn(&RunRecord) -> f64| Spread::of(runs.iter().map(|run| of(run)));
             let mut devices: Vec<String> = runs.iter().map(|run| format!("{}, {}", run.adapter, run.driver)).collect();
             devices.dedup();
@@ -90,8 +90,8 @@ impl Row {
 /// For each target and each set of rows that share all options but the budget: the cost at which the mean accuracy reaches it.
 pub fn costs_to_reach(rows: &[Row], targets: &[f64]) -> Vec<Reached> {
     let without_budget =
-        |row: &Row| -> Options { row.options.iter().filter(|(key, _)| key != "budget").cloned().collect() };
-    let mut families: Vec<(Options, Vec<&Row>)> = Vec::new();
+        |row: &Row| -> RowOptions { row.options.iter().filter(|(key, _)| key != "budget").cloned().collect() };
+    let mut families: Vec<(RowOptions, Vec<&Row>)> = Vec::new();
     for row in rows {
         let shared = without_budget(row);
         match families.iter_mut().find(|(known, _)| *known == shared) {
@@ -108,7 +108,7 @@ pub fn costs_to_reach(rows: &[Row], targets: &[f64]) -> Vec<Reached> {
         Some([between(|row| row.cost.mean), between(|row| row.wall.mean)])
     };
     let of_target = |target: f64| {
-        let family = move |(options, family): &(Options, Vec<&Row>)| Reached {
+        let family = move |(options, family): &(RowOptions, Vec<&Row>)| Reached {
             target,
             options: options.clone(),
             cost: reach(family, target),
@@ -120,8 +120,9 @@ pub fn costs_to_reach(rows: &[Row], targets: &[f64]) -> Vec<Reached> {
 
 /// Markdown.
 pub fn table(rows: &[Row], reached: &[Reached]) -> String {
-    let names =
-        |options: &Options| options.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ");
+    let names = |options: &RowOptions| {
+        options.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ")
+    };
     let mut text =
         "| run | seeds | test accuracy, % | cost, epochs | wall time, s |\n|---|---|---|---|---|\n".to_owned();
     for row in rows {

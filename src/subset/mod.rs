@@ -1,4 +1,4 @@
-//! Subset pretraining (Spörer, Bermeitinger, Hrycej, Limacher, Handschuh, *Efficient Neural Network Training via Subset
+//! Subset pretraining (Spörer, Bermeitinger, Hrycej, Limacher, Handschuh, *Efficient Neural Network BatchPlan via Subset
 //! Pretraining*, arXiv 2410.16523): sampling, the overdetermination ratio, the schedule, and the run that follows it.
 
 mod sampling;
@@ -7,7 +7,7 @@ mod screening;
 mod trainer;
 
 pub use sampling::{Sampling, Subset, SubsetSize};
-pub use schedule::{Best, HeldOut, Name, Progress, Schedule, Stage, StageReport, StepRecord};
+pub use schedule::{Best, HeldOut, Name, Progress, Schedule, StageKind, StageReport, StepRecord};
 pub use screening::{Screening, ScreeningReport};
 pub use trainer::{Observer, Trainer};
 

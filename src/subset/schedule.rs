@@ -94,20 +94,20 @@ impl Schedule {
     }
 
     /// Passes over a stage's examples, at most.
-    pub fn passes(&self, stage: Stage) -> f64 {
+    pub fn passes(&self, stage: StageKind) -> f64 {
         match stage {
-            Stage::Subset => self.subset_passes,
-            Stage::Full => self.full_passes,
+            StageKind::Subset => self.subset_passes,
+            StageKind::Full => self.full_passes,
         }
     }
 
     /// Iterations of a stage between two looks at the held-out examples; 0: only at its end.
-    pub fn look_every(&self, stage: Stage) -> u64 {
-        if self.name == Name::Paper && stage == Stage::Full { 1 } else { self.check_every }
+    pub fn look_every(&self, stage: StageKind) -> u64 {
+        if self.name == Name::Paper && stage == StageKind::Full { 1 } else { self.check_every }
     }
 
     /// Whether a look at the held-out examples follows so many iterations of a stage.
-    pub(super) fn is_look_due(&self, stage: Stage, iteration: u64) -> bool {
+    pub(super) fn is_look_due(&self, stage: StageKind, iteration: u64) -> bool {
         let every = self.look_every(stage);
         every > 0 && iteration.is_multiple_of(every)
     }
@@ -120,14 +120,14 @@ fn unchanged() -> f64 {
 /// What the run works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum StageKind {
     /// A subset, to its minimum.
     Subset,
     /// The full training set, for a short adaptation.
     Full,
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for StageKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Subset => "subset",
@@ -150,8 +150,8 @@ pub struct HeldOut {
 /// The record of one iteration, a line of `steps.jsonl`. Runs of earlier versions lack what is optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
-    /// Stage.
-    pub stage: Stage,
+    /// StageKind.
+    pub stage: StageKind,
     /// Examples it works on.
     pub examples: usize,
     /// Iteration of the stage, from 1.
@@ -178,8 +178,8 @@ pub struct StepRecord {
 /// What a stage came to. Runs of earlier versions lack what is optional.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StageReport {
-    /// Stage.
-    pub stage: Stage,
+    /// StageKind.
+    pub stage: StageKind,
     /// Examples it worked on.
     pub examples: usize,
     /// Q = K·M/P
@@ -221,8 +221,8 @@ pub struct Best<V> {
 /// All that the rest of a run depends on: what a checkpoint holds. `V` is a vector on the device or on the host.
 #[derive(Clone, Debug)]
 pub struct Progress<V> {
-    /// Stage in progress.
-    pub stage: Stage,
+    /// StageKind in progress.
+    pub stage: StageKind,
     /// The optimiser in the middle of that stage.
     pub optimiser: State<V>,
     /// What the problem it works on remembers, such as Kronecker factors.

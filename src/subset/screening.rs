@@ -12,7 +12,7 @@ use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::model::{Description, Model};
 use crate::objective::{Cost, Examples, Objective, Workspace};
-use crate::optimise::{Inclusion, Lbfgs, OnGpu, Optimiser, lbfgs};
+use crate::optimise::{Inclusion, Lbfgs, LbfgsSettings, Optimiser, SubsetProblem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -111,15 +111,15 @@ impl Screening {
         let draw =
             |sampling, of: &[u32], count, stream| Subset::draw(sampling, &train.labels, of, count, (full.seed, stream));
         let subset = draw(Sampling::Balanced, &full.indices, examples, STREAMS[0]);
-        let mut problem = OnGpu::new(objective(&subset.indices)?)?;
+        let mut problem = SubsetProblem::new(objective(&subset.indices)?)?;
         let start = problem.space.upload(&start)?;
-        let mut lbfgs = Lbfgs::new(&mut problem, start, None, lbfgs::Settings::default())?;
+        let mut lbfgs = Lbfgs::new(&mut problem, start, None, LbfgsSettings::default())?;
         while problem.cost().units() < PASSES * examples as f64 {
             if lbfgs.step(&mut problem)?.stop.is_some() {
                 break;
             }
         }
-        let theta = Optimiser::<OnGpu>::parameters(&lbfgs);
+        let theta = Optimiser::<SubsetProblem>::parameters(&lbfgs);
 
         // as an epoch would have them
         let others = without(&full.indices, &subset.indices);

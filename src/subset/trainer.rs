@@ -1,11 +1,11 @@
 //! A run of the schedule: stages, looks at held-out examples, checkpoints, stopping.
 
-use super::schedule::{Best, HeldOut, Progress, Schedule, Stage, StageReport, StepRecord};
+use super::schedule::{Best, HeldOut, Progress, Schedule, StageKind, StageReport, StepRecord};
 use super::{Screening, ScreeningReport, Subset, overdetermination};
 use crate::device::Buf;
 use crate::error::{Error, Result};
 use crate::objective::{Cost, Evaluation, Examples, Objective, Whitening, Workspace};
-use crate::optimise::{GpuSpace, Method, OnGpu, Optimiser, Outcome, Problem, Space, Stop};
+use crate::optimise::{GpuSpace, Method, Optimiser, Outcome, Problem, Space, Stop, SubsetProblem};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -24,7 +24,7 @@ pub trait Observer {
     /// # Errors
     /// Ends the run.
     fn stage(&mut self, report: &StageReport) -> Result<()>;
-    /// Whether a checkpoint is due. Asked after every iteration, since making one reads the vectors back.
+    /// Whether a checkpoint is due. GridRequest after every iteration, since making one reads the vectors back.
     fn wants_checkpoint(&mut self) -> bool;
     /// A checkpoint that was asked for, or the last one of a run that is told to stop.
     ///
@@ -48,13 +48,13 @@ pub struct Trainer {
     pub method: Method,
     /// λ
     pub weight_decay: f64,
-    /// Training examples.
+    /// BatchPlan examples.
     pub train: Arc<Examples>,
     /// The subsets of the stages before the last, in order.
     pub subsets: Vec<Subset>,
     /// The examples of the last stage: all that are not held out.
     pub full: Subset,
-    /// Training examples that only decisions use.
+    /// BatchPlan examples that only decisions use.
     pub held_out: Option<Objective>,
     /// The whole training set, for reports.
     pub train_loss: Objective,
@@ -74,8 +74,8 @@ pub struct Trainer {
 
 /// A stage in the middle.
 struct InStage {
-    problem: OnGpu,
-    optimiser: Box<dyn Optimiser<OnGpu>>,
+    problem: SubsetProblem,
+    optimiser: Box<dyn Optimiser<SubsetProblem>>,
     /// What the stage's examples cost before the problem was set up.
     cost_before: Cost,
 }
@@ -165,13 +165,13 @@ impl Trainer {
     }
 
     /// The method as it goes about a stage: a learning rate falls over all of it that the preparation left.
-    fn method(&self, stage: Stage) -> Method {
+    fn method(&self, stage: StageKind) -> Method {
         self.method.with_epochs(self.schedule.passes(stage) - self.preparation.units() / self.full.len() as f64)
     }
 
-    fn problem(&self, stages: usize) -> Result<OnGpu> {
+    fn problem(&self, stages: usize) -> Result<SubsetProblem> {
         let indices = &self.examples(stages).indices;
-        OnGpu::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
+        SubsetProblem::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
     }
 
     /// The progress at the start of a stage: one evaluation at θ, or none where the method goes over mini-batches.
@@ -179,11 +179,11 @@ impl Trainer {
         &self,
         theta: Buf,
         before: Option<Progress<Buf>>,
-        mut problem: OnGpu,
+        mut problem: SubsetProblem,
         start: Instant,
     ) -> Result<(Progress<Buf>, InStage)> {
         let stages = before.as_ref().map_or(0, |before| before.stages.len());
-        let stage = if stages < self.subsets.len() { Stage::Subset } else { Stage::Full };
+        let stage = if stages < self.subsets.len() { StageKind::Subset } else { StageKind::Full };
         // The loss is nearly the same function, so what the stage before learned of it is a better guess than none.
         let known = before.as_ref().map(|b| (&b.optimiser, b.step_norm));
         let step_norm = known.map_or(0.0, |(_, step_norm)| step_norm);
@@ -216,7 +216,7 @@ impl Trainer {
     }
 
     /// Goes on in the middle of a stage.
-    fn resume_stage(&self, progress: Progress<Buf>, mut problem: OnGpu) -> Result<(Progress<Buf>, InStage)> {
+    fn resume_stage(&self, progress: Progress<Buf>, mut problem: SubsetProblem) -> Result<(Progress<Buf>, InStage)> {
         problem.remember(&progress.memory)?;
         let optimiser = self.method(progress.stage).resume(&problem, &progress.optimiser)?;
         let cost_before = progress.stage_cost;
@@ -291,7 +291,7 @@ impl Trainer {
     fn reason_to_stop(&self, progress: &Progress<Buf>, passes: f64) -> Option<String> {
         let examples = self.examples(progress.stages.len()).len() as f64;
         let Schedule { patience, gap, stall, .. } = self.schedule;
-        let is_subset = progress.stage == Stage::Subset;
+        let is_subset = progress.stage == StageKind::Subset;
         // a subset that is left before its minimum is left as soon as its loss says no more of the held-out one
         let patience = if is_subset && gap > 0.0 { 1 } else { patience };
         let held_out = progress.last_look.map_or(f64::NAN, |(_, held_out)| held_out.loss);
@@ -378,7 +378,7 @@ impl Trainer {
     }
 }
 
-fn diverged(stage: Stage, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
+fn diverged(stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
     let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
     Error::Diverged(format!(
         "{tensor} is not finite in iteration {iteration} of the {stage}: try another --seed, more --weight-decay, or check the model"

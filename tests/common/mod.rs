@@ -8,7 +8,7 @@ pub mod program;
 pub mod twin;
 
 use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile, Quads};
-use gpu_subset::kernel::{Dispatch, Program};
+use gpu_subset::program::{Dispatch, Program};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::sync::{Mutex, Once};

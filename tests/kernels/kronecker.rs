@@ -1,10 +1,10 @@
 //! Kronecker factors, their inverses, and what is multiplied with them.
 
 use crate::common::*;
-use gpu_subset::kernel::Program;
 use gpu_subset::kernels::blocks::{self, Blocks, Part};
 use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::kronecker::{self, Factor};
+use gpu_subset::program::Program;
 use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
@@ -160,7 +160,7 @@ fn gradients_between_inverses_agree_with_the_reference() {
         let theta = uniform(start, &mut rng);
         let d = unwritten(&gpu, start);
         let mut steps = blocks.invert(&gpu).unwrap();
-        steps.extend(blocks.divide(&gpu, &parts, &upload(&gpu, &theta), &d).unwrap());
+        steps.extend(blocks.apply_inverse(&gpu, &parts, &upload(&gpu, &theta), &d).unwrap());
         run(&gpu, steps);
         let got = download(&gpu, &d);
         for (l, Part { start, outputs, patches }) in parts.into_iter().enumerate() {

@@ -2,12 +2,12 @@
 
 use crate::common::*;
 use gpu_subset::device::{Buf, Gpu, Quads};
-use gpu_subset::kernel::Dispatch;
 use gpu_subset::kernels::activation::{self, Activation};
 use gpu_subset::kernels::conv2d::{self, Conv2d};
 use gpu_subset::kernels::epilogue::{Epilogue, Mask};
 use gpu_subset::kernels::weights::{self, Direction, Packing, WeightShape};
 use gpu_subset::kernels::{from_blocks, matmul};
+use gpu_subset::program::Dispatch;
 use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 

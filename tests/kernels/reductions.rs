@@ -32,7 +32,7 @@ fn dot_and_sum_are_within_rounding_of_the_reference() {
             let (x, y) = (uniform(len, &mut rng), uniform(len, &mut rng));
             let (x_buf, y_buf) = (upload(&gpu, &x), upload(&gpu, &y));
             let scratch = unwritten(&gpu, SCRATCH);
-            let total = |steps: &dyn Fn(&gpu_subset::device::Buf) -> Vec<gpu_subset::kernel::Dispatch>| {
+            let total = |steps: &dyn Fn(&gpu_subset::device::Buf) -> Vec<gpu_subset::program::Dispatch>| {
                 let partials = upload(&gpu, &vec![0.0; PARTIALS]);
                 run(&gpu, steps(&partials));
                 download(&gpu, &partials).iter().sum::<f64>()

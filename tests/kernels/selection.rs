@@ -1,7 +1,7 @@
 //! The choice of examples, bringing them together, and the grids that follow their number.
 
 use crate::common::*;
-use gpu_subset::device::{ALIGNMENT, Asked, Live};
+use gpu_subset::device::{ALIGNMENT, BlockCount, GridRequest};
 use gpu_subset::kernels::gather::PADDING;
 use gpu_subset::kernels::selection::{self, Kept, reference};
 use gpu_subset::kernels::{live, to_blocks};
@@ -39,7 +39,7 @@ fn the_examples_kept_are_those_of_the_reference() {
                 let weight_buf = padded(&bits(&vec![0.5; examples]), 0);
                 let draw = gpu.upload("draw", &[key[0], key[1], step, examples as u32]).unwrap();
                 let kept = Kept::new(&gpu, index_buf.len()).unwrap();
-                let live = Live::new(&gpu).unwrap();
+                let live = BlockCount::new(&gpu).unwrap();
                 let of_batch = [&index_buf, &label_buf, &weight_buf];
                 run(&gpu, [selection::choose(&gpu, &padded(&bits(&score), 0), of_batch, &draw, &kept, &live).unwrap()]);
 
@@ -90,7 +90,7 @@ fn chosen_rows_are_brought_together_as_far_as_they_are_in_use() {
             position.resize(padded, 0);
             let row = |p: u32| x[p as usize * features..][..features].to_vec();
             for used in [padded / block, (padded / block).div_ceil(2)] {
-                let live = Arc::new(Live::new(&gpu).unwrap());
+                let live = Arc::new(BlockCount::new(&gpu).unwrap());
                 gpu.write(&live.blocks, &[used as u32]);
                 let y = unwritten_blocks(&gpu, examples, features).counted(&live);
                 let rows = selection::rows(&gpu, &from, &gpu.upload("test", &position).unwrap(), &y).unwrap();
@@ -108,13 +108,13 @@ fn chosen_rows_are_brought_together_as_far_as_they_are_in_use() {
 #[test]
 fn grids_follow_the_count() {
     for gpu in gpus() {
-        let live = Arc::new(Live::new(&gpu).unwrap());
+        let live = Arc::new(BlockCount::new(&gpu).unwrap());
         let quads = unwritten_blocks(&gpu, 1, 4).counted(&live);
         let mut asked = Vec::new();
         for most in [[1, 1, 1], [3, 5, 7], [17, 255, 257]] {
             for (side, per) in [(0, 1), (1, 8), (2, 3)] {
                 quads.grid(most, side, per);
-                asked.push(Asked { most, side, per });
+                asked.push(GridRequest { most, side, per });
             }
         }
         let grids = live::grids(&gpu, &live).unwrap();

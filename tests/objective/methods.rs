@@ -6,8 +6,8 @@ use crate::common::twin::norm;
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    Curved, Euclidean, Lbfgs, Method, OnGpu, Optimiser, Preconditioner, Problem as Minimise, Space, Stop, Sweep,
-    Training, gauss_newton, kfac, lbfgs, nonlinear_cg,
+    BatchPlan, Curved, Euclidean, GaussNewtonSettings, KfacSettings, Lbfgs, LbfgsSettings, Method, NcgSettings,
+    Optimiser, Preconditioner, Problem as Minimise, Space, Stop, SubsetProblem, Sweep,
 };
 
 /// Softmax regression, and a net of tanh units, both with weight decay and so with finite minima.
@@ -23,20 +23,20 @@ fn problems() -> [Problem; 2] {
 
 /// Every method that looks at all examples.
 fn methods() -> Vec<Method> {
-    let with = |preconditioner| gauss_newton::Settings { preconditioner, ..Default::default() };
+    let with = |preconditioner| GaussNewtonSettings { preconditioner, ..Default::default() };
     vec![
-        Method::Ncg(nonlinear_cg::Settings::default()),
-        Method::Lbfgs(lbfgs::Settings::default()),
-        Method::GaussNewton(gauss_newton::Settings::default()),
+        Method::Ncg(NcgSettings::default()),
+        Method::Lbfgs(LbfgsSettings::default()),
+        Method::GaussNewton(GaussNewtonSettings::default()),
         Method::GaussNewton(with(Preconditioner::Kronecker)),
         Method::GaussNewton(with(Preconditioner::Diagonal)),
-        Method::Kfac(kfac::Settings::default()),
+        Method::Kfac(KfacSettings::default()),
     ]
 }
 
 /// The sweep: the seven mini-batches of an epoch, some of their examples kept, in steps of five, and a look before every fourth.
 fn sweep() -> Method {
-    let training = Training {
+    let training = BatchPlan {
         batch: 64,
         epochs: 30.0,
         batches_per_step: 5,
@@ -69,7 +69,7 @@ impl Minimise for InF64<'_> {
 /// The minimum of the valley that x lies in.
 fn minimum_from(problem: &Problem, x: Vec<f64>) -> f64 {
     let mut in_f64 = InF64 { problem, space: Euclidean(x.len()) };
-    let settings = lbfgs::Settings { gradient_tolerance: 1e-9, ..lbfgs::Settings::default() };
+    let settings = LbfgsSettings { gradient_tolerance: 1e-9, ..LbfgsSettings::default() };
     let mut polish = Lbfgs::new(&mut in_f64, x, None, settings).unwrap();
     let end = (0..3000).find_map(|_| polish.step(&mut in_f64).unwrap().stop);
     assert_eq!(end, Some(Stop::Converged));
@@ -87,7 +87,7 @@ fn every_method_ends_at_the_minimum_in_f64() {
                 let theta = on_device.vector(&start);
                 let compact = |theta: &_| on_device.compact(theta);
                 let objective = on_device.objective.sample(200).unwrap();
-                let mut minimised = OnGpu::new(objective).unwrap();
+                let mut minimised = SubsetProblem::new(objective).unwrap();
                 let mut optimiser = method.start(&mut minimised, theta, None).unwrap();
                 let mut loss = optimiser.loss();
                 for _ in 0..1500 {
@@ -113,7 +113,7 @@ fn the_same_start_gives_the_same_bits_and_so_does_a_resumption() {
     let [_, problem] = problems();
     for gpu in gpus() {
         let on_device = OnDevice::with_chunks(&gpu, &problem, 256);
-        let make = || OnGpu::new(on_device.objective.sample(200).unwrap()).unwrap();
+        let make = || SubsetProblem::new(on_device.objective.sample(200).unwrap()).unwrap();
         for method in methods().into_iter().chain([sweep()]) {
             let run = |resumed_after: Option<usize>| -> Vec<f64> {
                 let mut minimised = make();
@@ -147,7 +147,7 @@ fn curvature_counts_the_penalty() {
     let [problem, _] = problems();
     for gpu in gpus() {
         let on_device = OnDevice::with_chunks(&gpu, &problem, 256);
-        let mut minimised = OnGpu::new(on_device.objective.sample(200).unwrap()).unwrap();
+        let mut minimised = SubsetProblem::new(on_device.objective.sample(200).unwrap()).unwrap();
         let theta = on_device.vector(&problem.parameters(53));
         let u = on_device.vector(&problem.direction(1));
         let v = on_device.vector(&problem.direction(2));

@@ -3,11 +3,11 @@
 
 use crate::regression::{EXAMPLES, FEATURES, Regression};
 use gpu_subset::error::Result;
-use gpu_subset::optimise::{Adam, Decay, FirstOrder, Optimiser, Outcome, Problem, Sgd, State, Stop, Sweep, Training};
+use gpu_subset::optimise::{Adam, BatchPlan, Decay, FirstOrder, Optimiser, Outcome, Problem, Sgd, State, Stop, Sweep};
 use serde::Deserialize;
 
 /// Three mini-batches an epoch, two a step.
-const TRAINING: Training = Training {
+const BATCH_PLAN: BatchPlan = BatchPlan {
     learning_rate: 0.1,
     batch: EXAMPLES / 3,
     epochs: 3.0,
@@ -50,24 +50,24 @@ impl Method {
     }
 }
 
-fn adam(training: Training) -> Method {
+fn adam(training: BatchPlan) -> Method {
     Method::Adam(Adam { training, ..Adam::default() })
 }
 
 /// With momentum 0.9.
-fn sgd(training: Training, nesterov: bool) -> Method {
+fn sgd(training: BatchPlan, nesterov: bool) -> Method {
     Method::Sgd(Sgd { nesterov, training, momentum: 0.9 })
 }
 
 /// Looks at its factors every fourth update.
-fn sweep(training: Training) -> Method {
+fn sweep(training: BatchPlan) -> Method {
     Method::Sweep(Sweep { look_every: 4, divergence: 1e-3, training, ..Sweep::default() })
 }
 
 /// Every rule, with averaging and without.
-fn methods(training: Training) -> impl Iterator<Item = Method> {
+fn methods(training: BatchPlan) -> impl Iterator<Item = Method> {
     [false, true].into_iter().flat_map(move |average| {
-        let training = Training { average, ..training };
+        let training = BatchPlan { average, ..training };
         [adam(training), sgd(training, false), sgd(training, true), sweep(training)]
     })
 }
@@ -103,7 +103,7 @@ fn three_updates_are_those_of_pytorch() -> Result<()> {
     }
     let values: Values = serde_json::from_str(include_str!("torch_values.json")).expect("what the script prints");
     assert_eq!(values.runs.len(), 4);
-    let training = Training { batches_per_step: 1, ..TRAINING };
+    let training = BatchPlan { batches_per_step: 1, ..BATCH_PLAN };
     for theirs in &values.runs {
         match theirs.rule.as_str() {
             "Adam" => compare(adam(training), theirs)?,
@@ -121,7 +121,7 @@ fn three_updates_are_those_of_pytorch() -> Result<()> {
 
 #[test]
 fn the_average_is_that_of_the_iterates() -> Result<()> {
-    let rule = |average| adam(Training { average, batches_per_step: 1, ..TRAINING });
+    let rule = |average| adam(BatchPlan { average, batches_per_step: 1, ..BATCH_PLAN });
     let (mut problem, mut other_problem) = (Regression::new(), Regression::new());
     let mut plain = rule(false).start(&mut problem)?;
     let mut averaged = rule(true).start(&mut other_problem)?;
@@ -145,7 +145,7 @@ fn the_average_is_that_of_the_iterates() -> Result<()> {
 fn a_learning_rate_that_falls_leads_to_the_minimum() -> Result<()> {
     let (minimiser, minimum) = Regression::new().minimum()?;
     assert!(minimum > 1e-3, "the examples contradict one another: {minimum}");
-    let training = Training { epochs: 300.0, learning_rate: 0.05, warm_up: 5.0, ..TRAINING };
+    let training = BatchPlan { epochs: 300.0, learning_rate: 0.05, warm_up: 5.0, ..BATCH_PLAN };
     for rule in methods(training) {
         let mut problem = Regression::new();
         let mut method = rule.start(&mut problem)?;
@@ -163,7 +163,7 @@ fn a_learning_rate_that_falls_leads_to_the_minimum() -> Result<()> {
 
 #[test]
 fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
-    for rule in methods(Training { epochs: 10.0, ..TRAINING }) {
+    for rule in methods(BatchPlan { epochs: 10.0, ..BATCH_PLAN }) {
         let (mut problem, mut other_problem) = (Regression::new(), Regression::new());
         let mut whole = rule.start(&mut problem)?;
         let mut resumed = rule.start(&mut other_problem)?;
@@ -189,7 +189,7 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
 
 #[test]
 fn a_loss_that_is_not_finite_ends_the_run_where_it_was() -> Result<()> {
-    for rule in methods(TRAINING) {
+    for rule in methods(BATCH_PLAN) {
         // in the first mini-batch of all, and in the first and the second of a later step
         for breaks_at in [0, 4, 5] {
             let mut problem = Regression { breaks_at, ..Regression::new() };
@@ -215,7 +215,7 @@ fn a_loss_that_is_not_finite_ends_the_run_where_it_was() -> Result<()> {
 #[test]
 fn a_divergence_ends_where_numbers_are_still_finite() -> Result<()> {
     for average in [false, true] {
-        let training = Training { learning_rate: 1e3, schedule: Decay::Constant, average, ..TRAINING };
+        let training = BatchPlan { learning_rate: 1e3, schedule: Decay::Constant, average, ..BATCH_PLAN };
         let mut problem = Regression::new();
         let mut method = sgd(training, false).start(&mut problem)?;
         let stop = (0..1000).find_map(|_| method.step(&mut problem).map(|outcome| outcome.stop).transpose());
@@ -227,7 +227,7 @@ fn a_divergence_ends_where_numbers_are_still_finite() -> Result<()> {
 
 #[test]
 fn the_schedule_ends_and_with_it_the_run() -> Result<()> {
-    for rule in methods(TRAINING) {
+    for rule in methods(BATCH_PLAN) {
         let mut problem = Regression::new();
         let mut method = rule.start(&mut problem)?;
         let mut taken = Vec::new();
@@ -257,7 +257,7 @@ fn the_schedule_ends_and_with_it_the_run() -> Result<()> {
 #[test]
 fn what_comes_before_the_first_update_is_part_of_the_horizon() -> Result<()> {
     let mut problem = Regression { cost_of_look: EXAMPLES, ..Regression::new() };
-    let mut method = sweep(TRAINING).start(&mut problem)?;
+    let mut method = sweep(BATCH_PLAN).start(&mut problem)?;
     let outcome = method.step(&mut problem)?;
     // a look at all examples, and two mini-batches, whose second is taken at the rate after four of nine
     assert_eq!((outcome.evaluations, problem.looks, problem.minibatches), (2, 1, 2));

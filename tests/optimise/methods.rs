@@ -3,8 +3,8 @@
 use crate::problem::{Counted, Row};
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    Beta, GaussNewton, Kfac, Lbfgs, LineSearch, NonlinearCg, Optimiser, Outcome, Preconditioner, State, gauss_newton,
-    kfac, lbfgs, nonlinear_cg,
+    Beta, GaussNewton, GaussNewtonSettings, Kfac, KfacSettings, Lbfgs, LbfgsSettings, LineSearch, NcgSettings,
+    NonlinearCg, Optimiser, Outcome, Preconditioner, State,
 };
 
 /// A method with its variant; also an index to what the table allows it.
@@ -48,26 +48,26 @@ impl Method {
         let search = |defaults: LineSearch| LineSearch { noise, ..defaults };
         Ok(match self {
             Self::Cg(beta) => {
-                let line_search = search(nonlinear_cg::Settings::default().line_search);
-                let settings = nonlinear_cg::Settings { beta, line_search, gradient_tolerance };
+                let line_search = search(NcgSettings::default().line_search);
+                let settings = NcgSettings { beta, line_search, gradient_tolerance };
                 match from {
                     From::Start(x) => Box::new(NonlinearCg::new(problem, x, None, settings)?),
                     From::State(state) => Box::new(NonlinearCg::resume(problem, state, settings)?),
                 }
             }
             Self::Lbfgs => {
-                let defaults = lbfgs::Settings::default();
+                let defaults = LbfgsSettings::default();
                 let line_search = search(defaults.line_search);
-                let settings = lbfgs::Settings { line_search, gradient_tolerance, ..defaults };
+                let settings = LbfgsSettings { line_search, gradient_tolerance, ..defaults };
                 match from {
                     From::Start(x) => Box::new(Lbfgs::new(problem, x, None, settings)?),
                     From::State(state) => Box::new(Lbfgs::resume(problem, state, settings)?),
                 }
             }
             Self::GaussNewton(preconditioner) => {
-                let defaults = gauss_newton::Settings::default();
+                let defaults = GaussNewtonSettings::default();
                 let line_search = search(defaults.line_search);
-                let settings = gauss_newton::Settings {
+                let settings = GaussNewtonSettings {
                     preconditioner,
                     line_search,
                     gradient_tolerance,
@@ -81,7 +81,7 @@ impl Method {
             }
             Self::Kfac => {
                 let least_damping = f64::MIN_POSITIVE; // for the same reason
-                let settings = kfac::Settings { gradient_tolerance, least_damping, ..kfac::Settings::default() };
+                let settings = KfacSettings { gradient_tolerance, least_damping, ..KfacSettings::default() };
                 match from {
                     From::Start(x) => Box::new(Kfac::new(problem, x, None, settings)?),
                     From::State(state) => Box::new(Kfac::resume(problem, state, settings)?),

@@ -3,7 +3,7 @@
 use crate::problem::{Uniform, dot};
 use gpu_subset::error::Result;
 use gpu_subset::objective::Batch;
-use gpu_subset::optimise::{Curved, Euclidean, Lbfgs, Look, Optimiser, Problem, Stochastic, lbfgs};
+use gpu_subset::optimise::{Curved, Euclidean, Lbfgs, LbfgsSettings, Look, Optimiser, Problem, Stochastic};
 
 pub const EXAMPLES: usize = 75;
 pub const FEATURES: usize = 5;
@@ -62,7 +62,7 @@ impl Regression {
 
     /// Where and how low the minimum is, by L-BFGS.
     pub fn minimum(&mut self) -> Result<(Vec<f64>, f64)> {
-        let settings = lbfgs::Settings { gradient_tolerance: 1e-12, ..lbfgs::Settings::default() };
+        let settings = LbfgsSettings { gradient_tolerance: 1e-12, ..LbfgsSettings::default() };
         let mut method: Box<dyn Optimiser<Self>> = Box::new(Lbfgs::new(self, vec![0.0; FEATURES], None, settings)?);
         while method.step(self)?.stop.is_none() {}
         assert!(method.gradient_norm() <= 1e-12);

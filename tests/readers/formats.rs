@@ -218,7 +218,7 @@ fn image_folder_variants() {
     assert_says(sample.open_with("train/class 1/zz.png", &large), &["zz.png: 20x20", "00.png has 9x7", "--resize"]);
     sample.write("train/class 1/zz.png", &large);
     let path = sample.dir.path().to_str().unwrap();
-    let set = Dataset::open(path, &Options { resize: Some((3, 2)) }).unwrap();
+    let set = Dataset::open(path, &ReadOptions { resize: Some((3, 2)) }).unwrap();
     assert_eq!((set.shape, set.train.len(), set.train.images.len()), (Shape::new(1, 3, 2), 13, 13 * 6));
     assert_eq!(set.train.images[8 * 6..9 * 6], [200; 6]);
 
@@ -287,7 +287,7 @@ fn what_is_not_a_data_set() {
     assert_says(sample.open(), &["several data sets: the IDX set without a prefix, "]);
 
     for resize in [(0, 8), (8, 0), (4097, 8), (8, u32::MAX)] {
-        let result = Dataset::open("digits", &Options { resize: Some(resize) });
+        let result = Dataset::open("digits", &ReadOptions { resize: Some(resize) });
         assert!(matches!(result, Err(Error::Usage(_))), "{resize:?}");
     }
 }

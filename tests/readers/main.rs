@@ -2,7 +2,7 @@
 //! allocate when files are damaged.
 
 use flate2::{Compression, write::GzEncoder};
-use gpu_subset::data::{Dataset, Format, Options, Split};
+use gpu_subset::data::{Dataset, Format, ReadOptions, Split};
 use gpu_subset::error::{Error, Result};
 use gpu_subset::shape::Shape;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
@@ -84,7 +84,7 @@ fn most_allowed(uncompressed: usize) -> usize {
 }
 
 fn open(path: &Path) -> Result<Dataset> {
-    Dataset::open(path.to_str().unwrap(), &Options::default())
+    Dataset::open(path.to_str().unwrap(), &ReadOptions::default())
 }
 
 /// The message of a fault, after checking its form.

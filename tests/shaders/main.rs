@@ -9,8 +9,8 @@ mod rules;
 mod translate;
 
 use gpu_subset::device::Profile;
-use gpu_subset::kernel::Shader;
 use gpu_subset::kernels::SHADERS;
+use gpu_subset::program::Shader;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

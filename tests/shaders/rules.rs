@@ -3,7 +3,7 @@
 use crate::barriers;
 use crate::translate::parse;
 use gpu_subset::device::{MAX_BINDINGS, MAX_STORAGE, Profile};
-use gpu_subset::kernel::Shader;
+use gpu_subset::program::Shader;
 use naga::valid::ModuleInfo;
 use naga::{AddressSpace, GlobalVariable, ImageClass, Module, StorageAccess, TypeInner};
 

@@ -1,8 +1,8 @@
 //! One specialisation through naga, with the options that wgpu 30 gives it on each platform (`wgpu-hal`: `vulkan/adapter.rs`,
-//! `dx12/device.rs`, `metal/device.rs`) and `zero_initialize_workgroup_memory` off, as `kernel/mod.rs` asks.
+//! `dx12/device.rs`, `metal/device.rs`) and `zero_initialize_workgroup_memory` off, as `program/mod.rs` asks.
 
 use gpu_subset::device::{Profile, Storage, Variant};
-use gpu_subset::kernel::Shader;
+use gpu_subset::program::Shader;
 use naga::back::pipeline_constants::process_overrides;
 use naga::back::{PipelineConstants, hlsl, msl, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};

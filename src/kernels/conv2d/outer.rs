@@ -3,9 +3,9 @@
 use super::{Conv2d, Direction, GRAD_WEIGHT, Window};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernel::Dispatch;
 use crate::kernels::tile::OuterTile;
 use crate::kernels::weights::WeightShape;
+use crate::program::Dispatch;
 
 impl Conv2d {
     /// Lines of a weight gradient's patch matrix, and the taps of each.

@@ -1,9 +1,9 @@
 //! A WGSL shader specialised to shapes ([`Shader`]), one recorded use of it ([`Dispatch`]), and a replayable list of them ([`Program`]).
 
-mod program;
+mod replay;
 mod shader;
 
-pub use program::{Copy, Program};
+pub use replay::{CopyPair, Program};
 pub(crate) use shader::shader;
 pub use shader::{KIND, Prelude, Shader};
 

@@ -34,7 +34,7 @@ impl Default for Program {
 }
 
 /// A copy from one view to another of the same length.
-pub type Copy<'a> = (&'a Buf, &'a Buf);
+pub type CopyPair<'a> = (&'a Buf, &'a Buf);
 
 impl Program {
     /// Appends a dispatch.
@@ -69,7 +69,7 @@ impl Program {
     ///
     /// # Errors
     /// What the device reported so far ([`Gpu::check`]).
-    pub fn run_between(&self, gpu: &Gpu, before: &[Copy<'_>], after: &[Copy<'_>]) -> Result<()> {
+    pub fn run_between(&self, gpu: &Gpu, before: &[CopyPair<'_>], after: &[CopyPair<'_>]) -> Result<()> {
         gpu.check()?;
         let stride = self.stride.load(Ordering::Relaxed);
         let mut parts = self.steps.chunks(stride).peekable();

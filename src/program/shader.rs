@@ -41,10 +41,10 @@ pub enum Prelude {
 /// `shader!("axpby")` is `shaders/axpby.wgsl`; further arguments are preludes.
 macro_rules! shader {
     ($name:literal $(, $prelude:ident)*) => {
-        $crate::kernel::Shader::new(
+        $crate::program::Shader::new(
             $name,
             include_str!(concat!("../../shaders/", $name, ".wgsl")),
-            &[$($crate::kernel::Prelude::$prelude),*],
+            &[$($crate::program::Prelude::$prelude),*],
         )
     };
 }
@@ -109,7 +109,7 @@ impl Shader {
         let preludes = self.preludes.iter().map(|prelude| prelude.source(profile.variant, kind));
         let lines = std::iter::once(self.source).chain(preludes).flat_map(str::lines);
         let composed = lines.map(|line| {
-            let quads = Quads::parse(line).map(|quads| quads.declare(profile.storage));
+            let quads = QuadsDeclaration::parse(line).map(|quads| quads.declare(profile.storage));
             quads.or_else(|| unroll(line, constants)).unwrap_or_else(|| line.to_owned()) + "\n"
         });
         composed.collect()
@@ -148,14 +148,14 @@ fn replace_word(text: &str, name: &str, by: &str) -> String {
 
 /// The declaration of an array of vec4 in the pseudo address space `quads`,
 /// `@group(0) @binding(0) var<quads, read> x: array<vec4f>;`: it is read with `load_x(i)`, written with `store_x(i, value)`, or both (`read_write`).
-struct Quads<'a> {
+struct QuadsDeclaration<'a> {
     binding: &'a str,
     access: &'a str,
     name: &'a str,
     element: &'a str,
 }
 
-impl<'a> Quads<'a> {
+impl<'a> QuadsDeclaration<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let (binding, rest) = line.split_once("var<quads, ")?;
         let (access, rest) = rest.split_once('>')?;
@@ -213,15 +213,16 @@ mod tests {
 
     #[test]
     fn quads_are_declared_where_the_profile_keeps_them() {
-        let quads = Quads::parse("@group(0) @binding(3) var<quads, write>   y: array<vec4f>;  // values").unwrap();
+        let quads =
+            QuadsDeclaration::parse("@group(0) @binding(3) var<quads, write>   y: array<vec4f>;  // values").unwrap();
         let (buffer, texture) = (quads.declare(Storage::Buffer), quads.declare(Storage::Texture));
         assert!(buffer.starts_with("@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;\nfn store_y("));
         assert!(
             texture.starts_with("@group(0) @binding(3) var y: texture_storage_2d<rgba32float, write>;\nfn store_y(")
         );
-        let quads = Quads::parse("@group(0) @binding(0) var<quads, read> bytes: array<vec4u>;").unwrap();
+        let quads = QuadsDeclaration::parse("@group(0) @binding(0) var<quads, read> bytes: array<vec4u>;").unwrap();
         assert!(quads.declare(Storage::Texture).contains("<rgba32uint, read>;\nfn load_bytes(i: u32) -> vec4u"));
-        let both = Quads::parse("@group(0) @binding(0) var<quads, read_write> m: array<vec4f>;").unwrap();
+        let both = QuadsDeclaration::parse("@group(0) @binding(0) var<quads, read_write> m: array<vec4f>;").unwrap();
         let texture = both.declare(Storage::Texture);
         assert!(
             texture.contains("<rgba32float, read_write>")
@@ -229,6 +230,6 @@ mod tests {
                 && texture.contains("fn store_m")
         );
         assert!(both.declare(Storage::Buffer).starts_with("@group(0) @binding(0) var<storage, read_write> m:"));
-        assert!(Quads::parse("@group(0) @binding(0) var<storage, read> x: array<f32>;").is_none());
+        assert!(QuadsDeclaration::parse("@group(0) @binding(0) var<storage, read> x: array<f32>;").is_none());
     }
 }
