@@ -1,6 +1,8 @@
 //! Weights as safetensors: the tensors by name in PyTorch's shapes, and in the metadata all it takes to use them.
 
+use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::files::write_atomically;
 use crate::model::{Description, Model};
 use crate::shape::Shape;
 use safetensors::SafeTensors;
@@ -22,26 +24,16 @@ pub struct Signature {
     pub normalisation: Vec<(f64, f64)>,
 }
 
-/// Writes `bytes` so that a crash leaves either the old file or the new one.
-///
-/// # Errors
-/// [`Error::Io`] naming the file.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("partial");
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|e| Error::io("writing", path, &e))
-}
-
-/// Removes a file, if there is one.
-///
-/// # Errors
-/// [`Error::Io`] naming the file.
-pub fn remove(path: &Path) -> Result<()> {
-    if path.exists() {
-        std::fs::remove_file(path).map_err(|e| Error::io("removing", path, &e))?;
+impl Signature {
+    /// For a model trained on a data set.
+    pub fn new(model: &Description, data: &Dataset) -> Self {
+        Self {
+            model: model.clone(),
+            input: data.shape,
+            classes: data.classes.clone(),
+            normalisation: data.channel_statistics(),
+        }
     }
-    Ok(())
 }
 
 /// A safetensors file of flat f32 vectors or tensors, with one JSON document under `key` in its metadata.

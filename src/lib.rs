@@ -1,6 +1,6 @@
 //! Subset pretraining with second-order methods on hand-written WGSL shaders: the engine of the program `gpu-subset`.
 //!
-//! It implements *Efficient Neural Network BatchPlan via Subset Pretraining* (Spörer, Bermeitinger, Hrycej, Limacher,
+//! It implements *Efficient Neural Network Training via Subset Pretraining* (Spörer, Bermeitinger, Hrycej, Limacher,
 //! Handschuh, arXiv 2410.16523): the minimum of the training-set loss is well approximated by the minima of its subsets
 //! when the overdetermination ratio Q = K·M/P is well above one, and a subset is small enough to be optimised as a whole.
 //!
@@ -39,18 +39,24 @@
 //! # Ok(()) }
 //! ```
 
+pub mod batch;
 pub mod bench;
 pub mod checkpoint;
 pub mod cli;
+pub mod cost;
 pub mod data;
 pub mod device;
 pub mod error;
 pub mod export;
+pub mod files;
 pub mod kernels;
 pub mod model;
 pub mod objective;
 pub mod optimise;
 pub mod program;
 pub mod report;
+pub mod run;
 pub mod shape;
 pub mod subset;
+pub mod training;
+pub mod update;

@@ -1,16 +1,16 @@
 //! `--augment` and `--copies`.
 
-use super::choices::non_negative;
+use super::values::{non_negative, value_name};
 use crate::error::Result;
 use crate::kernels::augment::Augmentation;
 use crate::shape::Shape;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::str::FromStr;
 
-#[derive(Args)]
+#[derive(Args, Clone, Debug)]
 pub(super) struct AugmentArgs {
-    /// Train on copies of the examples that differ from them: a list of crop[=PIXELS], flip, rotate[=DEGREES], scale[=SHARE], brightness[=SHARE],
-    /// contrast[=SHARE], cutout[=PIXELS] (docs/how-a-run-works.md)
+    /// Train on copies of the examples that differ from them: a list of crop[=PIXELS], flip, rotate[=DEGREES],
+    /// scale[=SHARE], brightness[=SHARE], contrast[=SHARE], cutout[=PIXELS] (docs/how-a-run-works.md)
     #[arg(long, value_name = "crop,flip,…")]
     augment: Option<Changes>,
     /// Copies of each example, with --augment [default: 1; for sweep and minibatch another one in each epoch]
@@ -18,33 +18,44 @@ pub(super) struct AugmentArgs {
     copies: Option<u32>,
 }
 
-const NAMES: [&str; 7] = ["crop", "flip", "rotate", "scale", "brightness", "contrast", "cutout"];
+/// A change by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Change {
+    Crop,
+    Flip,
+    Rotate,
+    Scale,
+    Brightness,
+    Contrast,
+    Cutout,
+}
 
 /// What `--augment` lists, sizes in pixels not yet known.
 #[derive(Clone, Debug, PartialEq)]
-struct Changes(Vec<(String, Option<f64>)>);
+struct Changes(Vec<(Change, Option<f64>)>);
 
 impl FromStr for Changes {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let mut changes: Vec<(String, Option<f64>)> = Vec::new();
+        let mut changes: Vec<(Change, Option<f64>)> = Vec::new();
         for part in text.split(',') {
             let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)));
-            if !NAMES.contains(&name) {
-                return Err(format!("{name:?} is not one of {}", NAMES.join(", ")));
-            }
-            if name == "flip" && value.is_some() {
+            let change = Change::from_str(name, false).map_err(|_| {
+                let names: Vec<String> = Change::value_variants().iter().map(value_name).collect();
+                format!("{name:?} is not one of {}", names.join(", "))
+            })?;
+            if change == Change::Flip && value.is_some() {
                 return Err("flip takes no number".to_owned());
             }
             let value = value.map(non_negative).transpose().map_err(|why| format!("{part}: {why}"))?;
-            if ["crop", "cutout"].contains(&name) && value.is_some_and(|value| value.fract() != 0.0) {
+            if [Change::Crop, Change::Cutout].contains(&change) && value.is_some_and(|value| value.fract() != 0.0) {
                 return Err(format!("{part}: not a whole number of pixels"));
             }
-            if changes.iter().any(|(known, _)| known == name) {
+            if changes.iter().any(|(known, _)| *known == change) {
                 return Err(format!("{name} is given twice"));
             }
-            changes.push((name.to_owned(), value));
+            changes.push((change, value));
         }
         Ok(Self(changes))
     }
@@ -55,17 +66,17 @@ impl Changes {
     fn of(&self, shape: Shape) -> Result<Augmentation> {
         let mut by = Augmentation::default();
         let side = shape.height.min(shape.width);
-        for (name, value) in &self.0 {
+        for (change, value) in &self.0 {
             let or = |usual: f64| value.unwrap_or(usual);
             let pixels = |usual: usize| or(usual.min(side - 1) as f64) as u32;
-            match name.as_str() {
-                "crop" => by.crop = pixels(side.div_ceil(8)),
-                "flip" => by.flip = true,
-                "rotate" => by.rotate = or(15.0),
-                "scale" => by.scale = or(0.1),
-                "brightness" => by.brightness = or(0.2),
-                "contrast" => by.contrast = or(0.2),
-                _ => by.cutout = pixels(side.div_ceil(4)),
+            match change {
+                Change::Crop => by.crop = pixels(side.div_ceil(8)),
+                Change::Flip => by.flip = true,
+                Change::Rotate => by.rotate = or(15.0),
+                Change::Scale => by.scale = or(0.1),
+                Change::Brightness => by.brightness = or(0.2),
+                Change::Contrast => by.contrast = or(0.2),
+                Change::Cutout => by.cutout = pixels(side.div_ceil(4)),
             }
         }
         by.check(shape)?;
@@ -74,10 +85,18 @@ impl Changes {
 }
 
 impl AugmentArgs {
-    /// How copies of images of a shape are to differ from them, if there are to be any, and how many.
-    pub fn choose(&self, shape: Shape) -> Result<(Option<Augmentation>, Option<usize>)> {
+    /// Copies of each example, if that was said.
+    pub fn copies(&self) -> Option<usize> {
+        self.copies.map(|copies| copies as usize)
+    }
+
+    /// How copies of images of a shape are to differ from them, and how many; if there are to be any.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage) for a change that images of this shape do not allow.
+    pub fn choose(&self, shape: Shape) -> Result<Option<(Augmentation, Option<usize>)>> {
         let by = self.augment.as_ref().map(|changes| changes.of(shape)).transpose()?;
-        Ok((by, self.copies.map(|copies| copies as usize)))
+        Ok(by.map(|by| (by, self.copies())))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `gpu-subset bench`
 
-use super::DeviceArgs;
-use super::config::Bytes;
+use super::device::DeviceArgs;
+use super::values::Bytes;
 use crate::bench::{self, Case, FactorStep, PassRow, Table};
 use crate::error::Error;
 use anyhow::Result;

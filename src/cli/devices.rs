@@ -1,6 +1,6 @@
 //! `gpu-subset devices`
 
-use super::DeviceArgs;
+use super::device::DeviceArgs;
 use anyhow::Result;
 use clap::Args;
 

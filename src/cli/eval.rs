@@ -1,10 +1,10 @@
 //! `gpu-subset eval`
 
-use super::DeviceArgs;
-use super::config::{Bytes, Config, open_data, parse_resize};
-use super::evaluation::Weights;
+use super::device::DeviceArgs;
+use super::values::{Bytes, parse_resize};
+use crate::data::{Dataset, ReadOptions};
 use crate::error::Error;
-use crate::report::RunFolder;
+use crate::run::{Config, RunFolder, Weights};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -59,8 +59,9 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         let why = format!("{}: the run is not complete; go on with train --resume", args.run.display());
         return Err(Error::data(why).into());
     }
-    let weights = Weights::of_run(&folder)?;
-    let data = open_data(args.data.as_ref().unwrap_or(&config.data), args.resize.or(config.resize))?;
+    let weights = Weights::load(&folder.weights())?;
+    let options = ReadOptions { resize: args.resize.or(config.resize) };
+    let data = Dataset::open(args.data.as_ref().unwrap_or(&config.data), &options)?;
     weights.check(&data)?;
     let split = match args.split {
         SplitName::Train => &data.train,

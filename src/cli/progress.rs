@@ -2,7 +2,7 @@
 
 use crate::checkpoint;
 use crate::error::Result;
-use crate::report::RunFolder;
+use crate::run::{Run, RunFolder};
 use crate::subset::{Observer, Progress, ScreeningReport, StageReport, StepRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::sync::Arc;
@@ -27,13 +27,8 @@ pub(super) struct Watcher<'a> {
 }
 
 impl<'a> Watcher<'a> {
-    pub fn new(
-        folder: &'a mut RunFolder,
-        planned: f64,
-        overdetermination: f64,
-        checkpoint_every: Duration,
-        quiet: bool,
-    ) -> Self {
+    /// Of a run into its folder, without a bar where quiet.
+    pub fn new(run: &Run<'_>, folder: &'a mut RunFolder, quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(TICKS as u64), ProgressDrawTarget::stderr());
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -56,9 +51,9 @@ impl<'a> Watcher<'a> {
         Self {
             folder,
             bar,
-            planned,
-            overdetermination,
-            checkpoint_every,
+            planned: run.trainer().planned().count(),
+            overdetermination: run.overdetermination(1),
+            checkpoint_every: Duration::from_secs_f64(run.config().checkpoint_every),
             last_checkpoint: Instant::now(),
             last_line: Instant::now(),
             interrupted,

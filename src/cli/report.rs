@@ -1,14 +1,14 @@
 //! `gpu-subset report`: a page about some runs, and its charts as files.
 
-use super::DeviceArgs;
-use super::config::{Config, open_data, parse_resize};
-use super::evaluation::Weights;
+use super::device::DeviceArgs;
+use super::values::parse_resize;
 use crate::checkpoint;
-use crate::data::Dataset;
+use crate::data::{Dataset, ReadOptions};
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::export::{remove, write_atomically};
-use crate::report::{Chart, Evaluated, History, Labelled, RunFolder, RunRecord, charts, is_page, page};
+use crate::files::{remove, write_atomically};
+use crate::report::{Chart, Evaluated, History, Labelled, charts, is_page, page};
+use crate::run::{Config, RunFolder, RunRecord, Weights};
 use clap::Args;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,17 @@ fn check_ours(path: &Path) -> Result<bool> {
         }
         read => Ok(read.is_ok()),
     }
+}
+
+/// Removes the report of a run that is replaced, and its charts, if there is one.
+pub(super) fn remove_report(folder: &Path) -> Result<()> {
+    let page = folder.join("report.html");
+    if !fs::read(&page).is_ok_and(|bytes| is_page(&bytes)) {
+        return Ok(());
+    }
+    let plots = folder.join("plots");
+    charts(&[]).iter().flat_map(|chart| chart.files(&plots)).try_for_each(|path| remove(&path))?;
+    remove(&page)
 }
 
 /// Where no report of ours is, charts are not ours either.
@@ -147,7 +158,7 @@ impl<'a> Evaluator<'a> {
 
     fn open_data(&mut self, source: DataSource) -> Result<()> {
         if self.data.as_ref().is_none_or(|(known, _)| *known != source) {
-            let data = open_data(&source.0, source.1)?;
+            let data = Dataset::open(&source.0, &ReadOptions { resize: source.1 })?;
             self.data = Some((source, data));
         }
         Ok(())
@@ -185,7 +196,7 @@ impl<'a> Evaluator<'a> {
             )));
         }
         let (weights, which) = match record {
-            Some(record) => (Weights::of_run(folder)?, record.weights.clone()),
+            Some(record) => (Weights::load(&folder.weights())?, record.weights.clone()),
             None => Weights::of_checkpoint(folder, &config, data)?,
         };
         weights.check(data)?;

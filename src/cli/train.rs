@@ -1,24 +1,24 @@
 //! `gpu-subset train`
 
-use super::DeviceArgs;
-use super::choices::{Choices, non_negative};
-use super::config::{Config, open_data};
+use super::device::DeviceArgs;
 use super::progress::Watcher;
-use super::run::Run;
+use super::report::remove_report;
+use super::request::RunRequest;
+use super::values::non_negative;
 use crate::checkpoint;
 use crate::data::Dataset;
 use crate::error::Error;
-use crate::export::{Signature, save_weights};
-use crate::report::{RunFolder, RunRecord};
+use crate::optimise::Rule;
+use crate::run::{Config, Run, RunFolder, RunRecord};
+use crate::subset::{Plan, WELL_ABOVE_ONE};
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 #[derive(Args)]
 pub(super) struct TrainArgs {
     #[command(flatten)]
-    choices: Choices,
+    pub request: RunRequest,
     /// Run folder; by default runs/DATA-MODEL-SEED
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -26,11 +26,13 @@ pub(super) struct TrainArgs {
     #[arg(long, requires = "out")]
     overwrite: bool,
     /// Go on with a run that was stopped; it keeps its own configuration
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "checkpoint_every", "ProblemArgs", "AugmentArgs", "MethodArgs"])]
+    #[arg(long, value_name = "RUN", conflicts_with = "out")]
     resume: Option<PathBuf>,
-    /// Seconds between checkpoints
-    #[arg(long, value_name = "SECONDS", default_value_t = 30.0, value_parser = non_negative, allow_negative_numbers = true)]
-    checkpoint_every: f64,
+    /// Repeat a run from its config.toml, in place of the options that say what to do
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    checkpoints: CheckpointArgs,
     /// Print run.json on stdout, and nothing else there
     #[arg(long)]
     json: bool,
@@ -38,69 +40,99 @@ pub(super) struct TrainArgs {
     device: DeviceArgs,
 }
 
+/// Of a new run.
+#[derive(Args)]
+struct CheckpointArgs {
+    /// Seconds between checkpoints
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30.0,
+        value_parser = non_negative,
+        allow_negative_numbers = true
+    )]
+    checkpoint_every: f64,
+}
+
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
-    let (config, data, resumed) = match &args.resume {
-        Some(path) => reopen(path).map(|(config, data, folder)| (config, data, Some(folder)))?,
-        None => {
-            if let Some(path) = &args.out {
-                RunFolder::check_free(path, args.overwrite)?;
-            }
-            let (config, data) = args.choices.prepare(args.checkpoint_every)?;
-            (config, data, None)
-        }
-    };
+    let (config, data, resumed) = prepare(args)?;
     let gpu = args.device.open()?;
     let mut run = Run::new(&gpu, &config, &data)?;
     // Not before everything is in place: a run that cannot start leaves nothing behind.
-    let mut folder = match resumed {
-        Some(folder) => folder,
-        None => create_folder(args, &data, &config)?,
-    };
-    let resumed = match &args.resume {
-        Some(_) => Some(checkpoint::load(&folder.checkpoint(), run.model.vector_len())?),
+    let (mut folder, progress) = match resumed {
+        Some(folder) => {
+            let progress = checkpoint::load(&folder.checkpoint(), run.model().vector_len())?;
+            let earlier: u64 = progress.scalars.stages.iter().map(|stage| stage.iterations).sum();
+            folder.keep_steps(earlier + progress.scalars.state.iteration)?;
+            (folder, Some(progress))
+        }
         None => {
+            let folder = create_folder(args, &data, &config)?;
             config.save(&folder.config())?;
-            None
+            (folder, None)
         }
     };
-    if let Some(progress) = &resumed {
-        let earlier: u64 = progress.stages.iter().map(|stage| stage.iterations).sum();
-        folder.keep_steps(earlier + progress.optimiser.iteration)?;
-    }
-    run.introduce(&config, &data, &folder);
-    let initial = run.model.initialise(config.seed);
+    introduce(&run, &folder);
     let path = folder.path().to_owned();
-    let mut watcher = Watcher::new(
-        &mut folder,
-        run.trainer.planned_units(),
-        run.q(1),
-        Duration::from_secs_f64(config.checkpoint_every),
-        args.json,
-    );
-    let progress = run.trainer.run(&initial, resumed, &mut watcher)?;
+    let mut watcher = Watcher::new(&run, &mut folder, args.json);
+    let trained = run.resume(progress, &mut watcher)?;
     watcher.finish();
-    let (theta, record) = run.conclude(&config, &data, &progress)?;
-    let signature = Signature {
-        model: config.model.clone(),
-        input: data.shape,
-        classes: data.classes.clone(),
-        normalisation: run.statistics,
-    };
-    save_weights(&folder.weights(), &run.model, &theta, &signature)?;
-    folder.finish(&record)?;
+    trained.save(folder.weights())?;
+    folder.finish(&trained.record)?;
     if args.json {
-        println!("{}", serde_json::to_string(&record)?);
+        println!("{}", serde_json::to_string(&trained.record)?);
     } else {
-        summarise(&record, &path);
+        summarise(&trained.record, &path);
     }
     Ok(())
 }
 
+/// The configuration and its data, and the folder of a run that is resumed.
+fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<RunFolder>)> {
+    if let Some(option) = args.resume.as_ref().map(|_| "--resume").or(args.config.as_ref().map(|_| "--config")) {
+        check_alone(&args.request, option)?;
+    }
+    if let Some(path) = &args.resume {
+        let folder = RunFolder::open(path)?;
+        if folder.record().exists() {
+            return Err(Error::usage(format!("--resume {}: this run is complete", path.display())).into());
+        }
+        let config = Config::load(&folder.config())?;
+        let data = config.open_data()?;
+        return Ok((config, data, Some(folder)));
+    }
+    if let Some(path) = &args.out {
+        RunFolder::check_free(path, args.overwrite)?;
+    }
+    if let Some(path) = &args.config {
+        let config = Config::load(path)?;
+        let data = config.open_data()?;
+        return Ok((config, data, None));
+    }
+    let data = args.request.open_data()?;
+    let config = args.request.builder(&data, args.checkpoints.checkpoint_every)?.config()?;
+    Ok((config, data, None))
+}
+
+/// Whether nothing is said of what to do, which a configuration says already.
+fn check_alone(request: &RunRequest, option: &str) -> Result<()> {
+    let given = &request.given;
+    match given.first_of::<RunRequest>().or_else(|| given.first_of::<CheckpointArgs>()) {
+        None => Ok(()),
+        Some(other) => {
+            let why = format!("{other}: the run of {option} has a configuration of its own; leave one of them out");
+            Err(Error::usage(why).into())
+        }
+    }
+}
+
 fn create_folder(args: &TrainArgs, data: &Dataset, config: &Config) -> Result<RunFolder> {
-    Ok(match &args.out {
+    let folder = match &args.out {
         Some(path) => RunFolder::create(path, args.overwrite)?,
         None => RunFolder::create(&unused_folder(&data.name, config), false)?,
-    })
+    };
+    remove_report(folder.path())?;
+    Ok(folder)
 }
 
 /// `runs/DATA-MODEL-SEED`, numbered from the second on.
@@ -111,18 +143,43 @@ fn unused_folder(data: &str, config: &Config) -> PathBuf {
     candidates.map(|name| Path::new("runs").join(name)).find(|path| !path.exists()).expect("the names never end")
 }
 
-/// A run to go on with: its configuration, and the same data.
-fn reopen(path: &Path) -> Result<(Config, Dataset, RunFolder)> {
-    let folder = RunFolder::open(path)?;
-    if folder.record().exists() {
-        return Err(Error::usage(format!("--resume {}: this run is complete", path.display())).into());
+/// What is about to happen, on stderr.
+fn introduce(run: &Run<'_>, folder: &RunFolder) {
+    let (data, config) = (run.data(), run.config());
+    eprintln!(
+        "{}: {} training and {} test images {} of {} classes ({})",
+        data.name,
+        data.train.len(),
+        data.test.len(),
+        data.shape,
+        data.classes.len(),
+        data.format
+    );
+    let k = run.trainer().first().len();
+    let q = run.overdetermination(k);
+    let works_on = match &config.plan {
+        Plan::Stochastic { rule: Rule::Sweep(sweep), .. } => {
+            format!("sweep over {k} examples in subsets of {}", sweep.batches.batch)
+        }
+        Plan::Stages { stages, .. } if stages[0].subset.is_some() && stages[0].gap > 0.0 => {
+            format!("subsets of {k} examples (Q = {q:.1}) and more")
+        }
+        Plan::Stages { stages, .. } if stages[0].subset.is_some() => format!("subset of {k} examples, Q = {q:.1}"),
+        _ => format!("{k} examples, Q = {q:.1}"),
+    };
+    eprintln!(
+        "{}: {} parameters; {works_on}; {} held out; run folder {}",
+        config.model.name,
+        run.model().parameters(),
+        config.held_out,
+        folder.path().display()
+    );
+    if q < WELL_ABOVE_ONE {
+        eprintln!(
+            "note: Q = {q:.2} is not well above one, so the subset's minimum may not stand for the whole set's; \
+             a larger --subset or a smaller --model raises it"
+        );
     }
-    let config = Config::load(&folder.config())?;
-    let data = open_data(&config.data, config.resize)?;
-    if data.sha256 != config.data_sha256 {
-        return Err(Error::data(format!("{}: not the data that {} was made on", config.data, path.display())).into());
-    }
-    Ok((config, data, folder))
 }
 
 fn summarise(record: &RunRecord, folder: &Path) {

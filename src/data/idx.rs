@@ -20,7 +20,7 @@ const CHANNEL_IMAGES_MAGIC: [u8; 4] = [0, 0, 8, 4];
 const ROLES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
-/// BatchPlan images, training labels, test images, test labels; the flag is whether gzipped.
+/// Training images, training labels, test images, test labels; the flag is whether gzipped.
 #[derive(Default)]
 pub(super) struct Files([Option<(bool, PathBuf)>; 4]);
 

@@ -17,6 +17,7 @@ mod recognise;
 mod resize;
 
 use crate::error::{Error, Result};
+use crate::files::hex;
 use crate::shape::Shape;
 use input::{fault, reserve};
 use sha2::{Digest, Sha256};
@@ -225,11 +226,6 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     }
     paths.sort();
     Ok(paths)
-}
-
-/// A digest as lower-case hexadecimal digits.
-pub(crate) fn hex(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

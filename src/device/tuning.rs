@@ -15,7 +15,7 @@ const BUDGET: f64 = 2.5;
 /// A choice: two sizes of a tile.
 pub type TileChoice = [usize; 2];
 
-/// TileChoices by shape.
+/// Choices by shape.
 type TileChoices = BTreeMap<String, TileChoice>;
 
 #[derive(Serialize, Deserialize)]

@@ -25,7 +25,7 @@ const LANES: usize = BLOCK / 4;
 /// Columns summed in one step of a product.
 const TAPS: usize = 4;
 
-/// Placement to invert symmetric positive definite matrices, and to multiply rows with the inverses.
+/// Room to invert symmetric positive definite matrices, and to multiply rows with the inverses.
 #[derive(Clone, Debug)]
 pub struct Blocks {
     placements: Vec<Placement>,

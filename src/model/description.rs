@@ -115,6 +115,22 @@ impl Description {
         Self::parse(&toml, name)
     }
 
+    /// The built-in description for images of this shape.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is none.
+    pub fn suiting(shape: Shape) -> Result<Self> {
+        match (shape.channels, shape.height, shape.width) {
+            (1, 8, 8) => Self::open("digits-1k"),
+            (1, 28, 28) => Self::open("mnist-14k"),
+            (3, 32, 32) => Self::open("cifar-43k"),
+            _ => Err(Error::usage(format!(
+                "there is no default model for {shape} images: name one with --model (built in: {}; or a TOML file)",
+                Self::builtin_names().collect::<Vec<_>>().join(", ")
+            ))),
+        }
+    }
+
     /// A description from TOML; `source` names it in messages.
     ///
     /// # Errors

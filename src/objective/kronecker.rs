@@ -1,8 +1,10 @@
 //! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens and Grosse
 //! 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
 
-use super::record::{Chunk, Forward, Pass};
-use super::{Cost, Objective};
+use super::loss::Objective;
+use super::minibatches::Activations;
+use super::pass::{Chunk, Forward, Pass};
+use crate::cost::Cost;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
 use crate::kernels::blocks::{Blocks, Part};
@@ -223,21 +225,23 @@ impl Kronecker {
     pub fn update(&mut self, theta: &Buf, seed: u64, keep: f64) -> Result<()> {
         let examples = self.sample.len;
         self.prepare(seed, keep, examples);
+        self.sample.workspace.stamp();
         self.update.run_between(&self.gpu, &[(theta, &self.sample.workspace.theta)], &[])?;
         self.sample.cost.forward += examples as u64;
         self.sample.cost.backward += examples as u64;
         Ok(())
     }
 
-    /// The same from some examples of a mini-batch whose forward pass was the last on the workspace, at its θ: backward only.
+    /// The same from some examples of a mini-batch, at its θ and from the activations it left: backward only.
     ///
     /// # Errors
     /// What the device reports.
-    pub fn update_at(&mut self, minibatch: &Objective, seed: u64, keep: f64) -> Result<()> {
+    pub fn update_at(&mut self, activations: &Activations<'_>, seed: u64, keep: f64) -> Result<()> {
+        let minibatch = activations.batch();
         let examples = of_minibatch(&self.gpu).min(minibatch.len / self.gpu.profile.block * self.gpu.profile.block);
         if self.at_minibatch.as_ref().is_none_or(|(index, _)| !index.is(&minibatch.index)) {
             let mut program = Program::default();
-            let forward = minibatch.forward_views(examples);
+            let forward = activations.forward(examples);
             self.record_sums(&mut program, minibatch, &minibatch.index.prefix(examples), &forward)?;
             self.at_minibatch = Some((minibatch.index.clone(), program));
         }

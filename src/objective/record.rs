@@ -1,60 +1,15 @@
 //! Recording the programs of a pass: what runs before the chunks, for each chunk, and after them.
 
-use super::Objective;
+use super::loss::Objective;
+use super::pass::{Chunk, Forward, Pass};
 use super::stage::Stage;
-use crate::device::{Buf, Quads};
+use crate::device::Quads;
 use crate::error::Result;
-use crate::kernels::epilogue::{Epilogue, Mask};
-use crate::kernels::softmax_xent::{self, Targets};
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::softmax_xent;
 use crate::kernels::{copy_quads, finite, vector};
 use crate::model::LayerWeights;
 use crate::program::Program;
-use std::ops::Range;
-
-/// What a pass over the examples computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Pass {
-    Loss,
-    /// The loss, and every example's logits.
-    Logits,
-    Gradient,
-    GaussNewton,
-    Tangent,
-    /// The curvature along two directions.
-    Curvature,
-}
-
-impl Pass {
-    pub fn has_backward(self) -> bool {
-        matches!(self, Self::Gradient | Self::GaussNewton)
-    }
-
-    /// Directions in parameter space.
-    fn tangents(self) -> usize {
-        match self {
-            Self::Loss | Self::Logits | Self::Gradient => 0,
-            Self::GaussNewton | Self::Tangent => 1,
-            Self::Curvature => 2,
-        }
-    }
-}
-
-/// A run of whole batch blocks that fits the workspace, as views of the objective's lists.
-pub(super) struct Chunk {
-    /// Padded examples.
-    pub range: Range<usize>,
-    pub index: Buf,
-    pub targets: Targets,
-    pub loss: Buf,
-    pub correct: Buf,
-    pub curvature: Option<[Buf; 3]>,
-}
-
-/// What the forward pass of a chunk leaves behind: x of each stage and the logits, and each stage's mask.
-pub(super) struct Forward {
-    pub x: Vec<Quads>,
-    pub masks: Vec<Option<Mask>>,
-}
 
 impl Objective {
     /// Packing, every chunk in order, sums.

@@ -1,7 +1,8 @@
 //! Mini-batches of which only the examples worth it go backward: chosen on the device, brought together from the stored activations.
 
-use super::Objective;
-use super::record::{Chunk, Forward, Pass};
+use super::loss::Objective;
+use super::pass::{Chunk, Forward, Pass};
+use crate::batch::Draw;
 use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::live;
@@ -10,28 +11,11 @@ use crate::kernels::softmax_xent::{self, Targets};
 use crate::program::Program;
 use std::sync::Arc;
 
-/// What a draw of examples follows from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Draw {
-    /// The seed of all draws.
-    pub seed: u64,
-    /// Which of them.
-    pub step: u64,
-}
-
-impl Draw {
-    /// As the kernel reads it, for a batch of so many examples.
-    pub(super) fn words(&self, examples: usize) -> [u32; 4] {
-        let Self { seed, step } = *self;
-        [seed as u32, (seed >> 32) as u32, step as u32, examples as u32]
-    }
-}
-
 /// The kept examples of a mini-batch on the device: as many as there may be, and how many there are.
 pub(super) struct Selection {
     pub kept: Kept,
-    /// [`Draw::words`] of the next one.
-    pub draw: Buf,
+    /// The next draw, as the kernel reads it.
+    draw: Buf,
     score: Buf,
     live: Arc<BlockCount>,
     /// x of each stage and the logits.
@@ -57,6 +41,11 @@ impl Selection {
             derivatives: derivatives.map(Option::transpose).collect::<Result<_>>()?,
             live,
         })
+    }
+
+    /// Writes what the next choice among so many examples follows from.
+    pub fn write_draw(&self, gpu: &Gpu, Draw { seed, step }: Draw, examples: usize) {
+        gpu.write(&self.draw, &[seed as u32, (seed >> 32) as u32, step as u32, examples as u32]);
     }
 
     /// The backward pass of the examples chosen among those that went `forward`.

@@ -5,7 +5,8 @@
 //! them apart. Outputs that are not correlated, and as large as one another, spare it that (data-dependent initialisation: Krähenbühl and
 //! others 2016, arXiv 1511.06856; as fixed filters: Page 2019, Jordan 2024, arXiv 2404.00498).
 
-use super::{Cost, Objective};
+use super::loss::Objective;
+use crate::cost::Cost;
 use crate::error::Result;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, factor_side};

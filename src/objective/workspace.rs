@@ -9,6 +9,7 @@ use crate::model::{Layer, LayerWeights, Model};
 use crate::program::Program;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Memory for activations unless the user says otherwise, in bytes.
 pub const DEFAULT_MEMORY: u64 = 2 << 30;
@@ -41,6 +42,8 @@ pub struct Workspace {
     pub(super) logit_tangents: Quads,
     /// What the host reads of an evaluation.
     pub(super) report: Report,
+    /// Forward passes so far: the stamp of the latest.
+    passes: AtomicU64,
 }
 
 /// Sums in a [`Report`].
@@ -153,7 +156,18 @@ impl Workspace {
             second,
             logit_tangents,
             report,
+            passes: AtomicU64::new(0),
         })
+    }
+
+    /// The stamp of a forward pass that is about to overwrite the activations.
+    pub(super) fn stamp(&self) -> u64 {
+        self.passes.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether no forward pass has run since the one of this stamp, so that its activations are still there.
+    pub(super) fn is_latest(&self, stamp: u64) -> bool {
+        self.passes.load(Ordering::Relaxed) == stamp
     }
 
     /// Whether a choice among so many examples is possible: it needs the activations of all of them at once.

@@ -1,12 +1,13 @@
 //! Hessian-free Gauss-Newton (Martens, *Deep learning via Hessian-free optimization*, ICML 2010; Martens and
-//! Sutskever, *BatchPlan deep and recurrent networks with Hessian-free optimization*, 2012).
+//! Sutskever, *Training deep and recurrent networks with Hessian-free optimization*, 2012).
 
-use super::line_search::change;
-use super::truncated_cg::{Equations, TruncatedCg};
-use super::{
-    Curved, LineSearch, Look, Lowest, Optimiser, Outcome, Point, Problem, Rejected, Snapshot, Space, State, Stop,
-    Trial, Vector, Verdict, named, to_json,
-};
+use super::line_search::{LineSearch, Trial, Verdict, change};
+use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
+use super::outcome::{Outcome, Rejected, Stop};
+use super::point::{Lowest, Point};
+use super::problem::{Curved, Evaluated, Problem, Refresh, Vector};
+use super::space::Space;
+use super::truncated_cg::{Equations, Preconditioner, TruncatedCg};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::mem::swap;
@@ -16,20 +17,6 @@ const WARM_START: f64 = 0.95;
 
 /// Rejections in a row, each with more damping, after which no step will do.
 const MAX_REJECTIONS: usize = 10;
-
-/// What speeds up the inner iteration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preconditioner {
-    /// Nothing.
-    #[default]
-    None,
-    /// [`Curved::precondition`], from a new look at every step: a look is cheap next to the inner iteration, and a resumed
-    /// run needs no older one.
-    Kronecker,
-    /// The same with the diagonal of the factors alone.
-    Diagonal,
-}
 
 /// The choices of [`GaussNewton`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,18 +47,17 @@ impl Default for GaussNewtonSettings {
 
 /// Steps that solve (G + λI)s = −g, λ by Levenberg and Marquardt. Holds ten vectors and an iterate for each
 /// ⌈1.3ʲ⌉ up to the iterations of a step: fourteen of them for 50.
-#[derive(Debug)]
-pub struct GaussNewton<V> {
+pub struct GaussNewton<P: Curved> {
     settings: GaussNewtonSettings,
-    point: Point<V>,
+    point: Point<P>,
     /// s, the last solution.
-    solution: V,
-    known: GaussNewtonMemory,
-    cg: TruncatedCg<V>,
+    solution: Vector<P>,
+    memory: GaussNewtonMemory,
+    cg: TruncatedCg<Vector<P>>,
     // x and g at a trial point, and g at the best of them
-    trial_parameters: V,
-    trial_gradient: V,
-    best_gradient: V,
+    trial_parameters: Vector<P>,
+    trial_gradient: Vector<P>,
+    best_gradient: Vector<P>,
 }
 
 /// What earlier steps taught.
@@ -86,57 +72,107 @@ struct GaussNewtonMemory {
     lowest: Lowest,
 }
 
-impl<V: Clone> GaussNewton<V> {
-    /// Starts at x, with one evaluation of the problem there. A step down the gradient, where there is no other, is tried as
-    /// long as `step_norm`, where there is a guess.
+impl<P: Curved> GaussNewton<P> {
+    /// Starts at x, with one evaluation of the problem there. A step down the gradient, where there is no other, is
+    /// tried as long as `step_norm`, where there is a guess.
     ///
     /// # Errors
     /// What the problem reports; so for the others.
-    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: GaussNewtonSettings) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+    pub fn new(problem: &mut P, x: Vector<P>, step_norm: Option<f64>, settings: GaussNewtonSettings) -> Result<Self> {
         let point = Point::start(problem, x)?;
         let step_norm = step_norm.unwrap_or(f64::min(1.0, point.gradient_norm));
-        let known =
-            GaussNewtonMemory { damping: settings.damping, rejections: 0, step_norm, lowest: Lowest::at(&point) };
+        let lowest = Lowest::at(&point);
+        let memory = GaussNewtonMemory { damping: settings.damping, rejections: 0, step_norm, lowest };
         let solution = problem.space().zeros()?;
-        Self::at(problem, settings, point, solution, known)
+        Self::at(problem, settings, point, solution, memory)
     }
 
     /// Goes on from a saved state of the same problem.
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
-    pub fn resume<P>(problem: &P, state: &State<V>, settings: GaussNewtonSettings) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+    pub fn resume(problem: &P, state: &State<Vector<P>>, settings: GaussNewtonSettings) -> Result<Self> {
         Self::at(problem, settings, Point::resume(state)?, state.vector("solution")?, state.numbers()?)
     }
 
-    fn at<P>(
+    fn at(
         problem: &P,
         settings: GaussNewtonSettings,
-        point: Point<V>,
-        solution: V,
-        known: GaussNewtonMemory,
-    ) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+        point: Point<P>,
+        solution: Vector<P>,
+        memory: GaussNewtonMemory,
+    ) -> Result<Self> {
         let space = problem.space();
         Ok(Self {
             settings,
             point,
             solution,
-            known,
+            memory,
             cg: TruncatedCg::new(space)?,
             trial_parameters: space.zeros()?,
             trial_gradient: space.zeros()?,
             best_gradient: space.zeros()?,
         })
     }
+
+    /// Iterates of conjugate gradients towards the solution of the damped equations; where none is downhill, a step
+    /// down the gradient.
+    fn solve(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<()> {
+        let Self { settings, point, solution, memory, cg, .. } = self;
+        let (x, g) = (&point.parameters, &point.gradient);
+        let preconditioner = settings.preconditioner;
+        if preconditioner != Preconditioner::None {
+            problem.refresh_preconditioner(x, Refresh::anew(point.iteration))?;
+        }
+        problem.space().axpby(0.0, g, WARM_START, solution)?;
+        let equations = Equations { x, g, damping: memory.damping, preconditioner };
+        outcome.inner_iterations = cg.solve(problem, &equations, settings.iterations, solution)?;
+        if cg.iterates.is_empty() {
+            cg.steepest(problem.space(), g, point.gradient_norm.powi(2), memory.step_norm / point.gradient_norm)?;
+            problem.space().axpby(0.0, g, 0.0, solution)?;
+            outcome.restarted = true;
+        }
+        Ok(())
+    }
+
+    /// Evaluates from the last iterate back, as long as the loss falls: the best of them and its trial, whose gradient
+    /// is left in `best_gradient`.
+    fn best_iterate(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<BestIterate<P>> {
+        let Self { settings, point, cg, .. } = self;
+        let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
+        let noise = settings.line_search.noise * point.loss.abs();
+        let mut best: Option<BestIterate<P>> = None;
+        for (index, iterate) in cg.iterates.iter().enumerate().rev() {
+            let start = Trial { step: 0.0, loss: point.loss, slope: iterate.slope };
+            let tried = evaluate(problem, (&point.parameters, &iterate.step, 1.0), (trial_x, trial_g))?;
+            outcome.evaluations += 1;
+            let trial = tried.trial;
+            let change = if trial.is_finite() { change(&start, &trial, noise) } else { f64::INFINITY };
+            if best.as_ref().is_some_and(|best| change >= best.change) {
+                break;
+            }
+            swap(trial_g, &mut self.best_gradient);
+            best = Some(BestIterate { index, tried, change });
+        }
+        Ok(best.expect("one iterate at least"))
+    }
+}
+
+/// The iterate whose full step lowers the loss most.
+struct BestIterate<P: Problem> {
+    /// Its place among the iterates.
+    index: usize,
+    tried: Tried<P>,
+    /// How the loss changes.
+    change: f64,
+}
+
+/// A point that was evaluated.
+struct Tried<P: Problem> {
+    trial: Trial,
+    /// ‖∇f‖²
+    gg: f64,
+    evaluation: P::Evaluation,
 }
 
 /// f at x + αs: the trial and ‖∇f‖² there, with x and ∇f left in the vectors given.
@@ -144,109 +180,92 @@ fn evaluate<P: Problem>(
     problem: &mut P,
     (x, step, alpha): (&Vector<P>, &Vector<P>, f64),
     (trial_x, trial_g): (&mut Vector<P>, &mut Vector<P>),
-) -> Result<(Trial, f64)> {
+) -> Result<Tried<P>> {
     problem.space().combine(&[(1.0, x), (alpha, step)], trial_x)?;
-    let loss = problem.loss_and_gradient(trial_x, trial_g)?;
+    let evaluation = problem.loss_and_gradient(trial_x, trial_g)?;
     let [slope, gg] = problem.space().dots([(trial_g, step), (trial_g, trial_g)])?;
-    Ok((Trial { step: alpha, loss, slope }, gg))
+    Ok(Tried { trial: Trial { step: alpha, loss: evaluation.loss(), slope }, gg, evaluation })
 }
 
-impl<P: Curved> Optimiser<P> for GaussNewton<Vector<P>> {
+impl GaussNewtonMemory {
+    /// More damping, and a shorter step down the gradient.
+    fn reject(&mut self) {
+        self.damping *= 10.0;
+        self.rejections += 1;
+        self.step_norm *= 0.1;
+    }
+
+    /// λ by the worth of the model (Levenberg and Marquardt).
+    fn adapt(&mut self, rho: f64, least_damping: f64) {
+        if rho > 0.75 {
+            self.damping = f64::max(self.damping / 1.5, least_damping);
+        } else if rho < 0.25 || rho.is_nan() {
+            self.damping *= 1.5;
+        }
+    }
+}
+
+impl<P: Curved> Optimiser<P> for GaussNewton<P> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
-        let Self { settings, point, solution, known, cg, .. } = self;
-        let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
-        let damping = known.damping;
-        let mut outcome = Outcome { damping: Some(damping), ..point.before_step(settings.gradient_tolerance) };
-        outcome.stop = outcome.stop.or(known.lowest.stop());
+        let damping = self.memory.damping;
+        let before = self.point.before_step(self.settings.gradient_tolerance);
+        let mut outcome = Outcome { damping: Some(damping), ..before };
+        outcome.stop = outcome.stop.or(self.memory.lowest.stop());
         if outcome.stop.is_some() {
             return Ok(outcome);
         }
-        let (x, g) = (&point.parameters, &point.gradient);
+        self.solve(problem, &mut outcome)?;
+        let BestIterate { index, tried, change } = self.best_iterate(problem, &mut outcome)?;
 
-        let preconditioner = settings.preconditioner;
-        if preconditioner != Preconditioner::None {
-            problem.update_preconditioner(x, Look::anew(point.iteration))?;
-        }
-        problem.space().axpby(0.0, g, WARM_START, solution)?;
-        let equations = Equations { x, g, damping, preconditioner };
-        outcome.inner_iterations = cg.solve(problem, &equations, settings.iterations, solution)?;
-        if cg.iterates.is_empty() {
-            cg.steepest(problem.space(), g, point.gradient_norm.powi(2), known.step_norm / point.gradient_norm)?;
-            problem.space().axpby(0.0, g, 0.0, solution)?;
-            outcome.restarted = true;
-        }
-
-        // From the last iterate back, as long as the loss falls.
-        let noise = settings.line_search.noise * point.loss.abs();
-        let mut best = None;
-        for iterate in cg.iterates.iter().rev() {
-            let start = Trial { step: 0.0, loss: point.loss, slope: iterate.slope };
-            let (trial, gg) = evaluate(problem, (x, &iterate.step, 1.0), (trial_x, trial_g))?;
-            outcome.evaluations += 1;
-            let change = if trial.is_finite() { change(&start, &trial, noise) } else { f64::INFINITY };
-            if best.is_some_and(|(_, _, _, least)| change >= least) {
-                break;
-            }
-            swap(trial_g, &mut self.best_gradient);
-            best = Some((iterate, trial, gg, change));
-        }
-        let (iterate, trial, mut gg, change) = best.expect("one iterate at least");
-
+        let Self { settings, point, memory, cg, .. } = self;
+        let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
+        let (x, iterate, trial) = (&point.parameters, &cg.iterates[index], tried.trial);
         let rho = change / (iterate.model - 0.5 * damping * iterate.norm2); // of the model without damping
-        let mut seen = Some(trial);
+        let (mut is_known, mut last) = (true, tried);
         let found = settings.line_search.search(point.loss, iterate.slope, 1.0, |alpha| {
-            if let Some(trial) = seen.take() {
+            if is_known {
                 problem.space().combine(&[(1.0, x), (alpha, &iterate.step)], trial_x)?;
                 swap(trial_g, &mut self.best_gradient);
-                return Ok((trial.loss, trial.slope));
+                is_known = false;
+            } else {
+                last = evaluate(problem, (x, &iterate.step, alpha), (trial_x, trial_g))?;
             }
-            let (trial, norm2) = evaluate(problem, (x, &iterate.step, alpha), (trial_x, trial_g))?;
-            gg = norm2;
-            Ok((trial.loss, trial.slope))
+            Ok((last.trial.loss, last.trial.slope))
         })?;
         outcome.evaluations += found.evaluations - 1;
         outcome.rho = rho.is_finite().then_some(rho);
 
         if found.verdict == Verdict::Failed {
-            *known = GaussNewtonMemory {
-                damping: 10.0 * damping,
-                rejections: known.rejections + 1,
-                step_norm: 0.1 * known.step_norm,
-                ..*known
-            };
+            memory.reject();
             outcome.rejected = Some(if trial.is_finite() { Rejected::NotLower } else { Rejected::NotFinite });
-            if known.rejections >= MAX_REJECTIONS {
+            if memory.rejections >= MAX_REJECTIONS {
                 outcome.stop = Some(Stop::LineSearchFailed);
                 return Ok(outcome);
             }
             point.iteration += 1;
             return Ok(outcome);
         }
-        if rho > 0.75 {
-            known.damping = f64::max(known.damping / 1.5, settings.least_damping);
-        } else if rho < 0.25 || rho.is_nan() {
-            known.damping *= 1.5;
-        }
+        memory.adapt(rho, settings.least_damping);
 
         let Trial { step: alpha, loss, .. } = found.trial;
-        point.move_to((trial_x, trial_g), loss, gg.sqrt());
-        *known = GaussNewtonMemory { rejections: 0, step_norm: alpha * iterate.norm2.sqrt(), ..*known };
-        known.lowest.note(point);
+        point.move_to((trial_x, trial_g), last.evaluation, last.gg.sqrt());
+        (memory.rejections, memory.step_norm) = (0, alpha * iterate.norm2.sqrt());
+        memory.lowest.note(point);
         Ok(Outcome {
             loss,
             gradient_norm: point.gradient_norm,
-            step_norm: known.step_norm,
+            step_norm: memory.step_norm,
             step_length: alpha,
             ..outcome
         })
     }
 
-    fn snapshot(&self) -> Snapshot<'_, Vector<P>> {
+    fn snapshot(&self) -> Snapshot<'_, P> {
         self.point.snapshot()
     }
 
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
-        (named([("gradient", &self.point.gradient), ("solution", &self.solution)]), to_json(&self.known))
+        (named([("gradient", &self.point.gradient), ("solution", &self.solution)]), to_json(&self.memory))
     }
 }
 
@@ -266,7 +285,7 @@ mod tests {
         let outcome = method.step(&mut problem)?;
         assert!(outcome.loss < 1e-5, "{outcome:?}");
         assert!((outcome.rho.unwrap() - 1.0).abs() < 1e-6, "the model is exact: {outcome:?}");
-        assert_eq!(method.known.damping, 1e-3 / 1.5);
+        assert_eq!(method.memory.damping, 1e-3 / 1.5);
         Ok(())
     }
 
@@ -277,7 +296,7 @@ mod tests {
             let mut method = GaussNewton::new(&mut problem, vec![1.0, -1.0, 2.0], None, settings())?;
             let outcome = method.step(&mut problem)?;
             assert!(outcome.rejected.is_none(), "{outcome:?}");
-            assert_eq!(method.known.damping, factor * 1e-3, "{outcome:?}");
+            assert_eq!(method.memory.damping, factor * 1e-3, "{outcome:?}");
         }
         Ok(())
     }
@@ -290,7 +309,7 @@ mod tests {
             let outcome = method.step(&mut problem)?;
             assert_eq!(outcome.rejected, Some(Rejected::NotLower));
             let damping = 1e-3 * 10f64.powi(rejections as i32);
-            assert!((method.known.damping / damping - 1.0).abs() < 1e-12, "{}", method.known.damping);
+            assert!((method.memory.damping / damping - 1.0).abs() < 1e-12, "{}", method.memory.damping);
             assert_eq!(outcome.stop, (rejections == MAX_REJECTIONS).then_some(Stop::LineSearchFailed));
             assert_eq!(method.point.parameters, [1.0, -1.0]);
         }

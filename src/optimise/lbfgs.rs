@@ -1,10 +1,12 @@
 //! L-BFGS (Liu and Nocedal, *On the limited memory BFGS method for large scale optimization*, Math. Prog. 45,
 //! 1989; Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 7.2).
 
-use super::{
-    ACUTE, LineSearch, Lowest, Optimiser, Outcome, Point, Problem, Snapshot, Space, State, Stop, Trial, Vector,
-    Verdict, is_downhill, named, to_json,
-};
+use super::line_search::{ACUTE, LineSearch, Trial, Verdict, is_downhill};
+use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
+use super::outcome::{Outcome, Stop};
+use super::point::{Lowest, Point};
+use super::problem::{Evaluated, Problem, Vector};
+use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -29,18 +31,17 @@ impl Default for LbfgsSettings {
 }
 
 /// L-BFGS, which forgets its pairs and goes down the gradient where they mislead it. Holds 2m + 5 vectors.
-#[derive(Debug)]
-pub struct Lbfgs<V> {
+pub struct Lbfgs<P: Problem> {
     settings: LbfgsSettings,
-    point: Point<V>,
+    point: Point<P>,
     /// d = −Hg, along which the next step goes.
-    direction: V,
+    direction: Vector<P>,
     /// s = x − x₀ and y = g − g₀ of the last steps, the oldest first.
-    pairs: VecDeque<(V, V)>,
-    known: LbfgsMemory,
+    pairs: VecDeque<(Vector<P>, Vector<P>)>,
+    memory: LbfgsMemory,
     // x and g at a trial point of the line search
-    trial_parameters: V,
-    trial_gradient: V,
+    trial_parameters: Vector<P>,
+    trial_gradient: Vector<P>,
 }
 
 /// What is known of the steps without another look at the vectors.
@@ -59,62 +60,54 @@ struct Gram {
     yy: VecDeque<Vec<f64>>,
 }
 
-impl<V: Clone> Lbfgs<V> {
-    /// Starts at x, with one evaluation of the problem there. The first step is tried as long as `step_norm`, where there is a guess.
+impl<P: Problem> Lbfgs<P> {
+    /// Starts at x, with one evaluation of the problem there. The first step is tried as long as `step_norm`, where
+    /// there is a guess.
     ///
     /// # Errors
     /// What the problem reports; so for the others.
-    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: LbfgsSettings) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+    pub fn new(problem: &mut P, x: Vector<P>, step_norm: Option<f64>, settings: LbfgsSettings) -> Result<Self> {
         let point = Point::start(problem, x)?;
         let mut direction = problem.space().zeros()?;
         problem.space().axpby(-1.0, &point.gradient, 0.0, &mut direction)?;
         let step_norm = step_norm.unwrap_or(f64::min(1.0, point.gradient_norm));
-        let known = LbfgsMemory { step_norm, gram: Gram::default(), lowest: Lowest::at(&point) };
-        Self::at(problem, settings, point, direction, VecDeque::new(), known)
+        let memory = LbfgsMemory { step_norm, gram: Gram::default(), lowest: Lowest::at(&point) };
+        Self::at(problem, settings, point, direction, VecDeque::new(), memory)
     }
 
     /// Goes on from a saved state of the same problem.
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
-    pub fn resume<P>(problem: &P, state: &State<V>, settings: LbfgsSettings) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
-        let known: LbfgsMemory = state.numbers()?;
+    pub fn resume(problem: &P, state: &State<Vector<P>>, settings: LbfgsSettings) -> Result<Self> {
+        let memory: LbfgsMemory = state.numbers()?;
         let pair = |i| Ok((state.vector(&format!("s.{i}"))?, state.vector(&format!("y.{i}"))?));
-        let pairs = (0..known.gram.len()).map(pair).collect::<Result<_>>()?;
-        Self::at(problem, settings, Point::resume(state)?, state.vector("direction")?, pairs, known)
+        let pairs = (0..memory.gram.len()).map(pair).collect::<Result<_>>()?;
+        Self::at(problem, settings, Point::resume(state)?, state.vector("direction")?, pairs, memory)
     }
 
-    fn at<P>(
+    fn at(
         problem: &P,
         settings: LbfgsSettings,
-        point: Point<V>,
-        direction: V,
-        pairs: VecDeque<(V, V)>,
-        known: LbfgsMemory,
-    ) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+        point: Point<P>,
+        direction: Vector<P>,
+        pairs: VecDeque<(Vector<P>, Vector<P>)>,
+        memory: LbfgsMemory,
+    ) -> Result<Self> {
         let (trial_parameters, trial_gradient) = (problem.space().zeros()?, problem.space().zeros()?);
-        Ok(Self { settings, point, direction, pairs, known, trial_parameters, trial_gradient })
+        Ok(Self { settings, point, direction, pairs, memory, trial_parameters, trial_gradient })
     }
 
     /// Makes a pair of the step from the trial's x and g to the new ones, if its curvature is positive, and
     /// d = −Hg.
-    fn look_back(&mut self, space: &impl Space<Vector = V>, ss: f64) -> Result<()> {
+    fn update_pairs(&mut self, space: &P::Space, ss: f64) -> Result<()> {
         let (g, s, y) = (&self.point.gradient, &mut self.trial_parameters, &mut self.trial_gradient);
         space.axpby(1.0, &self.point.parameters, -1.0, s)?;
         space.axpby(1.0, g, -1.0, y)?;
         let (s, y) = (&*s, &*y);
         let all_s = self.pairs.iter().map(|(s, _)| s).chain([s]);
         let all_y = self.pairs.iter().map(|(_, y)| y).chain([y]);
-        let basis: Vec<&V> = all_s.chain(all_y).collect();
+        let basis: Vec<&Vector<P>> = all_s.chain(all_y).collect();
         let pairs: Vec<_> = [y, g].iter().flat_map(|&v| basis.iter().map(move |&b| (b, v))).collect();
         let products = space.inner_products(&pairs)?;
         let mut rows = products.chunks(self.pairs.len() + 1).map(|row| row.to_vec());
@@ -122,12 +115,12 @@ impl<V: Clone> Lbfgs<V> {
 
         let k = self.pairs.len();
         if sy[k] > ACUTE * (ss * yy[k]).sqrt() {
-            self.known.gram.push(sy, yy);
+            self.memory.gram.push(sy, yy);
             // The oldest pair lends its memory to the next trials.
             let spare = if k < self.settings.memory.max(1) {
                 (space.zeros()?, space.zeros()?)
             } else {
-                self.known.gram.pop();
+                self.memory.gram.pop();
                 sg.remove(0);
                 yg.remove(0);
                 self.pairs.pop_front().expect("as many pairs as the memory holds")
@@ -136,10 +129,57 @@ impl<V: Clone> Lbfgs<V> {
             let y = replace(&mut self.trial_gradient, spare.1);
             self.pairs.push_back((s, y));
         }
-        let (of_pairs, of_g) = self.known.gram.two_loops(&sg, &yg);
+        let (of_pairs, of_g) = self.memory.gram.two_loops(&sg, &yg);
         let terms = self.pairs.iter().zip(of_pairs).flat_map(|((s, y), (a, b))| [(-a, s), (-b, y)]);
         space.combine(&terms.chain([(-of_g, &self.point.gradient)]).collect::<Vec<_>>(), &mut self.direction)
     }
+
+    /// Searches along d, and once more down the gradient where that fails, without the pairs; none where both do.
+    fn search(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<Option<Searched<P>>> {
+        let Self { settings, point, direction: d, pairs, memory, .. } = self;
+        let (x, g) = (&point.parameters, &point.gradient);
+        let gg = point.gradient_norm.powi(2);
+        let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
+        let mut restart = !is_downhill(slope, gg, dd);
+        loop {
+            if restart {
+                pairs.clear();
+                memory.gram = Gram::default();
+                problem.space().axpby(-1.0, g, 0.0, d)?;
+                (slope, dd) = (-gg, gg);
+                outcome.restarted = true;
+            }
+
+            let first = if pairs.is_empty() { memory.step_norm / point.gradient_norm } else { 1.0 };
+            let (mut trial_gg, mut evaluation) = (f64::NAN, None);
+            let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
+            let found = settings.line_search.search(point.loss, slope, first, |alpha| {
+                problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
+                let loss = evaluation.insert(problem.loss_and_gradient(trial_x, trial_g)?).loss();
+                let [slope, norm2] = problem.space().dots([(trial_g, d), (trial_g, trial_g)])?;
+                trial_gg = norm2;
+                Ok((loss, slope))
+            })?;
+            outcome.evaluations += found.evaluations;
+            if let Some(evaluation) = evaluation.filter(|_| found.verdict != Verdict::Failed) {
+                return Ok(Some(Searched { trial: found.trial, evaluation, gg: trial_gg, dd }));
+            }
+            if outcome.restarted {
+                return Ok(None);
+            }
+            restart = true; // down the gradient, from a small first step
+            memory.step_norm = f64::min(point.gradient_norm, 1e-2);
+        }
+    }
+}
+
+/// The end of a search that lowered the loss.
+struct Searched<P: Problem> {
+    trial: Trial,
+    evaluation: P::Evaluation,
+    /// gᵀg at its end, and dᵀd.
+    gg: f64,
+    dd: f64,
 }
 
 impl Gram {
@@ -189,66 +229,35 @@ impl Gram {
     }
 }
 
-impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
+impl<P: Problem> Optimiser<P> for Lbfgs<P> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
-        let Self { settings, point, direction: d, pairs, known, .. } = self;
-        let mut outcome = point.before_step(settings.gradient_tolerance);
-        outcome.stop = outcome.stop.or(known.lowest.stop());
+        let mut outcome = self.point.before_step(self.settings.gradient_tolerance);
+        outcome.stop = outcome.stop.or(self.memory.lowest.stop());
         if outcome.stop.is_some() {
             return Ok(outcome);
         }
-
-        let (x, g) = (&point.parameters, &point.gradient);
-        let gg = point.gradient_norm.powi(2);
-        let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
-        let mut restart = !is_downhill(slope, gg, dd);
-        let (found, gg) = loop {
-            if restart {
-                pairs.clear();
-                known.gram = Gram::default();
-                problem.space().axpby(-1.0, g, 0.0, d)?;
-                (slope, dd) = (-gg, gg);
-                outcome.restarted = true;
-            }
-
-            let first = if pairs.is_empty() { known.step_norm / point.gradient_norm } else { 1.0 };
-            let mut gg = f64::NAN;
-            let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
-            let found = settings.line_search.search(point.loss, slope, first, |alpha| {
-                problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
-                let loss = problem.loss_and_gradient(trial_x, trial_g)?;
-                let [slope, norm2] = problem.space().dots([(trial_g, d), (trial_g, trial_g)])?;
-                gg = norm2;
-                Ok((loss, slope))
-            })?;
-            outcome.evaluations += found.evaluations;
-            if found.verdict != Verdict::Failed {
-                break (found, gg);
-            }
-            if outcome.restarted {
-                outcome.stop = Some(Stop::LineSearchFailed);
-                return Ok(outcome);
-            }
-            restart = true; // down the gradient, from a small first step
-            known.step_norm = f64::min(point.gradient_norm, 1e-2);
+        let Some(Searched { trial, evaluation, gg, dd }) = self.search(problem, &mut outcome)? else {
+            outcome.stop = Some(Stop::LineSearchFailed);
+            return Ok(outcome);
         };
 
-        let Trial { step: alpha, loss, .. } = found.trial;
-        point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), loss, gg.sqrt());
-        known.step_norm = alpha * dd.sqrt();
-        known.lowest.note(point);
+        let Trial { step: alpha, loss, .. } = trial;
+        let Self { point, memory, .. } = self;
+        point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), evaluation, gg.sqrt());
+        memory.step_norm = alpha * dd.sqrt();
+        memory.lowest.note(point);
         outcome = Outcome {
             loss,
             gradient_norm: point.gradient_norm,
-            step_norm: known.step_norm,
+            step_norm: memory.step_norm,
             step_length: alpha,
             ..outcome
         };
-        self.look_back(problem.space(), outcome.step_norm.powi(2))?;
+        self.update_pairs(problem.space(), outcome.step_norm.powi(2))?;
         Ok(outcome)
     }
 
-    fn snapshot(&self) -> Snapshot<'_, Vector<P>> {
+    fn snapshot(&self) -> Snapshot<'_, P> {
         self.point.snapshot()
     }
 
@@ -257,14 +266,14 @@ impl<P: Problem> Optimiser<P> for Lbfgs<Vector<P>> {
         for (i, (s, y)) in self.pairs.iter().enumerate() {
             vectors.extend([(format!("s.{i}"), s.clone()), (format!("y.{i}"), y.clone())]);
         }
-        (vectors, to_json(&self.known))
+        (vectors, to_json(&self.memory))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Euclidean;
     use super::super::quadratic::Quadratic;
+    use super::super::space::Euclidean;
     use super::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
@@ -331,7 +340,7 @@ mod tests {
         let line_search = LineSearch { curvature: 1e-8, ..LineSearch::default() };
         let settings = LbfgsSettings { line_search, ..LbfgsSettings::default() };
         let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0; 12], None, settings)?;
-        let mut norms = vec![Optimiser::<Quadratic>::gradient_norm(&lbfgs)];
+        let mut norms = vec![lbfgs.gradient_norm()];
         for _ in 0..4 {
             norms.push(lbfgs.step(&mut problem)?.gradient_norm);
         }
@@ -346,13 +355,13 @@ mod tests {
         let mut lbfgs = Lbfgs::new(&mut problem, vec![1.0; 5], None, settings)?;
         for step in 1..=5 {
             lbfgs.step(&mut problem)?;
-            assert_eq!((lbfgs.pairs.len(), lbfgs.known.gram.len()), (step.min(2), step.min(2)));
+            assert_eq!((lbfgs.pairs.len(), lbfgs.memory.gram.len()), (step.min(2), step.min(2)));
         }
         // x and g at a trial point beyond which the gradient falls along the step
         let before = lbfgs.pairs.clone();
         lbfgs.trial_parameters = lbfgs.point.parameters.iter().map(|x| x - 1.0).collect();
         lbfgs.trial_gradient = lbfgs.point.gradient.iter().map(|g| g + 1.0).collect();
-        lbfgs.look_back(problem.space(), 5.0)?;
+        lbfgs.update_pairs(problem.space(), 5.0)?;
         assert_eq!(lbfgs.pairs, before);
         Ok(())
     }

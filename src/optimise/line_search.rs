@@ -4,6 +4,15 @@
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
+/// An angle is below a right one if its cosine exceeds this: above what rounding an f32 inner product can fake. On a
+/// quadratic, y = g − g₀ and s = x − x₀ are so up to a condition of 10¹².
+pub(super) const ACUTE: f64 = 1e-6;
+
+/// Whether a direction with this slope gᵀd, by gᵀg and dᵀd, leads downhill enough to be taken.
+pub(super) fn is_downhill(slope: f64, gg: f64, dd: f64) -> bool {
+    slope < -ACUTE * (gg * dd).sqrt()
+}
+
 /// Losses closer than this share of the loss cannot be told apart where they were summed in f32.
 pub(super) const NOISE: f64 = 1e-6;
 

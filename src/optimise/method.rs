@@ -1,17 +1,21 @@
 //! The choice of a method, as a configuration holds it.
 
-use super::first_order::{Adam, FirstOrder, Sgd};
+use super::adam::Adam;
+use super::batch_plan::BatchPlan;
 use super::gauss_newton::{GaussNewton, GaussNewtonSettings};
 use super::kfac::{Kfac, KfacSettings};
 use super::lbfgs::{Lbfgs, LbfgsSettings};
+use super::minibatched::Minibatched;
 use super::nonlinear_cg::{NcgSettings, NonlinearCg};
+use super::optimiser::{Optimiser, State};
+use super::problem::{Curved, Stochastic, Vector};
+use super::sgd::Sgd;
 use super::sweep::Sweep;
-use super::training::BatchPlan;
-use super::{Curved, Optimiser, State, Stochastic, Vector};
+use crate::cost::Units;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
-/// A method and its choices.
+/// A method that evaluates all of a problem in each step, and its choices.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "kebab-case")]
 pub enum Method {
@@ -23,59 +27,26 @@ pub enum Method {
     GaussNewton(GaussNewtonSettings),
     /// K-FAC with exact steps and momentum.
     Kfac(KfacSettings),
-    /// K-FAC over one small subset after another.
-    Sweep(Sweep),
-    /// Adam on mini-batches.
-    Adam(Adam),
-    /// Stochastic gradient descent with momentum.
-    Sgd(Sgd),
 }
 
 impl Method {
-    /// How it goes over mini-batches, if its losses and gradients are those of some.
-    pub fn training(&self) -> Option<&BatchPlan> {
-        match self {
-            Self::Sweep(Sweep { training, .. })
-            | Self::Adam(Adam { training, .. })
-            | Self::Sgd(Sgd { training, .. }) => Some(training),
-            Self::Ncg(_) | Self::Lbfgs(_) | Self::GaussNewton(_) | Self::Kfac(_) => None,
-        }
-    }
-
-    /// The same with another horizon, where there is one.
-    pub fn with_epochs(self, epochs: f64) -> Self {
-        let with = |training| BatchPlan { epochs, ..training };
-        match self {
-            Self::Sweep(sweep) => Self::Sweep(Sweep { training: with(sweep.training), ..sweep }),
-            Self::Adam(adam) => Self::Adam(Adam { training: with(adam.training), ..adam }),
-            Self::Sgd(sgd) => Self::Sgd(Sgd { training: with(sgd.training), ..sgd }),
-            other => other,
-        }
-    }
-
-    /// Starts at x. Of `before`, the state of the same method on a problem much like this one, K-FAC takes over λ and the last step; methods
-    /// that search try a first step as long as its last, `step_norm`.
+    /// Starts at x. Of `before`, the state of the same method on a problem much like this one, K-FAC takes over λ and
+    /// the last step; methods that search try a first step as long as its last, `step_norm`.
     ///
     /// # Errors
     /// What the problem reports, and [`Error::Data`](crate::error::Error::Data) when the state is another method's.
-    pub fn start<P: Curved + Stochastic>(
+    pub fn start<P: Curved + 'static>(
         &self,
         problem: &mut P,
         x: Vector<P>,
         before: Option<(&State<Vector<P>>, f64)>,
-    ) -> Result<Box<dyn Optimiser<P>>>
-    where
-        Vector<P>: 'static,
-    {
+    ) -> Result<Box<dyn Optimiser<P>>> {
         let step_norm = before.map(|(_, step_norm)| step_norm).filter(|norm| *norm > 0.0);
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::new(problem, x, step_norm, settings)?),
             Self::Lbfgs(settings) => Box::new(Lbfgs::new(problem, x, step_norm, settings)?),
             Self::GaussNewton(settings) => Box::new(GaussNewton::new(problem, x, step_norm, settings)?),
             Self::Kfac(settings) => Box::new(Kfac::new(problem, x, before.map(|(state, _)| state), settings)?),
-            Self::Sweep(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
-            Self::Adam(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
-            Self::Sgd(rule) => Box::new(FirstOrder::new(problem, x, rule)?),
         })
     }
 
@@ -83,18 +54,86 @@ impl Method {
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's, and what the problem reports.
-    pub fn resume<P: Curved + Stochastic>(&self, problem: &P, state: &State<Vector<P>>) -> Result<Box<dyn Optimiser<P>>>
-    where
-        Vector<P>: 'static,
-    {
+    pub fn resume<P: Curved + 'static>(&self, problem: &P, state: &State<Vector<P>>) -> Result<Box<dyn Optimiser<P>>> {
         Ok(match *self {
             Self::Ncg(settings) => Box::new(NonlinearCg::resume(problem, state, settings)?),
             Self::Lbfgs(settings) => Box::new(Lbfgs::resume(problem, state, settings)?),
             Self::GaussNewton(settings) => Box::new(GaussNewton::resume(problem, state, settings)?),
             Self::Kfac(settings) => Box::new(Kfac::resume(problem, state, settings)?),
-            Self::Sweep(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
-            Self::Adam(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
-            Self::Sgd(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
+        })
+    }
+}
+
+/// A method that goes over mini-batches until a budget is spent, and its choices.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "kebab-case")]
+pub enum Rule {
+    /// K-FAC over one small subset after another.
+    Sweep(Sweep),
+    /// Adam.
+    Adam(Adam),
+    /// Stochastic gradient descent with momentum.
+    Sgd(Sgd),
+}
+
+impl Rule {
+    /// How it goes over mini-batches.
+    pub fn batches(&self) -> &BatchPlan {
+        match self {
+            Self::Sweep(Sweep { batches, .. }) | Self::Adam(Adam { batches, .. }) | Self::Sgd(Sgd { batches, .. }) => {
+                batches
+            }
+        }
+    }
+
+    /// The same with other mini-batches.
+    #[must_use]
+    pub fn with_batches(self, batches: BatchPlan) -> Self {
+        match self {
+            Self::Sweep(rule) => Self::Sweep(Sweep { batches, ..rule }),
+            Self::Adam(rule) => Self::Adam(Adam { batches, ..rule }),
+            Self::Sgd(rule) => Self::Sgd(Sgd { batches, ..rule }),
+        }
+    }
+
+    /// Whether it asks its problem for the curvature.
+    pub fn is_curved(&self) -> bool {
+        matches!(self, Self::Sweep(_))
+    }
+
+    /// Starts at x, with a budget, in the order of the examples that follows from the seed.
+    ///
+    /// # Errors
+    /// What the problem reports.
+    pub fn start<P: Curved + Stochastic + 'static>(
+        &self,
+        problem: &mut P,
+        x: Vector<P>,
+        budget: Units,
+        seed: u64,
+    ) -> Result<Box<dyn Optimiser<P>>> {
+        Ok(match *self {
+            Self::Sweep(rule) => Box::new(Minibatched::new(problem, x, rule, budget, seed)?),
+            Self::Adam(rule) => Box::new(Minibatched::new(problem, x, rule, budget, seed)?),
+            Self::Sgd(rule) => Box::new(Minibatched::new(problem, x, rule, budget, seed)?),
+        })
+    }
+
+    /// Goes on from a saved state, with the same budget and seed.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when it is another method's, and what the problem reports.
+    pub fn resume<P: Curved + Stochastic + 'static>(
+        &self,
+        problem: &P,
+        state: &State<Vector<P>>,
+        budget: Units,
+        seed: u64,
+    ) -> Result<Box<dyn Optimiser<P>>> {
+        Ok(match *self {
+            Self::Sweep(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, seed)?),
+            Self::Adam(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, seed)?),
+            Self::Sgd(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, seed)?),
         })
     }
 }

@@ -1,9 +1,11 @@
 //! Nonlinear conjugate gradients (Nocedal and Wright, *Numerical Optimization*, 2nd edition, section 5.2).
 
-use super::{
-    LineSearch, Optimiser, Outcome, Point, Problem, Snapshot, Space, State, Stop, Trial, Vector, Verdict, is_downhill,
-    named, to_json,
-};
+use super::line_search::{LineSearch, Trial, Verdict, is_downhill};
+use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
+use super::outcome::{Outcome, Stop};
+use super::point::Point;
+use super::problem::{Evaluated, Problem, Vector};
+use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
@@ -32,16 +34,15 @@ pub struct NcgSettings {
 }
 
 /// Nonlinear conjugate gradients with restarts. Holds five vectors.
-#[derive(Debug)]
-pub struct NonlinearCg<V> {
+pub struct NonlinearCg<P: Problem> {
     settings: NcgSettings,
-    point: Point<V>,
+    point: Point<P>,
     /// d, along which the next step goes.
-    direction: V,
-    search: NcgMemory,
+    direction: Vector<P>,
+    memory: NcgMemory,
     // x and g at a trial point of the line search
-    trial_parameters: V,
-    trial_gradient: V,
+    trial_parameters: Vector<P>,
+    trial_gradient: Vector<P>,
 }
 
 /// What the first trial of the next search is guessed from.
@@ -53,15 +54,13 @@ struct NcgMemory {
     slope: f64,
 }
 
-impl<V: Clone> NonlinearCg<V> {
-    /// Starts at x, with one evaluation of the problem there. The first step is tried as long as `step_norm`, where there is a guess.
+impl<P: Problem> NonlinearCg<P> {
+    /// Starts at x, with one evaluation of the problem there. The first step is tried as long as `step_norm`, where
+    /// there is a guess.
     ///
     /// # Errors
     /// What the problem reports; so for the others.
-    pub fn new<P>(problem: &mut P, x: V, step_norm: Option<f64>, settings: NcgSettings) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+    pub fn new(problem: &mut P, x: Vector<P>, step_norm: Option<f64>, settings: NcgSettings) -> Result<Self> {
         let point = Point::start(problem, x)?;
         let mut direction = problem.space().zeros()?;
         problem.space().axpby(-1.0, &point.gradient, 0.0, &mut direction)?;
@@ -74,35 +73,30 @@ impl<V: Clone> NonlinearCg<V> {
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when it is another method's.
-    pub fn resume<P>(problem: &P, state: &State<V>, settings: NcgSettings) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+    pub fn resume(problem: &P, state: &State<Vector<P>>, settings: NcgSettings) -> Result<Self> {
         Self::at(problem, settings, Point::resume(state)?, state.vector("direction")?, state.numbers()?)
     }
 
-    fn at<P>(problem: &P, settings: NcgSettings, point: Point<V>, direction: V, search: NcgMemory) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+    fn at(
+        problem: &P,
+        settings: NcgSettings,
+        point: Point<P>,
+        direction: Vector<P>,
+        memory: NcgMemory,
+    ) -> Result<Self> {
         let (trial_parameters, trial_gradient) = (problem.space().zeros()?, problem.space().zeros()?);
-        Ok(Self { settings, point, direction, search, trial_parameters, trial_gradient })
+        Ok(Self { settings, point, direction, memory, trial_parameters, trial_gradient })
     }
-}
 
-impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
-    fn step(&mut self, problem: &mut P) -> Result<Outcome> {
-        let Self { settings, point, direction: d, search, .. } = self;
-        let mut outcome = point.before_step(settings.gradient_tolerance);
-        if outcome.stop.is_some() {
-            return Ok(outcome);
-        }
-
+    /// Searches along d, and once more down the gradient where that fails; none where both do. What the last trial
+    /// found, and what d was by then, go with it.
+    fn search(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<Option<Searched<P>>> {
+        let Self { settings, point, direction: d, memory, .. } = self;
         let (x, g) = (&point.parameters, &point.gradient);
         let gg = point.gradient_norm.powi(2);
         let [mut slope, mut dd] = problem.space().dots([(g, d), (d, d)])?;
         let mut restart = !is_downhill(slope, gg, dd);
-        let (found, products) = loop {
+        loop {
             if restart {
                 problem.space().axpby(-1.0, g, 0.0, d)?;
                 (slope, dd) = (-gg, gg);
@@ -110,34 +104,59 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
             }
 
             // As if the loss changed by as much as in the last step (Nocedal and Wright, section 3.5).
-            let first = search.step_length * (search.slope / slope).clamp(0.1, 10.0);
-            let mut products = [f64::NAN; 3];
+            let first = memory.step_length * (memory.slope / slope).clamp(0.1, 10.0);
+            let (mut products, mut evaluation) = ([f64::NAN; 3], None);
             let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
             let found = settings.line_search.search(point.loss, slope, first, |alpha| {
                 problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
-                let loss = problem.loss_and_gradient(trial_x, trial_g)?;
+                let loss = evaluation.insert(problem.loss_and_gradient(trial_x, trial_g)?).loss();
                 // All that the search and then β need, in one round trip.
                 let t = &*trial_g;
                 products = problem.space().dots([(t, d), (t, t), (t, g)])?;
                 Ok((loss, products[0]))
             })?;
             outcome.evaluations += found.evaluations;
-            if found.verdict != Verdict::Failed {
-                break (found, products);
+            if let Some(evaluation) = evaluation.filter(|_| found.verdict != Verdict::Failed) {
+                return Ok(Some(Searched { trial: found.trial, evaluation, slope, dd, products }));
             }
             if outcome.restarted {
-                outcome.stop = Some(Stop::LineSearchFailed);
-                return Ok(outcome);
+                return Ok(None);
             }
             restart = true; // down the gradient, from a small first step
-            *search = NcgMemory { step_length: f64::min(1.0, 1e-2 / point.gradient_norm), slope: -gg };
+            *memory = NcgMemory { step_length: f64::min(1.0, 1e-2 / point.gradient_norm), slope: -gg };
+        }
+    }
+}
+
+/// The end of a search that lowered the loss.
+struct Searched<P: Problem> {
+    trial: Trial,
+    evaluation: P::Evaluation,
+    /// gᵀd and dᵀd at its start.
+    slope: f64,
+    dd: f64,
+    /// gᵀd, gᵀg and gᵀg₀ with the gradient g at its end.
+    products: [f64; 3],
+}
+
+impl<P: Problem> Optimiser<P> for NonlinearCg<P> {
+    fn step(&mut self, problem: &mut P) -> Result<Outcome> {
+        let mut outcome = self.point.before_step(self.settings.gradient_tolerance);
+        if outcome.stop.is_some() {
+            return Ok(outcome);
+        }
+        let gg = self.point.gradient_norm.powi(2);
+        let Some(searched) = self.search(problem, &mut outcome)? else {
+            outcome.stop = Some(Stop::LineSearchFailed);
+            return Ok(outcome);
         };
 
-        let Trial { step: alpha, loss, .. } = found.trial;
+        let Searched { trial: Trial { step: alpha, loss, .. }, evaluation, slope, dd, products } = searched;
+        let Self { settings, point, direction: d, memory, .. } = self;
         let beta = settings.beta.of(gg, slope, dd, products);
-        point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), loss, products[1].sqrt());
+        point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), evaluation, products[1].sqrt());
         problem.space().axpby(-1.0, &point.gradient, beta, d)?;
-        *search = NcgMemory { step_length: alpha, slope };
+        *memory = NcgMemory { step_length: alpha, slope };
         Ok(Outcome {
             loss,
             gradient_norm: point.gradient_norm,
@@ -147,13 +166,13 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<Vector<P>> {
         })
     }
 
-    fn snapshot(&self) -> Snapshot<'_, Vector<P>> {
+    fn snapshot(&self) -> Snapshot<'_, P> {
         self.point.snapshot()
     }
 
     fn memory(&self) -> (Vec<(String, Vector<P>)>, String) {
         let vectors = named([("gradient", &self.point.gradient), ("direction", &self.direction)]);
-        (vectors, to_json(&self.search))
+        (vectors, to_json(&self.memory))
     }
 }
 
@@ -176,8 +195,8 @@ impl Beta {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Euclidean;
     use super::super::quadratic::Quadratic;
+    use super::super::space::Euclidean;
     use super::*;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
@@ -193,7 +212,7 @@ mod tests {
             // 12 dimensions, 4 distinct eigenvalues
             let mut problem = Quadratic::new(&[1.0, 3.0, 10.0, 40.0].repeat(3));
             let mut cg = NonlinearCg::new(&mut problem, vec![1.0; 12], None, exact(beta))?;
-            let mut norms = vec![Optimiser::<Quadratic>::gradient_norm(&cg)];
+            let mut norms = vec![cg.gradient_norm()];
             for _ in 0..4 {
                 let outcome = cg.step(&mut problem)?;
                 assert!(!outcome.restarted && outcome.stop.is_none(), "{beta:?}: {outcome:?}");
@@ -264,7 +283,7 @@ mod tests {
         let mut problem = Quadratic::new(&[1.0, 1e-4]);
         let mut cg = NonlinearCg::new(&mut problem, vec![1.0, 1.0], None, NcgSettings::default())?;
         let loss = cg.point.loss;
-        (cg.direction, cg.search.step_length) = (vec![-1.0, -1e16], 1e9);
+        (cg.direction, cg.memory.step_length) = (vec![-1.0, -1e16], 1e9);
         let budget = LineSearch::default().evaluations;
         let outcome = cg.step(&mut problem)?;
         assert!(outcome.restarted && outcome.stop.is_none() && outcome.evaluations > budget, "{outcome:?}");

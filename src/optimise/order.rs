@@ -1,7 +1,7 @@
 //! The order of the examples: every epoch a permutation of its own, or a part of one.
 
-use super::BatchPlan;
-use crate::objective::{Batch, Draw};
+use super::batch_plan::BatchPlan;
+use crate::batch::{Batch, Draw};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,6 +53,8 @@ impl Inclusion {
 /// The mini-batches of one epoch after another, which follow from seed and epoch.
 #[derive(Debug)]
 pub(super) struct Order {
+    plan: BatchPlan,
+    seed: u64,
     examples: usize,
     inclusion: Option<Arc<Inclusion>>,
     epoch: Option<u64>,
@@ -62,39 +64,40 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Over so many examples, in mini-batches as `training` says. What would leave less than one of an epoch is left alone.
-    pub fn new(training: &BatchPlan, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
-        let batch = training.batch_of(examples);
+    /// Over so many examples, in mini-batches as the plan says. What would leave less than one of an epoch is left
+    /// alone.
+    pub fn new(plan: BatchPlan, seed: u64, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
+        let batch = plan.batch_of(examples);
         assert!(inclusion.iter().all(|inclusion| inclusion.probability.len() == examples));
         let inclusion = inclusion.filter(|inclusion| inclusion.drawn() >= batch);
-        Self { examples, inclusion, epoch: None, positions: Vec::new(), weights: Vec::new() }
+        Self { plan, seed, examples, inclusion, epoch: None, positions: Vec::new(), weights: Vec::new() }
     }
 
     /// Mini-batches of an epoch.
-    fn per_epoch(&self, training: &BatchPlan) -> u64 {
+    fn per_epoch(&self) -> u64 {
         let examples = self.inclusion.as_ref().map_or(self.examples, |inclusion| inclusion.drawn());
-        (examples / training.batch_of(self.examples)) as u64
+        (examples / self.plan.batch_of(self.examples)) as u64
     }
 
     /// The mini-batch after `updates` others.
-    pub fn batch(&mut self, training: &BatchPlan, updates: u64) -> Batch<'_> {
-        let per_epoch = self.per_epoch(training);
+    pub fn batch(&mut self, updates: u64) -> Batch<'_> {
+        let per_epoch = self.per_epoch();
         let (epoch, first) = (updates / per_epoch, (updates % per_epoch) as usize);
         if self.epoch != Some(epoch) {
-            self.draw(training.seed, epoch);
+            self.draw(epoch);
         }
-        let batch = training.batch_of(self.examples);
+        let batch = self.plan.batch_of(self.examples);
         let range = first * batch..(first + 1) * batch;
         Batch {
             positions: &self.positions[range.clone()],
             weights: self.inclusion.as_ref().map(|_| &self.weights[range]),
             epoch,
-            draw: training.select.then_some(Draw { seed: training.seed, step: updates }),
+            draw: self.plan.select.then_some(Draw { seed: self.seed, step: updates }),
         }
     }
 
-    fn draw(&mut self, seed: u64, epoch: u64) {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    fn draw(&mut self, epoch: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream(epoch);
         self.positions = (0..self.examples as u32).collect();
         self.positions.shuffle(&mut rng);
@@ -112,11 +115,9 @@ mod tests {
 
     const BATCH_PLAN: BatchPlan = BatchPlan {
         batch: 7,
-        epochs: 3.0,
-        seed: 3,
         learning_rate: 0.5,
         warm_up: 1.0,
-        schedule: super::super::Decay::Linear,
+        decay: super::super::batch_plan::Decay::Linear,
         select: false,
         screen: false,
         average: false,
@@ -127,13 +128,11 @@ mod tests {
 
     #[test]
     fn every_epoch_takes_other_examples_in_another_order_once_each() {
-        let mut order = Order::new(&BATCH_PLAN, EXAMPLES, None);
-        let mut epoch = |epoch: u64, seed: u64| {
-            let training = BatchPlan { seed, ..BATCH_PLAN };
-            order.epoch = None; // an order holds on to its epoch
+        let epoch = |epoch: u64, seed: u64| {
+            let mut order = Order::new(BATCH_PLAN, seed, EXAMPLES, None);
             let mut all: Vec<u32> = Vec::new();
             for i in 0..10 {
-                let batch = order.batch(&training, 10 * epoch + i);
+                let batch = order.batch(10 * epoch + i);
                 assert_eq!((batch.positions.len(), batch.epoch, batch.weights), (7, epoch, None));
                 all.extend(batch.positions);
             }
@@ -148,7 +147,7 @@ mod tests {
         assert_eq!(first, epoch(0, 3));
         assert_ne!(second, epoch(1, 4));
         let large = BatchPlan { batch: 1000, ..BATCH_PLAN };
-        assert_eq!(Order::new(&large, EXAMPLES, None).batch(&large, 5).positions.len(), EXAMPLES);
+        assert_eq!(Order::new(large, 3, EXAMPLES, None).batch(5).positions.len(), EXAMPLES);
     }
 
     #[test]
@@ -156,13 +155,13 @@ mod tests {
         let probability: Vec<f64> =
             (0..EXAMPLES).map(|i| if i % 3 == 0 { 1.0 } else { 0.2 + 0.001 * i as f64 }).collect();
         let inclusion = Arc::new(Inclusion::new(probability.clone()));
-        let mut order = Order::new(&BATCH_PLAN, EXAMPLES, Some(inclusion.clone()));
+        let mut order = Order::new(BATCH_PLAN, 3, EXAMPLES, Some(inclusion.clone()));
         let value = |i: u32| f64::from(i * i % 11);
-        let (epochs, per_epoch) = (20_000, order.per_epoch(&BATCH_PLAN));
+        let (epochs, per_epoch) = (20_000, order.per_epoch());
         assert_eq!(per_epoch, (inclusion.mean() * EXAMPLES as f64 / 7.0) as u64);
         let (mut drawn, mut sum) = (vec![0.0; EXAMPLES], 0.0);
         for update in 0..epochs * per_epoch {
-            let batch = order.batch(&BATCH_PLAN, update);
+            let batch = order.batch(update);
             for (&i, &weight) in batch.positions.iter().zip(batch.weights.unwrap()) {
                 drawn[i as usize] += 1.0;
                 sum += value(i) * f64::from(weight);
@@ -181,6 +180,6 @@ mod tests {
     #[test]
     fn what_would_leave_less_than_a_mini_batch_is_left_alone() {
         let few = Arc::new(Inclusion::new(vec![0.05; EXAMPLES]));
-        assert_eq!(Order::new(&BATCH_PLAN, EXAMPLES, Some(few)).batch(&BATCH_PLAN, 0).weights, None);
+        assert_eq!(Order::new(BATCH_PLAN, 3, EXAMPLES, Some(few)).batch(0).weights, None);
     }
 }

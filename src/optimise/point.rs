@@ -1,63 +1,60 @@
 //! Where a method stands, and whether it can go on from there.
 
-use super::{Outcome, Problem, Space, State, Stop};
+use super::optimiser::{Snapshot, State};
+use super::outcome::{Outcome, Stop};
+use super::problem::{Evaluated, Problem, Vector};
+use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::mem::swap;
 
-/// What everybody may know of a method.
-#[derive(Clone, Copy, Debug)]
-pub struct Snapshot<'a, V> {
-    /// The point reached, x.
-    pub parameters: &'a V,
-    /// f(x)
-    pub loss: f64,
-    /// ‖∇f(x)‖
-    pub gradient_norm: f64,
-    /// Steps taken.
-    pub iteration: u64,
-}
-
 /// x and ∇f(x), of a method that evaluates all of a problem.
-#[derive(Debug)]
-pub(super) struct Point<V> {
-    pub parameters: V,
-    pub gradient: V,
+pub(super) struct Point<P: Problem> {
+    pub parameters: Vector<P>,
+    pub gradient: Vector<P>,
     pub loss: f64,
     pub gradient_norm: f64,
     /// Steps taken to get here.
     pub iteration: u64,
+    /// What was found here; none after a resume.
+    pub evaluation: Option<P::Evaluation>,
 }
 
-impl<V: Clone> Point<V> {
+impl<P: Problem> Point<P> {
     /// The start at x, with one evaluation of the problem there.
-    pub fn start<P>(problem: &mut P, x: V) -> Result<Self>
-    where
-        P: Problem<Space: Space<Vector = V>>,
-    {
+    pub fn start(problem: &mut P, x: Vector<P>) -> Result<Self> {
         let mut gradient = problem.space().zeros()?;
-        let loss = problem.loss_and_gradient(&x, &mut gradient)?;
+        let evaluation = problem.loss_and_gradient(&x, &mut gradient)?;
         let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
-        Ok(Self { parameters: x, gradient, loss, gradient_norm, iteration: 0 })
+        let (loss, evaluation) = (evaluation.loss(), Some(evaluation));
+        Ok(Self { parameters: x, gradient, loss, gradient_norm, iteration: 0, evaluation })
     }
 
     /// Where a saved state was.
-    pub fn resume(state: &State<V>) -> Result<Self> {
+    pub fn resume(state: &State<Vector<P>>) -> Result<Self> {
         Ok(Self {
             parameters: state.parameters.clone(),
             gradient: state.vector("gradient")?,
-            loss: state.loss,
-            gradient_norm: state.gradient_norm,
-            iteration: state.iteration,
+            loss: state.scalars.loss,
+            gradient_norm: state.scalars.gradient_norm,
+            iteration: state.scalars.iteration,
+            evaluation: None,
         })
     }
 
-    pub fn snapshot(&self) -> Snapshot<'_, V> {
-        let Self { parameters, loss, gradient_norm, iteration, .. } = self;
-        Snapshot { parameters, loss: *loss, gradient_norm: *gradient_norm, iteration: *iteration }
+    pub fn snapshot(&self) -> Snapshot<'_, P> {
+        let Self { parameters, loss, gradient_norm, iteration, evaluation, .. } = self;
+        Snapshot {
+            parameters,
+            loss: *loss,
+            gradient_norm: *gradient_norm,
+            iteration: *iteration,
+            evaluation: evaluation.as_ref(),
+        }
     }
 
-    /// A step not taken, yet; or none to take, for want of a finite loss and gradient or of a gradient above the tolerance.
+    /// A step not taken, yet; or none to take, for want of a finite loss and gradient or of a gradient above the
+    /// tolerance.
     pub fn before_step(&self, tolerance: f64) -> Outcome {
         let stop = if !(self.loss.is_finite() && self.gradient_norm.is_finite()) {
             Some(Stop::NotFinite)
@@ -67,11 +64,17 @@ impl<V: Clone> Point<V> {
         Outcome { stop, ..Outcome::before(self.loss, self.gradient_norm) }
     }
 
-    /// Goes to the trial's x and gradient, and leaves it those from before.
-    pub fn move_to(&mut self, (x, gradient): (&mut V, &mut V), loss: f64, gradient_norm: f64) {
+    /// Goes to the trial's x and gradient, where `evaluation` was found, and leaves it those from before.
+    pub fn move_to(
+        &mut self,
+        (x, gradient): (&mut Vector<P>, &mut Vector<P>),
+        evaluation: P::Evaluation,
+        gradient_norm: f64,
+    ) {
         swap(&mut self.parameters, x);
         swap(&mut self.gradient, gradient);
-        (self.loss, self.gradient_norm) = (loss, gradient_norm);
+        (self.loss, self.gradient_norm) = (evaluation.loss(), gradient_norm);
+        self.evaluation = Some(evaluation);
         self.iteration += 1;
     }
 }
@@ -90,12 +93,12 @@ pub(super) struct Lowest {
 }
 
 impl Lowest {
-    pub fn at<V>(point: &Point<V>) -> Self {
+    pub fn at<P: Problem>(point: &Point<P>) -> Self {
         Self { loss: point.loss, gradient_norm: point.gradient_norm, since: 0 }
     }
 
     /// After a step that was taken.
-    pub fn note<V>(&mut self, point: &Point<V>) {
+    pub fn note<P: Problem>(&mut self, point: &Point<P>) {
         let Point { loss, gradient_norm, .. } = *point;
         self.since = if loss < self.loss || gradient_norm < self.gradient_norm { 0 } else { self.since + 1 };
         (self.loss, self.gradient_norm) = (self.loss.min(loss), self.gradient_norm.min(gradient_norm));

@@ -1,6 +1,7 @@
 //! A quadratic for the unit tests of the methods.
 
-use super::{Curved, Euclidean, Look, Problem, Space};
+use super::problem::{Curved, Problem, Refresh};
+use super::space::{Euclidean, Space};
 use crate::error::Result;
 
 /// ½ Σ λᵢ xᵢ², whose gradient is reported times `sign`.
@@ -21,6 +22,7 @@ impl Quadratic {
 
 impl Problem for Quadratic {
     type Space = Euclidean;
+    type Evaluation = f64;
 
     fn space(&self) -> &Euclidean {
         &self.space
@@ -46,7 +48,7 @@ impl Curved for Quadratic {
         self.space.dots([(u, &gu), (u, &gv), (v, &gv)])
     }
 
-    fn update_preconditioner(&mut self, _x: &Vec<f64>, _look: Look) -> Result<()> {
+    fn refresh_preconditioner(&mut self, _x: &Vec<f64>, _refresh: Refresh) -> Result<()> {
         Ok(())
     }
 

@@ -1,13 +1,13 @@
 //! The vector space an optimiser works in: GPU buffers in training, `Vec<f64>` in tests.
 
 use crate::error::Result;
-use crate::kernels::update::{self, Adam, Momentum, Natural};
+use crate::update::{AdamUpdate, MomentumUpdate, NaturalUpdate};
 
 /// The few operations an optimiser needs. Vectors stay where they are; only the scalars of [`Space::dots`]
 /// are read back.
 pub trait Space {
     /// A vector of the space's dimension.
-    type Vector: Clone;
+    type Vector: Clone + Send + 'static;
 
     /// A new vector of zeros.
     fn zeros(&self) -> Result<Self::Vector>;
@@ -56,7 +56,7 @@ pub trait Elementwise: Space {
     /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², x ← x − step · m / (√v + ε), element by element.
     fn adam(
         &self,
-        by: &Adam,
+        by: &AdamUpdate,
         gradient: &Self::Vector,
         moments: [&mut Self::Vector; 2],
         x: &mut Self::Vector,
@@ -65,7 +65,7 @@ pub trait Elementwise: Space {
     /// v ← μ v + g, x ← x − a v − b g.
     fn momentum(
         &self,
-        by: &Momentum,
+        by: &MomentumUpdate,
         gradient: &Self::Vector,
         velocity: &mut Self::Vector,
         x: &mut Self::Vector,
@@ -75,7 +75,7 @@ pub trait Elementwise: Space {
     /// divergence κ of the predictions allows, with Nesterov's momentum, x being the point ahead.
     fn natural(
         &self,
-        by: &Natural,
+        by: &NaturalUpdate,
         gradient: &Self::Vector,
         direction: &Self::Vector,
         velocity: &mut Self::Vector,
@@ -127,21 +127,28 @@ impl Space for Euclidean {
 }
 
 impl Elementwise for Euclidean {
-    fn adam(&self, by: &Adam, gradient: &Vec<f64>, [m, v]: [&mut Vec<f64>; 2], x: &mut Vec<f64>) -> Result<()> {
+    fn adam(&self, by: &AdamUpdate, gradient: &Vec<f64>, [m, v]: [&mut Vec<f64>; 2], x: &mut Vec<f64>) -> Result<()> {
         assert!([gradient, m, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
-        update::reference::adam(by, gradient, [m, v], x);
+        by.apply(gradient, [m, v], x);
         Ok(())
     }
 
-    fn momentum(&self, by: &Momentum, gradient: &Vec<f64>, v: &mut Vec<f64>, x: &mut Vec<f64>) -> Result<()> {
+    fn momentum(&self, by: &MomentumUpdate, gradient: &Vec<f64>, v: &mut Vec<f64>, x: &mut Vec<f64>) -> Result<()> {
         assert!([gradient, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
-        update::reference::momentum(by, gradient, v, x);
+        by.apply(gradient, v, x);
         Ok(())
     }
 
-    fn natural(&self, by: &Natural, g: &Vec<f64>, d: &Vec<f64>, v: &mut Vec<f64>, x: &mut Vec<f64>) -> Result<()> {
+    fn natural(
+        &self,
+        by: &NaturalUpdate,
+        g: &Vec<f64>,
+        d: &Vec<f64>,
+        v: &mut Vec<f64>,
+        x: &mut Vec<f64>,
+    ) -> Result<()> {
         assert!([g, d, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
-        update::reference::natural(by, g.iter().zip(d).map(|(g, d)| g * d).sum(), d, v, x);
+        by.apply(g.iter().zip(d).map(|(g, d)| g * d).sum(), d, v, x);
         Ok(())
     }
 }

@@ -1,8 +1,25 @@
 //! Linear conjugate gradients on the damped Gauss-Newton equations, ended early (Martens, *Deep learning via
 //! Hessian-free optimization*, ICML 2010, section 4).
 
-use super::{Curved, Preconditioner, Space, is_downhill};
+use super::line_search::is_downhill;
+use super::problem::Curved;
+use super::space::Space;
 use crate::error::Result;
+use serde::{Deserialize, Serialize};
+
+/// What speeds up the inner iteration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preconditioner {
+    /// Nothing.
+    #[default]
+    None,
+    /// [`Curved::precondition`], refreshed at every step: a refresh is cheap next to the inner iteration, and a resumed
+    /// run needs no older one.
+    Kronecker,
+    /// The same with the diagonal of the factors alone.
+    Diagonal,
+}
 
 /// The solver, and the vectors it works in.
 #[derive(Debug)]
@@ -39,19 +56,13 @@ pub(super) struct Equations<'a, V> {
 
 impl<V> Equations<'_, V> {
     /// out ← (G + λI)v.
-    fn product<P>(&self, problem: &mut P, v: &V, out: &mut V) -> Result<()>
-    where
-        P: Curved<Space: Space<Vector = V>>,
-    {
+    fn product<P: Curved<Space: Space<Vector = V>>>(&self, problem: &mut P, v: &V, out: &mut V) -> Result<()> {
         problem.gauss_newton_product(self.x, v, out)?;
         problem.space().axpby(self.damping, v, 1.0, out)
     }
 
     /// out ← M⁻¹v.
-    fn precondition<P>(&self, problem: &mut P, v: &V, out: &mut V) -> Result<()>
-    where
-        P: Curved<Space: Space<Vector = V>>,
-    {
+    fn precondition<P: Curved<Space: Space<Vector = V>>>(&self, problem: &mut P, v: &V, out: &mut V) -> Result<()> {
         match self.preconditioner {
             Preconditioner::None => problem.space().copy(v, out),
             Preconditioner::Kronecker => problem.precondition(self.damping, v, out),
@@ -159,7 +170,7 @@ fn on_grid(i: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Problem;
+    use super::super::problem::Problem;
     use super::super::quadratic::Quadratic;
     use super::*;
 

@@ -1,7 +1,7 @@
 //! The charts of some runs.
 
-use super::History;
 use super::chart::{Axis, Chart, Mark, Scale, Series};
+use super::history::History;
 use crate::subset::{StageKind, StageReport, StepRecord};
 
 const COST: Axis = Axis { label: "cost, epochs", scale: Scale::FromZero };

@@ -1,8 +1,10 @@
 //! The page about some runs: one file, without a script and without anything from elsewhere. `maud` escapes what is put in.
 
 use super::chart::Chart;
-use super::{Evaluated, History, RunRecord};
+use super::evaluation::Evaluated;
+use super::history::History;
 use crate::error::Result;
+use crate::run::RunRecord;
 use crate::subset::StageReport;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 

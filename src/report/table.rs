@@ -1,6 +1,6 @@
 //! Many runs as a table: one row for those that differ in nothing but their seed.
 
-use super::RunRecord;
+use crate::run::RunRecord;
 use serde::Serialize;
 
 /// Mean and extremes over seeds.
@@ -29,13 +29,13 @@ impl Spread {
     }
 }
 
-/// RowOptions of `train` and their values.
+/// Options of `train` and their values.
 pub type RowOptions = Vec<(String, String)>;
 
 /// Runs that differ in their seeds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// RowOptions and their values.
+    /// Options and their values.
     pub options: RowOptions,
     /// In the order of the runs.
     pub seeds: Vec<u64>,

@@ -1,21 +1,26 @@
-//! Subset pretraining (Spörer, Bermeitinger, Hrycej, Limacher, Handschuh, *Efficient Neural Network BatchPlan via Subset
-//! Pretraining*, arXiv 2410.16523): sampling, the overdetermination ratio, the schedule, and the run that follows it.
+//! Subset pretraining (Spörer, Bermeitinger, Hrycej, Limacher, Handschuh, *Efficient Neural Network Training via Subset
+//! Pretraining*, arXiv 2410.16523): sampling, the overdetermination ratio, the plan of a run, and the run that follows it.
 
+mod observer;
+mod overdetermination;
+mod plan;
+mod preparation;
+mod progress;
+mod record;
+mod running;
 mod sampling;
-mod schedule;
 mod screening;
+mod sets;
+mod stopping;
 mod trainer;
 
+pub use observer::Observer;
+pub use overdetermination::{WELL_ABOVE_ONE, overdetermination};
+pub use plan::{Plan, StageOptions, StagePlan, Validation};
+pub use progress::{Progress, ProgressScalars, ProgressVectors};
+pub use record::{HeldOut, StageKind, StageReport, StepRecord};
 pub use sampling::{Sampling, Subset, SubsetSize};
-pub use schedule::{Best, HeldOut, Name, Progress, Schedule, StageKind, StageReport, StepRecord};
 pub use screening::{Screening, ScreeningReport};
-pub use trainer::{Observer, Trainer};
-
-/// Q = K·M/P: equations (examples × outputs) a parameter has to satisfy (arXiv 2410.16523, section 3). The minimum of a
-/// subset stands for the minimum of the whole set when Q is well above one.
-pub fn overdetermination(examples: usize, classes: usize, parameters: usize) -> f64 {
-    (examples * classes) as f64 / parameters as f64
-}
-
-/// The least Q that a subset chosen for the user has.
-pub const WELL_ABOVE_ONE: f64 = 4.0;
+pub use sets::{Finished, StartOptions, TrainingSets};
+pub use stopping::{StopReason, StopRules, reason_to_stop};
+pub use trainer::Trainer;

@@ -1,8 +1,8 @@
 //! Which examples a subset holds.
 
-use super::{WELL_ABOVE_ONE, overdetermination};
-use crate::data::hex;
+use super::overdetermination::{WELL_ABOVE_ONE, overdetermination};
 use crate::error::{Error, Result};
+use crate::files::hex;
 use clap::ValueEnum;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;

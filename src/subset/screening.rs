@@ -7,12 +7,15 @@
 //! that of all examples. (Selection by proxy: Coleman and others 2020, arXiv 1906.11829, who leave out what is easy; importance
 //! sampling: Katharopoulos and Fleuret 2018, arXiv 1803.00942.)
 
-use super::{Sampling, Subset, overdetermination};
+use super::overdetermination::overdetermination;
+use super::sampling::{Sampling, Subset};
+use crate::cost::{Cost, Units};
 use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::model::{Description, Model};
-use crate::objective::{Cost, Examples, Objective, Workspace};
-use crate::optimise::{Inclusion, Lbfgs, LbfgsSettings, Optimiser, SubsetProblem};
+use crate::objective::{Examples, Objective, Workspace};
+use crate::optimise::{Inclusion, Lbfgs, LbfgsSettings, Optimiser, Problem};
+use crate::training::SubsetProblem;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -112,14 +115,14 @@ impl Screening {
             |sampling, of: &[u32], count, stream| Subset::draw(sampling, &train.labels, of, count, (full.seed, stream));
         let subset = draw(Sampling::Balanced, &full.indices, examples, STREAMS[0]);
         let mut problem = SubsetProblem::new(objective(&subset.indices)?)?;
-        let start = problem.space.upload(&start)?;
+        let start = problem.space().upload(&start)?;
         let mut lbfgs = Lbfgs::new(&mut problem, start, None, LbfgsSettings::default())?;
-        while problem.cost().units() < PASSES * examples as f64 {
+        while problem.cost().units() < Units::of_passes(PASSES, examples) {
             if lbfgs.step(&mut problem)?.stop.is_some() {
                 break;
             }
         }
-        let theta = Optimiser::<SubsetProblem>::parameters(&lbfgs);
+        let theta = lbfgs.parameters();
 
         // as an epoch would have them
         let others = without(&full.indices, &subset.indices);
@@ -127,12 +130,12 @@ impl Screening {
         let mut look = objective(&unseen.indices)?;
         let (mut evaluation, losses) = look.losses(theta)?;
         let remaining_cost = remaining(&doubts(&losses), share / 3.0);
-        let mut spent = problem.cost().units() + look.cost().units();
+        let mut spent = problem.cost().units().count() + look.cost().units().count();
         let mut inclusion = None;
         if remaining_cost < WORTH_IT {
             let mut all = objective(&full.indices)?;
             let (of_all, losses) = all.losses(theta)?;
-            spent += all.cost().units();
+            spent += all.cost().units().count();
             evaluation = of_all;
             // an epoch has to fill a mini-batch
             inclusion = Some(Arc::new(Inclusion::new(doubts(&losses).into_iter().map(chance).collect())))
@@ -142,7 +145,7 @@ impl Screening {
         let report = ScreeningReport {
             examples,
             overdetermination: q,
-            units: cost.units(),
+            units: cost.units().count(),
             accuracy: evaluation.accuracy,
             remaining_cost,
             share: inclusion.as_ref().map_or(1.0, |inclusion| inclusion.mean()),

@@ -1,86 +1,48 @@
-//! A run of the schedule: stages, looks at held-out examples, checkpoints, stopping.
+//! A run of a plan: stages, validations, checkpoints, stopping.
 
-use super::schedule::{Best, HeldOut, Progress, Schedule, StageKind, StageReport, StepRecord};
-use super::{Screening, ScreeningReport, Subset, overdetermination};
-use crate::device::Buf;
+use super::observer::Observer;
+use super::overdetermination::overdetermination;
+use super::plan::{Plan, StagePlan};
+use super::preparation::{Preparation, is_affordable, screened};
+use super::progress::{Progress, ProgressScalars, ProgressVectors};
+use super::record::{HeldOut, StageKind, StageReport, StepRecord};
+use super::running::Running;
+use super::sampling::Subset;
+use super::screening::Screening;
+use super::sets::{Finished, StartOptions, TrainingSets};
+use super::stopping::reason_to_stop;
+use crate::cost::{Cost, Units};
+use crate::device::{Buf, Gpu};
 use crate::error::{Error, Result};
-use crate::objective::{Cost, Evaluation, Examples, Objective, Whitening, Workspace};
-use crate::optimise::{GpuSpace, Method, Optimiser, Outcome, Problem, Space, Stop, SubsetProblem};
+use crate::objective::{Evaluation, Objective, Whitening, Workspace};
+use crate::optimise::{Optimiser, Outcome, Problem, Space, State, Stop};
+use crate::training::{GpuSpace, SubsetProblem};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Screening, and whitening, may each take so much of a budget.
-const MOST_OF_BUDGET: f64 = 0.1;
-
-/// Who is told how a run goes, and may stop it.
-pub trait Observer {
-    /// After every iteration.
-    ///
-    /// # Errors
-    /// Ends the run, as when the disk is full.
-    fn step(&mut self, record: &StepRecord) -> Result<()>;
-    /// After every stage.
-    ///
-    /// # Errors
-    /// Ends the run.
-    fn stage(&mut self, report: &StageReport) -> Result<()>;
-    /// Whether a checkpoint is due. GridRequest after every iteration, since making one reads the vectors back.
-    fn wants_checkpoint(&mut self) -> bool;
-    /// A checkpoint that was asked for, or the last one of a run that is told to stop.
-    ///
-    /// # Errors
-    /// Ends the run.
-    fn checkpoint(&mut self, progress: &Progress<Vec<f32>>) -> Result<()>;
-    /// Once the examples were screened.
-    ///
-    /// # Errors
-    /// Ends the run.
-    fn screening(&mut self, report: &ScreeningReport) -> Result<()>;
-    /// Whether the user wants the run to stop here.
-    fn is_interrupted(&self) -> bool;
-}
-
-/// Everything a run works on.
+/// Runs a plan on a device. It may be moved to another thread.
 pub struct Trainer {
-    /// What to do.
-    pub schedule: Schedule,
-    /// The optimiser and its choices.
-    pub method: Method,
-    /// λ
-    pub weight_decay: f64,
-    /// BatchPlan examples.
-    pub train: Arc<Examples>,
-    /// The subsets of the stages before the last, in order.
-    pub subsets: Vec<Subset>,
-    /// The examples of the last stage: all that are not held out.
-    pub full: Subset,
-    /// BatchPlan examples that only decisions use.
-    pub held_out: Option<Objective>,
-    /// The whole training set, for reports.
-    pub train_loss: Objective,
-    /// The test set, for reports.
-    pub test: Objective,
-    /// Device memory.
-    pub workspace: Arc<Workspace>,
-    /// Where parameters live.
-    pub space: GpuSpace,
-    /// Whether the first layer starts as whitened components of what it reads.
-    pub whiten: bool,
-    /// What a linear model said of the examples, once it was asked.
-    pub screening: Option<Screening>,
-    /// What was spent before the first step: on screening and whitening.
-    pub preparation: Cost,
-}
-
-/// A stage in the middle.
-struct InStage {
-    problem: SubsetProblem,
-    optimiser: Box<dyn Optimiser<SubsetProblem>>,
-    /// What the stage's examples cost before the problem was set up.
-    cost_before: Cost,
+    plan: Plan,
+    start: StartOptions,
+    sets: TrainingSets,
+    workspace: Arc<Workspace>,
+    space: GpuSpace,
 }
 
 impl Trainer {
+    /// For a plan on these examples, with the model of the workspace.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`].
+    ///
+    /// # Panics
+    /// When there are not as many sets as stages.
+    pub fn new(workspace: &Arc<Workspace>, plan: Plan, sets: TrainingSets, start: StartOptions) -> Result<Self> {
+        assert_eq!(plan.stages(), sets.stages.len(), "a set for each stage");
+        let space = GpuSpace::new(sets.test.gpu(), workspace.model.vector_len())?;
+        Ok(Self { plan, start, sets, workspace: workspace.clone(), space })
+    }
+
     /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
     ///
     /// # Errors
@@ -90,286 +52,309 @@ impl Trainer {
         initial: &[f32],
         resumed: Option<Progress<Vec<f32>>>,
         observer: &mut dyn Observer,
-    ) -> Result<Progress<Buf>> {
+    ) -> Result<Finished> {
         let start = Instant::now();
-        self.preparation = Cost::default();
-        let mut problem = self.problem(resumed.as_ref().map_or(0, |progress| progress.stages.len()))?;
-        problem.prepare(&self.method)?;
-        self.screen(observer)?;
-        problem.inclusion = self.screening.as_ref().and_then(|screening| screening.inclusion.clone());
-        let whitening = if self.whiten { Whitening::of(&problem.objective)? } else { None };
-        let whitening = whitening.filter(|whitening| self.is_affordable(whitening.cost()));
-        self.preparation += whitening.as_ref().map_or(Cost::default(), Whitening::cost);
-        let (mut progress, mut stage) = match resumed {
-            Some(host) => {
-                let mut progress = host.convert(|values| self.test.gpu().upload("checkpoint", values))?;
-                progress.wall_seconds += start.elapsed().as_secs_f64();
-                self.resume_stage(progress, problem)?
-            }
+        let mut problem = self.problem(resumed.as_ref().map_or(0, |progress| progress.scalars.stages.len()))?;
+        let preparation = self.prepare(&mut problem, observer)?;
+        let mut running = match resumed {
+            Some(host) => self.resume_stage(&host, problem, &preparation, start)?,
             None => {
                 let mut theta = initial.to_vec();
-                if let Some(whitening) = &whitening {
-                    whitening.apply(&mut theta, self.full.seed)?;
-                }
-                self.start_stage(self.space.upload(&theta)?, None, problem, start)?
+                preparation.apply(&mut theta, self.start.seed)?;
+                self.start_stage(self.space.upload(&theta)?, None, problem, &preparation, start)?
             }
         };
         loop {
-            progress = self.run_stage(progress, stage, observer)?;
-            if progress.stages.len() == self.stages() {
-                return Ok(progress);
+            self.run_stage(&mut running, &preparation, observer)?;
+            let ended = running.progress.scalars.stages.len();
+            if ended == self.plan.stages() {
+                let screening = preparation.screening.map(|screening| screening.report);
+                return Ok(Finished { progress: running.progress, screening });
             }
-            let theta = self.space.scaled(self.schedule.shrink, &progress.optimiser.parameters)?;
-            let (start, problem) = (Instant::now(), self.problem(progress.stages.len())?);
-            (progress, stage) = self.start_stage(theta, Some(progress), problem, start)?;
+            let (start, parameters) = (Instant::now(), &running.progress.vectors.parameters);
+            let theta = self.space.scaled(self.plan.shrink(ended - 1), parameters)?;
+            let problem = self.problem(ended)?;
+            running = self.start_stage(theta, Some(running.progress), problem, &preparation, start)?;
         }
     }
 
-    /// Whether a preparation leaves the training nine tenths of its budget, if it has one.
-    fn is_affordable(&self, cost: Cost) -> bool {
-        let budget = self.schedule.full_passes * self.full.len() as f64;
-        !self.schedule.name.has_budget() || cost.units() <= MOST_OF_BUDGET * budget
+    /// What the run does.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
     }
 
-    /// Asks a linear model which examples are worth it, where the method goes by its answer.
-    fn screen(&mut self, observer: &mut dyn Observer) -> Result<()> {
-        let Some(training) = self.method.training().filter(|training| training.screen) else { return Ok(()) };
-        let (gpu, model) = (self.test.gpu(), &self.workspace.model);
-        let batch = training.batch_of(self.full.len());
-        self.screening = Screening::new(gpu, &self.train, &self.full, model, batch, |cost| self.is_affordable(cost))?;
-        let Some(screening) = &self.screening else { return Ok(()) };
-        self.preparation += screening.cost;
-        observer.screening(&screening.report)
+    /// What it works on.
+    pub fn sets(&self) -> &TrainingSets {
+        &self.sets
+    }
+
+    /// The losses that report, to be evaluated elsewhere.
+    pub fn sets_mut(&mut self) -> &mut TrainingSets {
+        &mut self.sets
+    }
+
+    /// Where parameters live.
+    pub fn space(&self) -> &GpuSpace {
+        &self.space
+    }
+
+    /// Device memory.
+    pub fn workspace(&self) -> &Arc<Workspace> {
+        &self.workspace
     }
 
     /// The examples of the first stage.
     pub fn first(&self) -> &Subset {
-        self.examples(0)
+        &self.sets.stages[0]
     }
 
-    /// What all stages may cost, held-out looks left out.
-    pub fn planned_units(&self) -> f64 {
-        let subsets: usize = self.subsets.iter().map(Subset::len).sum();
-        self.schedule.subset_passes * subsets as f64 + self.schedule.full_passes * self.full.len() as f64
+    /// What all stages may cost, validations left out.
+    pub fn planned(&self) -> Units {
+        let budgets = self.sets.stages.iter().enumerate().map(|(i, set)| self.plan.rules(i, set.len()).budget);
+        budgets.fold(Units::default(), |sum, budget| sum + budget)
     }
 
-    /// How many stages there are: the full set has none where it gets no passes after a subset's.
-    pub fn stages(&self) -> usize {
-        let has_full = self.subsets.is_empty() || self.schedule.full_passes > 0.0;
-        self.subsets.len() + usize::from(has_full)
+    /// Goes over these examples for ever in place of its stages, and takes no decisions: to be measured.
+    pub(crate) fn measure_on(&mut self, some: Subset) {
+        if let Plan::Stages { stages, .. } = &mut self.plan {
+            let endless =
+                |stage: &StagePlan| StagePlan { subset: None, passes: f64::INFINITY, gap: 0.0, stall: 0.0, ..*stage };
+            *stages = stages.last().map(endless).into_iter().collect();
+        }
+        self.sets.stages = vec![some];
+        self.sets.held_out = None;
     }
 
-    /// The examples of the stage after so many others.
-    fn examples(&self, stages: usize) -> &Subset {
-        self.subsets.get(stages).unwrap_or(&self.full)
+    fn gpu(&self) -> &Gpu {
+        self.sets.test.gpu()
     }
 
-    /// The method as it goes about a stage: a learning rate falls over all of it that the preparation left.
-    fn method(&self, stage: StageKind) -> Method {
-        self.method.with_epochs(self.schedule.passes(stage) - self.preparation.units() / self.full.len() as f64)
+    fn problem(&self, stage: usize) -> Result<SubsetProblem> {
+        let (indices, decay) = (&self.sets.stages[stage].indices, self.start.weight_decay);
+        SubsetProblem::new(Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, decay)?)
     }
 
-    fn problem(&self, stages: usize) -> Result<SubsetProblem> {
-        let indices = &self.examples(stages).indices;
-        SubsetProblem::new(Objective::new(self.test.gpu(), &self.workspace, &self.train, indices, self.weight_decay)?)
+    /// Screens the examples and finds a whitened start, as the plan asks. What the first steps run is recorded before,
+    /// so that threads compile its kernels meanwhile.
+    fn prepare(&self, problem: &mut SubsetProblem, observer: &mut dyn Observer) -> Result<Preparation> {
+        if let Some(rule) = self.plan.rule() {
+            problem.prepare(rule)?;
+        }
+        let mut preparation = Preparation::default();
+        if let Some(batches) = screened(&self.plan) {
+            let (full, model) = (self.first(), &self.workspace.model);
+            let batch = batches.batch_of(full.len());
+            let is_affordable = |cost| is_affordable(&self.plan, cost);
+            if let Some(screening) = Screening::new(self.gpu(), &self.sets.train, full, model, batch, is_affordable)? {
+                observer.screening(&screening.report)?;
+                preparation.screen(screening);
+            }
+            problem.set_inclusion(preparation.inclusion());
+        }
+        if self.start.whiten {
+            preparation.whiten(&self.plan, Whitening::of(problem.objective())?);
+        }
+        Ok(preparation)
     }
 
-    /// The progress at the start of a stage: one evaluation at θ, or none where the method goes over mini-batches.
+    /// The optimiser at the start of a stage. Of the stage before, it takes over what that learned: the loss is nearly
+    /// the same function.
+    fn optimiser(
+        &self,
+        problem: &mut SubsetProblem,
+        theta: Buf,
+        before: Option<(&State<Buf>, f64)>,
+        preparation: &Preparation,
+    ) -> Result<Box<dyn Optimiser<SubsetProblem>>> {
+        match &self.plan {
+            // a learning rate falls over all that the preparation left
+            Plan::Stochastic { budget, rule, .. } => {
+                rule.start(problem, theta, *budget - preparation.cost.units(), self.start.seed)
+            }
+            Plan::Stages { method, .. } => method.start(problem, theta, before),
+        }
+    }
+
+    /// The start of a stage: one evaluation at θ, or none where the method goes over mini-batches.
     fn start_stage(
         &self,
         theta: Buf,
         before: Option<Progress<Buf>>,
         mut problem: SubsetProblem,
+        preparation: &Preparation,
         start: Instant,
-    ) -> Result<(Progress<Buf>, InStage)> {
-        let stages = before.as_ref().map_or(0, |before| before.stages.len());
-        let stage = if stages < self.subsets.len() { StageKind::Subset } else { StageKind::Full };
-        // The loss is nearly the same function, so what the stage before learned of it is a better guess than none.
-        let known = before.as_ref().map(|b| (&b.optimiser, b.step_norm));
-        let step_norm = known.map_or(0.0, |(_, step_norm)| step_norm);
-        let optimiser = self.method(stage).start(&mut problem, theta, known)?;
-        let state = optimiser.state();
+    ) -> Result<Running> {
+        let stages = before.as_ref().map_or(Vec::new(), |before| before.scalars.stages.clone());
+        let known = before.as_ref().map(|before| (before.state(), before.scalars.step_norm));
+        let known = known.as_ref().map(|(state, step_norm)| (state, *step_norm));
+        let optimiser = self.optimiser(&mut problem, theta, known, preparation)?;
+        let snapshot = optimiser.snapshot();
         // where nothing is evaluated before the first step, they are infinite
-        if self.method.training().is_none() && !(state.loss.is_finite() && state.gradient_norm.is_finite()) {
-            return Err(diverged(stage, 0, problem.last.as_ref()));
+        if self.plan.rule().is_none() && !(snapshot.loss.is_finite() && snapshot.gradient_norm.is_finite()) {
+            return Err(diverged(self.plan.kind(stages.len()), 0, snapshot.evaluation));
         }
-        let (other_cost, wall_seconds) =
-            before.as_ref().map_or((self.preparation, 0.0), |b| (b.cost(), b.wall_seconds));
-        let (best, stages) = before.map_or((None, Vec::new()), |before| (before.best, before.stages));
-        let progress = Progress {
-            stage,
-            initial_gradient_norm: state.gradient_norm,
-            cross_entropy: problem.last.as_ref().map_or(f64::NAN, |last| last.cross_entropy),
-            earlier_losses: [f64::INFINITY; 2],
-            step_norm,
-            optimiser: state,
-            memory: problem.memory(),
+        let (other_cost, wall_seconds) = match &before {
+            Some(before) => (before.scalars.cost(), before.scalars.wall_seconds),
+            None => (preparation.cost, 0.0),
+        };
+        let scalars = ProgressScalars {
+            initial_gradient_norm: snapshot.gradient_norm,
+            cross_entropy: snapshot.evaluation.map_or(f64::NAN, |found| found.cross_entropy),
+            step_norm: known.map_or(0.0, |(_, step_norm)| step_norm),
             stage_cost: problem.cost(),
             other_cost,
-            best,
-            last_look: None,
-            looks_since_best: 0,
-            stages,
+            best: before.as_ref().and_then(|before| before.scalars.best),
             wall_seconds: wall_seconds + start.elapsed().as_secs_f64(),
+            stages,
+            ..ProgressScalars::default()
         };
-        Ok((progress, InStage { problem, optimiser, cost_before: Cost::default() }))
+        let state = optimiser.state();
+        let vectors = ProgressVectors {
+            parameters: state.parameters.clone(),
+            optimiser: Vec::new(),
+            problem: Vec::new(),
+            best: before.and_then(|before| before.vectors.best),
+        };
+        let mut progress = Progress { scalars, vectors };
+        progress.take(state, problem.memory());
+        Ok(Running { progress, problem, optimiser, cost_before: Cost::default() })
     }
 
     /// Goes on in the middle of a stage.
-    fn resume_stage(&self, progress: Progress<Buf>, mut problem: SubsetProblem) -> Result<(Progress<Buf>, InStage)> {
-        problem.remember(&progress.memory)?;
-        let optimiser = self.method(progress.stage).resume(&problem, &progress.optimiser)?;
-        let cost_before = progress.stage_cost;
-        Ok((progress, InStage { problem, optimiser, cost_before }))
+    fn resume_stage(
+        &self,
+        host: &Progress<Vec<f32>>,
+        mut problem: SubsetProblem,
+        preparation: &Preparation,
+        start: Instant,
+    ) -> Result<Running> {
+        let mut progress = host.convert(|values| self.gpu().upload("checkpoint", values))?;
+        progress.scalars.wall_seconds += start.elapsed().as_secs_f64();
+        problem.remember(&progress.vectors.problem)?;
+        let state = progress.state();
+        let optimiser = match &self.plan {
+            Plan::Stochastic { budget, rule, .. } => {
+                rule.resume(&problem, &state, *budget - preparation.cost.units(), self.start.seed)?
+            }
+            Plan::Stages { method, .. } => method.resume(&problem, &state)?,
+        };
+        let cost_before = progress.scalars.stage_cost;
+        Ok(Running { progress, problem, optimiser, cost_before })
     }
 
     /// Iterates until the stage's budget is spent, its minimum is near, or the held-out loss says so.
     fn run_stage(
         &mut self,
-        mut progress: Progress<Buf>,
-        InStage { mut problem, mut optimiser, cost_before }: InStage,
+        running: &mut Running,
+        preparation: &Preparation,
         observer: &mut dyn Observer,
-    ) -> Result<Progress<Buf>> {
-        let (clock, seconds_before) = (Instant::now(), progress.wall_seconds);
-        let stage = progress.stage;
-        let passes = self.schedule.passes(stage);
+    ) -> Result<()> {
+        let (clock, seconds_before) = (Instant::now(), running.progress.scalars.wall_seconds);
+        let stage = running.progress.scalars.stages.len();
+        let (kind, validation) = (self.plan.kind(stage), self.plan.validation(stage));
+        let rules = self.plan.rules(stage, self.sets.stages[stage].len());
+        let prepared = if self.plan.rule().is_some() { preparation.cost } else { Cost::default() };
         let stopped = loop {
-            if let Some(reason) = self.reason_to_stop(&progress, passes) {
-                break reason;
+            let scalars = &running.progress.scalars;
+            if let Some(reason) = reason_to_stop(&rules, (scalars.stage_cost + prepared).units(), scalars) {
+                break reason.to_string();
             }
-            progress.earlier_losses = [progress.optimiser.loss, progress.earlier_losses[0]];
-            let outcome: Outcome = optimiser.step(&mut problem)?;
-            let taken = problem.found(outcome.loss).filter(|_| outcome.rejected.is_none());
-            if let Some(last) = taken {
-                progress.cross_entropy = last.cross_entropy;
-            }
-            progress.optimiser = optimiser.state();
-            progress.memory = problem.memory();
-            progress.stage_cost = cost_before + problem.cost();
-            if progress.initial_gradient_norm.is_infinite() {
-                progress.initial_gradient_norm = progress.optimiser.gradient_norm;
-            }
+            let outcome = running.step()?;
+            let iteration = running.progress.scalars.state.iteration;
             match outcome.stop {
                 Some(Stop::NotFinite) => {
-                    return Err(diverged(stage, progress.optimiser.iteration, problem.last.as_ref()));
+                    return Err(diverged(kind, iteration, running.optimiser.snapshot().evaluation));
                 }
                 Some(stop) => break stop.to_string(),
-                None => progress.step_norm = outcome.step_norm,
+                None => running.progress.scalars.step_norm = outcome.step_norm,
             }
-            let due = self.schedule.is_look_due(stage, progress.optimiser.iteration);
-            let looked = if due { self.look(&mut progress)? } else { None };
-            progress.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
-            observer.step(&self.record(&progress, &outcome, taken, looked))?;
+            let held_out = if validation.is_due(iteration) { self.validate(&mut running.progress)? } else { None };
+            running.progress.scalars.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
+            observer.step(&self.record(running, &outcome, held_out))?;
             let interrupted = observer.is_interrupted();
             if interrupted || observer.wants_checkpoint() {
-                observer.checkpoint(&progress.convert(|vector| self.space.download(vector))?)?;
+                observer.checkpoint(&running.progress.convert(|vector| self.space.download(vector))?)?;
             }
             if interrupted {
                 return Err(Error::Interrupted(format!(
-                    "stopped in iteration {} of the {stage}; go on with --resume",
-                    progress.optimiser.iteration
+                    "stopped in iteration {iteration} of the {kind}; go on with --resume"
                 )));
             }
         };
-        if progress.optimiser.iteration == 0 && self.schedule.name.has_budget() {
+        let progress = &mut running.progress;
+        if let (0, Plan::Stochastic { budget, .. }) = (progress.scalars.state.iteration, &self.plan) {
+            let epochs = budget.passes(self.sets.train.len());
             return Err(Error::usage(format!(
-                "--budget: {passes} epochs of {} examples are less than the first step costs",
-                self.full.len()
+                "--budget: {epochs} epochs of {} examples are less than the first step costs",
+                self.sets.train.len()
             )));
         }
-        let looked = match progress.last_look {
-            Some((iteration, held_out)) if iteration == progress.optimiser.iteration => Some(held_out),
-            _ => self.look(&mut progress)?,
+        let held_out = match progress.scalars.last_validation {
+            Some((iteration, held_out)) if iteration == progress.scalars.state.iteration => Some(held_out),
+            _ => self.validate(progress)?,
         };
-        progress.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
-        let report = self.report(&progress, looked, stopped)?;
+        progress.scalars.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
+        let report = self.report(progress, held_out, stopped)?;
         observer.stage(&report)?;
-        progress.stages.push(report);
-        Ok(progress)
-    }
-
-    fn reason_to_stop(&self, progress: &Progress<Buf>, passes: f64) -> Option<String> {
-        let examples = self.examples(progress.stages.len()).len() as f64;
-        let Schedule { patience, gap, stall, .. } = self.schedule;
-        let is_subset = progress.stage == StageKind::Subset;
-        // a subset that is left before its minimum is left as soon as its loss says no more of the held-out one
-        let patience = if is_subset && gap > 0.0 { 1 } else { patience };
-        let held_out = progress.last_look.map_or(f64::NAN, |(_, held_out)| held_out.loss);
-        let with_preparation = if self.schedule.name.has_budget() { self.preparation } else { Cost::default() };
-        if (progress.stage_cost + with_preparation).units() >= passes * examples {
-            Some(format!("{} passes are spent", (1e3 * passes).round() / 1e3))
-        } else if self.method.training().is_none()
-            && progress.optimiser.gradient_norm <= self.schedule.tolerance * progress.initial_gradient_norm
-        {
-            Some(format!("the gradient fell to {:e} of its start", self.schedule.tolerance))
-        } else if patience > 0 && progress.looks_since_best >= patience {
-            Some(format!("looks without a lower held-out loss: {patience}"))
-        } else if is_subset && progress.cross_entropy < gap * held_out {
-            Some(format!("the subset's cross entropy is below {gap} of the held-out one"))
-        } else if is_subset && stall > 0.0 && progress.optimiser.loss > (1.0 - stall) * progress.earlier_losses[1] {
-            Some(format!("two iterations lowered the loss by less than {stall}"))
-        } else {
-            None
-        }
+        progress.scalars.stages.push(report);
+        Ok(())
     }
 
     /// Evaluates the held-out examples at the present parameters, charges for it, and remembers the best.
-    fn look(&mut self, progress: &mut Progress<Buf>) -> Result<Option<HeldOut>> {
-        let Some(objective) = &mut self.held_out else { return Ok(None) };
+    fn validate(&mut self, progress: &mut Progress<Buf>) -> Result<Option<HeldOut>> {
+        let Some(objective) = &mut self.sets.held_out else { return Ok(None) };
+        let Progress { scalars, vectors } = progress;
         let before = objective.cost();
-        let evaluation = objective.loss(&progress.optimiser.parameters)?;
-        progress.other_cost.forward += objective.cost().forward - before.forward;
+        let evaluation = objective.loss(&vectors.parameters)?;
+        scalars.other_cost.forward += objective.cost().forward - before.forward;
         let held_out = HeldOut { loss: evaluation.cross_entropy, accuracy: evaluation.accuracy };
-        progress.last_look = Some((progress.optimiser.iteration, held_out));
-        progress.looks_since_best += 1;
-        let is_lower = progress.best.as_ref().is_none_or(|best| held_out.loss < best.held_out.loss);
+        scalars.last_validation = Some((scalars.state.iteration, held_out));
+        scalars.validations_since_best += 1;
+        let is_lower = scalars.best.is_none_or(|best| held_out.loss < best.loss);
         if is_lower && evaluation.not_finite.is_none() {
             // Its own memory: the optimiser goes on to overwrite the vector it holds.
-            let parameters = self.space.copied(&progress.optimiser.parameters)?;
-            progress.best = Some(Best { held_out, parameters });
-            progress.looks_since_best = 0;
+            vectors.best = Some(self.space.copied(&vectors.parameters)?);
+            scalars.best = Some(held_out);
+            scalars.validations_since_best = 0;
         }
         Ok(Some(held_out))
     }
 
-    fn record(
-        &self,
-        progress: &Progress<Buf>,
-        outcome: &Outcome,
-        taken: Option<&Evaluation>,
-        held_out: Option<HeldOut>,
-    ) -> StepRecord {
-        let units = progress.cost().units();
+    fn record(&self, running: &Running, outcome: &Outcome, held_out: Option<HeldOut>) -> StepRecord {
+        let scalars = &running.progress.scalars;
+        let found = running.taken(outcome);
+        let units = scalars.cost().units();
         StepRecord {
-            stage: progress.stage,
-            examples: self.examples(progress.stages.len()).len(),
-            iteration: progress.optimiser.iteration,
+            stage: self.plan.kind(scalars.stages.len()),
+            examples: self.sets.stages[scalars.stages.len()].len(),
+            iteration: scalars.state.iteration,
             outcome: *outcome,
-            cross_entropy: taken.map(|evaluation| evaluation.cross_entropy),
-            accuracy: taken.map(|evaluation| evaluation.accuracy),
-            kept: taken.and_then(|evaluation| evaluation.kept),
+            cross_entropy: found.map(|evaluation| evaluation.cross_entropy),
+            accuracy: found.map(|evaluation| evaluation.accuracy),
+            kept: found.and_then(|evaluation| evaluation.kept),
             held_out,
-            units,
-            cost_epochs: units / self.train.len() as f64,
-            wall_seconds: progress.wall_seconds,
+            units: units.count(),
+            cost_epochs: units.passes(self.sets.train.len()),
+            wall_seconds: scalars.wall_seconds,
         }
     }
 
     fn report(&mut self, progress: &Progress<Buf>, held_out: Option<HeldOut>, stopped: String) -> Result<StageReport> {
         let model = &self.workspace.model;
-        let examples = self.examples(progress.stages.len()).len();
-        let theta = &progress.optimiser.parameters;
-        let (train, test) = (self.train_loss.loss(theta)?, self.test.loss(theta)?);
+        let (scalars, theta) = (&progress.scalars, &progress.vectors.parameters);
+        let stage = scalars.stages.len();
+        let examples = self.sets.stages[stage].len();
+        let (train, test) = (self.sets.train_loss.loss(theta)?, self.sets.test.loss(theta)?);
         Ok(StageReport {
-            stage: progress.stage,
+            stage: self.plan.kind(stage),
             examples,
             overdetermination: overdetermination(examples, model.classes, model.parameters()),
-            iterations: progress.optimiser.iteration,
-            passes: progress.stage_cost.units() / examples as f64,
-            loss: progress.optimiser.loss,
-            cross_entropy: Some(progress.cross_entropy),
+            iterations: scalars.state.iteration,
+            passes: scalars.stage_cost.units().passes(examples),
+            loss: scalars.state.loss,
+            cross_entropy: Some(scalars.cross_entropy),
             train_loss: Some(train.cross_entropy),
-            gradient_reduction: progress.optimiser.gradient_norm / progress.initial_gradient_norm,
+            gradient_reduction: scalars.state.gradient_norm / scalars.initial_gradient_norm,
             held_out,
             test_accuracy: test.accuracy,
             test_loss: Some(test.cross_entropy),
@@ -381,6 +366,7 @@ impl Trainer {
 fn diverged(stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
     let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
     Error::Diverged(format!(
-        "{tensor} is not finite in iteration {iteration} of the {stage}: try another --seed, more --weight-decay, or check the model"
+        "{tensor} is not finite in iteration {iteration} of the {stage}: \
+         try another --seed, more --weight-decay, or check the model"
     ))
 }

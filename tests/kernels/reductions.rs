@@ -1,8 +1,9 @@
 //! Vector operations, updates and sums.
 
 use crate::common::*;
-use gpu_subset::kernels::update::{self, Adam, Momentum, Natural};
+use gpu_subset::kernels::update;
 use gpu_subset::kernels::vector::{self, FOLDED, PARTIALS, SCRATCH, reference};
+use gpu_subset::update::{AdamUpdate, MomentumUpdate, NaturalUpdate};
 
 const LENGTHS: [usize; 7] = [4, 64, 17 * 4, 255 * 4, 257 * 4, 16_384 + 64, 1_000_000];
 
@@ -64,8 +65,8 @@ fn many_sums_fold_row_by_row() {
 #[test]
 fn updates_agree_with_the_reference_step_after_step() {
     let mut rng = rng(15);
-    let adam = |step| Adam { beta1: 0.9, beta2: 0.999, step, epsilon: 1e-8 };
-    let momentum = |velocity, gradient| Momentum { momentum: 0.9, velocity, gradient };
+    let adam = |step| AdamUpdate { beta1: 0.9, beta2: 0.999, step, epsilon: 1e-8 };
+    let momentum = |velocity, gradient| MomentumUpdate { momentum: 0.9, velocity, gradient };
     for gpu in gpus() {
         for len in LENGTHS {
             let start = uniform(len, &mut rng);
@@ -106,7 +107,7 @@ fn updates_agree_with_the_reference_step_after_step() {
             steps.push(update::natural(&gpu, &coefficients, &slope, &d, &v, &x).unwrap());
             // the radius decides, then the longest step
             for (gradient, divergence) in gradients.iter().zip([1e-3, 1e-1, 1e9]) {
-                let by = Natural { momentum: 0.9, rate: 0.25, divergence, most: 0.5 };
+                let by = NaturalUpdate { momentum: 0.9, rate: 0.25, divergence, most: 0.5 };
                 let direction: Vec<f64> = gradient.iter().map(|g| f64::from((0.75 * g) as f32)).collect();
                 gpu.write(&g, &gradient.iter().map(|&g| g as f32).collect::<Vec<_>>());
                 gpu.write(&d, &direction.iter().map(|&d| d as f32).collect::<Vec<_>>());

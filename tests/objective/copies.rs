@@ -4,8 +4,8 @@ use crate::common::gpus;
 use crate::common::twin::relative_error;
 use crate::selection::{SEED, expected};
 use crate::{NETS, OnDevice, problem};
+use gpu_subset::batch::{Batch, Draw};
 use gpu_subset::kernels::augment::Augmentation;
-use gpu_subset::objective::{Batch, Draw};
 
 const BY: Augmentation =
     Augmentation { crop: 2, flip: true, rotate: 20.0, scale: 0.2, brightness: 0.3, contrast: 0.3, cutout: 2 };
@@ -37,12 +37,14 @@ fn each_epoch_takes_the_next_copies_all_of_them_or_those_kept() {
         for which in 0..NETS.len() {
             let first = problem(which, EXAMPLES, 1e-2).copies(BY, COPIES, 1);
             let theta = first.parameters(72);
-            let mut on_device = OnDevice::with_chunks(&gpu, &first, 128);
+            let on_device = OnDevice::with_chunks(&gpu, &first, 128);
+            let mut minibatches = [false, true].map(|selects| on_device.minibatches(EXAMPLES, selects));
             let (at, gradient) = (on_device.vector(&theta), on_device.unwritten());
             let mut get = |epoch, draw| {
                 let batch = Batch { positions: &positions, weights: None, epoch, draw };
-                on_device.objective.minibatch_gradient(&at, batch, &gradient).unwrap();
-                on_device.objective.take_minibatch_loss().unwrap();
+                let minibatches = &mut minibatches[usize::from(batch.draw.is_some())];
+                minibatches.gradient(&at, batch, &gradient).unwrap();
+                minibatches.take_evaluation().unwrap();
                 on_device.compact(&gradient)
             };
             let mut compared = 0;

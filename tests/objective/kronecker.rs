@@ -63,7 +63,7 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
                 let error = relative_error(&on_device.compact(&out), &divided(&problem, &theta, seed, lambda, &v));
                 assert!(error <= 1e-4, "net {which}, λ {lambda}: off by {error:e}");
             }
-            assert_eq!(kronecker.cost().units(), 3.0 * EXAMPLES as f64);
+            assert_eq!(kronecker.cost().units().count(), 3.0 * EXAMPLES as f64);
         }
     }
 }

@@ -4,10 +4,11 @@ use crate::common::problem::Problem;
 use crate::common::twin::{Twin, moved};
 use crate::common::{gpu, gpus};
 use crate::{MIB, NETS, OnDevice, problem};
+use gpu_subset::cost::Cost;
 use gpu_subset::device::Gpu;
 use gpu_subset::error::Error;
 use gpu_subset::model::{Description, Model};
-use gpu_subset::objective::{Cost, Workspace};
+use gpu_subset::objective::Workspace;
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
 
@@ -144,7 +145,7 @@ fn every_pass_is_charged() {
             let examples = 33; // padding costs nothing
             charged += cost(passes.forward * examples, passes.backward * examples, passes.tangent * examples);
             assert_eq!(on_device.objective.cost(), charged);
-            let spent = on_device.objective.cost().units() - before;
+            let spent = (on_device.objective.cost().units() - before).count();
             assert!((spent - units * examples as f64).abs() < 1e-9, "{spent} units");
         }
     }

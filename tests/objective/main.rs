@@ -9,6 +9,7 @@ mod gradient;
 mod kronecker;
 mod limits;
 mod methods;
+mod minibatches;
 mod selection;
 mod whitening;
 
@@ -17,7 +18,7 @@ use common::twin::Twin;
 use common::upload;
 use gpu_subset::device::{Buf, Gpu};
 use gpu_subset::error::Error;
-use gpu_subset::objective::{Evaluation, Examples, Objective, Workspace};
+use gpu_subset::objective::{Evaluation, Examples, Minibatches, Objective, Workspace};
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
 
@@ -88,6 +89,11 @@ impl<'a> OnDevice<'a> {
         let is_right = |(in_tensor, &value): (bool, &f64)| in_tensor || value == 0.0;
         assert!(in_tensor.into_iter().zip(&all).all(is_right), "what gaps hold goes into inner products");
         model.compact(&all)
+    }
+
+    /// Mini-batches of so many of its examples, all or a choice of which go backward.
+    fn minibatches(&self, batch: usize, selects: bool) -> Minibatches {
+        Minibatches::new(&self.objective, batch, selects).unwrap()
     }
 
     fn loss(&mut self, theta: &[f64]) -> Evaluation {

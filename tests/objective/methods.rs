@@ -4,11 +4,14 @@ use crate::common::gpus;
 use crate::common::problem::Problem;
 use crate::common::twin::norm;
 use crate::{NETS, OnDevice, problem};
+use gpu_subset::cost::Units;
+use gpu_subset::device::Buf;
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
     BatchPlan, Curved, Euclidean, GaussNewtonSettings, KfacSettings, Lbfgs, LbfgsSettings, Method, NcgSettings,
-    Optimiser, Preconditioner, Problem as Minimise, Space, Stop, SubsetProblem, Sweep,
+    Optimiser, Preconditioner, Problem as Minimise, Rule, Space, State, Stop, Sweep,
 };
+use gpu_subset::training::SubsetProblem;
 
 /// Softmax regression, and a net of tanh units, both with weight decay and so with finite minima.
 const REGRESSION: usize = 3;
@@ -34,17 +37,40 @@ fn methods() -> Vec<Method> {
     ]
 }
 
-/// The sweep: the seven mini-batches of an epoch, some of their examples kept, in steps of five, and a look before every fourth.
-fn sweep() -> Method {
-    let training = BatchPlan {
-        batch: 64,
-        epochs: 30.0,
-        batches_per_step: 5,
-        learning_rate: 1.0,
-        select: true,
-        ..Sweep::default().training
-    };
-    Method::Sweep(Sweep { look_every: 4, training, ..Sweep::default() })
+/// The sweep: the seven mini-batches of an epoch, some of their examples kept, in steps of five, and a refresh before
+/// every fourth.
+fn sweep() -> Rule {
+    let batches = BatchPlan { batch: 64, batches_per_step: 5, select: true, ..Sweep::default().batches };
+    Rule::Sweep(Sweep { refresh_every: 4, batches, ..Sweep::default() })
+}
+
+/// A method of either kind, in the middle of a problem.
+#[derive(Debug)]
+enum AnyMethod {
+    Whole(Method),
+    Minibatched(Rule),
+}
+
+/// What the sweep may cost, and the seed of its order.
+const BUDGET: Units = Units::new(30.0 * 200.0);
+const SEED: u64 = 0;
+
+impl AnyMethod {
+    fn start(&self, problem: &mut SubsetProblem, x: Buf) -> Box<dyn Optimiser<SubsetProblem>> {
+        match self {
+            Self::Whole(method) => method.start(problem, x, None),
+            Self::Minibatched(rule) => rule.start(problem, x, BUDGET, SEED),
+        }
+        .unwrap()
+    }
+
+    fn resume(&self, problem: &SubsetProblem, state: &State<Buf>) -> Box<dyn Optimiser<SubsetProblem>> {
+        match self {
+            Self::Whole(method) => method.resume(problem, state),
+            Self::Minibatched(rule) => rule.resume(problem, state, BUDGET, SEED),
+        }
+        .unwrap()
+    }
 }
 
 /// The twin's loss in f64.
@@ -55,6 +81,7 @@ struct InF64<'a> {
 
 impl Minimise for InF64<'_> {
     type Space = Euclidean;
+    type Evaluation = f64;
 
     fn space(&self) -> &Euclidean {
         &self.space
@@ -73,7 +100,7 @@ fn minimum_from(problem: &Problem, x: Vec<f64>) -> f64 {
     let mut polish = Lbfgs::new(&mut in_f64, x, None, settings).unwrap();
     let end = (0..3000).find_map(|_| polish.step(&mut in_f64).unwrap().stop);
     assert_eq!(end, Some(Stop::Converged));
-    Optimiser::<InF64<'_>>::loss(&polish)
+    polish.loss()
 }
 
 #[test]
@@ -114,22 +141,23 @@ fn the_same_start_gives_the_same_bits_and_so_does_a_resumption() {
     for gpu in gpus() {
         let on_device = OnDevice::with_chunks(&gpu, &problem, 256);
         let make = || SubsetProblem::new(on_device.objective.sample(200).unwrap()).unwrap();
-        for method in methods().into_iter().chain([sweep()]) {
+        let whole = methods().into_iter().map(AnyMethod::Whole);
+        for method in whole.chain([AnyMethod::Minibatched(sweep())]) {
             let run = |resumed_after: Option<usize>| -> Vec<f64> {
                 let mut minimised = make();
                 let start = on_device.vector(&problem.parameters(52));
-                let mut optimiser = method.start(&mut minimised, start, None).unwrap();
+                let mut optimiser = method.start(&mut minimised, start);
                 for step in 0..12 {
                     if resumed_after == Some(step) {
-                        let host = optimiser.state().convert(|v| minimised.space.download(v)).unwrap();
-                        let state = host.convert(|v| minimised.space.upload(v)).unwrap();
+                        let host = optimiser.state().convert(|v| minimised.space().download(v)).unwrap();
+                        let state = host.convert(|v| minimised.space().upload(v)).unwrap();
                         let upload = |(name, v): &(String, _)| {
                             (name.clone(), gpu.upload("memory", &gpu.read::<f32>(v).unwrap()).unwrap())
                         };
                         let memory: Vec<_> = minimised.memory().iter().map(upload).collect();
                         minimised = make();
                         minimised.remember(&memory).unwrap();
-                        optimiser = method.resume(&minimised, &state).unwrap();
+                        optimiser = method.resume(&minimised, &state);
                     }
                     optimiser.step(&mut minimised).unwrap();
                 }
@@ -152,10 +180,10 @@ fn curvature_counts_the_penalty() {
         let u = on_device.vector(&problem.direction(1));
         let v = on_device.vector(&problem.direction(2));
         let mut product = on_device.unwritten();
-        let gram = minimised.space.dots([(&u, &u), (&u, &v), (&v, &v)]).unwrap();
+        let gram = minimised.space().dots([(&u, &u), (&u, &v), (&v, &v)]).unwrap();
         let [uu, uv, vv] = minimised.curvature(&theta, [&u, &v], gram).unwrap();
         minimised.gauss_newton_product(&theta, &v, &mut product).unwrap();
-        let [u_gv, v_gv] = minimised.space.dots([(&u, &product), (&v, &product)]).unwrap();
+        let [u_gv, v_gv] = minimised.space().dots([(&u, &product), (&v, &product)]).unwrap();
         assert!((uv - u_gv).abs() <= 1e-5 * (uu * vv).sqrt(), "{uv} and {u_gv}");
         assert!((vv - v_gv).abs() <= 1e-5 * vv, "{vv} and {v_gv}");
     }

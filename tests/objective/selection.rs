@@ -4,9 +4,9 @@ use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
 use crate::common::{gpu, gpus};
 use crate::{NETS, OnDevice, problem};
+use gpu_subset::batch::{Batch, Draw};
 use gpu_subset::kernels::selection::reference as selection;
 use gpu_subset::kernels::softmax_xent::reference as xent;
-use gpu_subset::objective::{Batch, Draw};
 
 pub const SEED: u64 = 0x5eed_0123_4567_89ab;
 const KEY: [u32; 2] = [0x4567_89ab, 0x5eed_0123];
@@ -46,28 +46,23 @@ fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
             for (examples, chunk) in [(33, 64), (192, 192), (257, 320)] {
                 let problem = problem(which, examples, 1e-2);
                 let theta = problem.parameters(61);
-                let mut on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
+                let on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
+                let mut minibatches = on_device.minibatches(examples, true);
                 let positions: Vec<u32> = (0..examples as u32).collect();
                 let mut compared = 0;
                 let uneven: Vec<f32> = (0..examples).map(|n| 0.25 + 0.5 * (n % 4) as f32).collect();
                 for step in 0..6 {
                     let weights = (step % 2 == 1).then_some(&uneven[..]);
                     let Some((want, kept)) = expected(&problem, &theta, step, weights) else { continue };
-                    let before = on_device.objective.cost();
+                    let before = minibatches.cost();
                     let (theta, gradient) = (on_device.vector(&theta), on_device.unwritten());
                     let draw = Draw { seed: SEED, step: u64::from(step) };
-                    on_device
-                        .objective
-                        .minibatch_gradient(
-                            &theta,
-                            Batch { positions: &positions, weights, epoch: 0, draw: Some(draw) },
-                            &gradient,
-                        )
-                        .unwrap();
-                    on_device.objective.take_minibatch_loss().unwrap();
+                    let batch = Batch { positions: &positions, weights, epoch: 0, draw: Some(draw) };
+                    minibatches.gradient(&theta, batch, &gradient).unwrap();
+                    minibatches.take_evaluation().unwrap();
                     let error = relative_error(&on_device.compact(&gradient), &want);
                     assert!(error <= 1e-5, "net {which}, {examples} examples, draw {step}: off by {error:e}");
-                    let cost = on_device.objective.cost();
+                    let cost = minibatches.cost();
                     let spent = (cost.forward - before.forward, cost.backward - before.backward);
                     assert_eq!(spent, (examples as u64, kept as u64), "net {which}: counts what it does");
                     compared += 1;
@@ -88,7 +83,8 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     // far from the minimum for some examples and near for others, so that probabilities differ
     let theta: Vec<f64> = theta.iter().map(|t| 4.0 * t).collect();
     let full = problem.gradient(&theta);
-    let mut on_device = OnDevice::with_chunks(&gpu, &problem, 64);
+    let on_device = OnDevice::with_chunks(&gpu, &problem, 64);
+    let mut minibatches = on_device.minibatches(64, true);
     let positions: Vec<u32> = (0..64).collect();
     let (theta, gradient) = (on_device.vector(&theta), on_device.unwritten());
     let directions: Vec<Vec<f64>> = (0..5).map(|seed| problem.direction(seed)).collect();
@@ -96,14 +92,8 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     let (mut sum, mut squares, mut mean) = (vec![0.0; 5], vec![0.0; 5], vec![0.0; full.len()]);
     for step in 0..DRAWS {
         let draw = Draw { seed: SEED, step };
-        on_device
-            .objective
-            .minibatch_gradient(
-                &theta,
-                Batch { positions: &positions, weights: None, epoch: 0, draw: Some(draw) },
-                &gradient,
-            )
-            .unwrap();
+        let batch = Batch { positions: &positions, weights: None, epoch: 0, draw: Some(draw) };
+        minibatches.gradient(&theta, batch, &gradient).unwrap();
         let g = on_device.compact(&gradient);
         mean.iter_mut().zip(&g).for_each(|(mean, g)| *mean += g / DRAWS as f64);
         if step < READ {
@@ -113,8 +103,8 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
             }
         }
     }
-    on_device.objective.take_minibatch_loss().unwrap();
-    let kept = on_device.objective.cost().backward as f64 / (64 * DRAWS) as f64;
+    minibatches.take_evaluation().unwrap();
+    let kept = minibatches.cost().backward as f64 / (64 * DRAWS) as f64;
     assert!((0.05..0.95).contains(&kept), "{kept} are kept: nothing is chosen");
     for (i, (mean, full)) in along(&mean).into_iter().zip(along(&full)).enumerate() {
         let deviation = (squares[i] - sum[i] * sum[i]).sqrt();

@@ -3,8 +3,9 @@
 use crate::common::gpus;
 use crate::common::twin::Op;
 use crate::{NETS, OnDevice, problem};
+use gpu_subset::cost::Cost;
 use gpu_subset::kernels::kronecker::reference::gram;
-use gpu_subset::objective::{Cost, Whitening};
+use gpu_subset::objective::Whitening;
 
 /// A multiple of every profile's block, so that the sample is all of them, each once.
 const EXAMPLES: usize = 64;

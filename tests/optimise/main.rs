@@ -6,8 +6,8 @@ use methods::*;
 use problem::*;
 use table::*;
 
-mod first_order;
 mod methods;
+mod minibatched;
 mod net;
 mod problem;
 mod regression;
@@ -196,7 +196,7 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
                 let after = whole.state();
                 assert_eq!(resumed.state(), after, "{} {method:?} {iteration}", row.name);
                 let steps = u64::from(outcome.stop.is_none());
-                assert_eq!(after.iteration, before.iteration + steps, "{}", row.name);
+                assert_eq!(after.scalars.iteration, before.scalars.iteration + steps, "{}", row.name);
 
                 let mut step = before.parameters;
                 problem.space().axpby(1.0, &after.parameters, -1.0, &mut step)?;

@@ -1,7 +1,7 @@
 //! What a row of the table is, and how it becomes a problem.
 
 use gpu_subset::error::Result;
-use gpu_subset::optimise::{Curved, Euclidean, Look, Problem, Space};
+use gpu_subset::optimise::{Curved, Euclidean, Problem, Refresh, Space};
 use std::rc::Rc;
 
 /// f(x), with ∇f(x) written into the second argument.
@@ -18,7 +18,7 @@ pub struct Counted {
     pub space: Euclidean,
     pub function: Function,
     pub curvature: Curvature,
-    /// The diagonal of G where [`Curved::update_preconditioner`] looked last.
+    /// The diagonal of G where [`Curved::refresh_preconditioner`] was last.
     pub diagonal: Vec<f64>,
     /// Loss and gradient rounded as if summed in f32 from terms of order one.
     pub single_precision: bool,
@@ -29,6 +29,7 @@ pub struct Counted {
 
 impl Problem for Counted {
     type Space = Euclidean;
+    type Evaluation = f64;
 
     fn space(&self) -> &Euclidean {
         &self.space
@@ -68,7 +69,7 @@ impl Curved for Counted {
         self.space.dots([(u, &gu), (u, &gv), (v, &gv)])
     }
 
-    fn update_preconditioner(&mut self, x: &Vec<f64>, _look: Look) -> Result<()> {
+    fn refresh_preconditioner(&mut self, x: &Vec<f64>, _refresh: Refresh) -> Result<()> {
         self.diagonal = (self.curvature)(x).iter().enumerate().map(|(i, row)| row[i]).collect();
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! A least-squares problem over examples, for methods on mini-batches.
 
 use crate::problem::{Uniform, dot};
+use gpu_subset::batch::Batch;
+use gpu_subset::cost::Units;
 use gpu_subset::error::Result;
-use gpu_subset::objective::Batch;
-use gpu_subset::optimise::{Curved, Euclidean, Lbfgs, LbfgsSettings, Look, Optimiser, Problem, Stochastic};
+use gpu_subset::optimise::{Curved, Euclidean, Lbfgs, LbfgsSettings, Optimiser, Problem, Refresh, Stochastic};
 
 pub const EXAMPLES: usize = 75;
 pub const FEATURES: usize = 5;
@@ -17,13 +18,13 @@ pub struct Regression {
     /// From this mini-batch on the loss is NaN.
     pub breaks_at: usize,
     pub minibatches: usize,
-    /// What a look at all examples costs, in examples forward and backward.
-    pub cost_of_look: usize,
-    /// Looks at all examples.
-    pub looks: usize,
+    /// What a refresh from all examples costs, in examples forward and backward.
+    pub cost_of_refresh: usize,
+    /// Refreshes from all examples.
+    pub refreshes: usize,
     /// Of the mini-batches since last asked.
     pub losses: Vec<f64>,
-    /// K as it was last looked at.
+    /// K as it was last refreshed.
     pub diagonal: Vec<f64>,
 }
 
@@ -41,8 +42,8 @@ impl Regression {
             in_turn: false,
             breaks_at: usize::MAX,
             minibatches: 0,
-            cost_of_look: 0,
-            looks: 0,
+            cost_of_refresh: 0,
+            refreshes: 0,
             losses: Vec::new(),
             diagonal: vec![f64::NAN; FEATURES],
         }
@@ -72,6 +73,7 @@ impl Regression {
 
 impl Problem for Regression {
     type Space = Euclidean;
+    type Evaluation = f64;
 
     fn space(&self) -> &Euclidean {
         &self.space
@@ -109,18 +111,18 @@ impl Stochastic for Regression {
         Ok(())
     }
 
-    fn take_minibatch_loss(&mut self) -> Result<f64> {
+    fn take_minibatch_evaluation(&mut self) -> Result<f64> {
         let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
         self.losses.clear();
         Ok(mean)
     }
 
-    fn units(&self) -> f64 {
-        (self.minibatches * EXAMPLES / 3 + self.looks * self.cost_of_look) as f64
+    fn units(&self) -> Units {
+        Units::new((self.minibatches * EXAMPLES / 3 + self.refreshes * self.cost_of_refresh) as f64)
     }
 }
 
-/// Least squares: G is the mean of a aᵀ, whatever x, and K its diagonal, a mean over the looks.
+/// Least squares: G is the mean of a aᵀ, whatever x, and K its diagonal, a mean over the refreshes.
 impl Curved for Regression {
     fn gauss_newton_product(&mut self, _: &Vec<f64>, v: &Vec<f64>, product: &mut Vec<f64>) -> Result<()> {
         product.fill(0.0);
@@ -141,13 +143,14 @@ impl Curved for Regression {
         Ok([dot(u, &gu), dot(u, &gv), dot(v, &gv)])
     }
 
-    fn update_preconditioner(&mut self, _: &Vec<f64>, look: Look) -> Result<()> {
-        // the first looks at all, the others at some
-        self.looks += usize::from(!look.at_minibatch);
-        let seen = if look.at_minibatch { &self.examples[look.seed as usize % 50..][..25] } else { &self.examples[..] };
+    fn refresh_preconditioner(&mut self, _: &Vec<f64>, refresh: Refresh) -> Result<()> {
+        // the first takes all examples, the others some
+        self.refreshes += usize::from(!refresh.at_minibatch);
+        let seen =
+            if refresh.at_minibatch { &self.examples[refresh.seed as usize % 50..][..25] } else { &self.examples[..] };
         for (i, k) in self.diagonal.iter_mut().enumerate() {
             let mean = seen.iter().map(|(a, _)| a[i] * a[i]).sum::<f64>() / seen.len() as f64;
-            *k = if look.keep == 0.0 { mean } else { look.keep * *k + (1.0 - look.keep) * mean };
+            *k = if refresh.keep == 0.0 { mean } else { refresh.keep * *k + (1.0 - refresh.keep) * mean };
         }
         Ok(())
     }

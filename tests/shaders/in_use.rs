@@ -1,11 +1,12 @@
 //! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for.
 
 use crate::common::{self, TestGpu};
+use gpu_subset::batch::{Batch, Draw};
 use gpu_subset::device::Profile;
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
-use gpu_subset::objective::{Batch, Draw, Examples, Kronecker, Objective, Workspace};
+use gpu_subset::objective::{Examples, Kronecker, Minibatches, Objective, Workspace};
 use gpu_subset::shape::Shape;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -80,7 +81,8 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
     let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
     let draw = Some(Draw { seed: 0, step: 0 });
     let batch = Batch { positions: &indices, weights: None, epoch: 0, draw };
-    objective.minibatch_gradient(&theta, batch, &gradient).unwrap();
+    let mut minibatches = Minibatches::new(&objective, EXAMPLES, true).unwrap();
+    minibatches.gradient(&theta, batch, &gradient).unwrap();
 
     for rotate in [0.0, 10.0] {
         let by = Augmentation { rotate, ..Augmentation::default() };

@@ -1,45 +1,61 @@
-//! Weights of a run, finished or not, on a data set: what `eval` and `report` share.
+//! Weights, of a run that is finished or not, and what they make of a data set.
 
 use super::config::Config;
+use super::folder::RunFolder;
 use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::export::{Signature, load_weights};
+use crate::export::{Signature, load_weights, save_weights};
 use crate::model::Model;
-use crate::objective::{Examples, Objective, Workspace};
-use crate::optimise::State;
-use crate::report::RunFolder;
+use crate::objective::{DEFAULT_MEMORY, Evaluation, Examples, Objective, Workspace};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Parameters, and what they were made for.
-pub(super) struct Weights {
+#[derive(Clone, Debug)]
+pub struct Weights {
+    /// The network.
     pub model: Arc<Model>,
+    /// θ, a flat vector of the model.
     pub theta: Vec<f32>,
+    /// Shape of an example, classes, normalisation.
     pub signature: Signature,
 }
 
 impl Weights {
-    /// Those that a run ended with.
-    pub fn of_run(folder: &RunFolder) -> Result<Self> {
-        let (model, theta, signature) = load_weights(&folder.weights())?;
+    /// Reads a file of weights.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file and what is wrong with it.
+    pub fn load(path: &Path) -> Result<Self> {
+        let (model, theta, signature) = load_weights(path)?;
         Ok(Self { model: Arc::new(model), theta, signature })
     }
 
+    /// Writes a file of weights, safetensors in PyTorch's names, shapes and order.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        save_weights(path, &self.model, &self.theta, &self.signature)
+    }
+
     /// The best so far of a run on `data` that is in the middle, or else the present ones; and which of these.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when its checkpoint cannot be read.
     pub fn of_checkpoint(folder: &RunFolder, config: &Config, data: &Dataset) -> Result<(Self, String)> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         let progress = checkpoint::load(&folder.checkpoint(), model.vector_len())?;
-        let signature = Signature {
-            model: config.model.clone(),
-            input: data.shape,
-            classes: data.classes.clone(),
-            normalisation: data.channel_statistics(),
-        };
-        let State { parameters, iteration, .. } = progress.optimiser;
-        let (theta, which) = match progress.best {
-            Some(best) => (best.parameters, "lowest held-out loss so far".to_owned()),
-            None => (parameters, format!("iteration {iteration} of the {}", progress.stage)),
+        let signature = Signature::new(&config.model, data);
+        let (theta, which) = match progress.vectors.best {
+            Some(best) => (best, "lowest held-out loss so far".to_owned()),
+            None => {
+                let stage = config.plan.kind(progress.scalars.stages.len());
+                let which = format!("iteration {} of the {stage}", progress.scalars.state.iteration);
+                (progress.vectors.parameters, which)
+            }
         };
         Ok((Self { model, theta, signature }, which))
     }
@@ -63,12 +79,23 @@ impl Weights {
         )))
     }
 
-    /// The loss over a split, without weight decay.
+    /// The loss over a split, without weight decay, in so many bytes of device memory for activations.
+    ///
+    /// # Errors
+    /// What the device reports.
     pub fn objective(&self, gpu: &Gpu, split: &Split, memory: u64) -> Result<Objective> {
         let workspace = Arc::new(Workspace::new(gpu, self.model.clone(), memory)?);
         let Signature { input, normalisation, .. } = &self.signature;
         let examples = Arc::new(Examples::upload(gpu, *input, &split.images, &split.labels, normalisation)?);
         let all: Vec<u32> = (0..examples.len() as u32).collect();
         Objective::new(gpu, &workspace, &examples, &all, 0.0)
+    }
+
+    /// Loss and accuracy over a split of images like those they were made for.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn evaluate(&self, gpu: &Gpu, split: &Split) -> Result<Evaluation> {
+        self.objective(gpu, split, DEFAULT_MEMORY)?.loss(&gpu.upload("theta", &self.theta)?)
     }
 }

@@ -1,74 +1,101 @@
-//! Adam and stochastic gradient descent on a least-squares problem: next to PyTorch, whose values `torch_values.py` made, and to
+//! The rules for mini-batches on a least-squares problem: Adam and stochastic gradient descent next to PyTorch, whose values `torch_values.py` made, and to
 //! the minimum.
 
 use crate::regression::{EXAMPLES, FEATURES, Regression};
+use gpu_subset::cost::Units;
 use gpu_subset::error::Result;
-use gpu_subset::optimise::{Adam, BatchPlan, Decay, FirstOrder, Optimiser, Outcome, Problem, Sgd, State, Stop, Sweep};
+use gpu_subset::optimise::{
+    Adam, BatchPlan, Decay, Minibatched, Optimiser, Outcome, Problem, Sgd, State, Stop, Sweep, UpdateRule,
+};
 use serde::Deserialize;
 
 /// Three mini-batches an epoch, two a step.
 const BATCH_PLAN: BatchPlan = BatchPlan {
     learning_rate: 0.1,
     batch: EXAMPLES / 3,
-    epochs: 3.0,
     warm_up: 0.0,
-    schedule: Decay::Linear,
+    decay: Decay::Linear,
     select: false,
     screen: false,
     average: false,
-    seed: 5,
     batches_per_step: 2,
 };
+
+/// Of the order of the examples.
+const SEED: u64 = 5;
+
+/// Epochs that most runs may cost.
+const EPOCHS: f64 = 3.0;
 
 const START: [f64; FEATURES] = [0.0; FEATURES];
 
 /// Either rule with its choices.
 #[derive(Clone, Copy, Debug)]
-enum Method {
+enum AnyRule {
     Adam(Adam),
     Sgd(Sgd),
     Sweep(Sweep),
 }
 
+/// A rule, and the epochs that a run of it may cost.
+#[derive(Clone, Copy, Debug)]
+struct Method {
+    rule: AnyRule,
+    epochs: f64,
+}
+
 type Running = Box<dyn Optimiser<Regression>>;
 
 impl Method {
+    fn budget(self) -> Units {
+        Units::of_passes(self.epochs, EXAMPLES)
+    }
+
     fn start(self, problem: &mut Regression) -> Result<Running> {
-        Ok(match self {
-            Self::Adam(rule) => Box::new(FirstOrder::new(problem, START.to_vec(), rule)?),
-            Self::Sgd(rule) => Box::new(FirstOrder::new(problem, START.to_vec(), rule)?),
-            Self::Sweep(rule) => Box::new(FirstOrder::new(problem, START.to_vec(), rule)?),
-        })
+        fn start<R: UpdateRule<Regression>>(problem: &mut Regression, rule: R, budget: Units) -> Result<Running> {
+            Ok(Box::new(Minibatched::new(problem, START.to_vec(), rule, budget, SEED)?))
+        }
+        match self.rule {
+            AnyRule::Adam(rule) => start(problem, rule, self.budget()),
+            AnyRule::Sgd(rule) => start(problem, rule, self.budget()),
+            AnyRule::Sweep(rule) => start(problem, rule, self.budget()),
+        }
     }
 
     fn resume(self, problem: &Regression, state: &State<Vec<f64>>) -> Result<Running> {
-        Ok(match self {
-            Self::Adam(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
-            Self::Sgd(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
-            Self::Sweep(rule) => Box::new(FirstOrder::resume(problem, state, rule)?),
+        let budget = self.budget();
+        Ok(match self.rule {
+            AnyRule::Adam(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, SEED)?),
+            AnyRule::Sgd(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, SEED)?),
+            AnyRule::Sweep(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, SEED)?),
         })
+    }
+
+    fn with_epochs(self, epochs: f64) -> Self {
+        Self { epochs, ..self }
     }
 }
 
-fn adam(training: BatchPlan) -> Method {
-    Method::Adam(Adam { training, ..Adam::default() })
+fn adam(batches: BatchPlan) -> Method {
+    Method { rule: AnyRule::Adam(Adam { batches, ..Adam::default() }), epochs: EPOCHS }
 }
 
 /// With momentum 0.9.
-fn sgd(training: BatchPlan, nesterov: bool) -> Method {
-    Method::Sgd(Sgd { nesterov, training, momentum: 0.9 })
+fn sgd(batches: BatchPlan, nesterov: bool) -> Method {
+    Method { rule: AnyRule::Sgd(Sgd { nesterov, batches, momentum: 0.9 }), epochs: EPOCHS }
 }
 
-/// Looks at its factors every fourth update.
-fn sweep(training: BatchPlan) -> Method {
-    Method::Sweep(Sweep { look_every: 4, divergence: 1e-3, training, ..Sweep::default() })
+/// Refreshes its factors every fourth update.
+fn sweep(batches: BatchPlan) -> Method {
+    let rule = Sweep { refresh_every: 4, divergence: 1e-3, batches, ..Sweep::default() };
+    Method { rule: AnyRule::Sweep(rule), epochs: EPOCHS }
 }
 
 /// Every rule, with averaging and without.
-fn methods(training: BatchPlan) -> impl Iterator<Item = Method> {
+fn methods(batches: BatchPlan) -> impl Iterator<Item = Method> {
     [false, true].into_iter().flat_map(move |average| {
-        let training = BatchPlan { average, ..training };
-        [adam(training), sgd(training, false), sgd(training, true), sweep(training)]
+        let batches = BatchPlan { average, ..batches };
+        [adam(batches), sgd(batches, false), sgd(batches, true), sweep(batches)]
     })
 }
 
@@ -103,16 +130,16 @@ fn three_updates_are_those_of_pytorch() -> Result<()> {
     }
     let values: Values = serde_json::from_str(include_str!("torch_values.json")).expect("what the script prints");
     assert_eq!(values.runs.len(), 4);
-    let training = BatchPlan { batches_per_step: 1, ..BATCH_PLAN };
+    let batches = BatchPlan { batches_per_step: 1, ..BATCH_PLAN };
     for theirs in &values.runs {
         match theirs.rule.as_str() {
-            "Adam" => compare(adam(training), theirs)?,
+            "Adam" => compare(adam(batches), theirs)?,
             "Adam, other choices" => {
-                let other = Adam { beta1: 0.8, beta2: 0.95, epsilon: 1e-2, training };
-                compare(Method::Adam(other), theirs)
+                let other = Adam { beta1: 0.8, beta2: 0.95, epsilon: 1e-2, batches };
+                compare(Method { rule: AnyRule::Adam(other), epochs: EPOCHS }, theirs)
             }?,
-            "SGD" => compare(sgd(training, false), theirs)?,
-            "SGD, Nesterov" => compare(sgd(training, true), theirs)?,
+            "SGD" => compare(sgd(batches, false), theirs)?,
+            "SGD, Nesterov" => compare(sgd(batches, true), theirs)?,
             other => panic!("{other}"),
         }
     }
@@ -145,8 +172,8 @@ fn the_average_is_that_of_the_iterates() -> Result<()> {
 fn a_learning_rate_that_falls_leads_to_the_minimum() -> Result<()> {
     let (minimiser, minimum) = Regression::new().minimum()?;
     assert!(minimum > 1e-3, "the examples contradict one another: {minimum}");
-    let training = BatchPlan { epochs: 300.0, learning_rate: 0.05, warm_up: 5.0, ..BATCH_PLAN };
-    for rule in methods(training) {
+    let batches = BatchPlan { learning_rate: 0.05, warm_up: 5.0, ..BATCH_PLAN };
+    for rule in methods(batches).map(|method| method.with_epochs(300.0)) {
         let mut problem = Regression::new();
         let mut method = rule.start(&mut problem)?;
         while method.step(&mut problem)?.stop.is_none() {}
@@ -155,7 +182,7 @@ fn a_learning_rate_that_falls_leads_to_the_minimum() -> Result<()> {
         let distance = x.iter().zip(&minimiser).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
         println!("{rule:?}: {excess:e} above the minimum, {distance:e} from it");
         // a step of the sweep is as long as its radius, however small the gradient: it ends within the last few radii
-        let (most, farthest) = if matches!(rule, Method::Sweep(_)) { (1e-5, 1e-2) } else { (1e-7, 1e-3) };
+        let (most, farthest) = if matches!(rule.rule, AnyRule::Sweep(_)) { (1e-5, 1e-2) } else { (1e-7, 1e-3) };
         assert!((0.0..=most).contains(&excess) && distance <= farthest, "{rule:?}: {excess:e}, {distance:e}");
     }
     Ok(())
@@ -163,7 +190,7 @@ fn a_learning_rate_that_falls_leads_to_the_minimum() -> Result<()> {
 
 #[test]
 fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
-    for rule in methods(BatchPlan { epochs: 10.0, ..BATCH_PLAN }) {
+    for rule in methods(BATCH_PLAN).map(|method| method.with_epochs(10.0)) {
         let (mut problem, mut other_problem) = (Regression::new(), Regression::new());
         let mut whole = rule.start(&mut problem)?;
         let mut resumed = rule.start(&mut other_problem)?;
@@ -215,9 +242,9 @@ fn a_loss_that_is_not_finite_ends_the_run_where_it_was() -> Result<()> {
 #[test]
 fn a_divergence_ends_where_numbers_are_still_finite() -> Result<()> {
     for average in [false, true] {
-        let training = BatchPlan { learning_rate: 1e3, schedule: Decay::Constant, average, ..BATCH_PLAN };
+        let batches = BatchPlan { learning_rate: 1e3, decay: Decay::Constant, average, ..BATCH_PLAN };
         let mut problem = Regression::new();
-        let mut method = sgd(training, false).start(&mut problem)?;
+        let mut method = sgd(batches, false).start(&mut problem)?;
         let stop = (0..1000).find_map(|_| method.step(&mut problem).map(|outcome| outcome.stop).transpose());
         assert_eq!(stop.transpose()?, Some(Stop::NotFinite));
         assert!(method.iteration() > 10 && method.parameters().iter().all(|x| x.is_finite()));
@@ -255,14 +282,14 @@ fn the_schedule_ends_and_with_it_the_run() -> Result<()> {
 }
 
 #[test]
-fn what_comes_before_the_first_update_is_part_of_the_horizon() -> Result<()> {
-    let mut problem = Regression { cost_of_look: EXAMPLES, ..Regression::new() };
+fn what_comes_before_the_first_update_is_part_of_the_budget() -> Result<()> {
+    let mut problem = Regression { cost_of_refresh: EXAMPLES, ..Regression::new() };
     let mut method = sweep(BATCH_PLAN).start(&mut problem)?;
     let outcome = method.step(&mut problem)?;
-    // a look at all examples, and two mini-batches, whose second is taken at the rate after four of nine
-    assert_eq!((outcome.evaluations, problem.looks, problem.minibatches), (2, 1, 2));
+    // a refresh from all examples, and two mini-batches, whose second is taken at the rate after four of nine
+    assert_eq!((outcome.evaluations, problem.refreshes, problem.minibatches), (2, 1, 2));
     assert!((outcome.step_length - 0.1 * (1.0 - 4.0 / 9.0)).abs() <= 1e-16, "{outcome:?}");
     while method.step(&mut problem)?.stop.is_none() {}
-    assert_eq!((problem.looks, problem.minibatches), (1, 6));
+    assert_eq!((problem.refreshes, problem.minibatches), (1, 6));
     Ok(())
 }

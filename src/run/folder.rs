@@ -1,68 +1,12 @@
 //! The run folder: `config.toml`, `steps.jsonl`, `checkpoint.safetensors` while it runs, then `weights.safetensors` and `run.json`.
 
-use super::{charts, is_page};
+use super::record::RunRecord;
 use crate::error::{Error, Result};
-use crate::export::{remove, write_atomically};
-use crate::optimise::nan_if_null;
-use crate::subset::{ScreeningReport, StageReport, StepRecord};
-use serde::{Deserialize, Serialize};
+use crate::files::{remove, write_atomically};
+use crate::subset::StepRecord;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-
-/// The last record of a run, `run.json`. Losses are means over examples; `subset_loss` and the stages' include weight decay.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// Share of the test set classified right, 0 to 1.
-    #[serde(deserialize_with = "nan_if_null")]
-    pub test_accuracy: f64,
-    /// Cross entropy over the test set.
-    #[serde(deserialize_with = "nan_if_null")]
-    pub test_loss: f64,
-    /// Cross entropy over the whole training set.
-    #[serde(deserialize_with = "nan_if_null")]
-    pub train_loss: f64,
-    /// Loss at the end of the subset stage, weight decay included.
-    pub subset_loss: Option<f64>,
-    /// Units spent / N: passes over the training set, held-out looks included.
-    pub cost_epochs: f64,
-    /// Passes over data made only to report (training and test loss); not part of `cost_epochs`.
-    pub reporting_epochs: f64,
-    /// Seconds from the first kernel to the last weight, pauses between resumed runs left out.
-    pub wall_seconds: f64,
-    /// P
-    pub parameters: usize,
-    /// Q = K·M/P of the subset.
-    pub overdetermination: f64,
-    /// Examples of the subset.
-    pub subset_examples: usize,
-    /// SHA-256 of the subset's indices.
-    pub subset_sha256: String,
-    /// Stages in order.
-    pub stages: Vec<StageReport>,
-    /// What a linear model said of the examples, where it was asked.
-    pub screening: Option<ScreeningReport>,
-    /// Which weights were kept: those of the lowest held-out loss, or the last.
-    pub weights: String,
-    /// SHA-256 of the weights, for comparing two runs bit for bit.
-    pub weights_sha256: String,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// Model's name.
-    pub model: String,
-    /// Data set.
-    pub data: String,
-    /// SHA-256 over images and labels.
-    pub data_sha256: String,
-    /// Adapter's name.
-    pub adapter: String,
-    /// Vulkan, Metal, Dx12 or Gl.
-    pub backend: String,
-    /// Driver and its version.
-    pub driver: String,
-    /// Version of this program.
-    pub version: String,
-}
 
 /// A folder that one run owns.
 pub struct RunFolder {
@@ -82,19 +26,7 @@ impl RunFolder {
         for old in [folder.steps_path(), folder.checkpoint(), folder.weights(), folder.record()] {
             remove(&old)?;
         }
-        folder.remove_report()?;
         Ok(folder)
-    }
-
-    /// Removes the report of the run before and its charts, if there is one.
-    fn remove_report(&self) -> Result<()> {
-        let page = self.path.join("report.html");
-        if !fs::read(&page).is_ok_and(|bytes| is_page(&bytes)) {
-            return Ok(());
-        }
-        let plots = self.path.join("plots");
-        charts(&[]).iter().flat_map(|chart| chart.files(&plots)).try_for_each(|path| remove(&path))?;
-        remove(&page)
     }
 
     /// Whether a run may be put there, without a trace of having asked.
@@ -105,10 +37,7 @@ impl RunFolder {
         if overwrite || !(Self { path: path.to_owned(), steps: None }).config().exists() {
             return Ok(());
         }
-        Err(Error::usage(format!(
-            "--out {}: holds a run already; choose another folder, go on with it by --resume, or replace it with --overwrite",
-            path.display()
-        )))
+        Err(Error::usage(format!("{}: holds a run already", path.display())))
     }
 
     /// Opens the folder of a run.

@@ -1,0 +1,93 @@
+//! The commands, and running the one that was asked for.
+
+use super::{bench, devices, eval, experiment, plan, report, train};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Exit codes, as `--help` shows them.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    a file could not be written, or another failure of the system
+  2    usage: a bad option or model description
+  3    data: a data set, weights file or run folder that cannot be read
+  4    device: no adapter, a lost device, a driver that rejects a command
+  5    out of memory, on the device or in the budget of --memory
+  6    diverged: a value was not finite
+  130  stopped by Ctrl-C or SIGTERM; the last checkpoint is in the run folder
+
+Environment:
+  WGPU_BACKEND, WGPU_ADAPTER_NAME, WGPU_POWER_PREF   choose an adapter where no option does
+  RUST_LOG                                           what is logged on stderr, such as RUST_LOG=gpu_subset=debug,wgpu=info";
+
+/// Trains image classifiers by subset pretraining with second-order methods, on any GPU.
+#[derive(Parser)]
+#[command(name = "gpu-subset", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a network; without options: the embedded digits, in seconds
+    #[command(after_help = EXIT_CODES)]
+    Train(Box<train::TrainArgs>),
+    /// Say what a training would come to, in memory, cost and time, without training
+    #[command(after_help = EXIT_CODES)]
+    Plan(Box<plan::PlanArgs>),
+    /// Run a grid of trainings and make a table of what comes out
+    #[command(after_help = EXIT_CODES)]
+    Experiment(experiment::ExperimentArgs),
+    /// Evaluate the weights of a run on a data set
+    #[command(after_help = EXIT_CODES)]
+    Eval(eval::EvalArgs),
+    /// Make a page about runs: curves, confusion matrix, worst mistakes, configuration
+    #[command(after_help = EXIT_CODES)]
+    Report(report::ReportArgs),
+    /// List the adapters with the limits and features that matter here
+    #[command(after_help = EXIT_CODES)]
+    Devices(devices::DevicesArgs),
+    /// Measure the kernels on a device, checked and against its ceilings
+    #[command(after_help = EXIT_CODES)]
+    Bench(bench::BenchArgs),
+}
+
+/// Settings of the process that must be made before any thread starts.
+pub fn prepare_environment() {
+    if std::env::var_os("WAYLAND_DISPLAY").is_none() && std::env::var_os("DISPLAY").is_none() {
+        // SAFETY: the first statement of main, no other thread runs. Without it, Mesa's layer that reorders devices by
+        // display looks for one and complains on stderr, on every headless machine.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
+/// Parses the arguments and runs the command.
+///
+/// # Errors
+/// Whatever stopped it; [`exit_code`](super::exit_code) says how the process should end.
+pub fn run() -> Result<()> {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    match Cli::parse().command {
+        Command::Train(args) => train::run(&args),
+        Command::Plan(args) => plan::run(&args),
+        Command::Experiment(args) => experiment::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Bench(args) => bench::run(&args),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

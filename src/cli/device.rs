@@ -1,0 +1,42 @@
+//! Which adapter to use.
+
+use crate::device::{AdapterChoice, Gpu};
+use crate::error::Result;
+use clap::Args;
+
+/// Which adapter to use.
+#[derive(Args, Clone)]
+pub(super) struct DeviceArgs {
+    /// Interface: vulkan, metal, dx12 or gl
+    #[arg(long, value_name = "NAME")]
+    pub backend: Option<String>,
+    /// Adapter: part of its name, or its index in `gpu-subset devices`
+    #[arg(long, value_name = "NAME|INDEX")]
+    pub adapter: Option<String>,
+    /// Take the default tiles; otherwise a few are timed for a new network, for some seconds once, and remembered in the cache folder
+    #[arg(long)]
+    no_autotune: bool,
+}
+
+impl DeviceArgs {
+    pub fn choice(&self) -> AdapterChoice {
+        AdapterChoice { backend: self.backend.clone(), adapter: self.adapter.clone() }
+    }
+
+    /// Opens the adapter; a software one is used with one notice line.
+    pub fn open(&self) -> Result<Gpu> {
+        let gpu = Gpu::open(&self.choice())?;
+        if gpu.is_software() {
+            let other = if gpu.backend().eq_ignore_ascii_case("gl") {
+                "; a software Vulkan driver (Debian's mesa-vulkan-drivers) would be some ten times as fast"
+            } else {
+                ""
+            };
+            eprintln!("note: {} is a software adapter: right, but slower than a GPU{other}", gpu.info.name);
+        }
+        if !self.no_autotune {
+            gpu.enable_tuning(None);
+        }
+        Ok(gpu)
+    }
+}

@@ -1,0 +1,320 @@
+//! The runs of an experiment: every combination of a grid, and the conventional controls of those on subsets.
+
+use super::augment::AugmentArgs;
+use super::device::DeviceArgs;
+use super::given::options_of;
+use super::request::{ProblemArgs, RunRequest};
+use super::train::TrainArgs;
+use crate::cost::Units;
+use crate::error::{Error, Result};
+use crate::optimise::{BatchPlan, Rule};
+use crate::report::RowOptions;
+use crate::run::{Config, Schedule};
+use crate::subset::Plan;
+use clap::Parser;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The file of an experiment.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExperimentFile {
+    /// Test accuracies, 0 to 1, of which the table says what they cost.
+    #[serde(default)]
+    pub targets: Vec<f64>,
+    /// Options of the conventional baseline. With it, every run on subsets is followed by two controls at the same
+    /// cost: the baseline, and the baseline with all that helps a sweep but second order: the choice of examples, their
+    /// screening, the whitened start.
+    pub control: Option<BTreeMap<String, toml::Value>>,
+    pub grid: Vec<BTreeMap<String, toml::Value>>,
+}
+
+/// One run of an experiment.
+#[derive(Clone, Debug)]
+pub(super) struct Planned {
+    /// What tells it from the others, seed left out: a row of the table.
+    pub row: RowOptions,
+    pub seed: String,
+    pub folder: PathBuf,
+    /// What it does: as its row says, or as a control of another run.
+    pub kind: Kind,
+}
+
+/// Where a run's configuration comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    /// The options of its row.
+    Own(Box<RunRequest>),
+    /// The configuration of the run in this folder, with another plan and start.
+    Control { of: PathBuf, rule: Rule, epochs: f64, whiten: bool, copies: Option<usize> },
+}
+
+/// The conventional baseline: its options as the table shows them, and what they come to.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    options: RowOptions,
+    rule: Rule,
+}
+
+/// To read options as `train` does.
+#[derive(Parser)]
+struct Checked {
+    #[command(flatten)]
+    train: TrainArgs,
+}
+
+/// Every run of every grid, its options checked; those of `file` are named in messages, and relative paths of data
+/// start from `data`.
+///
+/// # Errors
+/// [`Error::Usage`] for a grid that `train` would not take.
+pub(super) fn plan(described: &ExperimentFile, file: &Path, data: &Path, out: &Path) -> Result<Vec<Planned>> {
+    let invalid = |why: String| Error::usage(format!("{}: {why}", file.display()));
+    let mut planned: Vec<Planned> = Vec::new();
+    for grid in &described.grid {
+        for run in combinations(grid).map_err(invalid)? {
+            let seed = run.iter().find(|(key, _)| key == "seed").map_or("0", |(_, seed)| seed).to_owned();
+            let row: RowOptions = run.into_iter().filter(|(key, _)| key != "seed").collect();
+            let request = parse(&options(&row, &seed, data)).map_err(invalid)?;
+            let folder = out.join(folder_name(&row, &seed));
+            if planned.iter().all(|other| other.folder != folder) {
+                planned.push(Planned { row, seed, folder, kind: Kind::Own(Box::new(request)) });
+            }
+        }
+    }
+    if planned.is_empty() {
+        return Err(invalid("no [[grid]], so nothing to run".to_owned()));
+    }
+    Ok(planned)
+}
+
+/// Every combination of a grid's values.
+fn combinations(grid: &BTreeMap<String, toml::Value>) -> std::result::Result<Vec<RowOptions>, String> {
+    let mut runs = vec![Vec::new()];
+    for (key, values) in grid {
+        let values = match values {
+            toml::Value::Array(values) => values.iter().map(plain).collect::<Option<Vec<_>>>(),
+            value => plain(value).map(|value| vec![value]),
+        };
+        let values = values.ok_or_else(|| format!("{key} is neither a value nor a list of values"))?;
+        let with = |run: &RowOptions, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
+        runs = runs.iter().flat_map(|run| values.iter().map(move |value| with(run, value))).collect();
+    }
+    Ok(runs)
+}
+
+/// The options of a run as `train` reads them, or why it would not.
+fn parse(options: &[String]) -> std::result::Result<RunRequest, String> {
+    let parsed = Checked::try_parse_from(std::iter::once(&"train".to_owned()).chain(options));
+    parsed.map(|checked| checked.train.request).map_err(|e| {
+        let why = e.to_string();
+        why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
+    })
+}
+
+impl Baseline {
+    /// That of a file, if it has one.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is no rule for mini-batches, or has options that say what is learned.
+    pub fn of(described: &ExperimentFile, file: &Path) -> Result<Option<Self>> {
+        let Some(control) = &described.control else { return Ok(None) };
+        let invalid = |why: String| Error::usage(format!("{}: {why}", file.display()));
+        let option = |(key, value): (&String, &toml::Value)| Some((key.clone(), plain(value)?));
+        let row: Option<RowOptions> = control.iter().map(option).collect();
+        let row = row.ok_or_else(|| invalid("an option of control is no single value".to_owned()))?;
+        let request = parse(&options(&row, "0", Path::new("."))).map_err(invalid)?;
+        match request.schedule()? {
+            Schedule::Stochastic(rule @ (Rule::Adam(_) | Rule::Sgd(_))) => Ok(Some(Self { options: row, rule })),
+            _ => Err(invalid("control is no conventional baseline: give it method = \"adam\" or \"sgd\"".to_owned())),
+        }
+    }
+}
+
+impl Planned {
+    /// Whether it trains on subsets, not on mini-batches in the conventional way.
+    pub fn is_on_subsets(&self) -> bool {
+        match &self.kind {
+            Kind::Own(request) => {
+                let conventional = |schedule| matches!(schedule, Schedule::Stochastic(Rule::Adam(_) | Rule::Sgd(_)));
+                !request.schedule().is_ok_and(conventional)
+            }
+            Kind::Control { .. } => false,
+        }
+    }
+
+    /// The two controls of a run on subsets at a cost in epochs: the baseline on the same problem, and that with all
+    /// that helps a sweep but second order.
+    pub fn controls(&self, baseline: &Baseline, cost_epochs: f64, out: &Path) -> Vec<Self> {
+        let Kind::Own(request) = &self.kind else { return Vec::new() };
+        let given = request.course.budget();
+        let epochs = given.map_or_else(|| format!("{cost_epochs:.2}"), |_| self.option("budget"));
+        [false, true].map(|is_helped| self.control(request, baseline, &epochs, is_helped, out)).into()
+    }
+
+    fn control(&self, request: &RunRequest, baseline: &Baseline, epochs: &str, is_helped: bool, out: &Path) -> Self {
+        let problem = [options_of::<ProblemArgs>(), options_of::<AugmentArgs>(), options_of::<DeviceArgs>()].concat();
+        let is_problem = |key: &String| problem.iter().any(|(id, _)| id == key);
+        let of_problem = self.row.iter().filter(|(key, _)| is_problem(key));
+        let mut row: RowOptions = of_problem.chain(&baseline.options).cloned().collect();
+        row.push(("budget".to_owned(), epochs.to_owned()));
+        let (mut rule, mut whiten) = (baseline.rule, false);
+        if is_helped {
+            // screening and the whitened start as its run has them
+            let screen = request.method.screen().unwrap_or(true);
+            whiten = request.course.whiten().unwrap_or(true);
+            let batches = BatchPlan { select: true, screen, ..*rule.batches() };
+            rule = rule.with_batches(batches);
+            let switch = |is_on| if is_on { "on" } else { "off" }.to_owned();
+            let help = [("select", "true".to_owned()), ("screen", switch(screen)), ("whiten", switch(whiten))];
+            row.retain(|(key, _)| help.iter().all(|(helping, _)| helping != key));
+            row.extend(help.map(|(key, value)| (key.to_owned(), value)));
+        }
+        // in the order of a grid, so that it is the same run
+        row.sort();
+        let folder = out.join(folder_name(&row, &self.seed));
+        let (of, copies) = (self.folder.clone(), request.augment.copies());
+        let kind = Kind::Control { of, rule, epochs: epochs.parse().unwrap_or(f64::NAN), whiten, copies };
+        Self { row, seed: self.seed.clone(), folder, kind }
+    }
+
+    /// The value of an option in its row.
+    fn option(&self, key: &str) -> String {
+        self.row.iter().find(|(other, _)| other == key).map_or(String::new(), |(_, value)| value.clone())
+    }
+
+    /// The command line after `train`, but for the folder.
+    ///
+    /// # Errors
+    /// Those of the files that a control is made from, or into.
+    pub fn arguments(&self, data: &Path) -> Result<Vec<String>> {
+        let Kind::Control { of, rule, epochs, whiten, copies } = &self.kind else {
+            return Ok(options(&self.row, &self.seed, data));
+        };
+        let config = Config::load(&of.join("config.toml"))?;
+        let budget = Some(Units::of_passes(*epochs, config.examples));
+        let plan = Plan::stochastic(*rule, budget, config.examples);
+        let (whiten, copies) = (*whiten, *copies);
+        let path = self.folder.join("config.toml");
+        Config { plan, whiten, copies, held_out: 0, ..config }.save(&path)?;
+        let of_device = options_of::<DeviceArgs>();
+        let device = self.row.iter().filter(|(key, _)| of_device.iter().any(|(id, _)| id == key)).cloned();
+        let config = ["--config".to_owned(), path.to_string_lossy().into_owned()];
+        Ok(config.into_iter().chain(flags(&device.collect::<Vec<_>>(), data)).collect())
+    }
+}
+
+/// A value as the command line takes it.
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// The options of a run but for `--out`.
+fn options(row: &[(String, String)], seed: &str, data: &Path) -> Vec<String> {
+    let seed = ["--seed".to_owned(), seed.to_owned()];
+    seed.into_iter().chain(flags(row, data)).collect()
+}
+
+/// Options with their dashes. A switch that is false is left out.
+fn flags(row: &[(String, String)], data: &Path) -> Vec<String> {
+    let mut options = Vec::new();
+    for (key, value) in row {
+        let option = format!("--{}", key.replace('_', "-"));
+        match (key.as_str(), value.as_str()) {
+            (_, "true") => options.push(option),
+            (_, "false") => {}
+            ("data", source) if source != "digits" => {
+                options.extend([option, data.join(source).to_string_lossy().into_owned()]);
+            }
+            _ => options.extend([option, value.clone()]),
+        }
+    }
+    options
+}
+
+fn folder_name(row: &[(String, String)], seed: &str) -> String {
+    let plain = |text: &str| text.replace(|c: char| !c.is_alphanumeric() && !".-".contains(c), "_");
+    let parts: Vec<String> = row.iter().map(|(key, value)| format!("{}-{}", plain(key), plain(value))).collect();
+    format!("{}-seed-{}", parts.join("-"), plain(seed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> ExperimentFile {
+        toml::from_str(text).unwrap()
+    }
+
+    fn planned(text: &str) -> Result<Vec<Planned>> {
+        plan(&file(text), Path::new("grid.toml"), Path::new("sets"), Path::new("out"))
+    }
+
+    fn baseline(text: &str) -> Result<Option<Baseline>> {
+        Baseline::of(&file(text), Path::new("grid.toml"))
+    }
+
+    #[test]
+    fn a_grid_is_every_combination_once() {
+        let text = "[[grid]]\ndata = \"mnist\"\nbudget = [0.5, 1]\nseed = [0, 1, 2]\n\
+                    [[grid]]\ndata = \"mnist\"\nmethod = \"adam\"\nselect = [true, false]\n\
+                    [[grid]]\ndata = \"mnist\"\nbudget = 1\nseed = 2";
+        let runs = planned(text).unwrap();
+        assert_eq!(runs.len(), 6 + 2);
+        assert_eq!(runs[0].folder, Path::new("out/budget-0.5-data-mnist-seed-0"));
+        let of = |run: &Planned| run.arguments(Path::new("sets")).unwrap().join(" ");
+        assert_eq!(of(&runs[5]), "--seed 2 --budget 1 --data sets/mnist");
+        assert_eq!(of(&runs[6]), "--seed 0 --data sets/mnist --method adam --select");
+        assert_eq!(of(&runs[7]), "--seed 0 --data sets/mnist --method adam");
+    }
+
+    #[test]
+    fn a_grid_that_train_would_not_take_is_refused_before_anything_runs() {
+        for (text, fragment) in [
+            ("[[grid]]\nbudge = 1", "--budge"),
+            ("[[grid]]\nbudget = \"much\"", "much"),
+            ("[[grid]]\nbudget = { from = 1 }", "budget is neither"),
+            ("grid = []", "nothing to run"),
+        ] {
+            let why = planned(text).map(|_| ()).unwrap_err().to_string();
+            assert!(why.starts_with("grid.toml: ") && why.contains(fragment), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_control_is_the_baseline_on_the_same_problem_at_the_same_cost() {
+        let text = "control = { method = \"adam\", learning_rate = 4e-3 }\n\
+                    [[grid]]\ndata = \"mnist\"\nsubset = \"1/8\"\nschedule = \"paper\"\nweight_decay = 0\n\
+                    [[grid]]\nmethod = \"adam\"\n[[grid]]\nbudget = 0.5\nscreen = \"off\"";
+        let (runs, baseline) = (planned(text).unwrap(), baseline(text).unwrap().unwrap());
+        assert_eq!(runs.iter().map(Planned::is_on_subsets).collect::<Vec<_>>(), [true, false, true]);
+        let controls = runs[0].controls(&baseline, 11.751, Path::new("out"));
+        let row = |run: &Planned| run.row.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>();
+        let plain = ["budget 11.75", "data mnist", "learning_rate 0.004", "method adam", "weight_decay 0"];
+        assert_eq!(row(&controls[0]), plain);
+        let help = ["screen on", "select true", "weight_decay 0", "whiten on"];
+        assert_eq!(row(&controls[1]), [&plain[..4], &help].concat());
+        let Kind::Control { of, rule, epochs, whiten, .. } = &controls[1].kind else { panic!("a control") };
+        let Rule::Adam(adam) = rule else { panic!("{rule:?}") };
+        assert!(adam.batches.select && adam.batches.screen && *whiten && adam.batches.learning_rate == 4e-3);
+        assert_eq!((*epochs, of), (11.75, &runs[0].folder));
+        // at the budget that was given, and with the help that its run has
+        let controls = runs[2].controls(&baseline, 0.51, Path::new("out"));
+        let helped = ["budget 0.5", "learning_rate 0.004", "method adam", "screen off", "select true", "whiten on"];
+        assert_eq!(row(&controls[1]), helped);
+    }
+
+    #[test]
+    fn a_baseline_is_a_conventional_one() {
+        assert!(baseline("[[grid]]\nbudget = 1").unwrap().is_none());
+        for text in ["control = { schedule = \"sweep\" }\ngrid = []", "control = { method = \"kfac\" }\ngrid = []"] {
+            let why = baseline(text).unwrap_err().to_string();
+            assert!(why.contains("no conventional baseline"), "{why}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Values of options that the standard library does not read.
+
+use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use serde::Serialize;
+use std::str::FromStr;
+
+/// Yes or no, where the default is not the same for all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+impl Switch {
+    pub fn is_on(self) -> bool {
+        self == Self::On
+    }
+}
+
+/// A parser of the values of an enum of the library, by the names that files have for them, each with its help.
+pub(super) fn named<T>(values: &'static [(T, &'static str)]) -> impl TypedValueParser<Value = T>
+where
+    T: Copy + Serialize + Send + Sync + 'static,
+{
+    let possible = values.iter().map(|(value, help)| PossibleValue::new(name_of(value)).help(*help));
+    let of_name = |name: String| values.iter().find(|(value, _)| name_of(value) == name).map(|(value, _)| *value);
+    PossibleValuesParser::new(possible).map(move |name| of_name(name).expect("one of the possible values"))
+}
+
+/// What files call a value of an enum.
+pub(super) fn name_of(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(name)) => name,
+        other => unreachable!("an enum without fields, not {other:?}"),
+    }
+}
+
+/// A value as the command line has it.
+pub(super) fn value_name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+}
+
+/// A number from 0 up.
+pub(super) fn non_negative(text: &str) -> std::result::Result<f64, String> {
+    text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0).ok_or_else(|| "not a number from 0 up".to_owned())
+}
+
+/// A size in bytes: `512MiB`, `2GiB`, `1048576`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bytes(pub u64);
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match text[digits.len()..].to_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kib" | "kb" => 1 << 10,
+            "m" | "mib" | "mb" => 1 << 20,
+            "g" | "gib" | "gb" => 1 << 30,
+            _ => 0,
+        };
+        let bytes = digits.trim().parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|&bytes| bytes > 0);
+        bytes.map(Self).ok_or_else(|| format!("{text:?} is not a size like 512MiB or 2GiB"))
+    }
+}
+
+/// `32x32` as height and width.
+pub(super) fn parse_resize(text: &str) -> std::result::Result<(u32, u32), String> {
+    let sides = text.split_once('x').and_then(|(h, w)| Some((h.parse().ok()?, w.parse().ok()?)));
+    sides.ok_or_else(|| format!("{text:?} is not HEIGHTxWIDTH, such as 32x32"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_sides_are_read() {
+        assert_eq!("512MiB".parse::<Bytes>().unwrap().0, 512 << 20);
+        assert_eq!("2g".parse::<Bytes>().unwrap().0, 2 << 30);
+        assert_eq!("4096".parse::<Bytes>().unwrap().0, 4096);
+        for text in ["", "MiB", "0", "1.5GiB", "-1", "99999999999999999999", "99999999999GiB", "3 parsecs"] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+        assert_eq!(parse_resize("32x24"), Ok((32, 24)));
+        assert!(parse_resize("32").is_err() && parse_resize("ax3").is_err());
+    }
+}

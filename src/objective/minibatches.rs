@@ -1,0 +1,285 @@
+//! Mini-batches: gradients over a few examples at a time, one after another without a word read back between them.
+//!
+//! A mini-batch is an objective of its own, whose indices and labels are rewritten between runs of one recorded program.
+//! What its examples' losses were stays on the device, a slot a mini-batch, until somebody asks or the slots are full:
+//! copies, which cost a fifteenth of a dispatch. Waiting for full slots also bounds how far the host runs ahead.
+
+use super::evaluation::Evaluation;
+use super::loss::Objective;
+use super::pass::{Forward, Pass};
+use super::selection::Selection;
+use crate::batch::{Batch, Draw};
+use crate::cost::Cost;
+use crate::device::{ALIGNMENT, Buf, Reader};
+use crate::error::Result;
+use crate::kernels::gather::PADDING;
+use crate::kernels::softmax_xent::Targets;
+use crate::kernels::vector;
+use crate::program::Program;
+use std::time::Instant;
+
+/// Mini-batches that run before the host waits for them.
+const SLOTS: usize = 64;
+
+/// Mini-batches out of an objective's list, all of one length: the program of one, and what those before it left.
+pub struct Minibatches {
+    /// The objective over `batch` examples; its weights are 1/`batch`, or that on average, so that its sums are means.
+    objective: Objective,
+    /// The positions in the data set that mini-batches are taken from.
+    indices: Vec<u32>,
+    /// Indices, labels and weights: written in one piece.
+    chosen: Buf,
+    program: Program,
+    /// Which of them go backward, if not all.
+    selection: Option<Selection>,
+    /// What is kept of each mini-batch: losses, hits, the marks of values that were not finite, and how many went
+    /// backward.
+    slots: Buf,
+    /// Words of a slot.
+    slot: usize,
+    reader: Reader,
+    /// Slots in use, and when the first of them was submitted.
+    used: usize,
+    since: Instant,
+    /// Sums over the mini-batches whose slots were read.
+    sums: Sums,
+    /// How often the host waited.
+    waits: usize,
+    /// θ of the last mini-batch, and the stamp of its pass.
+    last: Option<(Buf, u64)>,
+    cost: Cost,
+}
+
+/// The activations that the forward pass of a mini-batch left in the workspace, as long as no other pass has run there.
+pub struct Activations<'a> {
+    batch: &'a Objective,
+}
+
+impl<'a> Activations<'a> {
+    /// The mini-batch they are of.
+    pub(super) fn batch(&self) -> &'a Objective {
+        self.batch
+    }
+
+    /// Those of the first examples.
+    pub(super) fn forward(&self, examples: usize) -> Forward {
+        self.batch.forward_views(examples)
+    }
+}
+
+/// Losses and hits of mini-batches.
+#[derive(Clone, Debug, Default)]
+struct Sums {
+    batches: usize,
+    /// What their examples counted: as much as there are mini-batches, on average.
+    weight: f64,
+    cross_entropy: f64,
+    accuracy: f64,
+    not_finite: Option<String>,
+    backward: u64,
+}
+
+impl Objective {
+    /// ‖θ‖²
+    fn square(&self, theta: &Buf) -> Result<f64> {
+        let partials = &self.workspace.report.sums[2];
+        let mut program = Program::default();
+        program.clear(partials);
+        program.extend(vector::dot(&self.gpu, theta, theta, &self.scratch, partials)?);
+        program.run(&self.gpu)?;
+        Ok(self.gpu.read::<f32>(partials)?.iter().map(|&x| f64::from(x)).sum())
+    }
+
+    /// The gradient without what only a report needs: sums, norms and a check of the gradient itself, whose faults the
+    /// next forward pass meets.
+    fn record_minibatch(&self, decay: &Buf, selection: Option<&Selection>) -> Result<Program> {
+        let (workspace, mut program) = (&self.workspace, Program::default());
+        workspace.record_packing(&self.gpu, &mut program, true, 0)?;
+        program.clear(&workspace.report.all);
+        if self.weight_decay == 0.0 {
+            program.clear(&workspace.gradient);
+        } else {
+            program.push(vector::axpby(&self.gpu, decay, &workspace.theta, &workspace.gradient)?);
+        }
+        for chunk in self.chunks() {
+            match selection {
+                Some(selection) => self.record_selected(&mut program, &chunk, selection)?,
+                None => self.record_chunk(&mut program, Pass::Gradient, &chunk)?,
+            }
+        }
+        Ok(program)
+    }
+}
+
+impl Minibatches {
+    /// Records the gradient of mini-batches of so many examples out of the list of `whole`, all or a choice of which go
+    /// backward: its kernels are compiled meanwhile.
+    ///
+    /// # Errors
+    /// What the device reports; [`Error::Usage`](crate::error::Error::Usage) when there are too many examples to choose
+    /// among.
+    pub fn new(whole: &Objective, batch: usize, selects: bool) -> Result<Self> {
+        let Objective { gpu, workspace, examples, weight_decay, .. } = whole;
+        let some: Vec<u32> = whole.indices.iter().cycle().take(batch).copied().collect();
+        let mut objective = Objective::new(gpu, workspace, examples, &some, *weight_decay)?;
+        let padded = objective.index.len();
+        let aligned = padded.next_multiple_of(ALIGNMENT);
+        let chosen = gpu.alloc("minibatch.chosen", 3 * aligned)?;
+        let part = |i: usize| chosen.view(i * aligned..i * aligned + padded);
+        objective.index = part(0);
+        objective.targets = Targets { label: part(1), weight: part(2) };
+        let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32, 0.0])?;
+        let selection = selects.then(|| Selection::new(gpu, &objective)).transpose()?;
+        let program = objective.record_minibatch(&decay, selection.as_ref())?;
+        let slot = 2 * aligned + workspace.report.marks.len().next_multiple_of(ALIGNMENT) + ALIGNMENT;
+        let slots = gpu.alloc("minibatch.slots", SLOTS * slot)?;
+        Ok(Self {
+            indices: whole.indices.clone(),
+            reader: gpu.reader(slots.len())?,
+            objective,
+            chosen,
+            program,
+            selection,
+            slots,
+            slot,
+            used: 0,
+            since: Instant::now(),
+            sums: Sums::default(),
+            waits: 0,
+            last: None,
+            cost: Cost::default(),
+        })
+    }
+
+    /// Whether they are of so many examples, all or a choice of which go backward.
+    pub fn are(&self, examples: usize, selects: bool) -> bool {
+        self.objective.len == examples && self.selection.is_some() == selects
+    }
+
+    /// ∇f over a `batch` out of the list, in place of all of it, into `gradient`: the cross entropy's mean over these
+    /// examples, weighted where they count differently, plus λ θ. Returns once it is submitted.
+    ///
+    /// With a `draw`, only the examples that it keeps go backward, and the gradient is an estimate without bias. What
+    /// they cost is known after [`Minibatches::take_evaluation`].
+    ///
+    /// # Errors
+    /// What the device reports.
+    ///
+    /// # Panics
+    /// When the batch is of another length than the others, or draws where they do not.
+    pub fn gradient(&mut self, theta: &Buf, batch: Batch<'_>, gradient: &Buf) -> Result<()> {
+        let Batch { positions, weights, epoch, draw } = batch;
+        assert!(self.are(positions.len(), draw.is_some()), "a batch of another kind than the others");
+        let shift = self.objective.examples.shift(epoch);
+        let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize] + shift).collect();
+        self.write_batch(&indices, weights);
+        self.submit(draw, theta, gradient)?;
+        let mean = |weights: &[f32]| weights.iter().map(|&w| f64::from(w)).sum::<f64>() / weights.len() as f64;
+        self.sums.weight += weights.map_or(1.0, mean);
+        self.cost.forward += positions.len() as u64;
+        if draw.is_none() {
+            self.cost.backward += positions.len() as u64;
+        }
+        // The first run may compile, the second tells how long one takes.
+        let wait_after = if self.waits < 2 { 1 } else { SLOTS };
+        if self.used >= wait_after { self.collect() } else { Ok(()) }
+    }
+
+    /// Means over the mini-batches since last asked, for each at the θ it ran at; the penalty is that of what θ holds
+    /// by now. One round trip, and another for the penalty.
+    ///
+    /// # Errors
+    /// What the device reports.
+    ///
+    /// # Panics
+    /// When there was no mini-batch.
+    pub fn take_evaluation(&mut self) -> Result<Evaluation> {
+        self.collect()?;
+        let Sums { batches, weight, cross_entropy, accuracy, not_finite, backward } = std::mem::take(&mut self.sums);
+        let (theta, _) = self.last.as_ref().filter(|_| batches > 0).expect("a mini-batch ran since last asked");
+        let (examples, decay) = (self.objective.len, self.objective.weight_decay);
+        self.cost.backward += backward;
+        let square = if decay == 0.0 { 0.0 } else { self.objective.square(theta)? };
+        let mean = |sum: f64| sum / weight;
+        let kept = self.selection.as_ref().map(|_| backward as f64 / (batches * examples) as f64);
+        let (cross_entropy, accuracy) = (mean(cross_entropy), mean(accuracy));
+        Ok(Evaluation { kept, ..Evaluation::new(cross_entropy, accuracy, decay, square, not_finite) })
+    }
+
+    /// What the last mini-batch left in the workspace, if it is still there: all of it went forward in one piece with a
+    /// block of real examples, and no pass has run since.
+    pub fn activations(&self) -> Option<Activations<'_>> {
+        let Self { objective: batch, last, .. } = self;
+        let (_, stamp) = last.as_ref()?;
+        let in_one_piece = batch.index.len() <= batch.workspace.chunk && batch.len >= batch.gpu.profile.block;
+        (in_one_piece && batch.workspace.is_latest(*stamp)).then_some(Activations { batch })
+    }
+
+    /// What they have cost so far.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// Writes the examples `indices` as the next batch.
+    fn write_batch(&self, indices: &[u32], weights: Option<&[f32]>) {
+        let Objective { gpu, examples, index, .. } = &self.objective;
+        let (padded, aligned) = (index.len(), self.chosen.len() / 3);
+        let share = (1.0 / indices.len() as f64) as f32;
+        let mut chosen = vec![0; 3 * aligned];
+        chosen[..padded].fill(PADDING);
+        for (n, &i) in indices.iter().enumerate() {
+            let weight = weights.map_or(share, |weights| share * weights[n]);
+            [chosen[n], chosen[aligned + n], chosen[2 * aligned + n]] = [i, examples.label(i), weight.to_bits()];
+        }
+        gpu.write(&self.chosen, &chosen);
+    }
+
+    /// Submits the gradient of the batch written last.
+    fn submit(&mut self, draw: Option<Draw>, theta: &Buf, gradient: &Buf) -> Result<()> {
+        let Objective { gpu, workspace, index, loss, correct, len, .. } = &self.objective;
+        let (padded, aligned) = (index.len(), self.chosen.len() / 3);
+        let start = self.used * self.slot;
+        let slot = |at: usize, len: usize| self.slots.view(start + at..start + at + len);
+        let marks = &workspace.report.marks;
+        let (losses, hits, found) = (slot(0, padded), slot(aligned, padded), slot(2 * aligned, marks.len()));
+        let count = slot(self.slot - ALIGNMENT, 1);
+        let mut after = vec![(&workspace.gradient, gradient), (loss, &losses), (correct, &hits), (marks, &found)];
+        if let (Some(selection), Some(draw)) = (&self.selection, draw) {
+            selection.write_draw(gpu, draw, *len);
+            after.push((&selection.kept.count, &count));
+        }
+        if self.used == 0 {
+            self.since = Instant::now();
+        }
+        let stamp = workspace.stamp();
+        self.program.run_between(gpu, &[(theta, &workspace.theta)], &after)?;
+        self.used += 1;
+        self.last = Some((theta.clone(), stamp));
+        Ok(())
+    }
+
+    /// Waits for the mini-batches that were submitted and adds up what their slots hold.
+    fn collect(&mut self) -> Result<()> {
+        if self.used == 0 {
+            return Ok(());
+        }
+        let Objective { gpu, workspace, index, len, .. } = &self.objective;
+        gpu.copy(&self.slots, self.reader.staging());
+        let words: Vec<u32> = self.reader.collect(gpu)?;
+        self.program.took(self.since.elapsed().as_secs_f64() / self.used as f64);
+        let (padded, aligned) = (index.len(), self.chosen.len() / 3);
+        let sum = |words: &[u32]| words[..*len].iter().map(|&bits| f64::from(f32::from_bits(bits))).sum::<f64>();
+        for slot in words.chunks_exact(self.slot).take(self.used) {
+            self.sums.cross_entropy += sum(slot);
+            self.sums.accuracy += sum(&slot[aligned..aligned + padded]);
+            let marks = slot[2 * aligned..2 * aligned + workspace.report.marks.len()].iter().step_by(ALIGNMENT);
+            self.sums.backward += u64::from(slot[self.slot - ALIGNMENT]);
+            self.sums.not_finite =
+                self.sums.not_finite.take().or_else(|| self.objective.not_finite(Pass::Gradient, marks));
+        }
+        self.sums.batches += self.used;
+        self.waits += 1;
+        self.used = 0;
+        Ok(())
+    }
+}

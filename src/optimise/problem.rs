@@ -1,0 +1,123 @@
+//! What a method minimises, and what it may ask of it.
+
+use super::order::Inclusion;
+use super::space::{Elementwise, Space};
+use crate::batch::Batch;
+use crate::cost::Units;
+use crate::error::Result;
+use std::sync::Arc;
+
+/// The vectors a problem is posed in.
+pub type Vector<P> = <<P as Problem>::Space as Space>::Vector;
+
+/// What an evaluation found. The loss is what methods go by; the rest is for those who watch.
+pub trait Evaluated: Clone + Send + 'static {
+    /// f(x); not finite where anything on the way was not.
+    fn loss(&self) -> f64;
+}
+
+impl Evaluated for f64 {
+    fn loss(&self) -> f64 {
+        *self
+    }
+}
+
+/// A function to minimise.
+pub trait Problem {
+    /// Where its parameters and gradients live.
+    type Space: Space;
+
+    /// What an evaluation finds.
+    type Evaluation: Evaluated;
+
+    /// The space of the parameters.
+    fn space(&self) -> &Self::Space;
+
+    /// Evaluates the loss at x; its gradient there is written into `gradient`. The same x gives the same bits. A loss
+    /// or gradient that is not finite is a legal answer: the optimiser takes a shorter step.
+    ///
+    /// # Errors
+    /// That of a device that failed.
+    fn loss_and_gradient(&mut self, x: &Vector<Self>, gradient: &mut Vector<Self>) -> Result<Self::Evaluation>;
+
+    /// What later calls depend on besides their arguments, such as Kronecker factors: vectors by name, of any length.
+    /// A method that goes on from a saved state needs its problem to [`Problem::remember`] them.
+    fn memory(&self) -> Vec<(String, Vector<Self>)> {
+        Vec::new()
+    }
+
+    /// Takes up what [`Problem::memory`] of the same problem said.
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data) when it is another problem's.
+    fn remember(&mut self, _memory: &[(String, Vector<Self>)]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A problem that knows the curvature of its loss: the Gauss-Newton matrix G, weight decay included.
+pub trait Curved: Problem {
+    /// product ← G(x) v, perhaps with the G of some of the examples only.
+    ///
+    /// # Errors
+    /// What the device reports; so for the others.
+    fn gauss_newton_product(&mut self, x: &Vector<Self>, v: &Vector<Self>, product: &mut Vector<Self>) -> Result<()>;
+
+    /// \[uᵀGu, uᵀGv, vᵀGv\] with the same G at x: cheaper than the products. `gram` is \[uᵀu, uᵀv, vᵀv\], which whoever
+    /// asks needs, too.
+    fn curvature(&mut self, x: &Vector<Self>, directions: [&Vector<Self>; 2], gram: [f64; 3]) -> Result<[f64; 3]>;
+
+    /// Makes the preconditioner K anew from the curvature around x, for the calls of [`Curved::precondition`] that
+    /// follow.
+    fn refresh_preconditioner(&mut self, x: &Vector<Self>, refresh: Refresh) -> Result<()>;
+
+    /// out ← K⁻¹ v, K near G + `damping`·I as it was at the last refresh.
+    fn precondition(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
+
+    /// The same with the diagonal of K alone.
+    fn precondition_diagonally(&mut self, damping: f64, v: &Vector<Self>, out: &mut Vector<Self>) -> Result<()>;
+}
+
+/// How a preconditioner is made anew.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Refresh {
+    /// Seed of the random signs with which the loss Hessian is sampled.
+    pub seed: u64,
+    /// How much of the preconditioner before is kept: 0 forgets it.
+    pub keep: f64,
+    /// Whether the mini-batch before, at the same x, is what the curvature is taken from, rather than a fixed sample of
+    /// the examples.
+    pub at_minibatch: bool,
+}
+
+impl Refresh {
+    /// One that forgets those before.
+    pub fn anew(seed: u64) -> Self {
+        Self { seed, keep: 0.0, at_minibatch: false }
+    }
+}
+
+/// A problem that is a mean over examples, of which a few tell something.
+pub trait Stochastic: Problem<Space: Elementwise> {
+    /// How many examples.
+    fn examples(&self) -> usize;
+
+    /// How likely each is to be one of an epoch's, where not all are.
+    fn inclusion(&self) -> Option<Arc<Inclusion>> {
+        None
+    }
+
+    /// gradient ← that of the loss over a mini-batch, positions being of 0..[`Stochastic::examples`]. May return before
+    /// it is computed: the space's operations come after it. The batch is as long as the one before.
+    ///
+    /// # Errors
+    /// What the device reports; so for the others.
+    fn minibatch_gradient(&mut self, x: &Vector<Self>, batch: Batch<'_>, gradient: &mut Vector<Self>) -> Result<()>;
+
+    /// The mean over the mini-batches since last asked, each at its own x; its loss is not finite when any was. One
+    /// read-back.
+    fn take_minibatch_evaluation(&mut self) -> Result<Self::Evaluation>;
+
+    /// What all of it has cost up to the mini-batch whose evaluation was taken last.
+    fn units(&self) -> Units;
+}

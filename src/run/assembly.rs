@@ -1,0 +1,225 @@
+//! A run on the device: everything it works on, built from its configuration.
+
+use super::config::Config;
+use super::record::RunRecord;
+use super::trained::Trained;
+use super::weights::Weights;
+use crate::cost::Cost;
+use crate::data::{Dataset, Split};
+use crate::device::Gpu;
+use crate::error::{Error, Result};
+use crate::export::Signature;
+use crate::files::hex;
+use crate::model::Model;
+use crate::objective::{Examples, Objective, Workspace};
+use crate::subset::{
+    Finished, Observer, Plan, Progress, StageKind, StageReport, StartOptions, Subset, Trainer, TrainingSets,
+    overdetermination,
+};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// A run on a device. It may be moved to another thread.
+pub struct Run<'a> {
+    config: Config,
+    data: &'a Dataset,
+    model: Arc<Model>,
+    trainer: Trainer,
+    statistics: Vec<(f64, f64)>,
+}
+
+/// Streams of random numbers that keep draws of one seed apart.
+const HELD_OUT: u64 = 1;
+const SUBSETS: u64 = 2;
+
+impl<'a> Run<'a> {
+    /// Builds everything that a run of this configuration works on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the configuration does not fit the data, [`Error::OutOfMemory`], [`Error::Device`].
+    pub fn new(gpu: &Gpu, config: &Config, data: &'a Dataset) -> Result<Self> {
+        let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
+        let workspace = Arc::new(Workspace::new(gpu, model.clone(), config.memory)?);
+        if let Some(batches) = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select) {
+            workspace.check_choice(batches.batch.min(data.train.len()))?;
+        }
+        let statistics = data.channel_statistics();
+        let sets = training_sets(gpu, config, data, &workspace, &statistics)?;
+        let Config { weight_decay, whiten, seed, .. } = *config;
+        let start = StartOptions { weight_decay, whiten, seed };
+        let trainer = Trainer::new(&workspace, config.plan.clone(), sets, start)?;
+        Ok(Self { config: config.clone(), data, model, trainer, statistics })
+    }
+
+    /// Trains, and tells the observer how it goes: `()` for nobody, or a closure that takes each step's record.
+    ///
+    /// # Errors
+    /// [`Error::Diverged`], [`Error::Interrupted`] when the observer stops it, and what device or observer report.
+    pub fn train(&mut self, observer: &mut dyn Observer) -> Result<Trained> {
+        self.resume(None, observer)
+    }
+
+    /// The same from a checkpoint, if there is one.
+    ///
+    /// # Errors
+    /// As [`Run::train`].
+    pub fn resume(&mut self, checkpoint: Option<Progress<Vec<f32>>>, observer: &mut dyn Observer) -> Result<Trained> {
+        let initial = self.model.initialise(self.config.seed);
+        let finished = self.trainer.run(&initial, checkpoint, observer)?;
+        self.conclude(&finished)
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The data it is made on.
+    pub fn data(&self) -> &'a Dataset {
+        self.data
+    }
+
+    /// The network.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// What runs the plan.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    pub(super) fn trainer_mut(&mut self) -> &mut Trainer {
+        &mut self.trainer
+    }
+
+    /// Q = K·M/P of so many examples.
+    pub fn overdetermination(&self, examples: usize) -> f64 {
+        overdetermination(examples, self.model.classes, self.model.parameters())
+    }
+
+    /// The weights to keep and the last record. Nothing here is charged: it decides nothing.
+    fn conclude(&mut self, finished: &Finished) -> Result<Trained> {
+        let Progress { scalars, vectors } = &finished.progress;
+        let (theta, which) = match &vectors.best {
+            Some(best) => (best, "lowest held-out loss"),
+            None => (&vectors.parameters, "last iteration"),
+        };
+        let sets = self.trainer.sets_mut();
+        // the last stage's report has the losses already, unless better parameters came before its end
+        let (train_loss, test_loss, test_accuracy) = match scalars.stages.last() {
+            Some(&StageReport { train_loss: Some(train), test_loss: Some(test), test_accuracy, .. })
+                if vectors.best.is_none() || scalars.validations_since_best == 0 =>
+            {
+                (train, test, test_accuracy)
+            }
+            _ => {
+                let (train, test) = (sets.train_loss.loss(theta)?, sets.test.loss(theta)?);
+                (train.cross_entropy, test.cross_entropy, test.accuracy)
+            }
+        };
+        let n = sets.train.len();
+        let reporting: Cost = sets.train_loss.cost() + sets.test.cost();
+        let gpu = sets.test.gpu().clone();
+        let theta = self.trainer.space().download(theta)?;
+        let digest = Sha256::digest(bytemuck::cast_slice::<f32, u8>(&self.model.compact(&theta)));
+        let subset = self.trainer.first();
+        let record = RunRecord {
+            test_accuracy,
+            test_loss,
+            train_loss,
+            subset_loss: scalars.stages.iter().rfind(|stage| stage.stage == StageKind::Subset).map(|stage| stage.loss),
+            cost_epochs: scalars.cost().units().passes(n),
+            reporting_epochs: reporting.units().passes(n),
+            wall_seconds: scalars.wall_seconds,
+            parameters: self.model.parameters(),
+            overdetermination: self.overdetermination(subset.len()),
+            subset_examples: subset.len(),
+            subset_sha256: subset.hash.clone(),
+            stages: scalars.stages.clone(),
+            screening: finished.screening.clone(),
+            weights: which.to_owned(),
+            weights_sha256: hex(&digest),
+            seed: self.config.seed,
+            model: self.config.model.name.clone(),
+            data: self.data.name.clone(),
+            data_sha256: self.data.sha256.clone(),
+            adapter: gpu.info.name.clone(),
+            backend: gpu.backend(),
+            driver: gpu.driver(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let signature = Signature {
+            model: self.config.model.clone(),
+            input: self.data.shape,
+            classes: self.data.classes.clone(),
+            normalisation: self.statistics.clone(),
+        };
+        Ok(Trained { weights: Weights { model: self.model.clone(), theta, signature }, record })
+    }
+}
+
+/// The examples of a run on the device, and the losses over them.
+fn training_sets(
+    gpu: &Gpu,
+    config: &Config,
+    data: &Dataset,
+    workspace: &Arc<Workspace>,
+    statistics: &[(f64, f64)],
+) -> Result<TrainingSets> {
+    let upload = |split: &Split| Examples::upload(gpu, data.shape, &split.images, &split.labels, statistics);
+    let (mut train, test) = (upload(&data.train)?, upload(&data.test)?);
+    if let Some(by) = config.augment {
+        train = train.augmented(gpu, by, config.copies, config.seed)?;
+    }
+    let (train, test) = (Arc::new(train), Arc::new(test));
+    let times = config.copies_of_a_pass();
+    let indices = times.saturating_mul(train.len());
+    if config.augment.is_some() && indices > gpu.max_binding_words() {
+        return Err(Error::OutOfMemory(format!(
+            "--copies {times}: {indices} examples are more than a binding of {} lists: fewer copies, or \
+             --schedule sweep, which takes another in each epoch",
+            gpu.info.name
+        )));
+    }
+    let all: Vec<u32> = (0..train.len() as u32).collect();
+    let every_test: Vec<u32> = (0..test.len() as u32).collect();
+    let held_out = Subset::draw(config.sampling, &train.labels, &all, config.held_out, (config.seed, HELD_OUT));
+    let full = Subset::new(copies(config, held_out.complement(train.len()), train.len()), config.seed);
+    let objective = |examples: &Arc<Examples>, indices: &[u32]| Objective::new(gpu, workspace, examples, indices, 0.0);
+    Ok(TrainingSets {
+        stages: stages(config, &train.labels, full),
+        held_out: (!held_out.is_empty()).then(|| objective(&train, &held_out.indices)).transpose()?,
+        train_loss: objective(&train, &all)?,
+        test: objective(&test, &every_test)?,
+        train,
+    })
+}
+
+/// The examples of each stage. Subsets are nested: the largest out of the full set, each of those before out of the one
+/// after it.
+fn stages(config: &Config, labels: &[u32], full: Subset) -> Vec<Subset> {
+    let Plan::Stages { stages, .. } = &config.plan else { return vec![full] };
+    let mut sets: Vec<Subset> = Vec::new();
+    let mut larger = &full.indices;
+    for stage in stages.iter().rev() {
+        let set = match stage.subset {
+            Some(count) => Subset::draw(config.sampling, labels, larger, count, (config.seed, SUBSETS)),
+            None => full.clone(),
+        };
+        sets.push(set);
+        larger = &sets[sets.len() - 1].indices;
+    }
+    sets.reverse();
+    sets
+}
+
+/// What is trained on in place of examples out of `n`: copies, if there are any. Mini-batches take other ones in each
+/// epoch by themselves.
+fn copies(config: &Config, examples: Vec<u32>, n: usize) -> Vec<u32> {
+    let last = config.copies_of_a_pass() as u32;
+    match config.augment {
+        Some(_) => (1..=last).flat_map(|copy| examples.iter().map(move |i| i + copy * n as u32)).collect(),
+        None => examples,
+    }
+}

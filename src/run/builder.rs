@@ -1,0 +1,262 @@
+//! A run as it is asked for, with defaults for all that is not said.
+
+use super::assembly::Run;
+use super::config::Config;
+use crate::cost::Units;
+use crate::data::Dataset;
+use crate::device::Gpu;
+use crate::error::{Error, Result};
+use crate::kernels::augment::Augmentation;
+use crate::model::{Description, Model};
+use crate::objective::DEFAULT_MEMORY;
+use crate::optimise::{Method, Rule, Sweep};
+use crate::subset::{Plan, Sampling, StageOptions, SubsetSize, Validation};
+
+/// λ of the weight decay unless the user says otherwise.
+const WEIGHT_DECAY: f64 = 1e-3;
+
+/// Seconds between checkpoints unless the user says otherwise.
+const CHECKPOINT_EVERY: f64 = 30.0;
+
+/// What is minimised, in which order, before the numbers of data and model are known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Schedule {
+    /// Mini-batches within a budget, by a rule.
+    Stochastic(Rule),
+    /// One subset to its minimum, then the full set for a short adaptation.
+    Paper(Method),
+    /// Nested subsets up to the full set.
+    Growing(Method),
+    /// The full set alone.
+    Full(Method),
+}
+
+/// A run as it is asked for: `Run::sweep(&data).model("mnist-14k").budget(0.5)`. What is not said has a default that
+/// suits the data.
+#[derive(Clone, Debug)]
+pub struct RunBuilder<'a> {
+    data: &'a Dataset,
+    source: Option<(String, Option<(u32, u32)>)>,
+    schedule: Schedule,
+    model: Option<String>,
+    subset: Option<SubsetSize>,
+    held_out: Option<SubsetSize>,
+    sampling: Sampling,
+    budget: Option<f64>,
+    options: StageOptions,
+    weight_decay: f64,
+    whiten: Option<bool>,
+    augment: Option<Augmentation>,
+    copies: Option<usize>,
+    seed: u64,
+    memory: u64,
+    checkpoint_every: f64,
+}
+
+impl Run<'_> {
+    /// The default: a sweep over small disjoint subsets, a K-FAC step on each, within a budget.
+    pub fn sweep(data: &Dataset) -> RunBuilder<'_> {
+        Self::by(data, Schedule::Stochastic(Rule::Sweep(Sweep::default())))
+    }
+
+    /// A run by another schedule.
+    pub fn by(data: &Dataset, schedule: Schedule) -> RunBuilder<'_> {
+        RunBuilder {
+            data,
+            source: None,
+            schedule,
+            model: None,
+            subset: None,
+            held_out: None,
+            sampling: Sampling::default(),
+            budget: None,
+            options: StageOptions::default(),
+            weight_decay: WEIGHT_DECAY,
+            whiten: None,
+            augment: None,
+            copies: None,
+            seed: 0,
+            memory: DEFAULT_MEMORY,
+            checkpoint_every: CHECKPOINT_EVERY,
+        }
+    }
+}
+
+impl RunBuilder<'_> {
+    /// A built-in network by name (`digits-1k`, `mnist-14k`, `cifar-43k`, …) or a TOML file by path; by default one
+    /// that suits the images.
+    #[must_use]
+    pub fn model(mut self, name: impl Into<String>) -> Self {
+        self.model = Some(name.into());
+        self
+    }
+
+    /// What mini-batches may cost, in epochs of the training set; steps shrink to nothing towards its end.
+    #[must_use]
+    pub fn budget(mut self, epochs: f64) -> Self {
+        self.budget = Some(epochs);
+        self
+    }
+
+    /// Seed of everything random, 0 by default.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// λ of the penalty λ/2 ‖θ‖², 10⁻³ by default.
+    #[must_use]
+    pub fn weight_decay(mut self, lambda: f64) -> Self {
+        self.weight_decay = lambda;
+        self
+    }
+
+    /// Examples of the first subset of a paper's or a growing schedule.
+    #[must_use]
+    pub fn subset(mut self, size: SubsetSize) -> Self {
+        self.subset = Some(size);
+        self
+    }
+
+    /// Training examples held out for decisions.
+    #[must_use]
+    pub fn held_out(mut self, size: SubsetSize) -> Self {
+        self.held_out = Some(size);
+        self
+    }
+
+    /// How held-out examples and subsets are drawn.
+    #[must_use]
+    pub fn sampling(mut self, sampling: Sampling) -> Self {
+        self.sampling = sampling;
+        self
+    }
+
+    /// Passes, validations and tolerance of a schedule in stages; of mini-batches, the validations.
+    #[must_use]
+    pub fn stages(mut self, options: StageOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Whether the first layer starts as whitened components of what it reads; by default with a sweep.
+    #[must_use]
+    pub fn whiten(mut self, whiten: bool) -> Self {
+        self.whiten = Some(whiten);
+        self
+    }
+
+    /// Trains on copies of the examples that differ from them; so many of each, or another one in each epoch.
+    #[must_use]
+    pub fn augment(mut self, by: Augmentation, copies: Option<usize>) -> Self {
+        (self.augment, self.copies) = (Some(by), copies);
+        self
+    }
+
+    /// Bytes of device memory for activations.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// Seconds between checkpoints, for observers that make any.
+    #[must_use]
+    pub fn checkpoint_every(mut self, seconds: f64) -> Self {
+        self.checkpoint_every = seconds;
+        self
+    }
+
+    /// Where the data was opened from, for whoever goes on with the run; by default its name.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<String>, resize: Option<(u32, u32)>) -> Self {
+        self.source = Some((source.into(), resize));
+        self
+    }
+
+    /// The resolved configuration.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when there is no such model, or what was asked for does not fit the data.
+    pub fn config(&self) -> Result<Config> {
+        let (data, n) = (self.data, self.data.train.len());
+        let description = match &self.model {
+            Some(name) => Description::open(name)?,
+            None => Description::suiting(data.shape)?,
+        };
+        let model = Model::new(&description, data.shape, data.classes.len())?;
+        let held_out = self.held_out_examples()?;
+        let is_stochastic = matches!(self.schedule, Schedule::Stochastic(_));
+        let times = if is_stochastic { 1 } else { self.copies.unwrap_or(1) };
+        let copies = if is_stochastic { self.copies } else { Some(times) };
+        let available = (n - held_out).saturating_mul(times);
+        let subset = |usual: SubsetSize| {
+            let size = self.subset.unwrap_or(usual);
+            size.examples(n.saturating_mul(times), available, data.classes.len(), model.parameters())
+        };
+        let plan = match self.schedule {
+            Schedule::Stochastic(rule) => self.stochastic(rule, available),
+            Schedule::Paper(method) => Plan::paper(method, subset(SubsetSize::Auto)?, &self.options),
+            Schedule::Growing(method) => {
+                Plan::growing(method, subset(SubsetSize::Fraction(1, 64))?, available, &self.options)
+            }
+            Schedule::Full(method) => Plan::full(method, &self.options),
+        };
+        let (source, resize) = self.source.clone().unwrap_or_else(|| (data.name.clone(), None));
+        Ok(Config {
+            data: source,
+            resize,
+            data_sha256: data.sha256.clone(),
+            examples: n,
+            held_out,
+            sampling: self.sampling,
+            weight_decay: self.weight_decay,
+            seed: self.seed,
+            memory: self.memory,
+            checkpoint_every: self.checkpoint_every,
+            copies: copies.filter(|_| self.augment.is_some()),
+            augment: self.augment,
+            whiten: self.whiten.unwrap_or(matches!(self.schedule, Schedule::Stochastic(Rule::Sweep(_)))),
+            plan,
+            model: description,
+        })
+    }
+
+    /// Builds everything the run works on, on a device.
+    ///
+    /// # Errors
+    /// As [`RunBuilder::config`] and [`Run::new`].
+    pub fn on(&self, gpu: &Gpu) -> Result<Run<'_>> {
+        Run::new(gpu, &self.config()?, self.data)
+    }
+
+    fn stochastic(&self, rule: Rule, available: usize) -> Plan {
+        let budget = self.budget.map(|epochs| Units::of_passes(epochs, self.data.train.len()));
+        let validation = Validation { every: self.options.check_every.unwrap_or(0), patience: self.options.patience };
+        match Plan::stochastic(rule, budget, available) {
+            Plan::Stochastic { budget, rule, .. } => Plan::Stochastic { budget, validation, rule },
+            other => other,
+        }
+    }
+
+    /// How many examples decide: none by default where there is a budget, which takes no decisions.
+    fn held_out_examples(&self) -> Result<usize> {
+        let n = self.data.train.len();
+        let usual = match self.schedule {
+            Schedule::Stochastic(_) => SubsetSize::Count(0),
+            _ => SubsetSize::Auto,
+        };
+        let size = self.held_out.unwrap_or(usual);
+        let count = match size {
+            SubsetSize::Count(count) => count,
+            SubsetSize::Fraction(numerator, denominator) => n * numerator as usize / denominator as usize,
+            SubsetSize::Auto if matches!(self.schedule, Schedule::Growing(_)) => (n / 20).min(1000),
+            SubsetSize::Auto => n / 20,
+        };
+        if count < n {
+            return Ok(count);
+        }
+        Err(Error::usage(format!("--held-out {size}: leaves none of the {n} training examples")))
+    }
+}

@@ -1,0 +1,84 @@
+//! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
+
+use crate::data::{Dataset, ReadOptions};
+use crate::error::{Error, Result};
+use crate::files::write_atomically;
+use crate::kernels::augment::Augmentation;
+use crate::model::Description;
+use crate::subset::{Plan, Sampling};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Everything a run depends on besides the device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `digits`, or a path.
+    pub data: String,
+    /// Height and width that images are brought to.
+    pub resize: Option<(u32, u32)>,
+    /// The data the run was made on.
+    pub data_sha256: String,
+    /// N, the examples of its training set: an epoch is as many units.
+    pub examples: usize,
+    /// Held-out training examples.
+    pub held_out: usize,
+    /// How these and the subsets of a plan are drawn.
+    pub sampling: Sampling,
+    /// λ
+    pub weight_decay: f64,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Bytes of device memory for activations: the chunks, and so the last bits of every sum, depend on it.
+    pub memory: u64,
+    /// Seconds between checkpoints.
+    pub checkpoint_every: f64,
+    /// Copies of each example; none given: as many as epochs ask for.
+    pub copies: Option<usize>,
+    /// How copies differ from their examples.
+    pub augment: Option<Augmentation>,
+    /// Whether the first layer starts as whitened components of what it reads.
+    pub whiten: bool,
+    /// What the run does.
+    pub plan: Plan,
+    /// The network.
+    pub model: Description,
+}
+
+impl Config {
+    /// Writes `config.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] naming the file.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let toml = toml::to_string(self).expect("a configuration is plain data");
+        write_atomically(path, toml.as_bytes())
+    }
+
+    /// Reads `config.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file and what is wrong with it.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
+        toml::from_str(&text)
+            .map_err(|e| Error::data(format!("{}: {}", path.display(), e.message().replace('\n', " "))))
+    }
+
+    /// Opens the data it names, which has to be that it was made on.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it is other data, and as [`Dataset::open`].
+    pub fn open_data(&self) -> Result<Dataset> {
+        let data = Dataset::open(&self.data, &ReadOptions { resize: self.resize })?;
+        if data.sha256 == self.data_sha256 {
+            return Ok(data);
+        }
+        Err(Error::data(format!("{}: not the data that the run was made on", self.data)))
+    }
+
+    /// Copies of each example that a pass goes over: with mini-batches one, since every epoch takes another.
+    pub fn copies_of_a_pass(&self) -> usize {
+        if self.plan.rule().is_some() { 1 } else { self.copies.unwrap_or(1) }
+    }
+}

@@ -1,0 +1,20 @@
+//! A run, from what is asked for to what it leaves behind: configuration, everything it works on, weights, forecast,
+//! evaluation, run folder. Whatever the program `gpu-subset` does with a run, a Rust program does with this room.
+
+mod assembly;
+mod builder;
+mod config;
+mod folder;
+mod forecast;
+mod record;
+mod trained;
+mod weights;
+
+pub use assembly::Run;
+pub use builder::{RunBuilder, Schedule};
+pub use config::Config;
+pub use folder::RunFolder;
+pub use forecast::{Forecast, Fraction};
+pub use record::RunRecord;
+pub use trained::Trained;
+pub use weights::Weights;

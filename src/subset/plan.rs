@@ -1,0 +1,278 @@
+//! What a run does.
+
+use super::record::StageKind;
+use super::stopping::StopRules;
+use crate::cost::Units;
+use crate::optimise::{Method, Rule};
+use serde::{Deserialize, Serialize};
+
+/// What a run does, said once: it reaches the trainer as the configuration has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Plan {
+    /// Mini-batches of all examples that are not held out, until a budget is spent.
+    Stochastic {
+        /// What the run may cost, its preparation included.
+        budget: Units,
+        /// When held-out examples are looked at, if there are any.
+        validation: Validation,
+        /// What a mini-batch's gradient does.
+        rule: Rule,
+    },
+    /// One fixed set of examples after another, each as a whole.
+    Stages {
+        /// How a set's loss is minimised.
+        method: Method,
+        /// The sets, in order.
+        stages: Vec<StagePlan>,
+    },
+}
+
+/// When held-out examples are looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validation {
+    /// Iterations between two validations; 0: only at the end of a stage.
+    pub every: u64,
+    /// Validations in a row without a lower held-out loss after which a stage ends; 0: never.
+    pub patience: u64,
+}
+
+impl Validation {
+    /// Whether one follows so many iterations of a stage.
+    pub(super) fn is_due(&self, iteration: u64) -> bool {
+        self.every > 0 && iteration.is_multiple_of(self.every)
+    }
+}
+
+/// A set of examples, and how far its loss is minimised.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StagePlan {
+    /// K, the examples of a subset; none: all that are not held out.
+    pub subset: Option<usize>,
+    /// Passes over the set, at most; a pass is K units.
+    pub passes: f64,
+    /// When held-out examples are looked at.
+    pub validation: Validation,
+    /// The stage ends where the gradient is this much smaller than at its start: the minimum, near enough.
+    pub tolerance: f64,
+    /// It ends where the cross entropy over the set is below this share of the held-out one, after a validation: going
+    /// on to the minimum would only fit the set. 0: never.
+    pub gap: f64,
+    /// It ends after two iterations that together lowered the loss by less than this share. 0: never.
+    pub stall: f64,
+    /// The next stage starts at so many times the parameters that this one ended at: nearer to zero they go wrong with
+    /// less confidence where the next examples differ, and generalise better (Ash and Adams 2020, *On warm-starting
+    /// neural network training*, arXiv 1910.08475, there with noise besides). 1: at the same.
+    pub shrink: f64,
+}
+
+/// What may be chosen of a plan in stages; what is not has a default that suits the method.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StageOptions {
+    /// Passes over a subset, at most; 0: no such stage.
+    pub subset_passes: Option<f64>,
+    /// Passes over the full set, at most; 0 after a subset: no such stage.
+    pub full_passes: Option<f64>,
+    /// Iterations between two validations; every iteration on the paper's full set is followed by one whatever this
+    /// says.
+    pub check_every: Option<u64>,
+    /// Validations without a lower held-out loss after which a stage ends; 0: never.
+    pub patience: u64,
+    /// The share to which the gradient has to fall.
+    pub tolerance: f64,
+}
+
+impl Default for StageOptions {
+    fn default() -> Self {
+        Self { subset_passes: None, full_passes: None, check_every: None, patience: 0, tolerance: 1e-4 }
+    }
+}
+
+/// Updates that a budget chosen for the user has at least: of the sweep, and of the other rules.
+const UPDATES: [usize; 2] = [100, 1000];
+
+/// Epochs of a budget chosen for the user, at least.
+const EPOCHS: f64 = 1.5;
+
+/// Each subset of a growing plan is so many times the one before.
+const GROWTH: usize = 4;
+
+impl Plan {
+    /// Mini-batches of so many examples by a rule, within a budget or one that suits both: K-FAC needs few updates, and
+    /// a small set no fewer than a large one.
+    pub fn stochastic(rule: Rule, budget: Option<Units>, examples: usize) -> Self {
+        let updates = if matches!(rule, Rule::Sweep(_)) { UPDATES[0] } else { UPDATES[1] };
+        let usual = (rule.batches().batch * updates) as f64;
+        let usual = Units::new(usual.max(Units::of_passes(EPOCHS, examples).count()));
+        Self::Stochastic { budget: budget.unwrap_or(usual), validation: Validation::default(), rule }
+    }
+
+    /// The paper's: one subset of so many examples to its minimum, then the full set for a short adaptation.
+    pub fn paper(method: Method, subset: usize, options: &StageOptions) -> Self {
+        let passes = if matches!(method, Method::Kfac(_)) { 30.0 } else { 100.0 };
+        let full = StagePlan { validation: Validation { every: 1, patience: options.patience }, ..options.full(8.0) };
+        Self::in_stages(method, vec![options.subset(subset, passes, 5)], full)
+    }
+
+    /// Nested subsets up to the full set of so many examples, each four times the one before and started from where
+    /// that ended.
+    pub fn growing(method: Method, subset: usize, examples: usize, options: &StageOptions) -> Self {
+        let sizes = std::iter::successors(Some(subset), |size| Some(GROWTH * size));
+        let stage = |size| {
+            let stage = options.subset(size, 25.0, 1);
+            // a subset is left as soon as its loss says no more of the held-out one
+            let validation = Validation { patience: 1, ..stage.validation };
+            StagePlan { validation, gap: 0.4, stall: 1e-2, shrink: 0.9, ..stage }
+        };
+        let subsets = sizes.take_while(|&size| size < examples).map(stage).collect();
+        Self::in_stages(method, subsets, options.full(8.0))
+    }
+
+    /// The full set alone.
+    pub fn full(method: Method, options: &StageOptions) -> Self {
+        let passes = if matches!(method, Method::Kfac(_)) { 30.0 } else { 100.0 };
+        Self::in_stages(method, Vec::new(), options.full(passes))
+    }
+
+    /// Subsets that get any passes, then the full set unless it gets none after a subset.
+    fn in_stages(method: Method, subsets: Vec<StagePlan>, full: StagePlan) -> Self {
+        let mut stages: Vec<StagePlan> = subsets.into_iter().filter(|stage| stage.passes > 0.0).collect();
+        if stages.is_empty() || full.passes > 0.0 {
+            stages.push(full);
+        }
+        Self::Stages { method, stages }
+    }
+
+    /// How it goes over mini-batches, if it does.
+    pub fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Stochastic { rule, .. } => Some(rule),
+            Self::Stages { .. } => None,
+        }
+    }
+
+    /// How many stages there are; mini-batches are one.
+    pub fn stages(&self) -> usize {
+        match self {
+            Self::Stochastic { .. } => 1,
+            Self::Stages { stages, .. } => stages.len(),
+        }
+    }
+
+    /// K of the subset of a stage, if it is one.
+    pub fn subset(&self, stage: usize) -> Option<usize> {
+        match self {
+            Self::Stochastic { .. } => None,
+            Self::Stages { stages, .. } => stages[stage].subset,
+        }
+    }
+
+    /// What a stage works on.
+    pub fn kind(&self, stage: usize) -> StageKind {
+        if self.subset(stage).is_some() { StageKind::Subset } else { StageKind::Full }
+    }
+
+    /// When a stage over so many examples ends.
+    pub fn rules(&self, stage: usize, examples: usize) -> StopRules {
+        match self {
+            Self::Stochastic { budget, validation, .. } => {
+                StopRules { budget: *budget, examples, patience: validation.patience, ..StopRules::default() }
+            }
+            Self::Stages { stages, .. } => {
+                let StagePlan { passes, validation, tolerance, gap, stall, .. } = stages[stage];
+                let (budget, tolerance) = (Units::of_passes(passes, examples), Some(tolerance));
+                StopRules { budget, examples, tolerance, patience: validation.patience, gap, stall }
+            }
+        }
+    }
+
+    /// When a stage's held-out examples are looked at.
+    pub fn validation(&self, stage: usize) -> Validation {
+        match self {
+            Self::Stochastic { validation, .. } => *validation,
+            Self::Stages { stages, .. } => stages[stage].validation,
+        }
+    }
+
+    /// What a stage's parameters are multiplied with before the next begins.
+    pub(super) fn shrink(&self, stage: usize) -> f64 {
+        match self {
+            Self::Stochastic { .. } => 1.0,
+            Self::Stages { stages, .. } => stages[stage].shrink,
+        }
+    }
+}
+
+impl StageOptions {
+    /// A stage over a subset of so many examples, with these defaults.
+    fn subset(&self, examples: usize, passes: f64, check_every: u64) -> StagePlan {
+        let passes = self.subset_passes.unwrap_or(passes);
+        StagePlan { subset: Some(examples), ..self.stage(passes, check_every) }
+    }
+
+    /// A stage over all examples.
+    fn full(&self, passes: f64) -> StagePlan {
+        self.stage(self.full_passes.unwrap_or(passes), 1)
+    }
+
+    fn stage(&self, passes: f64, check_every: u64) -> StagePlan {
+        let validation = Validation { every: self.check_every.unwrap_or(check_every), patience: self.patience };
+        let tolerance = self.tolerance;
+        StagePlan { subset: None, passes, validation, tolerance, gap: 0.0, stall: 0.0, shrink: 1.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::optimise::{Adam, KfacSettings, LbfgsSettings, Sweep};
+
+    fn stages(plan: &Plan) -> Vec<(Option<usize>, f64, u64, u64)> {
+        let Plan::Stages { stages, .. } = plan else { panic!("{plan:?}") };
+        stages.iter().map(|s| (s.subset, s.passes, s.validation.every, s.validation.patience)).collect()
+    }
+
+    #[test]
+    fn plans_have_the_stages_of_their_kind() {
+        let (kfac, lbfgs) = (Method::Kfac(KfacSettings::default()), Method::Lbfgs(LbfgsSettings::default()));
+        let usual = StageOptions::default();
+        assert_eq!(stages(&Plan::paper(kfac, 7, &usual)), [(Some(7), 30.0, 5, 0), (None, 8.0, 1, 0)]);
+        assert_eq!(stages(&Plan::full(lbfgs, &usual)), [(None, 100.0, 1, 0)]);
+        let growing = stages(&Plan::growing(kfac, 10, 200, &usual));
+        assert_eq!(growing[..2], [(Some(10), 25.0, 1, 1), (Some(40), 25.0, 1, 1)]);
+        assert_eq!(growing[2..], [(Some(160), 25.0, 1, 1), (None, 8.0, 1, 0)]);
+        let chosen = StageOptions { check_every: Some(3), patience: 2, subset_passes: Some(4.0), ..usual };
+        assert_eq!(stages(&Plan::paper(lbfgs, 7, &chosen)), [(Some(7), 4.0, 3, 2), (None, 8.0, 1, 2)]);
+    }
+
+    #[test]
+    fn a_stage_without_passes_is_none_but_something_is_always_left() {
+        let kfac = Method::Kfac(KfacSettings::default());
+        let options = |subset, full| StageOptions { subset_passes: subset, full_passes: full, ..Default::default() };
+        let paper = |subset, full| stages(&Plan::paper(kfac, 7, &options(subset, full))).len();
+        assert_eq!([paper(Some(0.0), None), paper(None, Some(0.0)), paper(Some(0.0), Some(0.0))], [1, 1, 1]);
+    }
+
+    #[test]
+    fn a_budget_that_nobody_chose_is_enough_for_a_small_set() {
+        let budget = |rule, examples| match Plan::stochastic(rule, None, examples) {
+            Plan::Stochastic { budget, .. } => budget.count(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(budget(Rule::Sweep(Sweep::default()), 60_000), 90_000.0);
+        assert_eq!(budget(Rule::Sweep(Sweep::default()), 1437), 19_200.0);
+        assert_eq!(budget(Rule::Adam(Adam::default()), 1437), 32_000.0);
+    }
+
+    #[test]
+    fn a_plan_is_the_same_after_a_file() {
+        let kfac = Method::Kfac(KfacSettings::default());
+        for plan in [
+            Plan::stochastic(Rule::Sweep(Sweep::default()), Some(Units::new(0.1 + 0.2)), 7),
+            Plan::growing(kfac, 10, 200, &StageOptions::default()),
+        ] {
+            let text = toml::to_string(&plan).unwrap();
+            assert_eq!(toml::from_str::<Plan>(&text).unwrap(), plan, "{text}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! An objective on a device as something to minimise: the space of its parameter vectors, and the problem in it.
+
+mod problem;
+mod space;
+
+pub use problem::SubsetProblem;
+pub use space::GpuSpace;

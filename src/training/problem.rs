@@ -1,0 +1,190 @@
+//! An objective as something to minimise.
+
+use super::space::GpuSpace;
+use crate::batch::Batch;
+use crate::cost::{Cost, Units};
+use crate::device::Buf;
+use crate::error::Result;
+use crate::objective::{Evaluation, Kronecker, Minibatches, Objective};
+use crate::optimise::{Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic};
+use std::sync::Arc;
+
+/// Curvature is that of a quarter of the examples, of this many at least: fewer, and steps that a small loss makes long
+/// go too far (a subset of 7,500 needed 26 passes to a loss of 0.001 with 512 examples, 20 with a quarter). The full
+/// set's needs no more than so many: with a quarter of 60,000, `growing` and `full` cost a fifth more and got no further
+/// (docs/lab-notes.md).
+const CURVATURE_SHARE: usize = 4;
+const CURVATURE_EXAMPLES: [usize; 2] = [512, 4096];
+
+/// Examples that the Kronecker factors are taken from.
+const FACTOR_EXAMPLES: usize = 512;
+
+/// The loss over a subset as something to minimise: all of it, or mini-batches of it.
+pub struct SubsetProblem {
+    objective: Objective,
+    space: GpuSpace,
+    inclusion: Option<Arc<Inclusion>>,
+    /// Mini-batches of the subset, once asked for.
+    minibatches: Option<Minibatches>,
+    /// Examples that tell the curvature, once asked for.
+    curvature: Option<Objective>,
+    kronecker: Option<Kronecker>,
+    /// What mini-batches of another size have cost.
+    earlier_cost: Cost,
+}
+
+impl SubsetProblem {
+    /// An objective and the space of its parameters.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
+    pub fn new(objective: Objective) -> Result<Self> {
+        let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
+        let (minibatches, curvature, kronecker) = (None, None, None);
+        let earlier_cost = Cost::default();
+        Ok(Self { objective, space, inclusion: None, minibatches, curvature, kronecker, earlier_cost })
+    }
+
+    /// The loss over the subset.
+    pub fn objective(&self) -> &Objective {
+        &self.objective
+    }
+
+    /// Takes an epoch's examples with these probabilities from now on, all as likely where there are none.
+    pub fn set_inclusion(&mut self, inclusion: Option<Arc<Inclusion>>) {
+        self.inclusion = inclusion;
+    }
+
+    /// Records what a rule will run, so that its kernels are compiled while others run.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn prepare(&mut self, rule: &Rule) -> Result<()> {
+        let batches = rule.batches();
+        self.minibatches(batches.batch_of(self.objective.len()), batches.select)?;
+        if rule.is_curved() {
+            self.kronecker()?;
+        }
+        Ok(())
+    }
+
+    /// Mini-batches of so many examples, all or a choice of which go backward.
+    fn minibatches(&mut self, examples: usize, selects: bool) -> Result<&mut Minibatches> {
+        match self.minibatches.take_if(|known| !known.are(examples, selects)) {
+            Some(others) => self.earlier_cost += others.cost(),
+            None => {}
+        }
+        if self.minibatches.is_none() {
+            self.minibatches = Some(Minibatches::new(&self.objective, examples, selects)?);
+        }
+        Ok(self.minibatches.as_mut().expect("just made"))
+    }
+
+    /// The examples that tell the curvature (Martens 2010, section 4.5, takes it from a sample as well).
+    fn curvature_sample(&mut self) -> Result<&mut Objective> {
+        if self.curvature.is_none() {
+            let all = self.objective.len();
+            let [least, most] = CURVATURE_EXAMPLES;
+            let some = (all / CURVATURE_SHARE).clamp(least, most).min(all);
+            self.curvature = Some(self.objective.sample(some)?);
+        }
+        Ok(self.curvature.as_mut().expect("just made"))
+    }
+
+    fn kronecker(&mut self) -> Result<&mut Kronecker> {
+        if self.kronecker.is_none() {
+            self.kronecker = Some(Kronecker::new(&self.objective, FACTOR_EXAMPLES)?);
+        }
+        Ok(self.kronecker.as_mut().expect("just made"))
+    }
+
+    /// What all of it has cost so far.
+    pub fn cost(&self) -> Cost {
+        let minibatches = self.minibatches.as_ref().map_or(Cost::default(), Minibatches::cost);
+        let curvature = self.curvature.as_ref().map_or(Cost::default(), Objective::cost);
+        let kronecker = self.kronecker.as_ref().map_or(Cost::default(), Kronecker::cost);
+        self.objective.cost() + self.earlier_cost + minibatches + curvature + kronecker
+    }
+}
+
+impl Evaluated for Evaluation {
+    fn loss(&self) -> f64 {
+        self.loss
+    }
+}
+
+impl Problem for SubsetProblem {
+    type Space = GpuSpace;
+    type Evaluation = Evaluation;
+
+    fn space(&self) -> &GpuSpace {
+        &self.space
+    }
+
+    fn loss_and_gradient(&mut self, x: &Buf, gradient: &mut Buf) -> Result<Evaluation> {
+        self.objective.loss_and_gradient(x, gradient)
+    }
+
+    fn memory(&self) -> Vec<(String, Buf)> {
+        self.kronecker.as_ref().map_or(Vec::new(), Kronecker::factors)
+    }
+
+    fn remember(&mut self, memory: &[(String, Buf)]) -> Result<()> {
+        if memory.is_empty() { Ok(()) } else { self.kronecker()?.restore(memory) }
+    }
+}
+
+impl Curved for SubsetProblem {
+    fn gauss_newton_product(&mut self, x: &Buf, v: &Buf, product: &mut Buf) -> Result<()> {
+        self.curvature_sample()?.gauss_newton_product(x, v, product).map(|_| ())
+    }
+
+    fn curvature(&mut self, x: &Buf, directions: [&Buf; 2], gram: [f64; 3]) -> Result<[f64; 3]> {
+        let sample = self.curvature_sample()?;
+        let of_cross_entropy = sample.curvature(x, directions)?;
+        let decay = sample.weight_decay();
+        Ok(std::array::from_fn(|i| of_cross_entropy[i] + decay * gram[i]))
+    }
+
+    fn refresh_preconditioner(&mut self, x: &Buf, refresh: Refresh) -> Result<()> {
+        self.kronecker()?;
+        let Self { minibatches, kronecker: Some(kronecker), .. } = self else { unreachable!("just made") };
+        let activations = minibatches.as_ref().filter(|_| refresh.at_minibatch).and_then(Minibatches::activations);
+        match activations {
+            Some(activations) => kronecker.update_at(&activations, refresh.seed, refresh.keep),
+            None => kronecker.update(x, refresh.seed, refresh.keep),
+        }
+    }
+
+    fn precondition(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
+        let lambda = damping + self.objective.weight_decay();
+        self.kronecker.as_mut().expect("refreshed before").precondition(lambda, v, out)
+    }
+
+    fn precondition_diagonally(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
+        let lambda = damping + self.objective.weight_decay();
+        self.kronecker.as_mut().expect("refreshed before").precondition_diagonally(lambda, v, out)
+    }
+}
+
+impl Stochastic for SubsetProblem {
+    fn examples(&self) -> usize {
+        self.objective.len()
+    }
+
+    fn inclusion(&self) -> Option<Arc<Inclusion>> {
+        self.inclusion.clone()
+    }
+
+    fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &mut Buf) -> Result<()> {
+        self.minibatches(batch.positions.len(), batch.draw.is_some())?.gradient(x, batch, gradient)
+    }
+
+    fn take_minibatch_evaluation(&mut self) -> Result<Evaluation> {
+        self.minibatches.as_mut().expect("a mini-batch ran").take_evaluation()
+    }
+
+    fn units(&self) -> Units {
+        self.cost().units()
+    }
+}

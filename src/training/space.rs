@@ -1,0 +1,197 @@
+//! The space of parameter vectors on a device.
+
+use crate::device::{Buf, Gpu, lock};
+use crate::error::Result;
+use crate::kernels::update;
+use crate::kernels::vector::{self, FOLDED, PARTIALS, SCRATCH};
+use crate::optimise::{Elementwise, Space};
+use crate::program::{Dispatch, Program};
+use crate::update::{AdamUpdate, MomentumUpdate, NaturalUpdate};
+use std::sync::Mutex;
+
+/// Inner products that one round trip takes: those of L-BFGS with its usual twenty pairs, and more.
+const MAX_PAIRS: usize = 128;
+
+/// Updates remembered as recorded: those of one method, and more.
+const MAX_RECORDED: usize = 4;
+
+/// Flat parameter vectors in device memory.
+pub struct GpuSpace {
+    gpu: Gpu,
+    len: usize,
+    coefficients: Buf,
+    scratch: Buf,
+    partials: Buf,
+    folded: Buf,
+    /// Updates in the middle of a loop, by the vectors they are of.
+    recorded: Mutex<Vec<Recorded>>,
+}
+
+/// An update that is replayed with other coefficients.
+struct Recorded {
+    kind: UpdateKind,
+    vectors: Vec<Buf>,
+    coefficients: Buf,
+    program: Program,
+}
+
+/// Which update it is: with the vectors, what tells recorded ones apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum UpdateKind {
+    Adam,
+    Momentum,
+    Natural,
+    Average,
+}
+
+impl GpuSpace {
+    /// The space of vectors of `len` words, a multiple of 4.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
+    pub fn new(gpu: &Gpu, len: usize) -> Result<Self> {
+        Ok(Self {
+            gpu: gpu.clone(),
+            len,
+            coefficients: gpu.alloc("space.coefficients", 2)?,
+            scratch: gpu.alloc("space.scratch", SCRATCH)?,
+            partials: gpu.alloc("space.partials", MAX_PAIRS * PARTIALS)?,
+            folded: gpu.alloc("space.folded", MAX_PAIRS * FOLDED)?,
+            recorded: Mutex::default(),
+        })
+    }
+
+    /// A vector of this space from host memory.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
+    pub fn upload(&self, values: &[f32]) -> Result<Buf> {
+        assert_eq!(values.len(), self.len);
+        self.gpu.upload("vector", values)
+    }
+
+    /// Submits the update of these vectors with these coefficients, recorded at its first use.
+    fn replay(
+        &self,
+        kind: UpdateKind,
+        words: &[f32],
+        vectors: &[&Buf],
+        record: impl FnOnce(&Gpu, &Buf) -> Result<Vec<Dispatch>>,
+    ) -> Result<()> {
+        let mut recorded = lock(&self.recorded);
+        let is_same = |update: &Recorded| {
+            update.kind == kind
+                && update.vectors.len() == vectors.len()
+                && update.vectors.iter().zip(vectors).all(|(a, b)| a.is(b))
+        };
+        let at = match recorded.iter().position(is_same) {
+            Some(at) => at,
+            None => {
+                let coefficients = self.gpu.alloc("update.coefficients", words.len())?;
+                let mut program = Program::default();
+                program.extend(record(&self.gpu, &coefficients)?);
+                if recorded.len() == MAX_RECORDED {
+                    recorded.remove(0);
+                }
+                let vectors = vectors.iter().map(|&vector| vector.clone()).collect();
+                recorded.push(Recorded { kind, vectors, coefficients, program });
+                recorded.len() - 1
+            }
+        };
+        self.gpu.write(&recorded[at].coefficients, words);
+        recorded[at].program.run(&self.gpu)
+    }
+
+    /// A vector of this space in host memory: for weight files and checkpoints, never inside a step.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn download(&self, vector: &Buf) -> Result<Vec<f32>> {
+        self.gpu.read(vector)
+    }
+}
+
+impl Space for GpuSpace {
+    type Vector = Buf;
+
+    fn zeros(&self) -> Result<Buf> {
+        self.gpu.alloc("vector", self.len)
+    }
+
+    fn axpby(&self, alpha: f64, x: &Buf, beta: f64, y: &mut Buf) -> Result<()> {
+        self.gpu.write(&self.coefficients, &[alpha as f32, beta as f32]);
+        let mut program = Program::default();
+        program.push(vector::axpby(&self.gpu, &self.coefficients, x, y)?);
+        program.run(&self.gpu)
+    }
+
+    fn copy(&self, from: &Buf, to: &mut Buf) -> Result<()> {
+        self.gpu.copy(from, to);
+        self.gpu.check()
+    }
+
+    fn inner_products(&self, pairs: &[(&Buf, &Buf)]) -> Result<Vec<f64>> {
+        let partials = |i: usize| self.partials.view(i * PARTIALS..(i + 1) * PARTIALS);
+        let mut products = Vec::with_capacity(pairs.len());
+        for pairs in pairs.chunks(MAX_PAIRS) {
+            let mut program = Program::default();
+            let unfolded = self.partials.prefix(pairs.len() * PARTIALS);
+            let folded = self.folded.prefix(pairs.len() * FOLDED);
+            program.clear(&unfolded);
+            for (i, (x, y)) in pairs.iter().enumerate() {
+                program.extend(vector::dot(&self.gpu, x, y, &self.scratch, &partials(i))?);
+            }
+            program.push(vector::fold(&self.gpu, &unfolded, &folded)?);
+            program.run(&self.gpu)?;
+            let sums: Vec<f32> = self.gpu.read(&folded)?;
+            products.extend(sums.chunks(FOLDED).map(|part| part.iter().map(|&x| f64::from(x)).sum::<f64>()));
+        }
+        Ok(products)
+    }
+
+    fn combine(&self, terms: &[(f64, &Buf)], out: &mut Buf) -> Result<()> {
+        let mut beta = 0.0; // the first term overwrites
+        for (alpha, x) in terms {
+            self.axpby(*alpha, x, beta, out)?;
+            beta = 1.0;
+        }
+        Ok(())
+    }
+}
+
+/// Updates are recorded once and replayed, without a wait.
+impl Elementwise for GpuSpace {
+    fn adam(&self, by: &AdamUpdate, gradient: &Buf, [m, v]: [&mut Buf; 2], x: &mut Buf) -> Result<()> {
+        let (m, v, x) = (&*m, &*v, &*x);
+        let record = |gpu: &Gpu, by: &Buf| Ok(vec![update::adam(gpu, by, gradient, [m, v], x)?]);
+        self.replay(UpdateKind::Adam, &by.words(), &[gradient, m, v, x], record)
+    }
+
+    fn momentum(&self, by: &MomentumUpdate, gradient: &Buf, velocity: &mut Buf, x: &mut Buf) -> Result<()> {
+        let (v, x) = (&*velocity, &*x);
+        let record = |gpu: &Gpu, by: &Buf| Ok(vec![update::momentum(gpu, by, gradient, v, x)?]);
+        self.replay(UpdateKind::Momentum, &by.words(), &[gradient, v, x], record)
+    }
+
+    fn natural(
+        &self,
+        by: &NaturalUpdate,
+        gradient: &Buf,
+        direction: &Buf,
+        velocity: &mut Buf,
+        x: &mut Buf,
+    ) -> Result<()> {
+        let (v, x) = (&*velocity, &*x);
+        self.replay(UpdateKind::Natural, &by.words(), &[gradient, direction, v, x], |gpu, by| {
+            let (mut steps, slope) = vector::dot_on_device(gpu, gradient, direction)?;
+            steps.push(update::natural(gpu, by, &slope, direction, v, x)?);
+            Ok(steps)
+        })
+    }
+
+    fn average(&self, weight: f64, x: &Buf, mean: &mut Buf) -> Result<()> {
+        let (mean, weights) = (&*mean, [weight, 1.0 - weight].map(|weight| weight as f32));
+        let record = |gpu: &Gpu, by: &Buf| Ok(vec![vector::axpby(gpu, by, x, mean)?]);
+        self.replay(UpdateKind::Average, &weights, &[x, mean], record)
+    }
+}
