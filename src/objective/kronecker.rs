@@ -11,7 +11,7 @@ use crate::kernels::blocks::{Blocks, Part};
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side};
 use crate::kernels::softmax_xent;
-use crate::model::Model;
+use crate::model::{Layer, Model};
 use crate::program::Program;
 
 /// Examples of a mini-batch that a look takes, about.
@@ -76,11 +76,21 @@ impl Shapes {
     }
 }
 
+/// What the factors of each layer with parameters are made of.
+fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
+    let with_parameters = layers.iter().enumerate().filter(|(_, layer)| layer.weights().is_some());
+    let shapes = |(i, layer): (usize, &Box<dyn Layer>)| match layer.patches() {
+        Some(patches) => Ok(Shapes::of(i, patches)),
+        // left out of every direction, its parameters would never move
+        None => Err(Error::usage(format!("layer {}: its parameters have no Kronecker factors", layer.name()))),
+    };
+    with_parameters.map(shapes).collect()
+}
+
 /// Layers whose factors share an array, in order: as many as it holds.
-fn groups(gpu: &Gpu, model: &Model) -> Vec<Vec<Shapes>> {
+fn groups(gpu: &Gpu, layers: Vec<Shapes>) -> Vec<Vec<Shapes>> {
     let mut groups: Vec<Vec<Shapes>> = Vec::new();
-    for (i, layer) in model.layers().iter().enumerate() {
-        let Some(shapes) = layer.patches().map(|patches| Shapes::of(i, patches)) else { continue };
+    for shapes in layers {
         let fits = |group: &&mut Vec<Shapes>| {
             let sizes: Vec<_> = group.iter().chain([&shapes]).flat_map(Shapes::sizes).collect();
             Blocks::words(&sizes) <= gpu.max_quads_words()
@@ -125,15 +135,23 @@ impl LayerFactors {
 }
 
 impl Kronecker {
+    /// Whether every layer of a model that has parameters has factors.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming one that has none.
+    pub fn check(model: &Model) -> Result<()> {
+        shapes(model.layers()).map(|_| ())
+    }
+
     /// Factors from about `examples` of those of `objective`.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the factors do not fit.
+    /// [`Error::OutOfMemory`] when the factors do not fit; as [`Kronecker::check`].
     pub fn new(objective: &Objective, examples: usize) -> Result<Self> {
         let (gpu, workspace) = (objective.gpu.clone(), &objective.workspace);
         let sample = objective.sample_in_blocks(examples)?;
         let (mut layers, mut rooms) = (Vec::new(), Vec::new());
-        for group in groups(&gpu, &workspace.model) {
+        for group in groups(&gpu, shapes(workspace.model.layers())?) {
             let blocks = Blocks::new(&gpu, &group.iter().flat_map(Shapes::sizes).collect::<Vec<_>>())?;
             for (i, shapes) in group.iter().enumerate() {
                 let range =
@@ -302,5 +320,67 @@ impl Kronecker {
     /// What the looks at the sample have cost.
     pub fn cost(&self) -> Cost {
         self.sample.cost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::epilogue::{Epilogue, Mask};
+    use crate::kernels::weights::WeightShape;
+    use crate::model::{Description, LayerWeights};
+    use crate::program::Dispatch;
+    use crate::shape::Shape;
+
+    /// A layer with parameters, of whose curvature nobody knows anything.
+    #[derive(Debug)]
+    struct Scale;
+
+    impl Layer for Scale {
+        fn name(&self) -> &str {
+            "scale1"
+        }
+        fn input(&self) -> Shape {
+            Shape::vector(3)
+        }
+        fn output(&self) -> Shape {
+            Shape::vector(3)
+        }
+        fn weights(&self) -> Option<WeightShape> {
+            Some(WeightShape { outputs: 3, inputs: 1, taps: 1 })
+        }
+        fn forward(&self, _: &Gpu, _: Option<&LayerWeights>, _: &Quads, _: &Quads, _: &Epilogue) -> Result<Dispatch> {
+            unreachable!("never recorded")
+        }
+        fn jvp(
+            &self,
+            _: &Gpu,
+            _: Option<&LayerWeights>,
+            _: &Quads,
+            _: Option<&Quads>,
+            _: &Quads,
+            _: Option<&Mask>,
+        ) -> Result<Vec<Dispatch>> {
+            unreachable!("never recorded")
+        }
+        fn grad_input(
+            &self,
+            _: &Gpu,
+            _: Option<&LayerWeights>,
+            _: &Quads,
+            _: &Quads,
+            _: &Quads,
+            _: Option<&Mask>,
+        ) -> Result<Dispatch> {
+            unreachable!("never recorded")
+        }
+    }
+
+    #[test]
+    fn parameters_without_factors_are_refused_by_name() {
+        let why = shapes(&[Box::new(Scale)]).map(|_| ()).unwrap_err();
+        assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains("scale1"), "{why}");
+        let digits = Model::new(&Description::open("digits-1k").unwrap(), Shape::new(1, 8, 8), 10).unwrap();
+        Kronecker::check(&digits).unwrap();
     }
 }

@@ -11,6 +11,7 @@ use super::optimiser::{Optimiser, State};
 use super::problem::{Curved, Stochastic, Vector};
 use super::sgd::Sgd;
 use super::sweep::Sweep;
+use super::truncated_cg::Preconditioner;
 use crate::cost::Units;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,15 @@ pub enum Method {
 }
 
 impl Method {
+    /// Whether it asks its problem for a preconditioner.
+    pub fn is_preconditioned(&self) -> bool {
+        match self {
+            Self::Kfac(_) => true,
+            Self::GaussNewton(settings) => settings.preconditioner != Preconditioner::None,
+            Self::Ncg(_) | Self::Lbfgs(_) => false,
+        }
+    }
+
     /// Starts at x. Of `before`, the state of the same method on a problem much like this one, K-FAC takes over λ and
     /// the last step; methods that search try a first step as long as its last, `step_norm`.
     ///
@@ -96,8 +106,8 @@ impl Rule {
         }
     }
 
-    /// Whether it asks its problem for the curvature.
-    pub fn is_curved(&self) -> bool {
+    /// Whether it asks its problem for a preconditioner.
+    pub fn is_preconditioned(&self) -> bool {
         matches!(self, Self::Sweep(_))
     }
 

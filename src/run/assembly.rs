@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::export::Signature;
 use crate::files::hex;
 use crate::model::Model;
-use crate::objective::{Examples, Objective, Workspace};
+use crate::objective::{Examples, Kronecker, Objective, Workspace};
 use crate::subset::{
     Finished, Observer, Plan, Progress, StageKind, StageReport, StartOptions, Subset, Trainer, TrainingSets,
     overdetermination,
@@ -39,6 +39,9 @@ impl<'a> Run<'a> {
     /// [`Error::Usage`] when the configuration does not fit the data, [`Error::OutOfMemory`], [`Error::Device`].
     pub fn new(gpu: &Gpu, config: &Config, data: &'a Dataset) -> Result<Self> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
+        if config.plan.is_preconditioned() {
+            Kronecker::check(&model)?;
+        }
         let workspace = Arc::new(Workspace::new(gpu, model.clone(), config.memory)?);
         if let Some(batches) = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select) {
             workspace.check_choice(batches.batch.min(data.train.len()))?;

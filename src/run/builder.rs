@@ -82,7 +82,7 @@ impl Run<'_> {
     }
 }
 
-impl RunBuilder<'_> {
+impl<'a> RunBuilder<'a> {
     /// A built-in network by name (`digits-1k`, `mnist-14k`, `cifar-43k`, …) or a TOML file by path; by default one
     /// that suits the images.
     #[must_use]
@@ -227,7 +227,7 @@ impl RunBuilder<'_> {
     ///
     /// # Errors
     /// As [`RunBuilder::config`] and [`Run::new`].
-    pub fn on(&self, gpu: &Gpu) -> Result<Run<'_>> {
+    pub fn on(&self, gpu: &Gpu) -> Result<Run<'a>> {
         Run::new(gpu, &self.config()?, self.data)
     }
 

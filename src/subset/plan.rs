@@ -151,6 +151,14 @@ impl Plan {
         }
     }
 
+    /// Whether its method asks for a preconditioner, which here is made of Kronecker factors.
+    pub fn is_preconditioned(&self) -> bool {
+        match self {
+            Self::Stochastic { rule, .. } => rule.is_preconditioned(),
+            Self::Stages { method, .. } => method.is_preconditioned(),
+        }
+    }
+
     /// How many stages there are; mini-batches are one.
     pub fn stages(&self) -> usize {
         match self {

@@ -62,7 +62,7 @@ impl SubsetProblem {
     pub fn prepare(&mut self, rule: &Rule) -> Result<()> {
         let batches = rule.batches();
         self.minibatches(batches.batch_of(self.objective.len()), batches.select)?;
-        if rule.is_curved() {
+        if rule.is_preconditioned() {
             self.kronecker()?;
         }
         Ok(())
