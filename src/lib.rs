@@ -42,6 +42,7 @@
 pub mod batch;
 pub mod bench;
 pub mod checkpoint;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod cost;
 pub mod data;
@@ -54,6 +55,7 @@ pub mod model;
 pub mod objective;
 pub mod optimise;
 pub mod program;
+#[cfg(feature = "report")]
 pub mod report;
 pub mod run;
 pub mod shape;
