@@ -1,7 +1,6 @@
 // block_direction: d[o,r] = M[r/32, o][r mod 32], each layer's part of a parameter vector from its transposed matrix.
-// M: [row blocks][columns][32 rows]; d: of each layer [outputs][patches] weights, then [outputs] biases, which are row `patches` of the
-// matrix. The workgroups along y do a layer each,
-// one of them every so many outputs.
+// M: [row blocks][columns][32 rows]; d: of each layer [outputs][patches] weights, then [outputs] biases, which are row
+// `patches` of the matrix. The workgroups along y do a layer each, one of them every so many outputs.
 override WIDTH: u32;
 struct Job { d: u32, outputs: u32, patches: u32, columns: u32, source: u32 }
 @group(0) @binding(0) var<storage, read>        jobs: array<Job>;

@@ -1,6 +1,7 @@
-// block_gradient: M[o/32, r][o mod 32] = g[o,r], each layer's gradient as a matrix of outputs × (patches and bias), zero beside it.
-// g: of each layer [outputs][patches] weights, then [outputs] biases; M: [row blocks][columns][32 rows]. The workgroups along y do a
-// layer each, one of them every so many columns.
+// block_gradient: M[o/32, r][o mod 32] = g[o,r], each layer's gradient as a matrix of outputs × (patches and bias),
+// zero beside it.
+// g: of each layer [outputs][patches] weights, then [outputs] biases; M: [row blocks][columns][32 rows]. The workgroups
+// along y do a layer each, one of them every so many columns.
 override WIDTH: u32;
 struct Job { g: u32, outputs: u32, patches: u32, columns: u32, target_quad: u32 }
 @group(0) @binding(0) var<storage, read>  jobs: array<Job>;

@@ -1,6 +1,7 @@
-// block_load: M = [A + δI; I] of every matrix, a factor A in SIDE rows and columns padded with those of the identity to multiples of 32.
-// a: matrices [side][side], symmetric; M: [row blocks][columns][32 rows], of which 2·columns/32 row blocks are written. The workgroups
-// along y do a matrix each, one of them every so many of its columns.
+// block_load: M = [A + δI; I] of every matrix, a factor A in SIDE rows and columns padded with those of the identity to
+// multiples of 32.
+// a: matrices [side][side], symmetric; M: [row blocks][columns][32 rows], of which 2·columns/32 row blocks are written.
+// The workgroups along y do a matrix each, one of them every so many of its columns.
 override WIDTH: u32;
 struct Job { a: u32, side: u32, columns: u32, target_quad: u32, matrix: u32 }
 @group(0) @binding(0) var<storage, read>  jobs: array<Job>;
@@ -25,7 +26,8 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
       let row = 4u * q;
       store_m(at, vec4f(entry(job, delta, row, col), entry(job, delta, row + 1u, col),
                         entry(job, delta, row + 2u, col), entry(job, delta, row + 3u, col)));
-      store_m(at + job.columns / 4u * job.columns, select(vec4f(), vec4f(1.0), vec4u(row, row + 1u, row + 2u, row + 3u) == vec4u(col)));
+      let is_diagonal = vec4u(row, row + 1u, row + 2u, row + 3u) == vec4u(col);
+      store_m(at + job.columns / 4u * job.columns, select(vec4f(), vec4f(1.0), is_diagonal));
     }
   }
 }

@@ -1,6 +1,8 @@
-// block_pivot: the block at target_quad ← L⁻¹, L Lᵀ being the Cholesky factorisation of the 32 × 32 block at `source`, of every job.
+// block_pivot: the block at target_quad ← L⁻¹, L Lᵀ being the Cholesky factorisation of the 32 × 32 block at `source`,
+// of every job.
 // In exact arithmetic no pivot of A + δI is below δ, so a smaller one is rounding and is raised to δ.
-// M: blocks of [32 columns][32 rows]. A workgroup does a job: invocation i owns row i of the factorisation, then column i of the inverse.
+// M: blocks of [32 columns][32 rows]. A workgroup does a job: invocation i owns row i of the factorisation, then column
+// i of the inverse.
 struct Job { source: u32, target_quad: u32, matrix: u32, padding: u32 }
 @group(0) @binding(0) var<storage, read>      jobs: array<Job>;
 @group(0) @binding(1) var<storage, read>      deltas: array<f32>;  // of each matrix

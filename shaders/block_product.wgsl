@@ -1,8 +1,8 @@
-// block_product: out[b, o] = base ± Σ_r x[b, r] · w[o, r] of every job: X Wᵀ of parts of matrices, the step from which Cholesky's factor,
-// its inverse and products with it are made; base is what M held there, or 0.
-// M: matrices in [row blocks][columns][32 rows]. A workgroup does a job: so many row blocks of x and out, each `step` vec4 after the one
-// before, with the 32 rows of w as the weights of 32 columns of out; an invocation owns 4 rows of a row block. What is read and
-// what is written are apart, but for x = out on the columns of the same invocation.
+// block_product: out[b, o] = base ± Σ_r x[b, r] · w[o, r] of every job: X Wᵀ of parts of matrices, the step from which
+// Cholesky's factor, its inverse and products with it are made; base is what M held there, or 0.
+// M: matrices in [row blocks][columns][32 rows]. A workgroup does a job: so many row blocks of x and out, each `step`
+// vec4 after the one before, with the 32 rows of w as the weights of 32 columns of out; an invocation owns 4 rows of a
+// row block. What is read and what is written are apart, but for x = out on the columns of the same invocation.
 override LANES: u32;     // 8
 override ROWS: u32;
 override ROW: u32;       // vec4 of four columns of weights

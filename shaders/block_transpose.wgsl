@@ -1,6 +1,7 @@
-// block_transpose: N[j/32, i][j mod 32] = M[i/32, j][i mod 32] of every job: rows of N are the columns of M, and the other way round.
-// M: [row blocks][columns_m][32 rows], N: [row blocks][columns_n][32 rows], both in m; all columns_m × columns_n entries. The
-// workgroups along y do a job each, one of them every so many rows of M.
+// block_transpose: N[j/32, i][j mod 32] = M[i/32, j][i mod 32] of every job: rows of N are the columns of M, and the
+// other way round.
+// M: [row blocks][columns_m][32 rows], N: [row blocks][columns_n][32 rows], both in m; all columns_m × columns_n
+// entries. The workgroups along y do a job each, one of them every so many rows of M.
 override WIDTH: u32;
 struct Job { source: u32, target_quad: u32, columns_m: u32, columns_n: u32 }
 @group(0) @binding(0) var<storage, read>      jobs: array<Job>;

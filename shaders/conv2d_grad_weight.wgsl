@@ -1,10 +1,11 @@
 // conv2d_grad_weight: partial[s,r,co] = Σ_{n in split s, oh, ow} dy[n,co,oh,ow] · patch[n,r,oh,ow],
-// patch[r = (ci,kh,kw)] = x[n,ci, oh·STRIDE+kh-PADDING, ow·STRIDE+kw-PADDING]; the row after the last is Σ dy, the bias.
-// x: [N/B][CI][H][W][B], dy: [N/B][CO][OH][OW][B], partial: [splits][patches and bias to a multiple of 8][CO to a multiple of 8].
-// A workgroup owns QUADS·4 channels × LINES lines of TAPS patch rows (a line is a filter row, or one tap of a wide one) of one
-// split of the batch blocks; an invocation sums its 4 images over all pixels (see outer_tile). reduce_partials sums the splits.
-// With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the tiles that
-// hold an entry with r ≤ co are computed; factor_reduce sums the splits.
+// patch[r = (ci,kh,kw)] = x[n,ci, oh·STRIDE+kh-PADDING, ow·STRIDE+kw-PADDING]; the row after the last is Σ dy (bias).
+// x: [N/B][CI][H][W][B], dy: [N/B][CO][OH][OW][B], partial: [splits][patches and bias, padded][CO, padded].
+// A workgroup owns QUADS·4 channels × LINES lines of TAPS patch rows (a line is a filter row, or one tap of a wide one)
+// of one split of the batch blocks; an invocation sums its 4 images over all pixels (see outer_tile). reduce_partials
+// sums the splits.
+// With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the
+// tiles that hold an entry with r ≤ co are computed; factor_reduce sums the splits.
 override CI: u32;
 override CO: u32;
 override H: u32;

@@ -1,6 +1,7 @@
-// factor_reduce: f[i,j] = keep f[i,j] + scale Σ_s partial[s, min(i,j), max(i,j)]: a running mean of a symmetric factor of which a
-// half was computed. With BIAS, row and column SIDE-1 are those of an input that is always 1: the sums of the others, and `count`.
-// partial: as conv2d_grad_weight leaves it, [splits][rows and bias to a multiple of 8][columns to a multiple of 8]; f: [SIDE][SIDE].
+// factor_reduce: f[i,j] = keep f[i,j] + scale Σ_s partial[s, min(i,j), max(i,j)]: a running mean of a symmetric factor
+// of which a half was computed. With BIAS, row and column SIDE-1 are those of an input that is always 1: the sums of
+// the others, and `count`.
+// partial: as conv2d_grad_weight leaves it, [splits][rows and bias, padded][columns, padded]; f: [SIDE][SIDE].
 override SIDE: u32;
 override BIAS: bool;
 @group(0) @binding(0) var<storage, read>       partial: array<f32>;
@@ -20,7 +21,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if (is_bias & (low == rows)) {
       sum = coefficients.z;
     } else {
-      for (var at = select(low * stride + high, high * stride + low, is_bias); at < arrayLength(&partial); at += split) {
+      let first = select(low * stride + high, high * stride + low, is_bias);
+      for (var at = first; at < arrayLength(&partial); at += split) {
         sum += partial[at];
       }
     }

@@ -1,4 +1,4 @@
-// live_grids: grid[k] = asked[k] with ⌈blocks / per⌉ on one side: the indirect dispatches that follow a count of blocks.
+// live_grids: grid[k] = asked[k] with ⌈blocks / per⌉ on one side: indirect dispatches that follow a count of blocks.
 // asked: [grids][2] vec4 (x, y, z, side), (per, ...); arguments: [grids][64] words, of which three are a grid.
 @group(0) @binding(0) var<storage, read>       blocks: u32;
 @group(0) @binding(1) var<storage, read>       asked: array<vec4u>;

@@ -1,7 +1,7 @@
 // matmul_grad_weight: partial[s,r,o] = Σ_{n in split s} dy[n,o] · x[n,r]; the row after the last is Σ dy, the bias.
 // x: [N/B][INPUTS][B], dy: [N/B][CO][B], partial: [splits][INPUTS and bias to a multiple of 8][CO to a multiple of 8].
-// A workgroup owns QUADS·4 outputs × LINES lines of TAPS inputs of one split of the batch blocks; an invocation sums 4 images of
-// PIXELS blocks a step (see outer_tile). reduce_partials sums the splits.
+// A workgroup owns QUADS·4 outputs × LINES lines of TAPS inputs of one split of the batch blocks; an invocation sums 4
+// images of PIXELS blocks a step (see outer_tile). reduce_partials sums the splits.
 override INPUTS: u32;
 override CO: u32;
 override LANES: u32;

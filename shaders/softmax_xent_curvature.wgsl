@@ -1,5 +1,5 @@
-// softmax_xent_curvature: uu[n] = weight uᵀHu, uv[n] = weight uᵀHv, vv[n] = weight vᵀHv with H = diag p - p pᵀ, p = softmax(z): what
-// an example gives to the curvature along two directions whose logit tangents are u and v.
+// softmax_xent_curvature: uu[n] = weight uᵀHu, uv[n] = weight uᵀHv, vv[n] = weight vᵀHv with H = diag p - p pᵀ,
+// p = softmax(z): what an example gives to the curvature along two directions whose logit tangents are u and v.
 // z, u, v: [N/B][CLASSES][B]; weight, uu, uv, vv: [N/B][B]. An invocation owns four images.
 override CLASSES: u32;
 override LANES: u32;

@@ -1,4 +1,5 @@
-// softmax_xent_hvp: h[n,m] = weight[n] p[n,m] (u[n,m] - Σ_k p[n,k] u[n,k]), p = softmax(z): the loss Hessian diag p - p pᵀ on u.
+// softmax_xent_hvp: h[n,m] = weight[n] p[n,m] (u[n,m] - Σ_k p[n,k] u[n,k]), p = softmax(z):
+// the loss Hessian diag p - p pᵀ on u.
 // z, u, h: [N/B][CLASSES][B]; weight: [N/B][B]. An invocation owns four images.
 override CLASSES: u32;
 override LANES: u32;

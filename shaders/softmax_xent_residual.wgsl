@@ -1,4 +1,5 @@
-// softmax_xent_residual: score[n] = weight[n] (|p[n] - onehot| + FLOOR), p = softmax(z): what an example's gradient is as large as.
+// softmax_xent_residual: score[n] = weight[n] (|p[n] - onehot| + FLOOR), p = softmax(z):
+// what an example's gradient is as large as.
 // z: [N/B][CLASSES][B]; label, weight, score: [N/B][B]. An invocation owns four images.
 override CLASSES: u32;
 override LANES: u32;

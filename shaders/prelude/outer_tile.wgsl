@@ -1,6 +1,6 @@
-// The sums of one invocation of a weight gradient: LINES lines of TAPS inputs × QUADS·4 outputs, over 4 images and PIXELS pixels
-// a step. The shader around it fills dy (transposed: the four outputs of a quad for one image), the window of a line, and calls
-// add_line; everything is indexed by constants, so that it can stay in registers.
+// The sums of one invocation of a weight gradient: LINES lines of TAPS inputs × QUADS·4 outputs, over 4 images and
+// PIXELS pixels a step. The shader around it fills dy (transposed: the four outputs of a quad for one image), the
+// window of a line, and calls add_line; everything is indexed by constants, so that it can stay in registers.
 override LINES: u32;   // at most 8
 override TAPS: u32;    // at most 7
 override QUADS: u32;   // at most 4
@@ -41,7 +41,7 @@ fn add_line(line: u32) {
   unroll(k, TAPS) { add_tap(line, k); }
 }
 
-// Where the sums go: the row of partial for line 0 and tap 0, rows of patches in all, vec4 of a row, and of the first quad.
+// Where the sums go: the row of partial for line 0 and tap 0, rows of patches in all, vec4 of a row, the first quad.
 struct Target { base: u32, row: u32, rows: u32, stride: u32, quad: u32, index: u32 }
 
 fn write(value: vec4f, row: u32, quad: u32, is_real: bool, to: Target) {
@@ -62,8 +62,8 @@ fn write_line(line: u32, tap: u32, to: Target) {
   unroll(q, QUADS) { write_quad(line, tap, q, to); }
 }
 
-// Sums over the workgroup's invocations and stores; the row after the last is the bias, which the first tile of lines writes. A
-// loop over the taps, because a store is what takes a driver longest to compile.
+// Sums over the workgroup's invocations and stores; the row after the last is the bias, which the first tile of lines
+// writes. A loop over the taps, because a store is what takes a driver longest to compile.
 fn write_tile(to: Target) {
   for (var tap = 0u; tap < TAPS; tap++) {
     unroll(l, LINES) { write_line(l, tap, to); }

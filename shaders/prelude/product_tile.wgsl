@@ -1,7 +1,9 @@
-// The sums of one invocation of a product: OUTPUTS outputs × PIXELS pixels × 4 images, TAPS terms a step. A sum meets all taps
-// of a step before the next one begins, so that it stays in registers; everything is indexed by constants for the same reason.
+// The sums of one invocation of a product: OUTPUTS outputs × PIXELS pixels × 4 images, TAPS terms a step. A sum meets
+// all taps of a step before the next one begins, so that it stays in registers; everything is indexed by constants for
+// the same reason.
 // The shader around it fills the window and asks a weights prelude for a row of weights.
-// Where PHASES > 1, an output is one of PHASES pixels that meet the same inputs: it lies PHASES times as far from its neighbour.
+// Where PHASES > 1, an output is one of PHASES pixels that meet the same inputs: it lies PHASES times as far from its
+// neighbour.
 override OUTPUTS: u32;      // at most 16
 override PIXELS: u32;       // at most 4
 override TAPS: u32;         // at most 7: COLUMNS of each of some slices, such as channels
@@ -48,8 +50,8 @@ fn finish(i: u32, value: vec4f) {
   store_y(i, masked(activate(value), i));
 }
 
-// Where the sums go: y, its index for output 0 and pixel 0, from a channel to the next and from a pixel to the next; the first
-// output of the tile, how many there are, and how many pixels are real, phases counted.
+// Where the sums go: y, its index for output 0 and pixel 0, from a channel to the next and from a pixel to the next;
+// the first output of the tile, how many there are, and how many pixels are real, phases counted.
 struct Target { at: u32, channel_stride: u32, pixel_stride: u32, first: u32, outputs: u32, pixels: u32 }
 
 fn finish_output(o: u32, i: u32, to: Target) {
@@ -63,8 +65,8 @@ fn finish_output(o: u32, i: u32, to: Target) {
   }
 }
 
-// Adds the biases, which the weights prelude holds as the current row, and stores. A loop over the pixels, because a store is
-// what takes a driver longest to compile.
+// Adds the biases, which the weights prelude holds as the current row, and stores. A loop over the pixels, because a
+// store is what takes a driver longest to compile.
 fn finish_tile(to: Target) {
   for (var i = 0u; (i < PIXELS) & (i * PHASES < to.pixels); i++) {
     unroll(o, OUTPUTS) { finish_output(o, i, to); }
