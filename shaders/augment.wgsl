@@ -3,6 +3,7 @@
 // x, y: [N/B][CHANNELS][HEIGHT·WIDTH][B]; index: [N/B][B], example + copy·EXAMPLES, copy 0 being the example itself;
 // 0xffffffff: padding. by: key, key, largest shift, whether to flip, side of the square, then as floats the largest
 // rotation (radians), scale, contrast, brightness. An invocation owns EACH pixels of four images in all channels.
+#import philox
 override CHANNELS: u32;
 override HEIGHT: u32;
 override WIDTH: u32;

@@ -3,6 +3,7 @@
 // M: matrices in [row blocks][columns][32 rows]. A workgroup does a job: so many row blocks of x and out, each `step`
 // vec4 after the one before, with the 32 rows of w as the weights of 32 columns of out; an invocation owns 4 rows of a
 // row block. What is read and what is written are apart, but for x = out on the columns of the same invocation.
+#import weights
 override LANES: u32;     // 8
 override ROWS: u32;
 override ROW: u32;       // vec4 of four columns of weights

@@ -7,6 +7,8 @@
 // PHASES pixels of dx lie in the same window, each an output of its own: o = co·PHASES + ow mod PHASES. Rows of one
 // phase (oh mod PHASES) meet the same filter rows, every PHASES-th one: a workgroup serves one phase of them. A step
 // takes a row of a window in SLICES channels; one too wide for that comes in SEGMENTS steps of one column.
+#import product_tile
+#import weights
 override CI: u32;
 override CO: u32;
 override H: u32;

@@ -6,6 +6,7 @@
 // sums the splits.
 // With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the
 // tiles that hold an entry with r ≤ co are computed; factor_reduce sums the splits.
+#import outer_tile
 override CI: u32;
 override CO: u32;
 override H: u32;

@@ -2,6 +2,7 @@
 // x: [N/B][INPUTS][B], dy: [N/B][CO][B], partial: [splits][INPUTS and bias to a multiple of 8][CO to a multiple of 8].
 // A workgroup owns QUADS·4 outputs × LINES lines of TAPS inputs of one split of the batch blocks; an invocation sums 4
 // images of PIXELS blocks a step (see outer_tile). reduce_partials sums the splits.
+#import outer_tile
 override INPUTS: u32;
 override CO: u32;
 override LANES: u32;

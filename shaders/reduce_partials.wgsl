@@ -1,5 +1,6 @@
 // reduce_partials: g[w[co,r], b[co]] += Σ_s partial[s,r,co], in the order of the splits.
 // partial: [splits][ROWS8][OUTPUTS8], row PATCHES being the bias; g: [OUTPUTS][PATCHES] weights, then [OUTPUTS] biases.
+#import parameters
 override OUTPUTS: u32;
 override PATCHES: u32;
 @group(0) @binding(0) var<storage, read>       partial: array<f32>;

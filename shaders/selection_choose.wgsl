@@ -3,6 +3,7 @@
 // τ² = ⅔ mean(s²/P) / (⅓ + ⅔ mean P).
 // score, index, label, weight: [padded]; draw: key, step, count; chosen: [4][STRIDE] position, index, label and weight
 // of the kept ones in order, then padding; kept: how many, and their blocks. One workgroup.
+#import philox
 override STRIDE: u32;
 override BLOCK: u32;
 override WIDTH: u32;

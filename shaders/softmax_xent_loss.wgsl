@@ -2,6 +2,7 @@
 // correct[n] = weight[n] if the first largest logit is the label's, else 0.
 // z: [N/B][CLASSES][B]; label, weight, loss, correct: [N/B][B]. Padded examples have weight 0.
 // An invocation owns four images.
+#import math
 override CLASSES: u32;
 override LANES: u32;
 @group(0) @binding(0) var<quads, read>         z: array<vec4f>;

@@ -1,6 +1,9 @@
 // The sums of one invocation of a weight gradient: LINES lines of TAPS inputs × QUADS·4 outputs, over 4 images and
 // PIXELS pixels a step. The shader around it fills dy (transposed: the four outputs of a quad for one image), the
 // window of a line, and calls add_line; everything is indexed by constants, so that it can stay in registers.
+// needs: partial
+#import total
+
 override LINES: u32;   // at most 8
 override TAPS: u32;    // at most 7
 override QUADS: u32;   // at most 4

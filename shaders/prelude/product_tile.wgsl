@@ -4,6 +4,10 @@
 // The shader around it fills the window and asks a weights prelude for a row of weights.
 // Where PHASES > 1, an output is one of PHASES pixels that meet the same inputs: it lies PHASES times as far from its
 // neighbour.
+// needs: load_w, load_v, load_x, load_tx, store_y, store_derivative, found, BIAS, weight
+#import activation
+#import epilogue
+
 override OUTPUTS: u32;      // at most 16
 override PIXELS: u32;       // at most 4
 override TAPS: u32;         // at most 7: COLUMNS of each of some slices, such as channels

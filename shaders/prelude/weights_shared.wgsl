@@ -1,5 +1,7 @@
 // A row of weights in workgroup memory, fetched once for all invocations: for GPUs, whose registers are dearer
 // than barriers.
+// needs: load_weights, ROW, LANES, ROWS
+
 var<workgroup> row: array<vec4f, 32>;
 
 fn load_row(source: u32, at: u32, index: u32) {

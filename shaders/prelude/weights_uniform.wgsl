@@ -1,4 +1,6 @@
 // A row of weights in every invocation's registers, read from addresses that all share.
+// needs: load_weights, ROW
+
 var<private> row: array<vec4f, 32>;
 
 fn load_row(source: u32, at: u32, index: u32) {

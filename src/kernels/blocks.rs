@@ -13,7 +13,7 @@ pub(super) const DIRECTION: Shader = shader!("block_direction");
 pub(super) const GRADIENT: Shader = shader!("block_gradient");
 pub(super) const LOAD: Shader = shader!("block_load");
 pub(super) const PIVOT: Shader = shader!("block_pivot");
-pub(super) const PRODUCT: Shader = shader!("block_product", Weights);
+pub(super) const PRODUCT: Shader = shader!("block_product");
 pub(super) const TRANSPOSE: Shader = shader!("block_transpose");
 
 /// Rows of a block.

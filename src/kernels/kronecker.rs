@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const REDUCE: Shader = shader!("factor_reduce");
-pub(super) const DIAGONAL: Shader = shader!("kronecker_diagonal", Parameters);
+pub(super) const DIAGONAL: Shader = shader!("kronecker_diagonal");
 pub(super) const DAMPING: Shader = shader!("kronecker_damping");
 
 /// A symmetric factor and where its sums are collected.

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const PACK: Shader = shader!("pack_weights");
-pub(super) const REDUCE: Shader = shader!("reduce_partials", Parameters);
+pub(super) const REDUCE: Shader = shader!("reduce_partials");
 
 /// Rows and columns of partial sums are padded to multiples of this.
 const PADDING: usize = 8;

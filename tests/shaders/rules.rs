@@ -152,7 +152,7 @@ fn main(@builtin(local_invocation_index) i: u32) {
 ";
 
     fn shader(source: String) -> Shader {
-        Shader::new("good", source.leak(), &[])
+        Shader::new("good", source.leak())
     }
 
     #[test]

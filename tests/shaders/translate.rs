@@ -213,7 +213,6 @@ fn every_platform_gets_what_it_needs() {
          @group(0) @binding(1) var<storage, read_write> y: array<f32>;\nvar<workgroup> s: array<f32, LEN>;\n\
          @compute @workgroup_size(LEN) fn main(@builtin(local_invocation_index) i: u32) {\n\
          s[i] = x[i];\nworkgroupBarrier();\ny[i] = 0.5 * s[LEN - 1u - i];\n}\n",
-        &[],
     );
     let half = Specialised::new(&HALF, &Profile::PORTABLE, &[("LEN", 32)]).unwrap();
     assert_eq!(half.spirv().unwrap()[0], 0x0723_0203);
