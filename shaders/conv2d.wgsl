@@ -44,8 +44,8 @@ fn fetch(source: u32, i: u32, r: Row) {
   // windows of neighbours overlap where the stride is small; else column i is tap i mod COLUMNS of pixel i / COLUMNS
   let c = i % WIDTH;
   let col = r.left + i32(select(c, c / COLUMNS * STRIDE + c % COLUMNS, STRIDE > COLUMNS));
-  let channel = min(r.channel + i / WIDTH, CI - 1u);  // those beyond the last are read as the last, and weigh nothing
-  let row = channel * H * W + r.at;
+  // channels beyond the last are read as the last, and weigh nothing
+  let row = min(r.channel + i / WIDTH, CI - 1u) * H * W + r.at;
   if (IS_PADDED) {
     let value = load_input(source, (row + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
     window[i] = select(vec4f(), value, r.inside & (col >= 0) & (col < i32(W)));

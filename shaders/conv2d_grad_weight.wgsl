@@ -25,7 +25,8 @@ override ROWS: u32;
 @group(0) @binding(1) var<quads, read>          dy: array<vec4f>;
 @group(0) @binding(2) var<uniform>              blocks: u32;
 @group(0) @binding(3) var<storage, read_write>  partial: array<vec4f>;
-var<private> lines: array<vec4i, 8>;  // channel plane, row and column of the first tap at output pixel 0
+const PARTIAL_MULTIPLE = 8u;  // rows and columns of partial are padded to multiples of this
+var<private> lines: array<vec4i, MOST_LINES>;  // channel plane, row and column of the first tap at output pixel 0
 
 struct Step { block: u32, oh: u32, ow: u32, lane: u32 }
 
@@ -97,6 +98,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
     }
   }
   let rows = CI * SIZE * SIZE;
-  let stride = (CO + 7u) / 8u * 2u;
-  write_tile(Target(group.z * ((rows + 8u) / 8u * 8u) * stride, first * TAPS, rows, stride, channel / 4u, index));
+  let padded = (rows + PARTIAL_MULTIPLE) / PARTIAL_MULTIPLE * PARTIAL_MULTIPLE;
+  let stride = (CO + PARTIAL_MULTIPLE - 1u) / PARTIAL_MULTIPLE * (PARTIAL_MULTIPLE / 4u);
+  write_tile(Target(group.z * padded * stride, first * TAPS, rows, stride, channel / 4u, index));
 }

@@ -7,12 +7,13 @@ override BIAS: bool;
 @group(0) @binding(0) var<storage, read>       partial: array<f32>;
 @group(0) @binding(1) var<storage, read>       coefficients: vec3f;  // keep, scale, count
 @group(0) @binding(2) var<storage, read_write> f: array<f32>;
+const PARTIAL_MULTIPLE = 8u;  // rows and columns of partial are padded to multiples of this
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let rows = SIDE - u32(BIAS);
-  let stride = (rows + 7u) / 8u * 8u;
-  let split = (rows + 8u) / 8u * 8u * stride;
+  let stride = (rows + PARTIAL_MULTIPLE - 1u) / PARTIAL_MULTIPLE * PARTIAL_MULTIPLE;
+  let split = (rows + PARTIAL_MULTIPLE) / PARTIAL_MULTIPLE * PARTIAL_MULTIPLE * stride;
   for (var i = id.x; i < SIDE * SIDE; i += groups.x * 64u) {
     let low = min(i / SIDE, i % SIDE);
     let high = max(i / SIDE, i % SIDE);
@@ -21,8 +22,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     if (is_bias & (low == rows)) {
       sum = coefficients.z;
     } else {
-      let first = select(low * stride + high, high * stride + low, is_bias);
-      for (var at = first; at < arrayLength(&partial); at += split) {
+      for (var at = select(low * stride + high, high * stride + low, is_bias);
+           at < arrayLength(&partial); at += split) {
         sum += partial[at];
       }
     }

@@ -4,19 +4,23 @@
 // needs: partial
 #import total
 
-override LINES: u32;   // at most 8
-override TAPS: u32;    // at most 7
-override QUADS: u32;   // at most 4
-override PIXELS: u32;  // at most 4
-override STEP: u32;    // of the window, from a pixel to the next
-var<private> acc: array<vec4f, 224>;   // [line][tap][quad]
-var<private> bias: array<vec4f, 4>;
-var<private> dy4: array<vec4f, 64>;    // [pixel][quad][image]
-var<private> window: array<vec4f, 28>;
+const MOST_LINES = 8u;
+const MOST_TAPS = 7u;
+const MOST_QUADS = 4u;
+const MOST_PIXELS = 4u;
+override LINES: u32;
+override TAPS: u32;
+override QUADS: u32;
+override PIXELS: u32;
+override STEP: u32;  // of the window, from a pixel to the next
+var<private> acc: array<vec4f, MOST_LINES * MOST_TAPS * MOST_QUADS>;  // [line][tap][quad]
+var<private> bias: array<vec4f, MOST_QUADS>;
+var<private> dy4: array<vec4f, MOST_PIXELS * MOST_QUADS * 4u>;        // [pixel][quad][image]
+var<private> window: array<vec4f, MOST_TAPS * MOST_PIXELS>;
 
 // Sets dy of four outputs at a pixel from their vectors of images.
 fn set_gradients(pixel: u32, quad: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
-  let at = (pixel * 4u + quad) * 4u;
+  let at = (pixel * MOST_QUADS + quad) * 4u;
   dy4[at] = vec4f(a.x, b.x, c.x, d.x);
   dy4[at + 1u] = vec4f(a.y, b.y, c.y, d.y);
   dy4[at + 2u] = vec4f(a.z, b.z, c.z, d.z);
@@ -25,7 +29,7 @@ fn set_gradients(pixel: u32, quad: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) 
 }
 
 fn pixel_sum(pixel: u32, tap: u32, quad: u32) -> vec4f {
-  let at = (pixel * 4u + quad) * 4u;
+  let at = (pixel * MOST_QUADS + quad) * 4u;
   let x = window[pixel * STEP + tap];
   return dy4[at] * x.x + dy4[at + 1u] * x.y + dy4[at + 2u] * x.z + dy4[at + 3u] * x.w;
 }
@@ -33,7 +37,7 @@ fn pixel_sum(pixel: u32, tap: u32, quad: u32) -> vec4f {
 fn add_quad(line: u32, tap: u32, quad: u32) {
   var sum = vec4f();
   unroll(t, PIXELS) { sum += pixel_sum(t, tap, quad); }
-  acc[(line * 7u + tap) * 4u + quad] += sum;
+  acc[(line * MOST_TAPS + tap) * MOST_QUADS + quad] += sum;
 }
 
 fn add_tap(line: u32, tap: u32) {
@@ -56,7 +60,7 @@ fn write(value: vec4f, row: u32, quad: u32, is_real: bool, to: Target) {
 
 fn write_quad(line: u32, tap: u32, quad: u32, to: Target) {
   var sum = vec4f();
-  unroll(k, TAPS) { sum = select(sum, acc[(line * 7u + k) * 4u + quad], tap == k); }
+  unroll(k, TAPS) { sum = select(sum, acc[(line * MOST_TAPS + k) * MOST_QUADS + quad], tap == k); }
   let row = to.row + line * TAPS + tap;
   write(sum, row, quad, row < to.rows, to);
 }

@@ -8,9 +8,12 @@
 #import activation
 #import epilogue
 
-override OUTPUTS: u32;      // at most 16
-override PIXELS: u32;       // at most 4
-override TAPS: u32;         // at most 7: COLUMNS of each of some slices, such as channels
+const MOST_OUTPUTS = 16u;
+const MOST_PIXELS = 4u;
+const MOST_TAPS = 7u;
+override OUTPUTS: u32;
+override PIXELS: u32;
+override TAPS: u32;         // COLUMNS of each of some slices, such as channels
 override COLUMNS: u32;
 override WIDTH: u32;        // of a slice of the window: the columns that all pixels meet
 override STEP: u32;         // of the window, from a pixel to the next
@@ -18,8 +21,8 @@ override ROW: u32;          // vec4 of a row of weights
 override CHECK: bool;       // mark values that are not finite
 override DERIVATIVE: bool;  // store the activation's derivative, too
 override PHASES: u32;
-var<private> acc: array<vec4f, 64>;     // [output][pixel]
-var<private> window: array<vec4f, 28>;  // inputs of all slices, pixels and columns
+var<private> acc: array<vec4f, MOST_OUTPUTS * MOST_PIXELS>;  // [output][pixel]
+var<private> window: array<vec4f, MOST_TAPS * MOST_PIXELS>;  // inputs of all slices, pixels and columns
 var<private> bad: vec4<bool>;
 
 fn load_weights(source: u32, i: u32) -> vec4f {
@@ -32,16 +35,16 @@ fn load_input(source: u32, i: u32) -> vec4f {
   return load_x(i);
 }
 
-fn pixel_sum(at: u32, w: array<f32, 7>) -> vec4f {
+fn pixel_sum(at: u32, w: array<f32, MOST_TAPS>) -> vec4f {
   var sum = vec4f();
   unroll(k, TAPS) { sum += window[at + k / COLUMNS * WIDTH + k % COLUMNS] * w[k]; }
   return sum;
 }
 
 fn add_output(o: u32) {
-  var w: array<f32, 7>;
+  var w: array<f32, MOST_TAPS>;
   unroll(k, TAPS) { w[k] = weight(o * TAPS + k); }
-  unroll(t, PIXELS) { acc[o * 4u + t] += pixel_sum(t * STEP, w); }
+  unroll(t, PIXELS) { acc[o * MOST_PIXELS + t] += pixel_sum(t * STEP, w); }
 }
 
 fn add_products() {
@@ -62,8 +65,8 @@ fn finish_output(o: u32, i: u32, to: Target) {
   let output = to.first + o;
   let pixel = i * PHASES + output % PHASES;
   if ((output < to.outputs) & (pixel < to.pixels)) {
-    var sum = acc[o * 4u];
-    unroll(t, PIXELS) { sum = select(sum, acc[o * 4u + t], i == t); }
+    var sum = acc[o * MOST_PIXELS];
+    unroll(t, PIXELS) { sum = select(sum, acc[o * MOST_PIXELS + t], i == t); }
     if (BIAS) { sum += weight(o); }
     finish(to.at + output / PHASES * to.channel_stride + pixel * to.pixel_stride, sum);
   }

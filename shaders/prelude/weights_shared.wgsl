@@ -2,7 +2,8 @@
 // than barriers.
 // needs: load_weights, ROW, LANES, ROWS
 
-var<workgroup> row: array<vec4f, 32>;
+const MOST_ROW = 32u;  // vec4
+var<workgroup> row: array<vec4f, MOST_ROW>;
 
 fn load_row(source: u32, at: u32, index: u32) {
   workgroupBarrier();  // all have read the row before

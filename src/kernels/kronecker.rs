@@ -5,6 +5,7 @@
 use super::blocks::Blocks;
 use super::conv2d::{Conv2d, gram};
 use super::elementwise_grid;
+use super::jobs::{DampingJob, word};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
@@ -83,9 +84,12 @@ pub fn damping(gpu: &Gpu, blocks: &Blocks, lambda: &Buf) -> Result<Vec<Dispatch>
     let shared = layers.chunk_by(|(_, (a, _), (g, _)), (_, (b, _), (h, _))| a.is(b) && g.is(h));
     type DampedLayer<'a> = (usize, (&'a Buf, [usize; 2]), (&'a Buf, [usize; 2]));
     let dispatch = |layers: &[DampedLayer<'_>]| {
-        let job = |&(l, (_, a), (_, g)): &DampedLayer<'_>| [l, a[0], a[1], g[0], g[1]].map(|n| n as u32);
-        let jobs: Vec<[u32; 5]> = layers.iter().map(job).collect();
-        let table = gpu.upload("damping.jobs", jobs.as_flattened())?;
+        let job = |&(l, (_, a), (_, g)): &DampedLayer<'_>| {
+            let [[a, side_a], [g, side_g]] = [a, g].map(|place| place.map(word));
+            DampingJob { layer: word(l), a, side_a, g, side_g }
+        };
+        let jobs: Vec<DampingJob> = layers.iter().map(job).collect();
+        let table = gpu.upload("damping.jobs", &jobs)?;
         let (_, (a, _), (g, _)) = layers[0];
         let bindings = [table.into(), a.into(), g.into(), lambda.into(), (&blocks.deltas).into()];
         Dispatch::new(gpu, &DAMPING, &[], &bindings, [jobs.len(), 1, 1])
