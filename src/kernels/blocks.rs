@@ -1,9 +1,10 @@
 //! Matrices in blocks of 32 rows, `[row block][column][32 rows]`: the inverses of damped Kronecker factors by blocked
-//! Cholesky factorisation, and products with them, of all layers at once: a layer's matrices are too small to keep a device
-//! busy, or to be worth a dispatch each.
+//! Cholesky factorisation, and products with them, of all layers at once: a layer's matrices are too small to keep a
+//! device busy, or to be worth a dispatch each.
 //!
-//! Cholesky applied to the rows of \[S; I\] gives L and L⁻ᵀ at once, since (row of I) L⁻ᵀ is what the elimination leaves of
-//! it; then S⁻¹ = L⁻ᵀ (L⁻ᵀ)ᵀ. All of it is one product of row blocks (`block_product.wgsl`) but for the 32 × 32 pivots.
+//! Cholesky applied to the rows of \[S; I\] gives L and L⁻ᵀ at once, since (row of I) L⁻ᵀ is what the elimination
+//! leaves of it; then S⁻¹ = L⁻ᵀ (L⁻ᵀ)ᵀ. All of it is one product of row blocks (`block_product.wgsl`) but for the
+//! 32 × 32 pivots.
 
 mod between;
 
@@ -46,8 +47,8 @@ pub struct Blocks {
     pub deltas: Buf,
 }
 
-/// The place of one matrix S in all of them: row blocks of S, later of its inverse; of I, later of L⁻ᵀ; one for the pivots;
-/// of the operand; of the result.
+/// The place of one matrix S in all of them: row blocks of S, later of its inverse; of I, later of L⁻ᵀ; one for the
+/// pivots; of the operand; of the result.
 #[derive(Clone, Copy, Debug)]
 struct Placement {
     side: usize,
@@ -60,7 +61,8 @@ struct Placement {
     matrix: [usize; 2],
 }
 
-/// out\[b\], columns 32 (column + c) …, ± = Σ over columns from + c·later … to of x\[b\] · w\[c\]ᵀ; all but `from` and `to` in blocks.
+/// out\[b\], columns 32 (column + c) …, ± = Σ over columns from + c·later … to of x\[b\] · w\[c\]ᵀ; all but `from` and
+/// `to` in blocks.
 #[derive(Clone, Copy, Debug, Default)]
 struct BlockProduct {
     rows: usize,
@@ -122,7 +124,8 @@ impl Placement {
 }
 
 impl Blocks {
-    /// For matrices of so many rows, each with the most rows that its inverse is multiplied with; all NaN-free and zero at first.
+    /// For matrices of so many rows, each with the most rows that its inverse is multiplied with; all NaN-free and zero
+    /// at first.
     ///
     /// # Errors
     /// As [`Gpu::alloc_quads`].

@@ -52,8 +52,8 @@ fn cover(length: usize, sizes: &[usize], overhead: usize) -> usize {
 }
 
 impl ProductTile {
-    /// The tile for so many `outputs` over rows of `width` pixels: what was found by timing under `key`, or else large on a CPU, whose
-    /// loads cost most, and within a GPU's registers.
+    /// The tile for so many `outputs` over rows of `width` pixels: what was found by timing under `key`, or else large
+    /// on a CPU, whose loads cost most, and within a GPU's registers.
     pub fn choose(gpu: &Gpu, key: &str, outputs: usize, width: usize) -> Self {
         if let Some([outputs, pixels]) = gpu.tuned(key)
             && (1..=MOST_OUTPUTS / 4).contains(&(outputs / 4))

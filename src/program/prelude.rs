@@ -1,4 +1,5 @@
-//! Preludes: WGSL that several shaders share. A file names those it uses by lines `#import NAME`; WGSL itself has no include.
+//! Preludes: WGSL that several shaders share. A file names those it uses by lines `#import NAME`; WGSL itself has no
+//! include.
 
 use crate::device::Variant;
 

@@ -24,7 +24,8 @@ pub(crate) use shader;
 /// value's way takes drivers five times as long to compile.
 pub const KIND: &str = "KIND";
 
-/// Constants that shape the text alone: [`KIND`], vec4 of a step's window, and loads of a row of weights by eight lanes.
+/// Constants that shape the text alone: the activation, vec4 of a step's window, and loads of a row of weights by a
+/// subgroup.
 pub const TEXT_CONSTANTS: [&str; 3] = [KIND, "SPAN", "ROW_LOADS"];
 
 impl Shader {

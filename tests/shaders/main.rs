@@ -1,4 +1,5 @@
-//! The shaders' house rules, and every specialisation in use translated for Vulkan, DirectX 12 and Metal without a device of theirs.
+//! The shaders' house rules, and every specialisation in use translated for Vulkan, DirectX 12 and Metal without a
+//! device of theirs.
 
 #[path = "../common/mod.rs"]
 mod common;

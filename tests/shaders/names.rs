@@ -1,5 +1,6 @@
-//! Who defines the names that a WGSL file refers to: itself, a prelude that it imports, or, for a prelude, its surroundings,
-//! which it says at its head. On the words of each file, before they are composed; that a name is defined at all, naga sees.
+//! Who defines the names that a WGSL file refers to: itself, a prelude that it imports, or, for a prelude, its
+//! surroundings, which it says at its head. On the words of each file, before they are composed; that a name is defined
+//! at all, naga sees.
 
 use crate::words::{Word, item_len, words};
 use gpu_subset::program::{PRELUDES, TEXT_CONSTANTS, imports};
@@ -79,7 +80,8 @@ impl<'a> File<'a> {
         }
     }
 
-    /// A definition by its name; quads by the functions that they are accessed with. `space` is `<quads, read>` or the like.
+    /// A definition by its name; quads by the functions that they are accessed with. `space` is `<quads, read>` or the
+    /// like.
     fn define(&mut self, name: &str, space: &[Word<'_>]) {
         if space.get(1).is_none_or(|word| word.text != "quads") {
             self.defined.insert(name.to_owned());

@@ -15,12 +15,14 @@ const LINES: std::ops::RangeInclusive<usize> = 10..=110;
 /// Characters of a line.
 const COLUMNS: usize = 120;
 
-/// What WebGPU promises everywhere: workgroup memory in bytes, invocations of a workgroup, and those along each dimension.
+/// What WebGPU promises everywhere: workgroup memory in bytes, invocations of a workgroup, and those along each
+/// dimension.
 const WORKGROUP_BYTES: u32 = 16 << 10;
 const INVOCATIONS: u32 = 256;
 const SIDES: [u32; 3] = [256, 256, 64];
 
-/// A namespace of DXC that naga does not rename away: as the name of a buffer or a function it fails on DirectX 12 alone.
+/// A namespace of DXC that naga does not rename away: as the name of a buffer or a function it fails on DirectX 12
+/// alone.
 const DXC_NAMESPACE: &str = "dx";
 
 /// Every rule that a shader breaks as a profile composes it.

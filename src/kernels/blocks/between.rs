@@ -19,8 +19,8 @@ pub struct Part {
 }
 
 impl Blocks {
-    /// The steps that make d = G⁻¹ V A⁻¹ of each layer's part V of the vector `g`: outputs × (patches and bias), A⁻¹ and
-    /// G⁻¹ being the inverses of the layer's two matrices.
+    /// The steps that make d = G⁻¹ V A⁻¹ of each layer's part V of the vector `g`: outputs × (patches and bias), A⁻¹
+    /// and G⁻¹ being the inverses of the layer's two matrices.
     ///
     /// # Errors
     /// As [`Dispatch::new`].
