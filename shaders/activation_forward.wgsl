@@ -1,5 +1,6 @@
 // activation_forward: y = f(x), element by element, four images a step.
 // The grid strides, so that any length fits into 65,535 workgroups.
+#import activation
 @group(0) @binding(0) var<quads, read>    x: array<vec4f>;
 @group(0) @binding(1) var<uniform>        count: u32;  // vec4 of y
 @group(0) @binding(2) var<quads, write>   y: array<vec4f>;

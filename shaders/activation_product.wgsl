@@ -1,4 +1,5 @@
 // activation_product: out = v ⊙ f'(x). An element-wise Jacobian is diagonal, so jvp and vjp are this kernel.
+#import activation
 @group(0) @binding(0) var<quads, read>    x: array<vec4f>;
 @group(0) @binding(1) var<quads, read>    v: array<vec4f>;
 @group(0) @binding(2) var<uniform>        count: u32;  // vec4 of out

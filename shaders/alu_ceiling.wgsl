@@ -1,4 +1,5 @@
-// alu_ceiling: STEPS products and sums on each of 16 vec4 an invocation: the most arithmetic that a device does, for benchmarks.
+// alu_ceiling: STEPS products and sums on each of 16 vec4 an invocation: the most arithmetic that a device does.
+// For benchmarks.
 override STEPS: u32;
 @group(0) @binding(0) var<quads, read>          x: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write>  out: array<f32>;
@@ -19,6 +20,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     s = s * f + g; t = t * f + g; u = u * f + g; v = v * f + g;
     s = s * f + g; t = t * f + g; u = u * f + g; v = v * f + g;
   }
-  let sum = (s[0] + s[1] + s[2] + s[3]) + (t[0] + t[1] + t[2] + t[3]) + (u[0] + u[1] + u[2] + u[3]) + (v[0] + v[1] + v[2] + v[3]);
+  let sum = (s[0] + s[1] + s[2] + s[3]) + (t[0] + t[1] + t[2] + t[3])
+            + (u[0] + u[1] + u[2] + u[3]) + (v[0] + v[1] + v[2] + v[3]);
   out[id.x] = sum.x + sum.y + sum.z + sum.w;
 }

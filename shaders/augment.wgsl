@@ -1,8 +1,9 @@
-// augment: y[n,c,p] = gain · x[n,c,source(p)] + offset, x being zero outside of the image; zero in the square cut out: the copies of
-// examples, each changed in its own way, which follows from seed, example and copy alone.
-// x, y: [N/B][CHANNELS][HEIGHT·WIDTH][B]; index: [N/B][B], example + copy·EXAMPLES, copy 0 being the example itself; 0xffffffff: padding.
-// by: key, key, largest shift, whether to flip, side of the square, then as floats the largest rotation (radians), scale, contrast, brightness.
-// An invocation owns EACH pixels of four images in all channels.
+// augment: y[n,c,p] = gain · x[n,c,source(p)] + offset, x being zero outside of the image; zero in the square cut out:
+// the copies of examples, each changed in its own way, which follows from seed, example and copy alone.
+// x, y: [N/B][CHANNELS][HEIGHT·WIDTH][B]; index: [N/B][B], example + copy·EXAMPLES, copy 0 being the example itself;
+// 0xffffffff: padding. by: key, key, largest shift, whether to flip, side of the square, then as floats the largest
+// rotation (radians), scale, contrast, brightness. An invocation owns EACH pixels of four images in all channels.
+#import philox
 override CHANNELS: u32;
 override HEIGHT: u32;
 override WIDTH: u32;
@@ -16,7 +17,7 @@ override EACH: u32;
 @group(0) @binding(2) var<storage, read>  by: array<u32, 9>;
 @group(0) @binding(3) var<quads, write>   y: array<vec4f>;
 
-// Of each image: source = matrix · p + shift in rows and columns, gain, offset, first row and column of the square cut out.
+// Of each image: source = matrix · p + shift in rows and columns, gain, offset, first row and column cut out.
 const DRAWN = 10u;
 var<workgroup> drawn: array<f32, 40u * LANES>;
 
@@ -49,7 +50,8 @@ fn draw(image: u32, slot: u32) {
     colour = vec2f(1.0 + bitcast<f32>(by[7]) * signed(form.z), bitcast<f32>(by[8]) * signed(form.w));
     cut = vec2f(f32(below(square.x, HEIGHT)), f32(below(square.y, WIDTH))) - f32(by[4] / 2u);
   }
-  let values = array<f32, DRAWN>(matrix.x, matrix.y, matrix.z, matrix.w, shift.x, shift.y, colour.x, colour.y, cut.x, cut.y);
+  let values = array<f32, DRAWN>(matrix.x, matrix.y, matrix.z, matrix.w,
+                                 shift.x, shift.y, colour.x, colour.y, cut.x, cut.y);
   for (var i = 0u; i < DRAWN; i++) { drawn[i * 4u * LANES + slot] = values[i]; }
 }
 
@@ -98,7 +100,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
         let down = source_row - top;
         let right = source_column - left;
         let above = mix(value, pixel(plane, vec4i(top), vec4i(left) + 1), right);
-        let below = mix(pixel(plane, vec4i(top) + 1, vec4i(left)), pixel(plane, vec4i(top) + 1, vec4i(left) + 1), right);
+        let below = mix(pixel(plane, vec4i(top) + 1, vec4i(left)),
+                        pixel(plane, vec4i(top) + 1, vec4i(left) + 1), right);
         value = mix(above, below, down);
       }
       store_y(plane + p * LANES, select(gain * value + offset, vec4f(), is_cut));

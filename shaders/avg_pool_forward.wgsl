@@ -1,4 +1,4 @@
-// avg_pool_forward: y[n,c,oh,ow] = mean of x over the window, padding counted as zeros. Linear: jvp is this kernel on tx.
+// avg_pool_forward: y[n,c,oh,ow] = mean of x over the window, padding counted as zeros. Linear: jvp is this kernel.
 // x: [N/B][C][H][W][B], y: [N/B][C][OH][OW][B]. The global average is the case of a window as large as the image.
 override H: u32;
 override W: u32;

@@ -1,5 +1,6 @@
-// avg_pool_vjp: out[n,c,ih,iw] = Σ of dy over the windows that hold the pixel, divided by the window's size, and masked.
+// avg_pool_vjp: out[n,c,ih,iw] = Σ of dy over the windows that hold the pixel, over the window's size, masked.
 // dy: [N/B][C][OH][OW][B], out: [N/B][C][H][W][B]. Gathered from the input's side: no atomics.
+#import epilogue
 override H: u32;
 override W: u32;
 override OH: u32;

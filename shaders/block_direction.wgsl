@@ -1,10 +1,11 @@
 // block_direction: d[o,r] = M[r/32, o][r mod 32], each layer's part of a parameter vector from its transposed matrix.
-// M: [row blocks][columns][32 rows]; d: of each layer [outputs][patches] weights, then [outputs] biases, which are row `patches` of the
-// matrix. The workgroups along y do a layer each,
-// one of them every so many outputs.
+// M: [row blocks][columns][32 rows]; d: of each layer [outputs][patches] weights, then [outputs] biases, which are row
+// `patches` of the matrix. The workgroups along y do a layer each, one of them every so many outputs.
 override WIDTH: u32;
-struct Job { d: u32, outputs: u32, patches: u32, columns: u32, source: u32 }
-@group(0) @binding(0) var<storage, read>        jobs: array<Job>;
+const BLOCK = 32u;         // rows of a row block
+const LANES = BLOCK / 4u;  // vec4 of its columns
+struct DirectionJob { d: u32, outputs: u32, patches: u32, columns: u32, source: u32 }
+@group(0) @binding(0) var<storage, read>        jobs: array<DirectionJob>;
 @group(0) @binding(1) var<quads, read>          m: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write>  d: array<f32>;
 
@@ -15,7 +16,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
   for (var output = group.x; output < job.outputs; output += groups.x) {
     for (var row = index; row <= job.patches; row += WIDTH) {
       let i = select(output * job.patches + row, job.outputs * job.patches + output, row == job.patches);
-      d[job.d + i] = load_m(job.source + (row / 32u * job.columns + output) * 8u + row % 32u / 4u)[row % 4u];
+      d[job.d + i] = load_m(job.source + (row / BLOCK * job.columns + output) * LANES + row % BLOCK / 4u)[row % 4u];
     }
   }
 }

@@ -1,13 +1,16 @@
-// block_gradient: M[o/32, r][o mod 32] = g[o,r], each layer's gradient as a matrix of outputs × (patches and bias), zero beside it.
-// g: of each layer [outputs][patches] weights, then [outputs] biases; M: [row blocks][columns][32 rows]. The workgroups along y do a
-// layer each, one of them every so many columns.
+// block_gradient: M[o/32, r][o mod 32] = g[o,r], each layer's gradient as a matrix of outputs × (patches and bias),
+// zero beside it.
+// g: of each layer [outputs][patches] weights, then [outputs] biases; M: [row blocks][columns][32 rows]. The workgroups
+// along y do a layer each, one of them every so many columns.
 override WIDTH: u32;
-struct Job { g: u32, outputs: u32, patches: u32, columns: u32, target_quad: u32 }
-@group(0) @binding(0) var<storage, read>  jobs: array<Job>;
+const BLOCK = 32u;         // rows of a row block
+const LANES = BLOCK / 4u;  // vec4 of its columns
+struct GradientJob { g: u32, outputs: u32, patches: u32, columns: u32, target_quad: u32 }
+@group(0) @binding(0) var<storage, read>  jobs: array<GradientJob>;
 @group(0) @binding(1) var<storage, read>  g: array<f32>;
 @group(0) @binding(2) var<quads, write>   m: array<vec4f>;
 
-fn entry(job: Job, o: u32, r: u32) -> f32 {
+fn entry(job: GradientJob, o: u32, r: u32) -> f32 {
   let at = select(o * job.patches + r, job.outputs * job.patches + o, r == job.patches);
   let inside = (o < job.outputs) & (r <= job.patches);
   return select(0.0, g[job.g + select(0u, at, inside)], inside);
@@ -18,9 +21,9 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
         @builtin(num_workgroups) groups: vec3u) {
   let job = jobs[group.y];
   for (var r = group.x; r < job.columns; r += groups.x) {
-    for (var q = index; q < (job.outputs + 31u) / 32u * 8u; q += WIDTH) {
+    for (var q = index; q < (job.outputs + BLOCK - 1u) / BLOCK * LANES; q += WIDTH) {
       let o = 4u * q;
-      store_m(job.target_quad + (q / 8u * job.columns + r) * 8u + q % 8u,
+      store_m(job.target_quad + (q / LANES * job.columns + r) * LANES + q % LANES,
               vec4f(entry(job, o, r), entry(job, o + 1u, r), entry(job, o + 2u, r), entry(job, o + 3u, r)));
     }
   }

@@ -1,22 +1,24 @@
-// block_pivot: the block at target_quad ← L⁻¹, L Lᵀ being the Cholesky factorisation of the 32 × 32 block at `source`, of every job.
+// block_pivot: the block at target_quad ← L⁻¹, L Lᵀ being the Cholesky factorisation of the 32 × 32 block at `source`,
+// of every job.
 // In exact arithmetic no pivot of A + δI is below δ, so a smaller one is rounding and is raised to δ.
-// M: blocks of [32 columns][32 rows]. A workgroup does a job: invocation i owns row i of the factorisation, then column i of the inverse.
-struct Job { source: u32, target_quad: u32, matrix: u32, padding: u32 }
-@group(0) @binding(0) var<storage, read>      jobs: array<Job>;
+// M: blocks of [32 columns][32 rows]. A workgroup does a job: invocation i owns row i of the factorisation, then column
+// i of the inverse.
+const BLOCK = 32u;         // rows, and columns, of a block
+const LANES = BLOCK / 4u;  // vec4 of its columns
+struct PivotJob { source: u32, target_quad: u32, matrix: u32, padding: u32 }
+@group(0) @binding(0) var<storage, read>      jobs: array<PivotJob>;
 @group(0) @binding(1) var<storage, read>      deltas: array<f32>;  // of each matrix
 @group(0) @binding(2) var<quads, read_write>  m: array<vec4f>;
-var<workgroup> l: array<f32, 1024>;        // [column][row]
-var<workgroup> inverse: array<f32, 1024>;  // [column][row]
-var<workgroup> column: array<f32, 64>;     // of L, the latest and the one before
+var<workgroup> l: array<f32, BLOCK * BLOCK>;        // [column][row]
+var<workgroup> inverse: array<f32, BLOCK * BLOCK>;  // [column][row]
+var<workgroup> column: array<f32, 2u * BLOCK>;      // of L, the latest and the one before
 
-const BLOCK = 32u;
-
-@compute @workgroup_size(32)
+@compute @workgroup_size(BLOCK)
 fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: vec3u) {
   let job = jobs[group.x];
   let delta = deltas[job.matrix];
-  let source = job.source + i * 8u;
-  for (var q = 0u; q < 8u; q++) {
+  let source = job.source + i * LANES;
+  for (var q = 0u; q < LANES; q++) {
     let four = load_m(source + q);
     for (var e = 0u; e < 4u; e++) {
       l[i * BLOCK + q * 4u + e] = four[e];
@@ -43,8 +45,8 @@ fn main(@builtin(local_invocation_index) i: u32, @builtin(workgroup_id) group: v
     }
     inverse[i * BLOCK + row] = sum / l[row * BLOCK + row];
   }
-  let target_quad = job.target_quad + i * 8u;
-  for (var q = 0u; q < 8u; q++) {
+  let target_quad = job.target_quad + i * LANES;
+  for (var q = 0u; q < LANES; q++) {
     let at = i * BLOCK + q * 4u;
     store_m(target_quad + q, vec4f(inverse[at], inverse[at + 1u], inverse[at + 2u], inverse[at + 3u]));
   }

@@ -1,23 +1,26 @@
-// block_product: out[b, o] = base ± Σ_r x[b, r] · w[o, r] of every job: X Wᵀ of parts of matrices, the step from which Cholesky's factor,
-// its inverse and products with it are made; base is what M held there, or 0.
-// M: matrices in [row blocks][columns][32 rows]. A workgroup does a job: so many row blocks of x and out, each `step` vec4 after the one
-// before, with the 32 rows of w as the weights of 32 columns of out; an invocation owns 4 rows of a row block. What is read and
-// what is written are apart, but for x = out on the columns of the same invocation.
-override LANES: u32;     // 8
+// block_product: out[b, o] = base ± Σ_r x[b, r] · w[o, r] of every job: X Wᵀ of parts of matrices, the step from which
+// Cholesky's factor, its inverse and products with it are made; base is what M held there, or 0.
+// M: matrices in [row blocks][columns][32 rows]. A workgroup does a job: so many row blocks of x and out, each `step`
+// vec4 after the one before, with the 32 rows of w as the weights of 32 columns of out; an invocation owns 4 rows of a
+// row block. What is read and what is written are apart, but for x = out on the columns of the same invocation.
+#import weights
+const BLOCK = 32u;       // rows of a row block
+const TAPS = 4u;         // columns summed in one step
+override LANES: u32;     // vec4 of a column: BLOCK / 4
 override ROWS: u32;
-override ROW: u32;       // vec4 of four columns of weights
-override OUTPUTS: u32;   // 32
-struct Job { x: u32, w: u32, out: u32, step: u32, taps: u32, rows: u32, subtract: u32, padding: u32 }
-@group(0) @binding(0) var<storage, read>      jobs: array<Job>;
+override ROW: u32;       // vec4 of TAPS columns of weights
+override OUTPUTS: u32;   // BLOCK
+struct ProductJob { x: u32, w: u32, out: u32, step: u32, taps: u32, rows: u32, subtract: u32, padding: u32 }
+@group(0) @binding(0) var<storage, read>      jobs: array<ProductJob>;
 @group(0) @binding(1) var<quads, read_write>  m: array<vec4f>;
-var<private> acc: array<vec4f, 32>;
+var<private> acc: array<vec4f, BLOCK>;
 
 fn load_weights(source: u32, i: u32) -> vec4f {
   return load_m(i);
 }
 
 fn add_terms(o: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
-  acc[o] += a * weight(o) + b * weight(32u + o) + c * weight(64u + o) + d * weight(96u + o);
+  acc[o] += a * weight(o) + b * weight(BLOCK + o) + c * weight(2u * BLOCK + o) + d * weight(3u * BLOCK + o);
 }
 
 // What M holds may be no number where nothing is subtracted.
@@ -30,7 +33,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
         @builtin(workgroup_id) group: vec3u) {
   let job = jobs[group.x];
   let x = job.x + min(local.y, job.rows - 1u) * job.step + local.x;
-  for (var r = 0u; r < job.taps; r += 4u) {
+  for (var r = 0u; r < job.taps; r += TAPS) {
     load_row(0u, job.w + r * LANES, index);
     let at = x + r * LANES;
     let first = load_m(at);

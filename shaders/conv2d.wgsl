@@ -3,10 +3,12 @@
 //   backward: ih·PHASES = oh + PADDING - kh: x is dy, y is dx, channels swap roles, PHASES is the convolution's stride.
 // x: [N/B][CI][H][W][B], y: [N/B][CO][OH][OW][B]; w: packed tiles of rows [CI/SLICES][SIZE][SEGMENTS] of
 // [OUTPUTS][SLICES][COLUMNS], a row of biases.
-// An invocation owns 4 images, PIXELS neighbours in one window of x, and OUTPUTS outputs (see product_tile). Backward, PHASES
-// pixels of dx lie in the same window, each an output of its own: o = co·PHASES + ow mod PHASES. Rows of one phase (oh mod PHASES)
-// meet the same filter rows, every PHASES-th one: a workgroup serves one phase of them. A step takes a row of a window in SLICES
-// channels; one too wide for that comes in SEGMENTS steps of one column.
+// An invocation owns 4 images, PIXELS neighbours in one window of x, and OUTPUTS outputs (see product_tile). Backward,
+// PHASES pixels of dx lie in the same window, each an output of its own: o = co·PHASES + ow mod PHASES. Rows of one
+// phase (oh mod PHASES) meet the same filter rows, every PHASES-th one: a workgroup serves one phase of them. A step
+// takes a row of a window in SLICES channels; one too wide for that comes in SEGMENTS steps of one column.
+#import product_tile
+#import weights
 override CI: u32;
 override CO: u32;
 override H: u32;
@@ -42,7 +44,8 @@ fn fetch(source: u32, i: u32, r: Row) {
   // windows of neighbours overlap where the stride is small; else column i is tap i mod COLUMNS of pixel i / COLUMNS
   let c = i % WIDTH;
   let col = r.left + i32(select(c, c / COLUMNS * STRIDE + c % COLUMNS, STRIDE > COLUMNS));
-  let row = min(r.channel + i / WIDTH, CI - 1u) * H * W + r.at;  // channels beyond the last are read as the last, and weigh nothing
+  // channels beyond the last are read as the last, and weigh nothing
+  let row = min(r.channel + i / WIDTH, CI - 1u) * H * W + r.at;
   if (IS_PADDED) {
     let value = load_input(source, (row + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
     window[i] = select(vec4f(), value, r.inside & (col >= 0) & (col < i32(W)));

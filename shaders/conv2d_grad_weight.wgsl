@@ -1,10 +1,12 @@
 // conv2d_grad_weight: partial[s,r,co] = Σ_{n in split s, oh, ow} dy[n,co,oh,ow] · patch[n,r,oh,ow],
-// patch[r = (ci,kh,kw)] = x[n,ci, oh·STRIDE+kh-PADDING, ow·STRIDE+kw-PADDING]; the row after the last is Σ dy, the bias.
-// x: [N/B][CI][H][W][B], dy: [N/B][CO][OH][OW][B], partial: [splits][patches and bias to a multiple of 8][CO to a multiple of 8].
-// A workgroup owns QUADS·4 channels × LINES lines of TAPS patch rows (a line is a filter row, or one tap of a wide one) of one
-// split of the batch blocks; an invocation sums its 4 images over all pixels (see outer_tile). reduce_partials sums the splits.
-// With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the tiles that
-// hold an entry with r ≤ co are computed; factor_reduce sums the splits.
+// patch[r = (ci,kh,kw)] = x[n,ci, oh·STRIDE+kh-PADDING, ow·STRIDE+kw-PADDING]; the row after the last is Σ dy (bias).
+// x: [N/B][CI][H][W][B], dy: [N/B][CO][OH][OW][B], partial: [splits][patches and bias, padded][CO, padded].
+// A workgroup owns QUADS·4 channels × LINES lines of TAPS patch rows (a line is a filter row, or one tap of a wide one)
+// of one split of the batch blocks; an invocation sums its 4 images over all pixels (see outer_tile). reduce_partials
+// sums the splits.
+// With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the
+// tiles that hold an entry with r ≤ co are computed; factor_reduce sums the splits.
+#import outer_tile
 override CI: u32;
 override CO: u32;
 override H: u32;
@@ -23,7 +25,8 @@ override ROWS: u32;
 @group(0) @binding(1) var<quads, read>          dy: array<vec4f>;
 @group(0) @binding(2) var<uniform>              blocks: u32;
 @group(0) @binding(3) var<storage, read_write>  partial: array<vec4f>;
-var<private> lines: array<vec4i, 8>;  // channel plane, row and column of the first tap at output pixel 0
+const PARTIAL_MULTIPLE = 8u;  // rows and columns of partial are padded to multiples of this
+var<private> lines: array<vec4i, MOST_LINES>;  // channel plane, row and column of the first tap at output pixel 0
 
 struct Step { block: u32, oh: u32, ow: u32, lane: u32 }
 
@@ -95,6 +98,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
     }
   }
   let rows = CI * SIZE * SIZE;
-  let stride = (CO + 7u) / 8u * 2u;
-  write_tile(Target(group.z * ((rows + 8u) / 8u * 8u) * stride, first * TAPS, rows, stride, channel / 4u, index));
+  let padded = (rows + PARTIAL_MULTIPLE) / PARTIAL_MULTIPLE * PARTIAL_MULTIPLE;
+  let stride = (CO + PARTIAL_MULTIPLE - 1u) / PARTIAL_MULTIPLE * (PARTIAL_MULTIPLE / 4u);
+  write_tile(Target(group.z * padded * stride, first * TAPS, rows, stride, channel / 4u, index));
 }

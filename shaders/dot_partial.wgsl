@@ -1,5 +1,5 @@
-// dot_partial: partial[j] = Σ_k x[j + k·J] · y[j + k·J], J = length of partial. About 64 vec4 loads an invocation, no barrier:
-// the order of the sum is fixed by the lengths alone. sum_partial adds what remains.
+// dot_partial: partial[j] = Σ_k x[j + k·J] · y[j + k·J], J = length of partial. About 64 vec4 loads an invocation, no
+// barrier: the order of the sum is fixed by the lengths alone. sum_partial adds what remains.
 @group(0) @binding(0) var<storage, read>       x: array<vec4f>;
 @group(0) @binding(1) var<storage, read>       y: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;

@@ -1,5 +1,5 @@
-// finite_check: sets found when any value of x is infinite or not a number. Tested on the bits, because compilers fold x != x
-// to false, and before the activation, because max(NaN, 0) is 0. The order of the atomics does not change the answer.
+// finite_check: sets found when any value of x is infinite or not a number. Tested on the bits, because compilers fold
+// x != x to false, and before the activation, because max(NaN, 0) is 0. The order of the atomics changes nothing.
 @group(0) @binding(0) var<storage, read>       x: array<vec4u>;
 @group(0) @binding(1) var<storage, read_write> found: atomic<u32>;
 

@@ -1,7 +1,9 @@
-// gather: x[n,f] = (bytes[index[n] mod EXAMPLES, f] - mean[c]) · inverse_std[c], c the channel of feature f; zero for a padded example.
+// gather: x[n,f] = (bytes[index[n] mod EXAMPLES, f] - mean[c]) · inverse_std[c], c the channel of feature f; zero for a
+// padded example.
 // Indices beyond the examples stand for copies of them, which another kernel changes.
-// bytes: [examples][SIXTEENS] of sixteen bytes, the features FIRST .. FIRST + 16·SIXTEENS of every example (a page: a data set
-// larger than a binding is split along its features); x: [N/B][FEATURES][B]. An invocation owns sixteen features of four images.
+// bytes: [examples][SIXTEENS] of sixteen bytes, the features FIRST .. FIRST + 16·SIXTEENS of every example (a page: a
+// data set larger than a binding is split along its features); x: [N/B][FEATURES][B]. An invocation owns sixteen
+// features of four images.
 override FEATURES: u32;
 override PIXELS: u32;  // features of a channel
 override FIRST: u32;

@@ -1,7 +1,8 @@
-// kronecker_damping: δ_A = π √λ and δ_G = √λ / π with π² = (tr A / dim A) / (tr G / dim G) of every layer: factored Tikhonov damping
-// (Martens and Grosse 2015, section 6.3). a, g: matrices [side][side]; deltas: of each layer those of A and G. A workgroup does a layer.
-struct Job { layer: u32, a: u32, side_a: u32, g: u32, side_g: u32 }
-@group(0) @binding(0) var<storage, read>       jobs: array<Job>;
+// kronecker_damping: δ_A = π √λ and δ_G = √λ / π with π² = (tr A / dim A) / (tr G / dim G) of every layer: factored
+// Tikhonov damping (Martens and Grosse 2015, section 6.3). a, g: matrices [side][side]; deltas: of each layer those of
+// A and G. A workgroup does a layer.
+struct DampingJob { layer: u32, a: u32, side_a: u32, g: u32, side_g: u32 }
+@group(0) @binding(0) var<storage, read>       jobs: array<DampingJob>;
 @group(0) @binding(1) var<storage, read>       a: array<f32>;
 @group(0) @binding(2) var<storage, read>       g: array<f32>;
 @group(0) @binding(3) var<storage, read>       lambda: f32;

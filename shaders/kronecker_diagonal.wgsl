@@ -1,5 +1,7 @@
-// kronecker_diagonal: d[o,r] = v[o,r] / (A_rr G_oo + λ), a layer's part of a vector divided by the damped diagonal of A ⊗ G.
-// v, d: [OUTPUTS][PATCHES] weights, then [OUTPUTS] biases, which are row PATCHES of A; a: [PATCHES+1][PATCHES+1], g: [OUTPUTS][OUTPUTS].
+// kronecker_diagonal: d[o,r] = v[o,r] / (A_rr G_oo + λ), a layer's part of a vector over the damped diagonal of A ⊗ G.
+// v, d: [OUTPUTS][PATCHES] weights, then [OUTPUTS] biases, which are row PATCHES of A; a: [PATCHES+1][PATCHES+1],
+// g: [OUTPUTS][OUTPUTS].
+#import parameters
 override OUTPUTS: u32;
 override PATCHES: u32;
 @group(0) @binding(0) var<storage, read>        a: array<f32>;

@@ -1,7 +1,9 @@
-// matmul: y[n,o] = g( b[o] + Σ_r w[o,r] · x[n,r] (+ the same of v and tx) ): a dense layer forward, its jvp, and, with the
-// transposed weights packed, its gradient to the input; g an activation or a mask.
+// matmul: y[n,o] = g( b[o] + Σ_r w[o,r] · x[n,r] (+ the same of v and tx) ): a dense layer forward, its jvp, and, with
+// the transposed weights packed, its gradient to the input; g an activation or a mask.
 // x: [N/B][INPUTS][B], y: [N/B][CO][B]; w: packed tiles of rows [⌈INPUTS/TAPS⌉] of [OUTPUTS][TAPS], a row of biases.
-// An invocation owns 4 images of each of PIXELS batch blocks and OUTPUTS outputs (see product_tile), TAPS inputs a step.
+// An invocation owns 4 images of each of PIXELS batch blocks and OUTPUTS outputs (see product_tile), TAPS a step.
+#import product_tile
+#import weights
 override INPUTS: u32;
 override CO: u32;
 override TILE_ROWS: u32;  // rows of a tile of weights

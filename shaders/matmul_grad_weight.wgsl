@@ -1,7 +1,8 @@
 // matmul_grad_weight: partial[s,r,o] = Σ_{n in split s} dy[n,o] · x[n,r]; the row after the last is Σ dy, the bias.
-// x: [N/B][INPUTS][B], dy: [N/B][CO][B], partial: [splits][INPUTS and bias to a multiple of 8][CO to a multiple of 8].
-// A workgroup owns QUADS·4 outputs × LINES lines of TAPS inputs of one split of the batch blocks; an invocation sums 4 images of
-// PIXELS blocks a step (see outer_tile). reduce_partials sums the splits.
+// x: [N/B][INPUTS][B], dy: [N/B][CO][B], partial: [splits][INPUTS and bias, padded][CO, padded].
+// A workgroup owns QUADS·4 outputs × LINES lines of TAPS inputs of one split of the batch blocks; an invocation sums 4
+// images of PIXELS blocks a step (see outer_tile). reduce_partials sums the splits.
+#import outer_tile
 override INPUTS: u32;
 override CO: u32;
 override LANES: u32;
@@ -10,6 +11,7 @@ override ROWS: u32;
 @group(0) @binding(1) var<quads, read>          dy: array<vec4f>;
 @group(0) @binding(2) var<uniform>              blocks: u32;
 @group(0) @binding(3) var<storage, read_write>  partial: array<vec4f>;
+const PARTIAL_MULTIPLE = 8u;  // rows and columns of partial are padded to multiples of this
 
 fn gradient(block: u32, output: u32, lane: u32) -> vec4f {
   let at = (min(block, blocks - 1u) * CO + min(output, CO - 1u)) * LANES + lane;
@@ -45,6 +47,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
     unroll(t, PIXELS) { fetch_block(t, first, output, local.x); }
     unroll(l, LINES) { sum_line(l, first, input, local.x); }
   }
-  let stride = (CO + 7u) / 8u * 2u;
-  write_tile(Target(group.z * ((INPUTS + 8u) / 8u * 8u) * stride, input, INPUTS, stride, output / 4u, index));
+  let padded = (INPUTS + PARTIAL_MULTIPLE) / PARTIAL_MULTIPLE * PARTIAL_MULTIPLE;
+  let stride = (CO + PARTIAL_MULTIPLE - 1u) / PARTIAL_MULTIPLE * (PARTIAL_MULTIPLE / 4u);
+  write_tile(Target(group.z * padded * stride, input, INPUTS, stride, output / 4u, index));
 }

@@ -1,4 +1,5 @@
-// max_pool_select: out[n,c,oh,ow] = v[n,c, argmax of x over the window]; the first in row order wins a tie, padding never wins.
+// max_pool_select: out[n,c,oh,ow] = v[n,c, argmax of x over the window]; the first in row order wins a tie, padding
+// never wins.
 // With v = x it is the forward product, with v = tx the jvp. x, v: [N/B][C][H][W][B], out: [N/B][C][OH][OW][B].
 override H: u32;
 override W: u32;

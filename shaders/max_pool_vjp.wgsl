@@ -1,5 +1,7 @@
-// max_pool_vjp: out[n,c,ih,iw] = Σ of dy over the windows whose maximum of x is at (ih, iw); masked. Ties as in max_pool_select.
+// max_pool_vjp: out[n,c,ih,iw] = Σ of dy over the windows whose maximum of x is at (ih, iw); masked.
+// Ties as in max_pool_select.
 // Gathered from the input's side, so that overlapping windows need no atomics: each window's argmax is found again.
+#import epilogue
 override H: u32;
 override W: u32;
 override OH: u32;

@@ -1,5 +1,6 @@
-// natural_update: u = μ v - a d, x += (1 + μ) u - μ v, v = u, with a = s min(most, √(κ / slope)), slope = gᵀd, d = K⁻¹g: a step along the
-// natural gradient as long as the divergence κ allows, with Nesterov's momentum; x is the point ahead.
+// natural_update: u = μ v - a d, x += (1 + μ) u - μ v, v = u, with a = s min(most, √(κ / slope)), slope = gᵀd,
+// d = K⁻¹g: a step along the natural gradient as long as the divergence κ allows, with Nesterov's momentum.
+// x is the point ahead.
 @group(0) @binding(0) var<storage, read>       coefficients: vec4f;  // μ, s, κ, most
 @group(0) @binding(1) var<storage, read>       slope: f32;
 @group(0) @binding(2) var<storage, read>       d: array<vec4f>;

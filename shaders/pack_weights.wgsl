@@ -1,7 +1,7 @@
-// pack_weights: packed[tile][row][o][tap] = weight of output tile·TILE + o, row (channel, line) and tap, zero where there is none.
-// theta holds w[CO][CI][SIZE·SIZE] and then b[CO], as PyTorch does. A product reads tiles of outputs, row by row; a tile ends with
-// a row of biases where BIAS. Which weight a word is follows from strides, so that forward and backward, convolution and dense
-// layer are this kernel. Rows are padded to four words; an invocation writes four.
+// pack_weights: packed[tile][row][o][tap] = weight of output tile·TILE + o, row (channel, line) and tap, or zero.
+// theta holds w[CO][CI][SIZE·SIZE] and then b[CO], as PyTorch does. A product reads tiles of outputs, row by row; a
+// tile ends with a row of biases where BIAS. Which weight a word is follows from strides, so that forward and backward,
+// convolution and dense layer are this kernel. Rows are padded to four words; an invocation writes four.
 override OUTPUTS: u32;          // of the product: PHASES of each output of theta, or of each input
 override TILE: u32;
 override PHASES: u32;
@@ -14,7 +14,7 @@ override OUTPUT_STRIDE: u32;    // of theta
 override CHANNEL_STRIDE: u32;
 override LINE_STRIDE: u32;      // from a filter row to the next
 override POSITION_STRIDE: u32;  // from a weight of a filter row to the next
-override FIRST: i32;            // position of tap 0, segment 0, phase 0 in a filter row; a phase further is a position further
+override FIRST: i32;            // position in a filter row of tap 0, segment 0, phase 0; the next phase is one further
 override TAP_STEP: i32;         // positions from a tap to the next
 override POSITIONS: u32;        // of a filter row: there are no weights outside
 override BIAS: bool;
@@ -50,6 +50,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let tile = i / (rows * length);
     let row = i / length % rows;
     let e = i % length * 4u;
-    store_packed(i, vec4f(word(tile, row, e), word(tile, row, e + 1u), word(tile, row, e + 2u), word(tile, row, e + 3u)));
+    store_packed(i, vec4f(word(tile, row, e), word(tile, row, e + 1u),
+                          word(tile, row, e + 2u), word(tile, row, e + 3u)));
   }
 }

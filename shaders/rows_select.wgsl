@@ -1,6 +1,6 @@
 // rows_select: y[j,f] = x[source[j],f], f = 0 .. FEATURES: chosen examples of a batch, brought together.
-// x, y: [N/B][FEATURES][B]; source: [N/B][B], positions in x. A workgroup owns ROWS·EACH features of a block; an invocation owns
-// EACH features of four images, since where these lie is looked up once.
+// x, y: [N/B][FEATURES][B]; source: [N/B][B], positions in x. A workgroup owns ROWS·EACH features of a block; an
+// invocation owns EACH features of four images, since where these lie is looked up once.
 override FEATURES: u32;
 override LANES: u32;
 override ROWS: u32;

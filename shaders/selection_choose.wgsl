@@ -1,7 +1,9 @@
-// selection_choose: of the examples n of a batch with scores s, which are kept: n with probability P = min(1, s/τ), its weight divided
-// by P, where τ minimises the variance of the sum over the kept ones times its cost: τ² = ⅔ mean(s²/P) / (⅓ + ⅔ mean P).
-// score, index, label, weight: [padded]; draw: key, step, count; chosen: [4][STRIDE] position, index, label and weight of the
-// kept ones in order, then padding; kept: how many, and their blocks. One workgroup.
+// selection_choose: of the examples n of a batch with scores s, which are kept: n with probability P = min(1, s/τ), its
+// weight divided by P, where τ minimises the variance of the sum over the kept ones times its cost:
+// τ² = ⅔ mean(s²/P) / (⅓ + ⅔ mean P).
+// score, index, label, weight: [padded]; draw: key, step, count; chosen: [4][STRIDE] position, index, label and weight
+// of the kept ones in order, then padding; kept: how many, and their blocks. One workgroup.
+#import philox
 override STRIDE: u32;
 override BLOCK: u32;
 override WIDTH: u32;

@@ -1,6 +1,8 @@
-// softmax_xent_curvature: uu[n] = weight uᵀHu, uv[n] = weight uᵀHv, vv[n] = weight vᵀHv with H = diag p - p pᵀ, p = softmax(z): what
-// an example gives to the curvature along two directions whose logit tangents are u and v.
+// softmax_xent_curvature: uu[n] = weight uᵀHu, uv[n] = weight uᵀHv, vv[n] = weight vᵀHv with H = diag p - p pᵀ,
+// p = softmax(z): what an example gives to the curvature along two directions whose logit tangents are u and v.
 // z, u, v: [N/B][CLASSES][B]; weight, uu, uv, vv: [N/B][B]. An invocation owns four images.
+#import math
+#import softmax
 override CLASSES: u32;
 override LANES: u32;
 @group(0) @binding(0) var<quads, read>          z: array<vec4f>;

@@ -1,5 +1,7 @@
 // softmax_xent_gradient: dz[n,m] = weight[n] (p[n,m] - [m = label[n]]), p = softmax(z).
 // z, dz: [N/B][CLASSES][B]; label, weight: [N/B][B]. An invocation owns four images.
+#import math
+#import softmax
 override CLASSES: u32;
 override LANES: u32;
 @group(0) @binding(0) var<quads, read>         z: array<vec4f>;

@@ -1,5 +1,8 @@
-// softmax_xent_hvp: h[n,m] = weight[n] p[n,m] (u[n,m] - Σ_k p[n,k] u[n,k]), p = softmax(z): the loss Hessian diag p - p pᵀ on u.
+// softmax_xent_hvp: h[n,m] = weight[n] p[n,m] (u[n,m] - Σ_k p[n,k] u[n,k]), p = softmax(z):
+// the loss Hessian diag p - p pᵀ on u.
 // z, u, h: [N/B][CLASSES][B]; weight: [N/B][B]. An invocation owns four images.
+#import math
+#import softmax
 override CLASSES: u32;
 override LANES: u32;
 @group(0) @binding(0) var<quads, read>         z: array<vec4f>;

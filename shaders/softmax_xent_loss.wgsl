@@ -1,6 +1,8 @@
 // softmax_xent_loss: loss[n] = weight[n] (ln Σ_m e^{z[n,m] - z*} + z* - z[n,label]), z* = max_m z[n,m];
 // correct[n] = weight[n] if the first largest logit is the label's, else 0.
-// z: [N/B][CLASSES][B]; label, weight, loss, correct: [N/B][B]. Padded examples have weight 0. An invocation owns four images.
+// z: [N/B][CLASSES][B]; label, weight, loss, correct: [N/B][B]. Padded examples have weight 0.
+// An invocation owns four images.
+#import math
 override CLASSES: u32;
 override LANES: u32;
 @group(0) @binding(0) var<quads, read>         z: array<vec4f>;

@@ -1,6 +1,9 @@
-// softmax_xent_root: dz[n,m] = √p[n,m] e[n,m] - p[n,m] Σ_k √p[n,k] e[n,k], p = softmax(z), e random signs: E[dz dzᵀ] is the loss
-// Hessian diag p - p pᵀ, of which diag √p - p √pᵀ is a square root.
-// z, dz: [N/B][CLASSES][B]; index: [N/B][B], which with the seed gives an example's signs. An invocation owns four images.
+// softmax_xent_root: dz[n,m] = √p[n,m] e[n,m] - p[n,m] Σ_k √p[n,k] e[n,k], p = softmax(z), e random signs: E[dz dzᵀ] is
+// the loss Hessian diag p - p pᵀ, of which diag √p - p √pᵀ is a square root.
+// z, dz: [N/B][CLASSES][B]; index: [N/B][B], which with the seed gives an example's signs.
+// An invocation owns four images.
+#import math
+#import softmax
 override CLASSES: u32;
 override LANES: u32;
 @group(0) @binding(0) var<quads, read>    z: array<vec4f>;

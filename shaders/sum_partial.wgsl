@@ -1,5 +1,5 @@
-// sum_partial: partial[r][j] = Σ_k x[r][j + k·J], J = length of a row of partial: one stage of sums in fixed order, of as many rows as
-// there are workgroups in y.
+// sum_partial: partial[r][j] = Σ_k x[r][j + k·J], J = length of a row of partial: one stage of sums in fixed order, of
+// as many rows as there are workgroups in y.
 @group(0) @binding(0) var<storage, read>       x: array<f32>;
 @group(0) @binding(1) var<storage, read_write> partial: array<f32>;
 

@@ -55,7 +55,7 @@ fn a_lost_device_is_reported_by_whatever_comes_next() {
 #[test]
 fn a_rejected_shader_is_an_error_that_names_it() {
     let Some(gpu) = gpu() else { return };
-    let broken = Shader::new("broken", "@compute @workgroup_size(1) fn main() { let x: f32 = 1u; }", &[]);
+    let broken = Shader::new("broken", "@compute @workgroup_size(1) fn main() { let x: f32 = 1u; }");
     let buf = gpu.alloc("values", 4).unwrap();
     let mut program = Program::default();
     program.push(Dispatch::new(&gpu, &broken, &[], &[(&buf).into()], [1, 1, 1]).unwrap());
@@ -71,7 +71,7 @@ fn a_missing_shape_constant_is_an_error() {
     let source = "override LEN: u32; @group(0) @binding(0) var<storage, read_write> y: array<u32>;
                   @compute @workgroup_size(1) fn main() { y[0] = LEN; }";
     let buf = gpu.alloc("values", 4).unwrap();
-    let shader = Shader::new("unspecialised", source, &[]);
+    let shader = Shader::new("unspecialised", source);
     let mut program = Program::default();
     program.push(Dispatch::new(&gpu, &shader, &[], &[(&buf).into()], [1, 1, 1]).unwrap());
     let error = program.run(&gpu).unwrap_err();

@@ -1,5 +1,8 @@
-// What is done with a value before it is stored: a product with an activation's derivative, given as the derivative itself or as
-// the ReLU's output, whose sign it is; or a test for infinity and NaN, on the bits, because compilers fold x != x to false.
+// What is done with a value before it is stored: a product with an activation's derivative, given as the derivative
+// itself or as the ReLU's output, whose sign it is; or a test for infinity and NaN, on the bits, because compilers fold
+// x != x to false.
+// needs: load_mask
+
 override MASK: u32;  // 0 none, 1 where it is positive, 2 its value
 
 fn masked(value: vec4f, i: u32) -> vec4f {

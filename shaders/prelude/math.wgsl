@@ -1,5 +1,6 @@
 // math: elementary functions with a known error, put after the shaders that need them.
-// A driver's own exp is off by up to 63 ulp, its log by 5e-3 relative near 1, its tanh by 5e-4 near 0 (lavapipe, Mesa 22.3).
+// A driver's own exp is off by up to 63 ulp, its log by 5e-3 relative near 1, its tanh by 5e-4 near 0
+// (lavapipe, Mesa 22.3).
 // Polynomials and argument reduction after Cephes (S. L. Moshier, expf.c, logf.c, tanhf.c), on four lanes.
 
 // e^x within 2 ulp for x in [-87, 88]; clamped outside, so the result is always finite and positive.

@@ -1,19 +1,26 @@
-// The sums of one invocation of a weight gradient: LINES lines of TAPS inputs × QUADS·4 outputs, over 4 images and PIXELS pixels
-// a step. The shader around it fills dy (transposed: the four outputs of a quad for one image), the window of a line, and calls
-// add_line; everything is indexed by constants, so that it can stay in registers.
-override LINES: u32;   // at most 8
-override TAPS: u32;    // at most 7
-override QUADS: u32;   // at most 4
-override PIXELS: u32;  // at most 4
-override STEP: u32;    // of the window, from a pixel to the next
-var<private> acc: array<vec4f, 224>;   // [line][tap][quad]
-var<private> bias: array<vec4f, 4>;
-var<private> dy4: array<vec4f, 64>;    // [pixel][quad][image]
-var<private> window: array<vec4f, 28>;
+// The sums of one invocation of a weight gradient: LINES lines of TAPS inputs × QUADS·4 outputs, over 4 images and
+// PIXELS pixels a step. The shader around it fills dy (transposed: the four outputs of a quad for one image), the
+// window of a line, and calls add_line; everything is indexed by constants, so that it can stay in registers.
+// needs: partial
+#import total
+
+const MOST_LINES = 8u;
+const MOST_TAPS = 7u;
+const MOST_QUADS = 4u;
+const MOST_PIXELS = 4u;
+override LINES: u32;
+override TAPS: u32;
+override QUADS: u32;
+override PIXELS: u32;
+override STEP: u32;  // of the window, from a pixel to the next
+var<private> acc: array<vec4f, MOST_LINES * MOST_TAPS * MOST_QUADS>;  // [line][tap][quad]
+var<private> bias: array<vec4f, MOST_QUADS>;
+var<private> dy4: array<vec4f, MOST_PIXELS * MOST_QUADS * 4u>;        // [pixel][quad][image]
+var<private> window: array<vec4f, MOST_TAPS * MOST_PIXELS>;
 
 // Sets dy of four outputs at a pixel from their vectors of images.
 fn set_gradients(pixel: u32, quad: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
-  let at = (pixel * 4u + quad) * 4u;
+  let at = (pixel * MOST_QUADS + quad) * 4u;
   dy4[at] = vec4f(a.x, b.x, c.x, d.x);
   dy4[at + 1u] = vec4f(a.y, b.y, c.y, d.y);
   dy4[at + 2u] = vec4f(a.z, b.z, c.z, d.z);
@@ -22,7 +29,7 @@ fn set_gradients(pixel: u32, quad: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) 
 }
 
 fn pixel_sum(pixel: u32, tap: u32, quad: u32) -> vec4f {
-  let at = (pixel * 4u + quad) * 4u;
+  let at = (pixel * MOST_QUADS + quad) * 4u;
   let x = window[pixel * STEP + tap];
   return dy4[at] * x.x + dy4[at + 1u] * x.y + dy4[at + 2u] * x.z + dy4[at + 3u] * x.w;
 }
@@ -30,7 +37,7 @@ fn pixel_sum(pixel: u32, tap: u32, quad: u32) -> vec4f {
 fn add_quad(line: u32, tap: u32, quad: u32) {
   var sum = vec4f();
   unroll(t, PIXELS) { sum += pixel_sum(t, tap, quad); }
-  acc[(line * 7u + tap) * 4u + quad] += sum;
+  acc[(line * MOST_TAPS + tap) * MOST_QUADS + quad] += sum;
 }
 
 fn add_tap(line: u32, tap: u32) {
@@ -41,7 +48,7 @@ fn add_line(line: u32) {
   unroll(k, TAPS) { add_tap(line, k); }
 }
 
-// Where the sums go: the row of partial for line 0 and tap 0, rows of patches in all, vec4 of a row, and of the first quad.
+// Where the sums go: the row of partial for line 0 and tap 0, rows of patches in all, vec4 of a row, the first quad.
 struct Target { base: u32, row: u32, rows: u32, stride: u32, quad: u32, index: u32 }
 
 fn write(value: vec4f, row: u32, quad: u32, is_real: bool, to: Target) {
@@ -53,7 +60,7 @@ fn write(value: vec4f, row: u32, quad: u32, is_real: bool, to: Target) {
 
 fn write_quad(line: u32, tap: u32, quad: u32, to: Target) {
   var sum = vec4f();
-  unroll(k, TAPS) { sum = select(sum, acc[(line * 7u + k) * 4u + quad], tap == k); }
+  unroll(k, TAPS) { sum = select(sum, acc[(line * MOST_TAPS + k) * MOST_QUADS + quad], tap == k); }
   let row = to.row + line * TAPS + tap;
   write(sum, row, quad, row < to.rows, to);
 }
@@ -62,8 +69,8 @@ fn write_line(line: u32, tap: u32, to: Target) {
   unroll(q, QUADS) { write_quad(line, tap, q, to); }
 }
 
-// Sums over the workgroup's invocations and stores; the row after the last is the bias, which the first tile of lines writes. A
-// loop over the taps, because a store is what takes a driver longest to compile.
+// Sums over the workgroup's invocations and stores; the row after the last is the bias, which the first tile of lines
+// writes. A loop over the taps, because a store is what takes a driver longest to compile.
 fn write_tile(to: Target) {
   for (var tap = 0u; tap < TAPS; tap++) {
     unroll(l, LINES) { write_line(l, tap, to); }

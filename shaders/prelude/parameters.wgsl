@@ -1,4 +1,6 @@
-// Word i of a layer's part of a parameter vector, [OUTPUTS][PATCHES] weights and then [OUTPUTS] biases, which are row PATCHES.
+// Word i of a layer's part of a parameter vector, [OUTPUTS][PATCHES] weights and then [OUTPUTS] biases, row PATCHES.
+// needs: OUTPUTS, PATCHES
+
 struct Place { output: u32, row: u32 }
 
 fn place_of(i: u32) -> Place {

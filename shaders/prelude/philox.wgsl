@@ -1,5 +1,5 @@
-// Philox4x32-10, a counter-based generator (Salmon and others 2011, "Parallel random numbers: as easy as 1, 2, 3"): 128 random bits
-// that follow from a counter and a key alone.
+// Philox4x32-10, a counter-based generator (Salmon and others 2011, "Parallel random numbers: as easy as 1, 2, 3"): 128
+// random bits that follow from a counter and a key alone.
 
 // The high and the low word of a product of 32-bit words.
 fn wide_product(a: u32, b: u32) -> vec2u {

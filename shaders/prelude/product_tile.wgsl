@@ -1,10 +1,19 @@
-// The sums of one invocation of a product: OUTPUTS outputs × PIXELS pixels × 4 images, TAPS terms a step. A sum meets all taps
-// of a step before the next one begins, so that it stays in registers; everything is indexed by constants for the same reason.
+// The sums of one invocation of a product: OUTPUTS outputs × PIXELS pixels × 4 images, TAPS terms a step. A sum meets
+// all taps of a step before the next one begins, so that it stays in registers; everything is indexed by constants for
+// the same reason.
 // The shader around it fills the window and asks a weights prelude for a row of weights.
-// Where PHASES > 1, an output is one of PHASES pixels that meet the same inputs: it lies PHASES times as far from its neighbour.
-override OUTPUTS: u32;      // at most 16
-override PIXELS: u32;       // at most 4
-override TAPS: u32;         // at most 7: COLUMNS of each of some slices, such as channels
+// Where PHASES > 1, an output is one of PHASES pixels that meet the same inputs: it lies PHASES times as far from its
+// neighbour.
+// needs: load_w, load_v, load_x, load_tx, store_y, store_derivative, found, BIAS, weight
+#import activation
+#import epilogue
+
+const MOST_OUTPUTS = 16u;
+const MOST_PIXELS = 4u;
+const MOST_TAPS = 7u;
+override OUTPUTS: u32;
+override PIXELS: u32;
+override TAPS: u32;         // COLUMNS of each of some slices, such as channels
 override COLUMNS: u32;
 override WIDTH: u32;        // of a slice of the window: the columns that all pixels meet
 override STEP: u32;         // of the window, from a pixel to the next
@@ -12,8 +21,8 @@ override ROW: u32;          // vec4 of a row of weights
 override CHECK: bool;       // mark values that are not finite
 override DERIVATIVE: bool;  // store the activation's derivative, too
 override PHASES: u32;
-var<private> acc: array<vec4f, 64>;     // [output][pixel]
-var<private> window: array<vec4f, 28>;  // inputs of all slices, pixels and columns
+var<private> acc: array<vec4f, MOST_OUTPUTS * MOST_PIXELS>;  // [output][pixel]
+var<private> window: array<vec4f, MOST_TAPS * MOST_PIXELS>;  // inputs of all slices, pixels and columns
 var<private> bad: vec4<bool>;
 
 fn load_weights(source: u32, i: u32) -> vec4f {
@@ -26,16 +35,16 @@ fn load_input(source: u32, i: u32) -> vec4f {
   return load_x(i);
 }
 
-fn pixel_sum(at: u32, w: array<f32, 7>) -> vec4f {
+fn pixel_sum(at: u32, w: array<f32, MOST_TAPS>) -> vec4f {
   var sum = vec4f();
   unroll(k, TAPS) { sum += window[at + k / COLUMNS * WIDTH + k % COLUMNS] * w[k]; }
   return sum;
 }
 
 fn add_output(o: u32) {
-  var w: array<f32, 7>;
+  var w: array<f32, MOST_TAPS>;
   unroll(k, TAPS) { w[k] = weight(o * TAPS + k); }
-  unroll(t, PIXELS) { acc[o * 4u + t] += pixel_sum(t * STEP, w); }
+  unroll(t, PIXELS) { acc[o * MOST_PIXELS + t] += pixel_sum(t * STEP, w); }
 }
 
 fn add_products() {
@@ -48,23 +57,23 @@ fn finish(i: u32, value: vec4f) {
   store_y(i, masked(activate(value), i));
 }
 
-// Where the sums go: y, its index for output 0 and pixel 0, from a channel to the next and from a pixel to the next; the first
-// output of the tile, how many there are, and how many pixels are real, phases counted.
+// Where the sums go: y, its index for output 0 and pixel 0, from a channel to the next and from a pixel to the next;
+// the first output of the tile, how many there are, and how many pixels are real, phases counted.
 struct Target { at: u32, channel_stride: u32, pixel_stride: u32, first: u32, outputs: u32, pixels: u32 }
 
 fn finish_output(o: u32, i: u32, to: Target) {
   let output = to.first + o;
   let pixel = i * PHASES + output % PHASES;
   if ((output < to.outputs) & (pixel < to.pixels)) {
-    var sum = acc[o * 4u];
-    unroll(t, PIXELS) { sum = select(sum, acc[o * 4u + t], i == t); }
+    var sum = acc[o * MOST_PIXELS];
+    unroll(t, PIXELS) { sum = select(sum, acc[o * MOST_PIXELS + t], i == t); }
     if (BIAS) { sum += weight(o); }
     finish(to.at + output / PHASES * to.channel_stride + pixel * to.pixel_stride, sum);
   }
 }
 
-// Adds the biases, which the weights prelude holds as the current row, and stores. A loop over the pixels, because a store is
-// what takes a driver longest to compile.
+// Adds the biases, which the weights prelude holds as the current row, and stores. A loop over the pixels, because a
+// store is what takes a driver longest to compile.
 fn finish_tile(to: Target) {
   for (var i = 0u; (i < PIXELS) & (i * PHASES < to.pixels); i++) {
     unroll(o, OUTPUTS) { finish_output(o, i, to); }

@@ -1,4 +1,5 @@
 // SiLU x σ(x) and its derivative.
+#import math
 
 fn activate(x: vec4f) -> vec4f {
   return x * sigmoid4(x);

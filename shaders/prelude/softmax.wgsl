@@ -1,5 +1,8 @@
-// The softmax of the logits z [N/B][CLASSES][B] of four images, the largest subtracted: where those of vec4 i begin, their largest, and
-// the sum of the exponentials above it.
+// The softmax of the logits z [N/B][CLASSES][B] of four images, the largest subtracted: where those of vec4 i begin,
+// their largest, and the sum of the exponentials above it.
+// needs: load_z, CLASSES, LANES
+#import math
+
 fn logits_of(i: u32) -> u32 {
   return i / LANES * CLASSES * LANES + i % LANES;
 }

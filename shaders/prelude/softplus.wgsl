@@ -1,4 +1,5 @@
 // softplus ln(1 + e^x) and its derivative.
+#import math
 
 fn activate(x: vec4f) -> vec4f {
   return max(x, vec4f()) + log1p4(exp4(-abs(x)));

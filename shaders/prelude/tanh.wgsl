@@ -1,4 +1,5 @@
 // tanh x and its derivative.
+#import math
 
 fn activate(x: vec4f) -> vec4f {
   return tanh4(x);

@@ -1,4 +1,6 @@
 // The sum over a workgroup of LANES × ROWS invocations, a power of two, in a fixed order; right in invocation 0.
+// needs: LANES, ROWS
+
 var<workgroup> sums: array<vec4f, LANES * ROWS>;
 
 fn total(value: vec4f, index: u32) -> vec4f {

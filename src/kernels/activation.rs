@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::program::{Dispatch, KIND, Shader, shader};
 use serde::{Deserialize, Serialize};
 
-pub(super) const FORWARD: Shader = shader!("activation_forward", Math, Activation);
-pub(super) const PRODUCT: Shader = shader!("activation_product", Math, Activation);
+pub(super) const FORWARD: Shader = shader!("activation_forward");
+pub(super) const PRODUCT: Shader = shader!("activation_product");
 
 /// An element-wise non-linearity; the discriminant is the shaders' `KIND`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

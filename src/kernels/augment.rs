@@ -10,7 +10,7 @@ use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 
-pub(super) const AUGMENT: Shader = shader!("augment", Philox);
+pub(super) const AUGMENT: Shader = shader!("augment");
 
 /// Pixels that the drawing of a shift counts.
 const MAX_CROP: usize = 1 << 14;

@@ -1,10 +1,17 @@
-//! Matrices in blocks of 32 rows, `[row block][column][32 rows]`: the inverses of damped Kronecker factors by blocked Cholesky
-//! factorisation, and products with them, of all layers at once: a layer's matrices are too small to keep a device busy, or to be worth
-//! a dispatch each.
+//! Matrices in blocks of 32 rows, `[row block][column][32 rows]`: the inverses of damped Kronecker factors by blocked
+//! Cholesky factorisation, and products with them, of all layers at once: a layer's matrices are too small to keep a
+//! device busy, or to be worth a dispatch each.
 //!
-//! Cholesky applied to the rows of \[S; I\] gives L and L⁻ᵀ at once, since (row of I) L⁻ᵀ is what the elimination leaves of it; then
-//! S⁻¹ = L⁻ᵀ (L⁻ᵀ)ᵀ. All of it is one product of row blocks (`block_product.wgsl`) but for the 32 × 32 pivots.
+//! Cholesky applied to the rows of \[S; I\] gives L and L⁻ᵀ at once, since (row of I) L⁻ᵀ is what the elimination
+//! leaves of it; then S⁻¹ = L⁻ᵀ (L⁻ᵀ)ᵀ. All of it is one product of row blocks (`block_product.wgsl`) but for the
+//! 32 × 32 pivots.
 
+mod between;
+
+pub use between::Part;
+
+use super::jobs::{LoadJob, PivotJob, ProductJob, word};
+use super::tile::{MOST_ROW, SUBGROUP};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, MAX_GROUPS, Shader, shader};
@@ -13,17 +20,21 @@ pub(super) const DIRECTION: Shader = shader!("block_direction");
 pub(super) const GRADIENT: Shader = shader!("block_gradient");
 pub(super) const LOAD: Shader = shader!("block_load");
 pub(super) const PIVOT: Shader = shader!("block_pivot");
-pub(super) const PRODUCT: Shader = shader!("block_product", Weights);
+pub(super) const PRODUCT: Shader = shader!("block_product");
 pub(super) const TRANSPOSE: Shader = shader!("block_transpose");
 
 /// Rows of a block.
-const BLOCK: usize = 32;
+pub const BLOCK: usize = 32;
 
 /// vec4 of a column of a block.
 const LANES: usize = BLOCK / 4;
 
 /// Columns summed in one step of a product.
-const TAPS: usize = 4;
+pub const TAPS: usize = 4;
+
+/// vec4 of the weights of a step.
+const ROW: usize = BLOCK * TAPS / 4;
+const _: () = assert!(ROW <= MOST_ROW);
 
 /// Room to invert symmetric positive definite matrices, and to multiply rows with the inverses.
 #[derive(Clone, Debug)]
@@ -36,8 +47,8 @@ pub struct Blocks {
     pub deltas: Buf,
 }
 
-/// The place of one matrix S in all of them: row blocks of S, later of its inverse; of I, later of L⁻ᵀ; one for the pivots; of the
-/// operand; of the result.
+/// The place of one matrix S in all of them: row blocks of S, later of its inverse; of I, later of L⁻ᵀ; one for the
+/// pivots; of the operand; of the result.
 #[derive(Clone, Copy, Debug)]
 struct Placement {
     side: usize,
@@ -50,7 +61,8 @@ struct Placement {
     matrix: [usize; 2],
 }
 
-/// out\[b\], columns 32 (column + c) …, ± = Σ over columns from + c·later … to of x\[b\] · w\[c\]ᵀ; all but `from` and `to` in blocks.
+/// out\[b\], columns 32 (column + c) …, ± = Σ over columns from + c·later … to of x\[b\] · w\[c\]ᵀ; all but `from` and
+/// `to` in blocks.
 #[derive(Clone, Copy, Debug, Default)]
 struct BlockProduct {
     rows: usize,
@@ -63,17 +75,6 @@ struct BlockProduct {
     to: usize,
     later: usize,
     subtract: bool,
-}
-
-/// A layer's part of a parameter vector, and with it the matrices 2l and 2l + 1 of layer l: of its patches and a bias, and of its outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// First word of the vector.
-    pub start: usize,
-    /// Outputs.
-    pub outputs: usize,
-    /// Patches, bias left out.
-    pub patches: usize,
 }
 
 impl Placement {
@@ -104,20 +105,27 @@ impl Placement {
     }
 
     /// The jobs of a product, so many row blocks in each.
-    fn jobs(&self, p: BlockProduct, together: usize) -> impl Iterator<Item = [u32; 8]> {
+    fn jobs(&self, p: BlockProduct, together: usize) -> impl Iterator<Item = ProductJob> {
         let job = move |c: usize, b: usize| {
             let from = p.from + c * p.later;
-            let (x, w) = (self.quad(p.x + b, from), self.quad(p.w + c, from));
-            let out = self.quad(p.out + b, BLOCK * (p.column + c));
-            let (step, rows) = (self.columns() * LANES, together.min(p.rows - b));
-            [x, w, out, step, p.to - from, rows, usize::from(p.subtract), 0].map(|n| n as u32)
+            ProductJob {
+                x: word(self.quad(p.x + b, from)),
+                w: word(self.quad(p.w + c, from)),
+                out: word(self.quad(p.out + b, BLOCK * (p.column + c))),
+                step: word(self.columns() * LANES),
+                taps: word(p.to - from),
+                rows: word(together.min(p.rows - b)),
+                subtract: p.subtract.into(),
+                padding: 0,
+            }
         };
         (0..p.columns).flat_map(move |c| (0..p.rows).step_by(together).map(move |b| job(c, b)))
     }
 }
 
 impl Blocks {
-    /// For matrices of so many rows, each with the most rows that its inverse is multiplied with; all NaN-free and zero at first.
+    /// For matrices of so many rows, each with the most rows that its inverse is multiplied with; all NaN-free and zero
+    /// at first.
     ///
     /// # Errors
     /// As [`Gpu::alloc_quads`].
@@ -184,12 +192,11 @@ impl Blocks {
             .iter()
             .enumerate()
             .filter_map(|(i, placement)| Some(placement.jobs(of(i, placement)?, together)));
-        let jobs: Vec<[u32; 8]> = products.flatten().collect();
-        let row = BLOCK * TAPS / 4;
+        let jobs: Vec<ProductJob> = products.flatten().collect();
         let constants =
-            [("ROWS", together), ("ROW", row), ("ROW_LOADS", row / 8), ("OUTPUTS", BLOCK), ("LANES", LANES)];
-        let dispatch = |jobs: &[[u32; 8]]| {
-            let table = gpu.upload("blocks.jobs", jobs.as_flattened())?;
+            [("ROWS", together), ("ROW", ROW), ("ROW_LOADS", ROW / SUBGROUP), ("OUTPUTS", BLOCK), ("LANES", LANES)];
+        let dispatch = |jobs: &[ProductJob]| {
+            let table = gpu.upload("blocks.jobs", jobs)?;
             Dispatch::new(gpu, &PRODUCT, &constants, &[table.into(), (&self.m).into()], [jobs.len(), 1, 1])
         };
         jobs.chunks(MAX_GROUPS).map(dispatch).collect()
@@ -203,12 +210,16 @@ impl Blocks {
         let mut steps = Vec::new();
         for (buffer, matrices) in self.matrices.iter().enumerate() {
             let here = || self.placements.iter().enumerate().filter(|(_, placement)| placement.matrix[0] == buffer);
-            let job = |(i, placement): (usize, &Placement)| {
-                [placement.matrix[1], placement.side, placement.columns(), placement.base, i].map(|n| n as u32)
+            let job = |(i, placement): (usize, &Placement)| LoadJob {
+                a: word(placement.matrix[1]),
+                side: word(placement.side),
+                columns: word(placement.columns()),
+                target_quad: word(placement.base),
+                matrix: word(i),
             };
-            let jobs: Vec<[u32; 5]> = here().map(job).collect();
+            let jobs: Vec<LoadJob> = here().map(job).collect();
             let columns = here().map(|(_, placement)| placement.columns()).max().unwrap_or(1);
-            let table = gpu.upload("blocks.load", jobs.as_flattened())?;
+            let table = gpu.upload("blocks.load", &jobs)?;
             let bindings = [table.into(), matrices.into(), (&self.deltas).into(), (&self.m).into()];
             let constants = [("WIDTH", gpu.profile.width())];
             steps.push(Dispatch::new(gpu, &LOAD, &constants, &bindings, grid(gpu, columns, jobs.len()))?);
@@ -230,14 +241,15 @@ impl Blocks {
                 let before = |panel| BlockProduct { w: k, from: 0, to: BLOCK * k, subtract: true, ..panel };
                 steps.extend(self.products(gpu, |_, placement| panel(placement).map(before))?);
             }
-            let pivots = self.placements.iter().enumerate().filter(|(_, placement)| k < placement.blocks).map(
-                |(i, placement)| {
-                    let [pivot, ..] = placement.places();
-                    [placement.quad(k, BLOCK * k), placement.quad(pivot, BLOCK * k), i, 0].map(|n| n as u32)
-                },
-            );
-            let jobs: Vec<[u32; 4]> = pivots.collect();
-            let table = gpu.upload("blocks.pivots", jobs.as_flattened())?;
+            let pivot = |(i, placement): (usize, &Placement)| PivotJob {
+                source: word(placement.quad(k, BLOCK * k)),
+                target_quad: word(placement.quad(placement.places()[0], BLOCK * k)),
+                matrix: word(i),
+                padding: 0,
+            };
+            let left = self.placements.iter().enumerate().filter(|(_, placement)| k < placement.blocks);
+            let jobs: Vec<PivotJob> = left.map(pivot).collect();
+            let table = gpu.upload("blocks.pivots", &jobs)?;
             let bindings = [table.into(), (&self.deltas).into(), (&self.m).into()];
             steps.push(Dispatch::new(gpu, &PIVOT, &[], &bindings, [jobs.len(), 1, 1])?);
             let scale = |_, placement: &Placement| {
@@ -253,81 +265,6 @@ impl Blocks {
         };
         steps.extend(self.products(gpu, square)?);
         Ok(steps)
-    }
-
-    /// The steps that make d = G⁻¹ V A⁻¹ of each layer's part V of the vector `g`: outputs × (patches and bias), A⁻¹ and G⁻¹ being the
-    /// inverses of the layer's two matrices.
-    ///
-    /// # Errors
-    /// As [`Dispatch::new`].
-    pub fn apply_inverse(&self, gpu: &Gpu, parts: &[Part], g: &Buf, d: &Buf) -> Result<Vec<Dispatch>> {
-        let placements: Vec<_> = parts.iter().zip(self.placements.as_chunks::<2>().0).collect();
-        let fits = |(part, [a, g]): &(&Part, &[Placement; 2])| a.side == part.patches + 1 && g.side == part.outputs;
-        assert!(2 * parts.len() == self.placements.len() && placements.iter().all(fits));
-        let grid = |of: fn(&[Placement; 2]) -> usize| {
-            grid(gpu, placements.iter().map(|(_, placements)| of(placements)).max().unwrap_or(1), parts.len())
-        };
-        let words = |jobs: Vec<[usize; 5]>| jobs.into_iter().flatten().map(|n| n as u32).collect::<Vec<_>>();
-
-        let load = |(part, [a, _]): &(&Part, &[Placement; 2])| {
-            [part.start, part.outputs, part.patches, a.columns(), a.quad(a.places()[1], 0)]
-        };
-        let table = gpu.upload("blocks.gradient", &words(placements.iter().map(load).collect()))?;
-        let bindings = [table.into(), g.into(), (&self.m).into()];
-        let mut steps = vec![Dispatch::new(
-            gpu,
-            &GRADIENT,
-            &[("WIDTH", gpu.profile.width())],
-            &bindings,
-            grid(|[a, _]| a.columns()),
-        )?];
-        steps.extend(self.multiply(gpu, 0)?);
-        let transpose = |(_, [a, g]): &(&Part, &[Placement; 2])| {
-            let (from, to) = (a.quad(a.places()[2], 0), g.quad(g.places()[1], 0));
-            [from, to, a.columns(), g.columns()].map(|n| n as u32)
-        };
-        let jobs: Vec<[u32; 4]> = placements.iter().map(transpose).collect();
-        let table = gpu.upload("blocks.transpose", jobs.as_flattened())?;
-        let bindings = [table.into(), (&self.m).into()];
-        steps.push(Dispatch::new(
-            gpu,
-            &TRANSPOSE,
-            &[("WIDTH", gpu.profile.width())],
-            &bindings,
-            grid(|[_, g]| g.columns()),
-        )?);
-        steps.extend(self.multiply(gpu, 1)?);
-        let store = |(part, [_, g]): &(&Part, &[Placement; 2])| {
-            [part.start, part.outputs, part.patches, g.columns(), g.quad(g.places()[2], 0)]
-        };
-        let table = gpu.upload("blocks.direction", &words(placements.iter().map(store).collect()))?;
-        let bindings = [table.into(), (&self.m).into(), d.into()];
-        steps.push(Dispatch::new(
-            gpu,
-            &DIRECTION,
-            &[("WIDTH", gpu.profile.width())],
-            &bindings,
-            grid(|[_, g]| g.side),
-        )?);
-        Ok(steps)
-    }
-
-    /// result ← operand · S⁻¹ of every second matrix from `first`.
-    fn multiply(&self, gpu: &Gpu, first: usize) -> Result<Vec<Dispatch>> {
-        let product = |i: usize, placement: &Placement| {
-            let [_, operand, result] = placement.places();
-            let (rows, columns) = (placement.operand_blocks, placement.blocks);
-            let product = BlockProduct {
-                rows,
-                columns,
-                out: result,
-                x: operand,
-                to: placement.columns(),
-                ..BlockProduct::default()
-            };
-            (i % 2 == first).then_some(product)
-        };
-        self.products(gpu, product)
     }
 
     /// The inverse of matrix `i`, `[side][side]`, for tests.

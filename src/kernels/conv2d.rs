@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 
-pub(super) const CONV2D: Shader = shader!("conv2d", Math, Activation, Epilogue, ProductTile, Weights);
-pub(super) const GRAD_WEIGHT: Shader = shader!("conv2d_grad_weight", OuterTile, Total);
+pub(super) const CONV2D: Shader = shader!("conv2d");
+pub(super) const GRAD_WEIGHT: Shader = shader!("conv2d_grad_weight");
 
 /// A convolution of square filters with zero padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

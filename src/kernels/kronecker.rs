@@ -1,16 +1,17 @@
-//! The Kronecker factors of a layer's Gauss-Newton matrix, A ⊗ G: A = E\[Σ a aᵀ\] of its input patches with a bias row, G the mean
-//! of g gᵀ over examples and pixels, g the cotangents of its outputs (Martens and Grosse 2015; Grosse and Martens 2016 for
-//! convolutions, their equations 28 and 29).
+//! The Kronecker factors of a layer's Gauss-Newton matrix, A ⊗ G: A = E\[Σ a aᵀ\] of its input patches with a bias row,
+//! G the mean of g gᵀ over examples and pixels, g the cotangents of its outputs (Martens and Grosse 2015; Grosse and
+//! Martens 2016 for convolutions, their equations 28 and 29).
 
 use super::blocks::Blocks;
 use super::conv2d::{Conv2d, gram};
 use super::elementwise_grid;
+use super::jobs::{DampingJob, word};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const REDUCE: Shader = shader!("factor_reduce");
-pub(super) const DIAGONAL: Shader = shader!("kronecker_diagonal", Parameters);
+pub(super) const DIAGONAL: Shader = shader!("kronecker_diagonal");
 pub(super) const DAMPING: Shader = shader!("kronecker_damping");
 
 /// A symmetric factor and where its sums are collected.
@@ -41,7 +42,8 @@ impl Factor {
         factor_side(&self.patches, self.with_bias)
     }
 
-    /// What the next reduction, of the sums over so many examples, scales them with, and how much it keeps of those before.
+    /// What the next reduction, of the sums over so many examples, scales them with, and how much it keeps of those
+    /// before.
     pub fn weigh(&self, gpu: &Gpu, keep: f64, scale: f64, examples: usize) {
         let pixels = self.patches.output().expect("checked when the layer was made: the filter fits").pixels();
         gpu.write(&self.coefficients, &[keep as f32, scale as f32, (examples * pixels) as f32]);
@@ -52,8 +54,8 @@ impl Factor {
         self.patches.gram_splits(gpu, blocks) * self.patches.gram_shape().partial_len()
     }
 
-    /// matrix ← keep · matrix + scale · Σ over examples and pixels of patch patchᵀ, `x` `[N/B][C][H][W][B]`; every example counts, so
-    /// a padded block has to hold real ones. `partial` holds [`Factor::partial_len`].
+    /// matrix ← keep · matrix + scale · Σ over examples and pixels of patch patchᵀ, `x` `[N/B][C][H][W][B]`; every
+    /// example counts, so a padded block has to hold real ones. `partial` holds [`Factor::partial_len`].
     ///
     /// # Errors
     /// As [`Dispatch::new`].
@@ -72,8 +74,8 @@ pub fn factor_side(patches: &Conv2d, with_bias: bool) -> usize {
     patches.weights().patches() + usize::from(with_bias)
 }
 
-/// The deltas of `blocks`, whose matrices are A and G of each layer in turn: λ, a word on the device, shared out between the two (Martens
-/// and Grosse 2015, section 6.3).
+/// The deltas of `blocks`, whose matrices are A and G of each layer in turn: λ, a word on the device, shared out
+/// between the two (Martens and Grosse 2015, section 6.3).
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -83,9 +85,12 @@ pub fn damping(gpu: &Gpu, blocks: &Blocks, lambda: &Buf) -> Result<Vec<Dispatch>
     let shared = layers.chunk_by(|(_, (a, _), (g, _)), (_, (b, _), (h, _))| a.is(b) && g.is(h));
     type DampedLayer<'a> = (usize, (&'a Buf, [usize; 2]), (&'a Buf, [usize; 2]));
     let dispatch = |layers: &[DampedLayer<'_>]| {
-        let job = |&(l, (_, a), (_, g)): &DampedLayer<'_>| [l, a[0], a[1], g[0], g[1]].map(|n| n as u32);
-        let jobs: Vec<[u32; 5]> = layers.iter().map(job).collect();
-        let table = gpu.upload("damping.jobs", jobs.as_flattened())?;
+        let job = |&(l, (_, a), (_, g)): &DampedLayer<'_>| {
+            let [[a, side_a], [g, side_g]] = [a, g].map(|place| place.map(word));
+            DampingJob { layer: word(l), a, side_a, g, side_g }
+        };
+        let jobs: Vec<DampingJob> = layers.iter().map(job).collect();
+        let table = gpu.upload("damping.jobs", &jobs)?;
         let (_, (a, _), (g, _)) = layers[0];
         let bindings = [table.into(), a.into(), g.into(), lambda.into(), (&blocks.deltas).into()];
         Dispatch::new(gpu, &DAMPING, &[], &bindings, [jobs.len(), 1, 1])
@@ -117,7 +122,8 @@ pub mod reference {
         entries.zip(v).map(|((o, r), v)| v / (a[r * columns + r] * g[o * outputs + o] + lambda)).collect()
     }
 
-    /// Σ over examples and pixels of patch patchᵀ, on plain `[N][C][H][W]`; with a bias, one more row and column for an input of 1.
+    /// Σ over examples and pixels of patch patchᵀ, on plain `[N][C][H][W]`; with a bias, one more row and column for an
+    /// input of 1.
     pub fn gram(patches: &Conv2d, x: &[f64], with_bias: bool) -> Vec<f64> {
         let out = patches.output().expect("the filter fits");
         let side = patches.weights().patches() + usize::from(with_bias);

@@ -1,5 +1,6 @@
 //! Grids that follow a count of blocks on the device.
 
+use super::jobs::{GridJob, word};
 use crate::device::{ALIGNMENT, BlockCount, Gpu, GridRequest};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
@@ -12,14 +13,14 @@ pub(super) const GRIDS: Shader = shader!("live_grids");
 /// As [`Dispatch::new`].
 pub fn grids(gpu: &Gpu, live: &BlockCount) -> Result<Dispatch> {
     let (asked, arguments) = live.asked();
-    let words = |asked: &GridRequest| {
-        let [x, y, z] = asked.most;
-        [x, y, z, asked.side, asked.per, 0, 0, 0].map(|n| n as u32)
+    let job = |asked: &GridRequest| {
+        let [x, y, z] = asked.most.map(word);
+        GridJob { x, y, z, side: word(asked.side), per: word(asked.per) }
     };
-    let words: Vec<u32> = asked.iter().flat_map(words).collect();
+    let jobs: Vec<GridJob> = asked.iter().map(job).collect();
     let bindings = [
         (&live.blocks).into(),
-        gpu.upload("live.asked", &words)?.into(),
+        gpu.upload("live.jobs", &jobs)?.into(),
         (&arguments.prefix(asked.len() * ALIGNMENT)).into(),
     ];
     Dispatch::new(gpu, &GRIDS, &[], &bindings, [asked.len().div_ceil(64), 1, 1])

@@ -8,8 +8,8 @@ use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
-pub(super) const MATMUL: Shader = shader!("matmul", Math, Activation, Epilogue, ProductTile, Weights);
-pub(super) const GRAD_WEIGHT: Shader = shader!("matmul_grad_weight", OuterTile, Total);
+pub(super) const MATMUL: Shader = shader!("matmul");
+pub(super) const GRAD_WEIGHT: Shader = shader!("matmul_grad_weight");
 
 /// Inputs summed in one step.
 const TAPS: usize = 4;

@@ -12,6 +12,7 @@ pub mod conv2d;
 pub mod epilogue;
 pub mod finite;
 pub mod gather;
+pub mod jobs;
 pub mod kronecker;
 pub mod live;
 pub mod matmul;
@@ -24,7 +25,7 @@ pub mod update;
 pub mod vector;
 pub mod weights;
 
-use crate::device::{Gpu, Quads, Variant};
+use crate::device::{ALIGNMENT, Gpu, Quads, Variant};
 use crate::error::Result;
 use crate::program::{Dispatch, MAX_GROUPS, Shader, shader};
 
@@ -73,6 +74,21 @@ pub const SHADERS: &[Shader] = &[
     vector::SUM_PARTIAL,
     weights::PACK,
     weights::REDUCE,
+];
+
+/// Sizes that shaders declare, too, as constants of these names; `tests/shaders/` compares the two.
+pub const SIZES: &[(&str, usize)] = &[
+    ("ALIGNMENT", ALIGNMENT),
+    ("BLOCK", blocks::BLOCK),
+    ("MOST_LINES", tile::MOST_LINES),
+    ("MOST_OUTPUTS", tile::MOST_OUTPUTS),
+    ("MOST_PIXELS", tile::MOST_PIXELS),
+    ("MOST_QUADS", tile::MOST_QUADS),
+    ("MOST_ROW", tile::MOST_ROW),
+    ("MOST_TAPS", tile::MOST_TAPS),
+    ("PARTIAL_MULTIPLE", weights::PARTIAL_MULTIPLE),
+    ("SUBGROUP", tile::SUBGROUP),
+    ("TAPS", blocks::TAPS),
 ];
 
 /// Grid of an element-wise kernel: 64 invocations a group, striding beyond the largest grid. Lavapipe takes half a microsecond to start

@@ -8,9 +8,9 @@ use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 
 pub(super) const MAX_SELECT: Shader = shader!("max_pool_select");
-pub(super) const MAX_VJP: Shader = shader!("max_pool_vjp", Epilogue);
+pub(super) const MAX_VJP: Shader = shader!("max_pool_vjp");
 pub(super) const AVG_FORWARD: Shader = shader!("avg_pool_forward");
-pub(super) const AVG_VJP: Shader = shader!("avg_pool_vjp", Epilogue);
+pub(super) const AVG_VJP: Shader = shader!("avg_pool_vjp");
 
 /// A window that slides over every channel on its own. Padding never wins a maximum and counts as zeros in an average.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

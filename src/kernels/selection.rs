@@ -9,7 +9,7 @@ use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
-pub(super) const CHOOSE: Shader = shader!("selection_choose", Philox);
+pub(super) const CHOOSE: Shader = shader!("selection_choose");
 pub(super) const ROWS: Shader = shader!("rows_select");
 
 /// Features that an invocation moves.

@@ -5,12 +5,12 @@ use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
-pub(super) const LOSS: Shader = shader!("softmax_xent_loss", Math);
-pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient", Math, Softmax);
-pub(super) const CURVATURE: Shader = shader!("softmax_xent_curvature", Math, Softmax);
-pub(super) const RESIDUAL: Shader = shader!("softmax_xent_residual", Math, Softmax);
-pub(super) const ROOT: Shader = shader!("softmax_xent_root", Math, Softmax);
-pub(super) const HVP: Shader = shader!("softmax_xent_hvp", Math, Softmax);
+pub(super) const LOSS: Shader = shader!("softmax_xent_loss");
+pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient");
+pub(super) const CURVATURE: Shader = shader!("softmax_xent_curvature");
+pub(super) const RESIDUAL: Shader = shader!("softmax_xent_residual");
+pub(super) const ROOT: Shader = shader!("softmax_xent_root");
+pub(super) const HVP: Shader = shader!("softmax_xent_hvp");
 
 /// What a batch of examples is compared with: one word an example, whole blocks, weight 0 on padding.
 #[derive(Clone, Debug)]

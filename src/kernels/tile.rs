@@ -2,12 +2,28 @@
 
 use crate::device::{Gpu, Variant};
 
-/// The most outputs and pixels of a tile of a product (`shaders/prelude/product_tile.wgsl`).
-const MOST_OUTPUTS: usize = 16;
-const MOST_PIXELS: usize = 4;
+/// The most outputs of a tile of a product.
+pub const MOST_OUTPUTS: usize = 16;
+
+/// The most pixels of a tile, of a product or of a weight gradient.
+pub const MOST_PIXELS: usize = 4;
 
 /// Taps of a filter row that are summed in one step; a wider row is taken one tap at a time.
 pub const MOST_TAPS: usize = 7;
+
+/// The most lines of a tile of a weight gradient.
+pub const MOST_LINES: usize = 8;
+
+/// The most outputs of a tile of a weight gradient, in fours.
+pub const MOST_QUADS: usize = 4;
+
+/// The most vec4 of a row of weights that all invocations of a workgroup read.
+pub const MOST_ROW: usize = 32;
+
+/// Invocations of a subgroup where weights are spread over its lanes.
+pub const SUBGROUP: usize = 8;
+
+const _: () = assert!(MOST_OUTPUTS * MOST_TAPS <= 4 * MOST_ROW);
 
 /// A tile of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,8 +52,8 @@ fn cover(length: usize, sizes: &[usize], overhead: usize) -> usize {
 }
 
 impl ProductTile {
-    /// The tile for so many `outputs` over rows of `width` pixels: what was found by timing under `key`, or else large on a CPU, whose
-    /// loads cost most, and within a GPU's registers.
+    /// The tile for so many `outputs` over rows of `width` pixels: what was found by timing under `key`, or else large
+    /// on a CPU, whose loads cost most, and within a GPU's registers.
     pub fn choose(gpu: &Gpu, key: &str, outputs: usize, width: usize) -> Self {
         if let Some([outputs, pixels]) = gpu.tuned(key)
             && (1..=MOST_OUTPUTS / 4).contains(&(outputs / 4))
@@ -75,7 +91,7 @@ impl ProductTile {
             ("STEP", step),
             ("SPAN", slices * width),
             ("ROW", row),
-            ("ROW_LOADS", row.div_ceil(8)),
+            ("ROW_LOADS", row.div_ceil(SUBGROUP)),
         ]
     }
 }
@@ -87,8 +103,8 @@ impl OuterTile {
             Variant::Software => (64, 2),
             Variant::Discrete | Variant::Portable => (24, 1),
         };
-        let quads = cover(outputs.div_ceil(4), &[4, 3, 2, 1], 1).min(most_sums / taps);
-        let most_lines = (most_sums / (taps * quads)).clamp(1, 8);
+        let quads = cover(outputs.div_ceil(4), &[MOST_QUADS, 3, 2, 1], 1).min(most_sums / taps);
+        let most_lines = (most_sums / (taps * quads)).clamp(1, MOST_LINES);
         let sizes: Vec<usize> = (1..=most_lines).collect();
         Self { lines: cover(lines, &sizes, 2), quads, pixels: pixels.min(width) }
     }

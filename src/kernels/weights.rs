@@ -6,10 +6,10 @@ use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
 pub(super) const PACK: Shader = shader!("pack_weights");
-pub(super) const REDUCE: Shader = shader!("reduce_partials", Parameters);
+pub(super) const REDUCE: Shader = shader!("reduce_partials");
 
 /// Rows and columns of partial sums are padded to multiples of this.
-const PADDING: usize = 8;
+pub const PARTIAL_MULTIPLE: usize = 8;
 
 /// Parameters of one convolution or dense layer: `w[outputs][inputs][taps]`, then `b[outputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl WeightShape {
 
     /// Words that one split of the weight gradient takes: patches with the bias row × outputs, both padded.
     pub fn partial_len(&self) -> usize {
-        (self.patches() + 1).next_multiple_of(PADDING) * self.outputs.next_multiple_of(PADDING)
+        (self.patches() + 1).next_multiple_of(PARTIAL_MULTIPLE) * self.outputs.next_multiple_of(PARTIAL_MULTIPLE)
     }
 
     /// Parts into which `blocks` batch blocks are split for a weight gradient in so many `tiles`: enough workgroups to fill the
@@ -167,7 +167,7 @@ pub fn reduce_partials(gpu: &Gpu, shape: &WeightShape, partial: &Buf, g: &Buf) -
 
 /// The same in f64.
 pub mod reference {
-    use super::{PADDING, Packing, WeightShape};
+    use super::{PARTIAL_MULTIPLE, Packing, WeightShape};
 
     /// The tiles of `theta`.
     pub fn pack(packing: &Packing, theta: &[f64]) -> Vec<f64> {
@@ -206,7 +206,7 @@ pub mod reference {
 
     /// Sum over splits, in the layout of the parameters.
     pub fn reduce_partials(shape: &WeightShape, partial: &[f64]) -> Vec<f64> {
-        let stride = shape.outputs.next_multiple_of(PADDING);
+        let stride = shape.outputs.next_multiple_of(PARTIAL_MULTIPLE);
         let sum = |row: usize, o: usize| {
             partial.chunks_exact(shape.partial_len()).map(|split| split[row * stride + o]).sum::<f64>()
         };

@@ -1,11 +1,13 @@
 //! A WGSL shader specialised to shapes ([`Shader`]), one recorded use of it ([`Dispatch`]), and a replayable list of them ([`Program`]).
 
+mod prelude;
 mod replay;
 mod shader;
 
+pub use prelude::{PRELUDES, Prelude, Text, imports};
 pub use replay::{CopyPair, Program};
 pub(crate) use shader::shader;
-pub use shader::{KIND, Prelude, Shader};
+pub use shader::{KIND, Shader, TEXT_CONSTANTS};
 
 use crate::device::{Binding, Blank, Compiled, Gpu, Grid, MAX_BINDINGS, Pipeline, Profile, Source, one_line};
 use crate::error::{Error, Result};

@@ -1,114 +1,64 @@
 //! A WGSL file and the preludes put after it, composed for a device profile.
 
-use crate::device::{Profile, QUADS_WIDTH, Storage, Variant};
+use super::prelude::{Text, imported, resolve};
+use crate::device::{Profile, QUADS_WIDTH, Storage};
 
 /// A WGSL file with entry point `main`. Shapes reach it as override constants.
 #[derive(Clone, Copy, Debug)]
 pub struct Shader {
     /// The file's stem, `<noun>_<role>`.
     pub name: &'static str,
-    /// The file's text.
+    /// The file's text, which names the preludes it uses.
     pub source: &'static str,
-    /// Functions put after it.
-    pub preludes: &'static [Prelude],
 }
 
-/// Functions that several shaders share (WGSL has no include), or that differ from one variant to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prelude {
-    /// Elementary functions with a known error.
-    Math,
-    /// An activation and its derivative, by the number of [`KIND`].
-    Activation,
-    /// Masks and the test for values that are not finite.
-    Epilogue,
-    /// Register tile of a product.
-    ProductTile,
-    /// Register tile of a weight gradient.
-    OuterTile,
-    /// How a row of weights reaches all invocations; by variant.
-    Weights,
-    /// How the sums of a workgroup's invocations are added; by variant.
-    Total,
-    /// Pieces of a softmax over logits.
-    Softmax,
-    /// A counter-based generator of random numbers.
-    Philox,
-    /// Output and row of a word of a layer's parameters.
-    Parameters,
-}
-
-/// `shader!("axpby")` is `shaders/axpby.wgsl`; further arguments are preludes.
+/// `shader!("axpby")` is `shaders/axpby.wgsl`.
 macro_rules! shader {
-    ($name:literal $(, $prelude:ident)*) => {
-        $crate::program::Shader::new(
-            $name,
-            include_str!(concat!("../../shaders/", $name, ".wgsl")),
-            &[$($crate::program::Prelude::$prelude),*],
-        )
+    ($name:literal) => {
+        $crate::program::Shader::new($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))
     };
 }
 pub(crate) use shader;
 
-/// The constant that chooses an activation. It chooses a text and is no override: a shader with all of them in every value's
-/// way takes drivers five times as long to compile.
+/// The constant that chooses an activation. It chooses a text and is no override: a shader with all of them in every
+/// value's way takes drivers five times as long to compile.
 pub const KIND: &str = "KIND";
 
-/// Constants that shape the text alone.
-const TEXT: [&str; 3] = [KIND, "SPAN", "ROW_LOADS"];
-
-/// The texts that `KIND` counts.
-const ACTIVATIONS: [&str; 5] = [
-    include_str!("../../shaders/prelude/relu.wgsl"),
-    include_str!("../../shaders/prelude/tanh.wgsl"),
-    include_str!("../../shaders/prelude/silu.wgsl"),
-    include_str!("../../shaders/prelude/softplus.wgsl"),
-    include_str!("../../shaders/prelude/identity.wgsl"),
-];
-
-impl Prelude {
-    /// The text for a variant and an activation.
-    fn source(self, variant: Variant, kind: usize) -> &'static str {
-        match (self, variant) {
-            (Self::Math, _) => include_str!("../../shaders/prelude/math.wgsl"),
-            (Self::Activation, _) => ACTIVATIONS[kind],
-            (Self::Epilogue, _) => include_str!("../../shaders/prelude/epilogue.wgsl"),
-            (Self::ProductTile, _) => include_str!("../../shaders/prelude/product_tile.wgsl"),
-            (Self::OuterTile, _) => include_str!("../../shaders/prelude/outer_tile.wgsl"),
-            (Self::Weights, Variant::Software) => include_str!("../../shaders/prelude/weights_lanes.wgsl"),
-            (Self::Weights, Variant::Discrete) => include_str!("../../shaders/prelude/weights_shared.wgsl"),
-            (Self::Weights, Variant::Portable) => include_str!("../../shaders/prelude/weights_uniform.wgsl"),
-            (Self::Softmax, _) => include_str!("../../shaders/prelude/softmax.wgsl"),
-            (Self::Philox, _) => include_str!("../../shaders/prelude/philox.wgsl"),
-            (Self::Parameters, _) => include_str!("../../shaders/prelude/parameters.wgsl"),
-            (Self::Total, Variant::Software) => include_str!("../../shaders/prelude/total_lanes.wgsl"),
-            (Self::Total, Variant::Discrete | Variant::Portable) => {
-                include_str!("../../shaders/prelude/total_shared.wgsl")
-            }
-        }
-    }
-}
+/// Constants that shape the text alone: the activation, vec4 of a step's window, and loads of a row of weights by a
+/// subgroup.
+pub const TEXT_CONSTANTS: [&str; 3] = [KIND, "SPAN", "ROW_LOADS"];
 
 impl Shader {
     /// A shader from its text.
-    pub const fn new(name: &'static str, source: &'static str, preludes: &'static [Prelude]) -> Self {
-        Self { name, source, preludes }
+    pub const fn new(name: &'static str, source: &'static str) -> Self {
+        Self { name, source }
     }
 
     /// The override constants among `constants`, as wgpu takes them. Negative numbers are recorded in two's complement
     /// (`-1isize as usize`).
     pub fn overrides<'a>(&self, constants: &[(&'a str, usize)]) -> Vec<(&'a str, f64)> {
-        let overrides = constants.iter().filter(|(name, _)| !TEXT.contains(name));
+        let overrides = constants.iter().filter(|(name, _)| !TEXT_CONSTANTS.contains(name));
         overrides.map(|&(name, value)| (name, value as isize as f64)).collect()
     }
 
-    /// The WGSL handed to the driver: the file, with quads where the profile keeps them, then the preludes.
-    pub fn wgsl(&self, profile: &Profile, constants: &[(&str, usize)]) -> String {
+    /// The preludes that the file imports, each after those that it imports itself.
+    ///
+    /// # Panics
+    /// When there is no such prelude.
+    pub fn preludes(&self, profile: &Profile, constants: &[(&str, usize)]) -> Vec<&'static Text> {
         let kind = constants.iter().find(|(name, _)| *name == KIND).map_or(0, |(_, kind)| *kind);
+        resolve(self.source, profile.variant, kind)
+    }
+
+    /// The WGSL handed to the driver: the file, with quads where the profile keeps them, then the preludes.
+    ///
+    /// # Panics
+    /// When there is no such prelude, or no constant that a line is unrolled by.
+    pub fn wgsl(&self, profile: &Profile, constants: &[(&str, usize)]) -> String {
         // The file first: naga cannot size workgroup memory by an override that is declared later.
-        let preludes = self.preludes.iter().map(|prelude| prelude.source(profile.variant, kind));
+        let preludes = self.preludes(profile, constants).into_iter().map(|text| text.source);
         let lines = std::iter::once(self.source).chain(preludes).flat_map(str::lines);
-        let composed = lines.map(|line| {
+        let composed = lines.filter(|line| imported(line).is_none()).map(|line| {
             let quads = QuadsDeclaration::parse(line).map(|quads| quads.declare(profile.storage));
             quads.or_else(|| unroll(line, constants)).unwrap_or_else(|| line.to_owned()) + "\n"
         });
@@ -116,8 +66,9 @@ impl Shader {
     }
 }
 
-/// A line `unroll(NAME, COUNT) { BODY }` is BODY for every NAME from 0 up to the constant COUNT. WGSL has no such loop; arrays that
-/// stay in registers need constant indices, and code that is never reached takes drivers half of their time to throw away.
+/// A line `unroll(NAME, COUNT) { BODY }` is BODY for every NAME from 0 up to the constant COUNT. WGSL has no such loop;
+/// arrays that stay in registers need constant indices, and code that is never reached takes drivers half of their time
+/// to throw away.
 fn unroll(line: &str, constants: &[(&str, usize)]) -> Option<String> {
     let (indent, rest) = line.split_once("unroll(")?;
     let (head, rest) = rest.split_once(") { ")?;
@@ -147,7 +98,8 @@ fn replace_word(text: &str, name: &str, by: &str) -> String {
 }
 
 /// The declaration of an array of vec4 in the pseudo address space `quads`,
-/// `@group(0) @binding(0) var<quads, read> x: array<vec4f>;`: it is read with `load_x(i)`, written with `store_x(i, value)`, or both (`read_write`).
+/// `@group(0) @binding(0) var<quads, read> x: array<vec4f>;`: it is read with `load_x(i)`, written with
+/// `store_x(i, value)`, or both (`read_write`).
 struct QuadsDeclaration<'a> {
     binding: &'a str,
     access: &'a str,
@@ -200,6 +152,16 @@ impl<'a> QuadsDeclaration<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shader_is_its_file_and_then_what_it_imports() {
+        let shader = Shader::new("tanh", "// tanh: y\n#import activation\n\nfn f(x: vec4f) { activate(x); }\n");
+        let wgsl = shader.wgsl(&Profile::PORTABLE, &[(KIND, 1)]);
+        assert!(wgsl.starts_with("// tanh: y\n\nfn f(x: vec4f) { activate(x); }\n// math:"), "{wgsl}");
+        let at = |what: &str| wgsl.find(what).unwrap_or_else(|| panic!("no {what} in {wgsl}"));
+        assert!(at("fn tanh4(") < at("fn activate(") && !wgsl.contains("#import"));
+        assert!(!shader.wgsl(&Profile::PORTABLE, &[(KIND, 4)]).contains("fn tanh4("), "the identity needs no math");
+    }
 
     #[test]
     fn lines_are_unrolled_with_whole_words_replaced() {

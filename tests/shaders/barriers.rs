@@ -1,6 +1,7 @@
-//! Barriers that all invocations of a workgroup meet. One that some miss hangs or is refused (by Tint, by FXC), and naga does not
-//! look. A condition is uniform when it depends on nothing but constants, the workgroup's id and read-only memory at such
-//! addresses; a barrier may stand in branches and loops that only such conditions steer, in main or in a function it calls.
+//! Barriers that all invocations of a workgroup meet. One that some miss hangs or is refused (by Tint, by FXC), and
+//! naga does not look. A condition is uniform when it depends on nothing but constants, the workgroup's id and
+//! read-only memory at such addresses; a barrier may stand in branches and loops that only such conditions steer, in
+//! main or in a function it calls.
 
 use naga::{
     AddressSpace, Arena, Binding, Block, BuiltIn, Expression, Function, FunctionArgument, Handle, LocalVariable,

@@ -1,35 +1,53 @@
-//! The shaders' house rules, and every specialisation in use translated for Vulkan, DirectX 12 and Metal without a device of theirs.
+//! The shaders' house rules, and every specialisation in use translated for Vulkan, DirectX 12 and Metal without a
+//! device of theirs.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod barriers;
+mod host;
 mod in_use;
+mod names;
 mod rules;
 mod translate;
+mod words;
 
 use gpu_subset::device::Profile;
 use gpu_subset::kernels::SHADERS;
-use gpu_subset::program::Shader;
+use gpu_subset::program::{PRELUDES, Shader, imports};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The folder of functions put after shaders.
-const PRELUDES: &str = "prelude";
+const PRELUDES_FOLDER: &str = "prelude";
 
-#[test]
-fn every_file_is_registered_and_every_registered_shader_is_a_file() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+/// The stems of the files in a folder of shaders, sorted.
+fn files(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut files: Vec<String> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|file| file != PRELUDES)
-        .map(|file| file.strip_suffix(".wgsl").unwrap_or_else(|| panic!("shaders/{file} is no shader")).to_owned())
+        .filter(|file| file != PRELUDES_FOLDER)
+        .map(|file| file.strip_suffix(".wgsl").unwrap_or_else(|| panic!("{file} is no shader")).to_owned())
         .collect();
-    let mut registered: Vec<&str> = SHADERS.iter().map(|shader| shader.name).collect();
     files.sort();
+    files
+}
+
+#[test]
+fn every_file_is_registered_and_every_registered_shader_is_a_file() {
+    let mut registered: Vec<&str> = SHADERS.iter().map(|shader| shader.name).collect();
     registered.sort_unstable();
-    assert_eq!(files, registered, "files of shaders/ on the left, kernels::SHADERS on the right");
+    assert_eq!(files("shaders"), registered, "files of shaders/ on the left, kernels::SHADERS on the right");
+
+    let texts = PRELUDES.iter().flat_map(|prelude| prelude.texts);
+    let registered: BTreeSet<&str> = texts.clone().map(|text| text.name).collect();
+    let found = files("shaders/prelude");
+    assert!(found.iter().eq(registered.iter()), "shaders/prelude/ has {found:?}, program::PRELUDES {registered:?}");
+    let sources = SHADERS.iter().map(|shader| shader.source).chain(texts.map(|text| text.source));
+    let imported: BTreeSet<&str> = sources.flat_map(imports).collect();
+    let unused: Vec<_> = PRELUDES.iter().map(|prelude| prelude.name).filter(|name| !imported.contains(name)).collect();
+    assert!(unused.is_empty(), "nothing imports {unused:?}");
 }
 
 #[test]

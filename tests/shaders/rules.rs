@@ -1,26 +1,39 @@
 //! The house rules of a shader, on its text and on naga's module.
 
 use crate::barriers;
+use crate::names::{self, File};
 use crate::translate::parse;
 use gpu_subset::device::{MAX_BINDINGS, MAX_STORAGE, Profile};
-use gpu_subset::program::Shader;
+use gpu_subset::program::{KIND, Prelude, Shader, imports};
 use naga::valid::ModuleInfo;
 use naga::{AddressSpace, GlobalVariable, ImageClass, Module, StorageAccess, TypeInner};
+use std::collections::BTreeSet;
 
 /// Lines of a file. The shortest reductions need a dozen; beyond the most, a kernel is two.
 const LINES: std::ops::RangeInclusive<usize> = 10..=110;
 
-/// What WebGPU promises everywhere: workgroup memory in bytes, invocations of a workgroup, and those along each dimension.
+/// Characters of a line.
+const COLUMNS: usize = 120;
+
+/// What WebGPU promises everywhere: workgroup memory in bytes, invocations of a workgroup, and those along each
+/// dimension.
 const WORKGROUP_BYTES: u32 = 16 << 10;
 const INVOCATIONS: u32 = 256;
 const SIDES: [u32; 3] = [256, 256, 64];
 
-/// A namespace of DXC that naga does not rename away: as the name of a buffer or a function it fails on DirectX 12 alone.
+/// A namespace of DXC that naga does not rename away: as the name of a buffer or a function it fails on DirectX 12
+/// alone.
 const DXC_NAMESPACE: &str = "dx";
 
 /// Every rule that a shader breaks as a profile composes it.
 pub fn faults(shader: &Shader, profile: &Profile) -> Vec<String> {
     let mut faults = text_faults(shader);
+    let table = names::table();
+    if imports(shader.source).any(|name| !table.contains_key(name)) {
+        faults.extend(names::faults(&File::read(shader.name, shader.source), &[], &table));
+        return named(shader, faults); // it cannot be composed
+    }
+    faults.extend(composition_faults(shader, profile, &table));
     match parse(shader, profile, &[]) {
         Ok((module, info)) => {
             faults.extend(module_faults(&module));
@@ -29,7 +42,30 @@ pub fn faults(shader: &Shader, profile: &Profile) -> Vec<String> {
         }
         Err(why) => faults.push(why),
     }
+    named(shader, faults)
+}
+
+fn named(shader: &Shader, faults: Vec<String>) -> Vec<String> {
     faults.iter().map(|fault| format!("{}: {fault}", shader.name)).collect()
+}
+
+/// Of the shader and its preludes, with every activation.
+fn composition_faults(shader: &Shader, profile: &Profile, table: &names::Table) -> Vec<String> {
+    let mut faults = BTreeSet::new();
+    let kinds = Prelude::find("activation").map_or(1, |activation| activation.texts.len());
+    for kind in 0..kinds {
+        let preludes = shader.preludes(profile, &[(KIND, kind)]);
+        let files: Vec<File<'_>> = preludes.iter().map(|text| File::read(text.name, text.source)).collect();
+        faults.extend(names::faults(&File::read(shader.name, shader.source), &files, table));
+        faults.extend(preludes.iter().flat_map(|text| width_faults(text.name, text.source)));
+    }
+    faults.into_iter().collect()
+}
+
+fn width_faults(name: &str, source: &str) -> Vec<String> {
+    let columns = source.lines().zip(1..).map(|(line, number)| (line.chars().count(), number));
+    let wide = columns.filter(|(columns, _)| *columns > COLUMNS);
+    wide.map(|(columns, number)| format!("line {number} of {name} has {columns} columns")).collect()
 }
 
 fn text_faults(shader: &Shader) -> Vec<String> {
@@ -42,6 +78,7 @@ fn text_faults(shader: &Shader) -> Vec<String> {
     if !LINES.contains(&lines) {
         faults.push(format!("has {lines} lines, not {LINES:?}"));
     }
+    faults.extend(width_faults(shader.name, shader.source));
     faults
 }
 
@@ -152,7 +189,7 @@ fn main(@builtin(local_invocation_index) i: u32) {
 ";
 
     fn shader(source: String) -> Shader {
-        Shader::new("good", source.leak(), &[])
+        Shader::new("good", source.leak())
     }
 
     #[test]
@@ -182,10 +219,17 @@ fn main(@builtin(local_invocation_index) i: u32) {
         let swap = |a: &str, b: &str| GOOD.replace(a, "\0").replace(b, a).replace('\0', b);
         let more: String =
             (2..9).map(|i| format!("@group(0) @binding({i}) var<storage, read_write> b{i}: f32;\n")).collect();
+        let total = GOOD.replace("override", "#import total\noverride").replace("= x[i]", "= total(vec4f(x[i]), i).x");
         let broken = [
             ("does not start with", GOOD.replace("good:", "other:")),
             ("lines, not", GOOD.lines().skip(1).take(4).collect()),
             ("lines, not", GOOD.to_owned() + &"//\n".repeat(110)),
+            ("line 1 of good has 121 columns", GOOD.replace("reversed", &"r".repeat(84))),
+            ("imports nothing, which is no prelude", GOOD.replace("override", "#import nothing\noverride")),
+            ("imports philox and uses nothing", GOOD.replace("override", "#import philox\noverride")),
+            ("uses unit of [\"philox\"]", GOOD.replace("= x[i]", "= unit(u32(x[i]))")),
+            ("prelude/total_shared: needs ROWS, which is not there", total.clone()),
+            ("does not parse", total),
             ("not one main", GOOD.replace("fn main", "fn entry")),
             ("not one main", GOOD.to_owned() + "@compute @workgroup_size(1)\nfn second() {}\n"),
             ("UPPER_CASE", GOOD.replace("LANES", "Lanes")),

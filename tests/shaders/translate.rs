@@ -1,5 +1,6 @@
-//! One specialisation through naga, with the options that wgpu 30 gives it on each platform (`wgpu-hal`: `vulkan/adapter.rs`,
-//! `dx12/device.rs`, `metal/device.rs`) and `zero_initialize_workgroup_memory` off, as `program/mod.rs` asks.
+//! One specialisation through naga, with the options that wgpu 30 gives it on each platform (`wgpu-hal`:
+//! `vulkan/adapter.rs`, `dx12/device.rs`, `metal/device.rs`) and `zero_initialize_workgroup_memory` off, as
+//! `program/mod.rs` asks.
 
 use gpu_subset::device::{Profile, Storage, Variant};
 use gpu_subset::program::Shader;
@@ -27,8 +28,8 @@ const BOUNDS: BoundsCheckPolicies = BoundsCheckPolicies {
     binding_array: BoundsCheckPolicy::Unchecked,
 };
 
-/// Parses and validates, with what a device without optional features can do: no float atomics, no f16; and subgroups in the
-/// software variant alone.
+/// Parses and validates, with what a device without optional features can do: no float atomics, no f16; and subgroups
+/// in the software variant alone.
 pub fn parse(shader: &Shader, profile: &Profile, constants: &[(&str, usize)]) -> Result<(Module, ModuleInfo), String> {
     let subgroups = profile.variant == Variant::Software;
     let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
@@ -70,8 +71,8 @@ impl Specialised {
         Ok(Self { module: module.into_owned(), info: info.into_owned(), storage: profile.storage })
     }
 
-    /// Generates SPIR-V, which is checked where there is a checker; and HLSL and MSL, except with storage in textures, which is for
-    /// one Vulkan driver.
+    /// Generates SPIR-V, which is checked where there is a checker; and HLSL and MSL, except with storage in textures,
+    /// which is for one Vulkan driver.
     pub fn translate(&self, validator: Option<&SpirvVal>) -> Result<(), String> {
         let words = self.spirv().map_err(|e| format!("SPIR-V: {e}"))?;
         validator.map_or(Ok(()), |validator| validator.check(&words))?;
@@ -213,7 +214,6 @@ fn every_platform_gets_what_it_needs() {
          @group(0) @binding(1) var<storage, read_write> y: array<f32>;\nvar<workgroup> s: array<f32, LEN>;\n\
          @compute @workgroup_size(LEN) fn main(@builtin(local_invocation_index) i: u32) {\n\
          s[i] = x[i];\nworkgroupBarrier();\ny[i] = 0.5 * s[LEN - 1u - i];\n}\n",
-        &[],
     );
     let half = Specialised::new(&HALF, &Profile::PORTABLE, &[("LEN", 32)]).unwrap();
     assert_eq!(half.spirv().unwrap()[0], 0x0723_0203);

@@ -1,0 +1,89 @@
+//! Parts of a parameter vector between the inverses of their layer's two matrices.
+
+use super::{BlockProduct, Blocks, DIRECTION, GRADIENT, Placement, TRANSPOSE, grid};
+use crate::device::{Buf, Gpu};
+use crate::error::Result;
+use crate::kernels::jobs::{DirectionJob, GradientJob, TransposeJob, word};
+use crate::program::Dispatch;
+
+/// A layer's part of a parameter vector, and with it the matrices 2l and 2l + 1 of layer l: of its patches and a bias,
+/// and of its outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// First word of the vector.
+    pub start: usize,
+    /// Outputs.
+    pub outputs: usize,
+    /// Patches, bias left out.
+    pub patches: usize,
+}
+
+impl Blocks {
+    /// The steps that make d = G⁻¹ V A⁻¹ of each layer's part V of the vector `g`: outputs × (patches and bias), A⁻¹
+    /// and G⁻¹ being the inverses of the layer's two matrices.
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`].
+    pub fn apply_inverse(&self, gpu: &Gpu, parts: &[Part], g: &Buf, d: &Buf) -> Result<Vec<Dispatch>> {
+        let placements: Vec<_> = parts.iter().zip(self.placements.as_chunks::<2>().0).collect();
+        let fits = |(part, [a, g]): &(&Part, &[Placement; 2])| a.side == part.patches + 1 && g.side == part.outputs;
+        assert!(2 * parts.len() == self.placements.len() && placements.iter().all(fits));
+        let grid = |of: fn(&[Placement; 2]) -> usize| {
+            grid(gpu, placements.iter().map(|(_, placements)| of(placements)).max().unwrap_or(1), parts.len())
+        };
+        let width = [("WIDTH", gpu.profile.width())];
+        let load = |(part, [a, _]): &(&Part, &[Placement; 2])| GradientJob {
+            g: word(part.start),
+            outputs: word(part.outputs),
+            patches: word(part.patches),
+            columns: word(a.columns()),
+            target_quad: word(a.quad(a.places()[1], 0)),
+        };
+        let jobs: Vec<GradientJob> = placements.iter().map(load).collect();
+        let table = gpu.upload("blocks.gradient", &jobs)?;
+        let bindings = [table.into(), g.into(), (&self.m).into()];
+        let mut steps = vec![Dispatch::new(gpu, &GRADIENT, &width, &bindings, grid(|[a, _]| a.columns()))?];
+        steps.extend(self.multiply(gpu, 0)?);
+        let transpose = |(_, [a, g]): &(&Part, &[Placement; 2])| TransposeJob {
+            source: word(a.quad(a.places()[2], 0)),
+            target_quad: word(g.quad(g.places()[1], 0)),
+            columns_m: word(a.columns()),
+            columns_n: word(g.columns()),
+        };
+        let jobs: Vec<TransposeJob> = placements.iter().map(transpose).collect();
+        let table = gpu.upload("blocks.transpose", &jobs)?;
+        let bindings = [table.into(), (&self.m).into()];
+        steps.push(Dispatch::new(gpu, &TRANSPOSE, &width, &bindings, grid(|[_, g]| g.columns()))?);
+        steps.extend(self.multiply(gpu, 1)?);
+        let store = |(part, [_, g]): &(&Part, &[Placement; 2])| DirectionJob {
+            d: word(part.start),
+            outputs: word(part.outputs),
+            patches: word(part.patches),
+            columns: word(g.columns()),
+            source: word(g.quad(g.places()[2], 0)),
+        };
+        let jobs: Vec<DirectionJob> = placements.iter().map(store).collect();
+        let table = gpu.upload("blocks.direction", &jobs)?;
+        let bindings = [table.into(), (&self.m).into(), d.into()];
+        steps.push(Dispatch::new(gpu, &DIRECTION, &width, &bindings, grid(|[_, g]| g.side))?);
+        Ok(steps)
+    }
+
+    /// result ← operand · S⁻¹ of every second matrix from `first`.
+    fn multiply(&self, gpu: &Gpu, first: usize) -> Result<Vec<Dispatch>> {
+        let product = |i: usize, placement: &Placement| {
+            let [_, operand, result] = placement.places();
+            let (rows, columns) = (placement.operand_blocks, placement.blocks);
+            let product = BlockProduct {
+                rows,
+                columns,
+                out: result,
+                x: operand,
+                to: placement.columns(),
+                ..BlockProduct::default()
+            };
+            (i % 2 == first).then_some(product)
+        };
+        self.products(gpu, product)
+    }
+}

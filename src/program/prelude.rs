@@ -1,0 +1,133 @@
+//! Preludes: WGSL that several shaders share. A file names those it uses by lines `#import NAME`; WGSL itself has no
+//! include.
+
+use crate::device::Variant;
+
+/// One file of `shaders/prelude/`.
+#[derive(Clone, Copy, Debug)]
+pub struct Text {
+    /// The file's stem.
+    pub name: &'static str,
+    /// The file's text.
+    pub source: &'static str,
+}
+
+/// What decides which of a prelude's texts a shader gets.
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    Only,
+    Variant,
+    Kind,
+}
+
+/// A name to import, and its texts.
+#[derive(Clone, Copy, Debug)]
+pub struct Prelude {
+    /// What `#import` calls it.
+    pub name: &'static str,
+    /// One; or one a variant (software, discrete, portable); or one an activation, as [`KIND`](super::KIND) counts.
+    pub texts: &'static [Text],
+    choice: Choice,
+}
+
+/// A table of preludes: `name: choice [files]`.
+macro_rules! preludes {
+    ($($name:literal: $choice:ident [$($file:literal),*],)*) => {
+        &[$(Prelude {
+            name: $name,
+            texts: &[$(Text {
+                name: $file,
+                source: include_str!(concat!("../../shaders/prelude/", $file, ".wgsl")),
+            }),*],
+            choice: Choice::$choice,
+        }),*]
+    };
+}
+
+/// Every prelude.
+pub const PRELUDES: &[Prelude] = preludes![
+    "activation": Kind ["relu", "tanh", "silu", "softplus", "identity"],
+    "epilogue": Only ["epilogue"],
+    "math": Only ["math"],
+    "outer_tile": Only ["outer_tile"],
+    "parameters": Only ["parameters"],
+    "philox": Only ["philox"],
+    "product_tile": Only ["product_tile"],
+    "softmax": Only ["softmax"],
+    "total": Variant ["total_lanes", "total_shared", "total_shared"],
+    "weights": Variant ["weights_lanes", "weights_shared", "weights_uniform"],
+];
+
+impl Prelude {
+    /// The prelude of this name.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        PRELUDES.iter().find(|prelude| prelude.name == name)
+    }
+
+    /// The text for a variant and an activation.
+    fn text(&self, variant: Variant, kind: usize) -> &'static Text {
+        let i = match (self.choice, variant) {
+            (Choice::Only, _) | (Choice::Variant, Variant::Software) => 0,
+            (Choice::Variant, Variant::Discrete) => 1,
+            (Choice::Variant, Variant::Portable) => 2,
+            (Choice::Kind, _) => kind,
+        };
+        &self.texts[i]
+    }
+}
+
+/// The name in a line `#import NAME`.
+pub(super) fn imported(line: &str) -> Option<&str> {
+    line.strip_prefix("#import ").map(str::trim)
+}
+
+/// What a file imports, as it names it.
+pub fn imports(source: &str) -> impl Iterator<Item = &str> {
+    source.lines().filter_map(imported)
+}
+
+/// The texts that a file imports, and those that they import before them, each once.
+///
+/// # Panics
+/// When there is no prelude of a name.
+pub fn resolve(source: &str, variant: Variant, kind: usize) -> Vec<&'static Text> {
+    let mut texts = Vec::new();
+    collect(source, variant, kind, &mut texts);
+    texts
+}
+
+fn collect(source: &str, variant: Variant, kind: usize, texts: &mut Vec<&'static Text>) {
+    for name in imports(source) {
+        let prelude = Prelude::find(name).unwrap_or_else(|| panic!("#import {name}: there is no such prelude"));
+        let text = prelude.text(variant, kind);
+        if texts.iter().all(|known| known.name != text.name) {
+            collect(text.source, variant, kind, texts);
+            texts.push(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(source: &str, variant: Variant, kind: usize) -> Vec<&'static str> {
+        resolve(source, variant, kind).into_iter().map(|text| text.name).collect()
+    }
+
+    #[test]
+    fn imports_are_resolved_once_each_and_by_variant_and_activation() {
+        assert_eq!(names("// none\nfn main() {}\n", Variant::Portable, 0), [""; 0]);
+        assert_eq!(names("#import softmax\n#import math\n", Variant::Portable, 0), ["math", "softmax"]);
+        assert_eq!(names("#import total\n", Variant::Software, 0), ["total_lanes"]);
+        assert_eq!(names("#import total\n#import weights\n", Variant::Discrete, 0), ["total_shared", "weights_shared"]);
+        assert_eq!(names("#import activation\n", Variant::Portable, 0), ["relu"]);
+        assert_eq!(names("#import activation\n", Variant::Portable, 2), ["math", "silu"]);
+    }
+
+    #[test]
+    #[should_panic(expected = "#import nothing: there is no such prelude")]
+    fn an_unknown_import_is_refused() {
+        resolve("#import nothing\n", Variant::Portable, 0);
+    }
+}
