@@ -4,7 +4,7 @@
 
 use super::blocks::Blocks;
 use super::conv2d::{Conv2d, gram};
-use super::elementwise_grid;
+use super::grid::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
