@@ -18,6 +18,7 @@ mod layout;
 pub mod live;
 pub mod matmul;
 pub mod pool;
+pub mod product;
 pub mod selection;
 pub mod softmax_xent;
 pub mod tile;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::softmax_xent::{self, Targets};
 use crate::kernels::{copy_quads, finite, vector};
-use crate::model::LayerWeights;
+use crate::model::{At, LayerWeights};
 use crate::program::Program;
 use std::ops::Range;
 
@@ -144,7 +144,7 @@ impl Objective {
                 mask: None,
             };
             let layer = &workspace.model.layers()[stage.layer];
-            program.push(layer.forward(gpu, weights, &x[i], &x[i + 1], &epilogue)?);
+            program.extend(layer.forward(&At { gpu, weights, x: &x[i] }, &x[i + 1], &epilogue)?);
         }
         Ok(Forward { x, masks })
     }
@@ -171,7 +171,8 @@ impl Objective {
             let ty = if is_last { out.clone() } else { self.workspace.passing[side].prefix(forward.x[i + 1].len()) };
             let layer = &self.workspace.model.layers()[stage.layer];
             let mask = forward.masks[i].as_ref();
-            program.extend(layer.jvp(&self.gpu, weights, &forward.x[i], tx.as_ref(), &ty, mask)?);
+            let at = At { gpu: &self.gpu, weights, x: &forward.x[i] };
+            program.extend(layer.jvp(&at, tx.as_ref(), &ty, mask)?);
             tx = Some(ty);
         }
         Ok(())
@@ -180,9 +181,9 @@ impl Objective {
     /// Cotangents from the logits' in the first passing array back to the first stage with parameters.
     pub(super) fn record_vjp(&self, program: &mut Program, forward: &Forward) -> Result<()> {
         self.record_back(program, forward, &mut |program, stage, x, dy| {
-            if let Some(weights) = &self.workspace.weights[stage.layer] {
-                program.extend(self.workspace.model.layers()[stage.layer].grad_weight(&self.gpu, weights, x, dy)?);
-            }
+            let (workspace, layer) = (&*self.workspace, stage.layer);
+            let at = At { gpu: &self.gpu, weights: workspace.weights[layer].as_ref(), x };
+            program.extend(workspace.model.layers()[layer].grad_weight(&at, dy)?);
             Ok(())
         })
     }
@@ -205,7 +206,8 @@ impl Objective {
                 let dx = self.workspace.passing[1 - side].like(&forward.x[i]);
                 let layer = &self.workspace.model.layers()[stages[i].layer];
                 let mask = forward.masks[i - 1].as_ref();
-                program.push(layer.grad_input(&self.gpu, weights(i), &forward.x[i], &dy, &dx, mask)?);
+                let at = At { gpu: &self.gpu, weights: weights(i), x: &forward.x[i] };
+                program.extend(layer.grad_input(&at, &dy, &dx, mask)?);
             }
         }
         Ok(())
