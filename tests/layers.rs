@@ -1,5 +1,5 @@
-//! Every kind of layer on its own: forward against the f64 reference, jvp against finite differences of it, and vjp as the
-//! adjoint of jvp. Layers come from model descriptions, so that the description's arms are tested too.
+//! Every kind of layer on its own: forward against the f64 reference, jvp against finite differences of it, and vjp as
+//! the adjoint of jvp. Layers come from model descriptions, so that the description's arms are tested too.
 
 mod common;
 
@@ -103,7 +103,8 @@ impl Case<'_> {
             let packing = self.layer.packing(gpu, direction).unwrap();
             upload_quads(gpu, &weights::reference::pack(&packing, theta))
         };
-        let most_splits = self.layer.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3); // a workspace may have more room
+        // a workspace may have more room
+        let most_splits = self.layer.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3);
         Some(LayerWeights {
             theta: upload(gpu, theta),
             tangent: upload(gpu, v),

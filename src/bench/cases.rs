@@ -45,8 +45,8 @@ pub struct Case {
     batch: usize,
 }
 
-/// Examples that a result is checked on: at least a block and a part, and full tiles of blocks where the reference takes no longer
-/// than so many multiply-adds.
+/// Examples that a result is checked on: at least a block and a part, and full tiles of blocks where the reference
+/// takes no longer than so many multiply-adds.
 const CHECKED: usize = 72;
 const REFERENCE: usize = 300_000_000;
 
@@ -107,8 +107,8 @@ impl Case {
         if self.kind == ProductKind::Jvp { once + self.batch * inputs + weights.len() } else { once }
     }
 
-    /// The product on few examples against its reference: the largest error, as a share of the largest value. The number of
-    /// batch blocks is in no constant, so what is checked is what is timed.
+    /// The product on few examples against its reference: the largest error, as a share of the largest value. The
+    /// number of batch blocks is in no constant, so what is checked is what is timed.
     pub(super) fn check(&self, gpu: &Gpu) -> Result<f64> {
         let most = 4 * gpu.profile.block + 8;
         let examples = (REFERENCE * self.batch / self.multiply_adds()).clamp(CHECKED, most);

@@ -1,4 +1,5 @@
-//! Two-dimensional convolution (cross-correlation, as PyTorch's): which pixels and weights meet; the sums over them are files below.
+//! Two-dimensional convolution (cross-correlation, as PyTorch's): which pixels and weights meet; the sums over them are
+//! files below.
 
 mod outer;
 mod product;
@@ -60,7 +61,8 @@ impl Conv2d {
         WeightShape { outputs: self.channels, inputs: self.input.channels, taps: self.size * self.size }
     }
 
-    /// Backward, pixels p = 0 … stride-1 of dx meet columns (p + padding - k) / stride of dy, with 0 ≤ k < size the filter's column.
+    /// Backward, pixels p = 0 … stride-1 of dx meet columns (p + padding - k) / stride of dy, with 0 ≤ k < size the
+    /// filter's column.
     fn window(&self, gpu: &Gpu, direction: Direction) -> Window {
         let [size, stride, padding] = [self.size, self.stride, self.padding].map(|n| n as isize);
         let (left, count) = match direction {

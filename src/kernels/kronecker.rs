@@ -1,6 +1,6 @@
-//! The Kronecker factors of a layer's Gauss-Newton matrix, A ⊗ G: A = E\[Σ a aᵀ\] of its input patches with a bias row, G the mean
-//! of g gᵀ over examples and pixels, g the cotangents of its outputs (Martens and Grosse 2015; Grosse and Martens 2016 for
-//! convolutions, their equations 28 and 29).
+//! The Kronecker factors of a layer's Gauss-Newton matrix, A ⊗ G: A = E\[Σ a aᵀ\] of its input patches with a bias row,
+//! G the mean of g gᵀ over examples and pixels, g the cotangents of its outputs (Martens and Grosse 2015; Grosse and
+//! Martens 2016 for convolutions, their equations 28 and 29).
 
 use super::blocks::Blocks;
 use super::conv2d::Conv2d;
@@ -41,7 +41,8 @@ impl Factor {
         factor_side(&self.patches, self.with_bias)
     }
 
-    /// What the next reduction, of the sums over so many examples, scales them with, and how much it keeps of those before.
+    /// What the next reduction, of the sums over so many examples, scales them with, and how much it keeps of those
+    /// before.
     pub fn weigh(&self, gpu: &Gpu, keep: f64, scale: f64, examples: usize) {
         let pixels = self.patches.output().expect("checked when the layer was made: the filter fits").pixels();
         gpu.write(&self.coefficients, &[keep as f32, scale as f32, (examples * pixels) as f32]);
@@ -52,8 +53,8 @@ impl Factor {
         self.patches.gram_splits(gpu, blocks) * self.patches.gram_shape().partial_len()
     }
 
-    /// matrix ← keep · matrix + scale · Σ over examples and pixels of patch patchᵀ, `x` `[N/B][C][H][W][B]`; every example counts, so
-    /// a padded block has to hold real ones. `partial` holds [`Factor::partial_len`].
+    /// matrix ← keep · matrix + scale · Σ over examples and pixels of patch patchᵀ, `x` `[N/B][C][H][W][B]`; every
+    /// example counts, so a padded block has to hold real ones. `partial` holds [`Factor::partial_len`].
     ///
     /// # Errors
     /// As [`Dispatch::new`].
@@ -72,8 +73,8 @@ pub fn factor_side(patches: &Conv2d, with_bias: bool) -> usize {
     patches.weights().patches() + usize::from(with_bias)
 }
 
-/// The deltas of `blocks`, whose matrices are A and G of each layer in turn: λ, a word on the device, shared out between the two (Martens
-/// and Grosse 2015, section 6.3).
+/// The deltas of `blocks`, whose matrices are A and G of each layer in turn: λ, a word on the device, shared out
+/// between the two (Martens and Grosse 2015, section 6.3).
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -117,7 +118,8 @@ pub mod reference {
         entries.zip(v).map(|((o, r), v)| v / (a[r * columns + r] * g[o * outputs + o] + lambda)).collect()
     }
 
-    /// Σ over examples and pixels of patch patchᵀ, on plain `[N][C][H][W]`; with a bias, one more row and column for an input of 1.
+    /// Σ over examples and pixels of patch patchᵀ, on plain `[N][C][H][W]`; with a bias, one more row and column for an
+    /// input of 1.
     pub fn gram(patches: &Conv2d, x: &[f64], with_bias: bool) -> Vec<f64> {
         let out = patches.output().expect("the filter fits");
         let side = patches.weights().patches() + usize::from(with_bias);

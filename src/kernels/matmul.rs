@@ -1,5 +1,5 @@
-//! Dense layers: products of a weight matrix with a batch of vectors, forward w x + b, backward wᵀ dy, and the gradient to the weights,
-//! dy xᵀ summed over the batch.
+//! Dense layers: products of a weight matrix with a batch of vectors, forward w x + b, backward wᵀ dy, and the gradient
+//! to the weights, dy xᵀ summed over the batch.
 
 use super::conv2d::Conv2d;
 use super::product::{Operands, Product};

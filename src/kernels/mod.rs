@@ -1,8 +1,9 @@
-//! One file a kernel: host functions that check lengths and record a [`Dispatch`](crate::program::Dispatch), and beside each its f64 `reference`.
+//! One file a kernel: host functions that check lengths and record a [`Dispatch`](crate::program::Dispatch), and beside
+//! each its f64 `reference`.
 //!
-//! Activations are batch-innermost in blocks, `[N/B][C][H][W][B]`: the four images of a vec4 share every index, weights are
-//! uniform over a block, and the reduction over the batch that a full-subset gradient needs comes naturally. References and
-//! callers outside the engine use plain `[N][C][H][W]`; [`to_blocks`] and [`from_blocks`] translate.
+//! Activations are batch-innermost in blocks, `[N/B][C][H][W][B]`: the four images of a vec4 share every index, weights
+//! are uniform over a block, and the reduction over the batch that a full-subset gradient needs comes naturally.
+//! References and callers outside the engine use plain `[N][C][H][W]`; [`to_blocks`] and [`from_blocks`] translate.
 
 pub mod activation;
 pub mod augment;

@@ -1,5 +1,5 @@
-//! Maps that are bilinear in their input and their weights, y = w x + b: convolutions, dense layers. Each has a file that says what is
-//! its own; what follows from bilinearity alone is here.
+//! Maps that are bilinear in their input and their weights, y = w x + b: convolutions, dense layers. Each has a file
+//! that says what is its own; what follows from bilinearity alone is here.
 
 use super::conv2d::Conv2d;
 use super::epilogue::{Epilogue, Mask};
@@ -79,13 +79,14 @@ pub trait Product: std::fmt::Debug + Send + Sync {
     fn product(&self, gpu: &Gpu, direction: Direction, blocks: usize, operands: &Operands<'_>) -> Result<Dispatch>;
     /// Parts into which a weight gradient over so many batch blocks is split.
     fn splits(&self, gpu: &Gpu, blocks: usize) -> usize;
-    /// partial\[s\] = the weight and bias gradient of split s; [`reduce_partials`](super::weights::reduce_partials) sums them.
-    /// `partial` holds [`Product::splits`] × [`WeightShape::partial_len`] words.
+    /// partial\[s\] = the weight and bias gradient of split s; [`reduce_partials`](super::weights::reduce_partials)
+    /// sums them. `partial` holds [`Product::splits`] × [`WeightShape::partial_len`] words.
     ///
     /// # Errors
     /// As [`Dispatch::new`].
     fn grad_weight(&self, gpu: &Gpu, x: &Quads, dy: &Quads, partial: &Buf) -> Result<Dispatch>;
-    /// Visits every term w\[k\] x\[i\] of every y\[j\] with its (i, j, k), on plain `[N][C][H][W]`: all that a reference needs.
+    /// Visits every term w\[k\] x\[i\] of every y\[j\] with its (i, j, k), on plain `[N][C][H][W]`: all that a
+    /// reference needs.
     fn for_each_term(&self, examples: usize, visit: &mut dyn FnMut(usize, usize, usize));
 
     /// Multiply-adds of one example's product.
@@ -111,8 +112,8 @@ pub trait Product: std::fmt::Debug + Send + Sync {
         self.product(gpu, Direction::Forward, self.blocks(gpu, x, y), &operands)
     }
 
-    /// ty = mask ⊙ (w tx + v x + v's biases) in one pass, without the first product when the input is constant: `x` comes with v, `tx`
-    /// with w, both packed forward.
+    /// ty = mask ⊙ (w tx + v x + v's biases) in one pass, without the first product when the input is constant: `x`
+    /// comes with v, `tx` with w, both packed forward.
     ///
     /// # Errors
     /// As [`Dispatch::new`].

@@ -36,8 +36,8 @@ fn cover(length: usize, sizes: &[usize], overhead: usize) -> usize {
 }
 
 impl ProductTile {
-    /// The tile for so many `outputs` over rows of `width` pixels: what was found by timing under `key`, or else large on a CPU, whose
-    /// loads cost most, and within a GPU's registers.
+    /// The tile for so many `outputs` over rows of `width` pixels: what was found by timing under `key`, or else large
+    /// on a CPU, whose loads cost most, and within a GPU's registers.
     pub fn choose(gpu: &Gpu, key: &str, outputs: usize, width: usize) -> Self {
         if let Some([outputs, pixels]) = gpu.tuned(key)
             && (1..=MOST_OUTPUTS / 4).contains(&(outputs / 4))
@@ -62,7 +62,8 @@ impl ProductTile {
         std::iter::once(self).chain(others.into_iter().filter(|tile| tile.outputs * tile.pixels <= most)).collect()
     }
 
-    /// What `product_tile.wgsl` and the workgroup are specialised to, where a step takes so many columns of each of `slices`.
+    /// What `product_tile.wgsl` and the workgroup are specialised to, where a step takes so many columns of each of
+    /// `slices`.
     pub(super) fn constants(
         &self,
         gpu: &Gpu,

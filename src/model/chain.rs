@@ -33,7 +33,8 @@ pub(super) fn layers(description: &Description, input: Shape, classes: usize) ->
     let outputs = chain.shape;
     if description.layer.is_empty() || outputs != Shape::vector(classes) {
         return Err(Error::usage(format!(
-            "model {name}: ends in {outputs} values an example, but the data has {classes} classes: end it with kind = \"dense\" without units",
+            "model {name}: ends in {outputs} values an example, but the data has {classes} classes: end it with \
+             kind = \"dense\" without units"
         )));
     }
     Ok((chain.layers, chain.deviations))

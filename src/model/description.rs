@@ -16,7 +16,8 @@ pub enum Initialisation {
     Glorot,
 }
 
-/// A model description: `[[layer]]` tables in order. The last layer has one output a class; a dense one leaves `units` out.
+/// A model description: `[[layer]]` tables in order. The last layer has one output a class; a dense one leaves `units`
+/// out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {

@@ -39,8 +39,8 @@ pub struct At<'a> {
     pub x: &'a Quads,
 }
 
-/// One differentiable map y = f(x; θ) of every example. x, its tangent tx and its cotangent dx are `[N/B][input][B]`; y, ty, dy and a
-/// mask of y `[N/B][output][B]`.
+/// One differentiable map y = f(x; θ) of every example. x, its tangent tx and its cotangent dx are `[N/B][input][B]`;
+/// y, ty, dy and a mask of y `[N/B][output][B]`.
 pub trait Layer: std::fmt::Debug + Send + Sync {
     /// Name in messages and weight files, such as `conv1`.
     fn name(&self) -> &str;
@@ -72,8 +72,8 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn packing(&self, _gpu: &Gpu, _direction: Direction) -> Option<Packing> {
         None
     }
-    /// Times a few tiles of the layer's products, forward and perhaps backward, on so many examples, where the device allows it and
-    /// they are not known.
+    /// Times a few tiles of the layer's products, forward and perhaps backward, on so many examples, where the device
+    /// allows it and they are not known.
     ///
     /// # Errors
     /// What the device reports.
@@ -89,8 +89,8 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Dispatch::new`]; so for the other three.
     fn forward(&self, at: &At<'_>, y: &Quads, epilogue: &Epilogue) -> Result<Vec<Dispatch>>;
-    /// ty = mask ⊙ (J_x tx + J_θ v), without the first term when the input is constant; the mask is that of an activation which
-    /// the layer took over. `y` of forward is not needed.
+    /// ty = mask ⊙ (J_x tx + J_θ v), without the first term when the input is constant; the mask is that of an
+    /// activation which the layer took over. `y` of forward is not needed.
     fn jvp(&self, at: &At<'_>, tx: Option<&Quads>, ty: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>>;
     /// dx = mask ⊙ J_xᵀ dy, a half of the vjp; the mask is that of an activation which the layer *before* took over.
     fn grad_input(&self, at: &At<'_>, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>>;

@@ -149,8 +149,8 @@ impl Objective {
         Ok(Forward { x, masks })
     }
 
-    /// Tangents through all stages along the direction of `weights`, the logits' into `out`. Stages before the first parameters have
-    /// none.
+    /// Tangents through all stages along the direction of `weights`, the logits' into `out`. Stages before the first
+    /// parameters have none.
     fn record_jvp(
         &self,
         program: &mut Program,
@@ -165,7 +165,8 @@ impl Objective {
             if weights.is_none() && tx.is_none() {
                 continue;
             }
-            // Even stages write one of the passing arrays, odd ones the other; `out` is the second, so the one before reads the first.
+            // Even stages write one of the passing arrays, odd ones the other; `out` is the second, so the one before
+            // reads the first.
             let side = usize::from((stages.len() - 1 - i).is_multiple_of(2));
             let is_last = i + 1 == stages.len();
             let ty = if is_last { out.clone() } else { self.workspace.passing[side].prefix(forward.x[i + 1].len()) };

@@ -1,5 +1,5 @@
-//! A model's twin on the CPU: the f64 references of the kernels, chained by hand. It reads the same TOML as the model but builds
-//! its layers on its own, so a wrong default, shape or order of layers in the engine shows as a difference.
+//! A model's twin on the CPU: the f64 references of the kernels, chained by hand. It reads the same TOML as the model
+//! but builds its layers on its own, so a wrong default, shape or order of layers in the engine shows as a difference.
 //! Parameters are compact here (PyTorch's order, no gaps), activations plain `[N][C][H][W]`.
 
 use gpu_subset::kernels::activation::{self, Activation};
@@ -74,7 +74,8 @@ pub struct Twin {
 }
 
 impl Twin {
-    /// `layers` is the list of a description's layers in TOML: `{ kind = "conv", channels = 3, size = 5 }, { kind = "dense" }`.
+    /// `layers` is the list of a description's layers in TOML: `{ kind = "conv", channels = 3, size = 5 }, { kind =
+    /// "dense" }`.
     pub fn new(input: Shape, classes: usize, layers: &str) -> Self {
         let toml = format!("layer = [{layers}]");
         let model = Model::new(&Description::parse(&toml, "twin.toml").unwrap(), input, classes).unwrap();

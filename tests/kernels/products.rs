@@ -156,6 +156,26 @@ fn reduced(gpu: &Gpu, grad_weight: Dispatch, shape: &WeightShape, partial: &Buf)
     download(gpu, &g).iter().map(|g| g - 1.0).collect()
 }
 
+/// The references of a dense layer and of the convolution of one pixel that it is, each with terms of its own.
+#[test]
+fn a_dense_layer_is_the_convolution_of_its_patches() {
+    let (mut rng, batch) = (rng(5), 3);
+    let patches = DENSE.patches().unwrap();
+    assert_eq!((DENSE.shapes(), DENSE.weights()), (patches.shapes(), patches.weights()));
+    let [x, tx] = [0; 2].map(|_| uniform(batch * DENSE.inputs, &mut rng));
+    let dy = uniform(batch * DENSE.outputs, &mut rng);
+    let [theta, v] = [0; 2].map(|_| uniform(patches.weights().len(), &mut rng));
+    let both: [&dyn Product; 2] = [&DENSE, &patches];
+    let [dense, conv] = both.map(|product| {
+        [
+            reference::jvp(product, [&x, &tx], [&theta, &v]),
+            reference::grad_input(product, &dy, &theta),
+            reference::grad_weight(product, &x, &dy),
+        ]
+    });
+    assert_eq!(dense, conv);
+}
+
 /// One of each, whose every side leaves a remainder.
 const STRIDED: Conv2d = Conv2d { input: Shape::new(3, 7, 9), channels: 5, size: 3, stride: 2, padding: 1 };
 const DENSE: Dense = Dense { inputs: 30, outputs: 21 };

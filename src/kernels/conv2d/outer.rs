@@ -1,4 +1,5 @@
-//! Sums of outer products over the batch: the gradient to the weights, dy times patches, and Kronecker factors, patches times patches.
+//! Sums of outer products over the batch: the gradient to the weights, dy times patches, and Kronecker factors, patches
+//! times patches.
 
 use super::{Conv2d, GRAD_WEIGHT, Window};
 use crate::device::{Buf, Gpu, Quads};
@@ -37,7 +38,8 @@ impl Conv2d {
         self.outer_splits(gpu, self.gram_shape().outputs, blocks)
     }
 
-    /// Σ of dy times the patches of x over splits of the batch; without dy, of patches times patches. `shape` is that of the sum.
+    /// Σ of dy times the patches of x over splits of the batch; without dy, of patches times patches. `shape` is that
+    /// of the sum.
     pub(super) fn outer_products(
         &self,
         gpu: &Gpu,

@@ -1,4 +1,5 @@
-//! The convolution as a product: how its weights are packed, and its one kernel for forward, jvp and gradient to the input.
+//! The convolution as a product: how its weights are packed, and its one kernel for forward, jvp and gradient to the
+//! input.
 
 use super::{CONV2D, Conv2d, Window};
 use crate::device::{Buf, Gpu, Quads};
