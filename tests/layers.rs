@@ -1,5 +1,5 @@
-//! Every kind of layer on its own: forward against the f64 reference, jvp against finite differences of it, and vjp as the
-//! adjoint of jvp. Layers come from model descriptions, so that the description's arms are tested too.
+//! Every kind of layer on its own: forward against the f64 reference, jvp against finite differences of it, and vjp as
+//! the adjoint of jvp. Layers come from model descriptions, so that the description's arms are tested too.
 
 mod common;
 
@@ -8,7 +8,7 @@ use common::*;
 use gpu_subset::device::{Gpu, Quads};
 use gpu_subset::kernels::epilogue::Epilogue;
 use gpu_subset::kernels::weights::{self, Direction};
-use gpu_subset::model::{Layer, LayerWeights};
+use gpu_subset::model::{At, Layer, LayerWeights};
 use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
@@ -103,7 +103,8 @@ impl Case<'_> {
             let packing = self.layer.packing(gpu, direction).unwrap();
             upload_quads(gpu, &weights::reference::pack(&packing, theta))
         };
-        let most_splits = self.layer.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3); // a workspace may have more room
+        // a workspace may have more room
+        let most_splits = self.layer.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3);
         Some(LayerWeights {
             theta: upload(gpu, theta),
             tangent: upload(gpu, v),
@@ -118,7 +119,8 @@ impl Case<'_> {
     fn forward(&self, weights: Option<&LayerWeights>, x: &[f64]) -> Vec<f64> {
         let features = self.layer.output().len();
         let y = unwritten_blocks(self.gpu, self.batch, features);
-        run(self.gpu, [self.layer.forward(self.gpu, weights, &self.upload_x(x), &y, &Epilogue::default()).unwrap()]);
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x) };
+        run(self.gpu, self.layer.forward(&at, &y, &Epilogue::default()).unwrap());
         download_blocks(self.gpu, &y, self.batch, features)
     }
 
@@ -126,7 +128,8 @@ impl Case<'_> {
         let features = self.layer.output().len();
         let ty = unwritten_blocks(self.gpu, self.batch, features);
         let tx = tx.map(|tx| self.upload_x(tx));
-        run(self.gpu, self.layer.jvp(self.gpu, weights, &self.upload_x(x), tx.as_ref(), &ty, None).unwrap());
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x) };
+        run(self.gpu, self.layer.jvp(&at, tx.as_ref(), &ty, None).unwrap());
         download_blocks(self.gpu, &ty, self.batch, features)
     }
 
@@ -135,10 +138,9 @@ impl Case<'_> {
         let features = self.layer.input().len();
         let dx = with_dx.then(|| unwritten_blocks(self.gpu, self.batch, features));
         let dy = upload_blocks(self.gpu, dy, self.layer.output().len());
-        let x = self.upload_x(x);
-        let of_weights = weights.map(|w| self.layer.grad_weight(self.gpu, w, &x, &dy).unwrap());
-        run(self.gpu, of_weights.unwrap_or_default());
-        run(self.gpu, dx.iter().map(|dx| self.layer.grad_input(self.gpu, weights, &x, &dy, dx, None).unwrap()));
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x) };
+        run(self.gpu, self.layer.grad_weight(&at, &dy).unwrap());
+        run(self.gpu, dx.iter().flat_map(|dx| self.layer.grad_input(&at, &dy, dx, None).unwrap()));
         let dx = dx.map(|dx| download_blocks(self.gpu, &dx, self.batch, features));
         let dw = weights.map(|w| download(self.gpu, &w.gradient).iter().map(|g| g - 1.0).collect());
         (dx.unwrap_or_default(), dw.unwrap_or_default())

@@ -3,15 +3,18 @@
 use super::{Timed, random_blocks};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Error, Result};
-use crate::kernels::conv2d::{self, Conv2d};
+use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::Epilogue;
-use crate::kernels::weights::{self, Direction, WeightShape};
-use crate::kernels::{from_blocks, matmul, tune};
+use crate::kernels::matmul::Dense;
+use crate::kernels::product::{Product, reference};
+use crate::kernels::weights::{self, Direction};
+use crate::kernels::{from_blocks, tune};
 use crate::program::{Dispatch, Program};
 use crate::shape::Shape;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fmt;
+use std::sync::Arc;
 
 /// Which product of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,25 +25,28 @@ enum ProductKind {
     GradWeight,
 }
 
+impl ProductKind {
+    /// Which way it goes through the layer: how it reads its weights, if it does.
+    fn direction(self) -> Direction {
+        if self == Self::GradInput { Direction::Backward } else { Direction::Forward }
+    }
+}
+
 const PRODUCTS: [ProductKind; 4] =
     [ProductKind::Forward, ProductKind::Jvp, ProductKind::GradInput, ProductKind::GradWeight];
 
-#[derive(Clone, Copy, Debug)]
-enum Operation {
-    Conv(Conv2d),
-    Dense(WeightShape),
-}
-
 /// A product of a layer on a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Case {
-    operation: Operation,
-    product: ProductKind,
+    /// `conv 3x3/1 16->32 @14`, `dense 64->10`
+    layer: String,
+    product: Arc<dyn Product>,
+    kind: ProductKind,
     batch: usize,
 }
 
-/// Examples that a result is checked on: at least a block and a part, and full tiles of blocks where the reference takes no longer
-/// than so many multiply-adds.
+/// Examples that a result is checked on: at least a block and a part, and full tiles of blocks where the reference
+/// takes no longer than so many multiply-adds.
 const CHECKED: usize = 72;
 const REFERENCE: usize = 300_000_000;
 
@@ -74,50 +80,35 @@ impl Case {
     /// Every product of every shape whose name contains `filter`.
     pub fn all(filter: &str) -> Vec<Self> {
         let conv = CONVOLUTIONS.map(|(channels, outputs, side, size, stride, padding, batch)| {
-            let input = Shape::new(channels, side, side);
-            (Operation::Conv(Conv2d { input, channels: outputs, size, stride, padding }), batch)
+            let layer = format!("conv {size}x{size}/{stride} {channels}->{outputs} @{side}");
+            let conv = Conv2d { input: Shape::new(channels, side, side), channels: outputs, size, stride, padding };
+            (layer, Arc::new(conv) as Arc<dyn Product>, batch)
         });
-        let dense =
-            DENSE.map(|(inputs, outputs, batch)| (Operation::Dense(WeightShape { outputs, inputs, taps: 1 }), batch));
-        let cases = conv
-            .into_iter()
-            .chain(dense)
-            .flat_map(|(operation, batch)| PRODUCTS.map(|product| Self { operation, product, batch }));
+        let dense = DENSE.map(|(inputs, outputs, batch)| {
+            let product: Arc<dyn Product> = Arc::new(Dense { inputs, outputs });
+            (format!("dense {inputs}->{outputs}"), product, batch)
+        });
+        let cases = conv.into_iter().chain(dense).flat_map(|(layer, product, batch)| {
+            PRODUCTS.map(|kind| Self { layer: layer.clone(), product: product.clone(), kind, batch })
+        });
         cases.filter(|case| case.to_string().contains(filter)).collect()
-    }
-
-    fn weights(&self) -> WeightShape {
-        match self.operation {
-            Operation::Conv(conv) => conv.weights(),
-            Operation::Dense(shape) => shape,
-        }
-    }
-
-    /// Values of an example going in and coming out of the layer.
-    fn features(&self) -> (usize, usize) {
-        match self.operation {
-            Operation::Conv(conv) => (conv.input.len(), conv.output().expect("the filters of the table fit").len()),
-            Operation::Dense(shape) => (shape.inputs, shape.outputs),
-        }
     }
 
     /// Multiply-adds; a jvp has two products.
     pub fn multiply_adds(&self) -> usize {
-        let (_, outputs) = self.features();
-        let pixels = outputs / self.weights().outputs;
-        let once = self.batch * pixels * self.weights().outputs * self.weights().patches();
-        if self.product == ProductKind::Jvp { 2 * once } else { once }
+        let once = self.batch * self.product.multiply_adds();
+        if self.kind == ProductKind::Jvp { 2 * once } else { once }
     }
 
     /// Words of every operand and of the result.
     pub fn words(&self) -> usize {
-        let (inputs, outputs) = self.features();
-        let once = self.batch * (inputs + outputs) + self.weights().len();
-        if self.product == ProductKind::Jvp { once + self.batch * inputs + self.weights().len() } else { once }
+        let ([inputs, outputs], weights) = (self.product.shapes().map(|shape| shape.len()), self.product.weights());
+        let once = self.batch * (inputs + outputs) + weights.len();
+        if self.kind == ProductKind::Jvp { once + self.batch * inputs + weights.len() } else { once }
     }
 
-    /// The product on few examples against its reference: the largest error, as a share of the largest value. The number of
-    /// batch blocks is in no constant, so what is checked is what is timed.
+    /// The product on few examples against its reference: the largest error, as a share of the largest value. The
+    /// number of batch blocks is in no constant, so what is checked is what is timed.
     pub(super) fn check(&self, gpu: &Gpu) -> Result<f64> {
         let most = 4 * gpu.profile.block + 8;
         let examples = (REFERENCE * self.batch / self.multiply_adds()).clamp(CHECKED, most);
@@ -143,14 +134,9 @@ impl Case {
     /// What the device reports.
     pub fn tune(&self, gpu: &Gpu) -> Result<()> {
         let examples = self.batch.next_multiple_of(gpu.profile.block);
-        let direction = match self.product {
-            ProductKind::Forward | ProductKind::Jvp => Direction::Forward,
-            ProductKind::GradInput => Direction::Backward,
-            ProductKind::GradWeight => return Ok(()), // its tile decides the order of sums
-        };
-        match &self.operation {
-            Operation::Conv(conv) => tune::conv2d(gpu, conv, direction, examples),
-            Operation::Dense(shape) => tune::matmul(gpu, shape, direction, examples),
+        match self.kind {
+            ProductKind::GradWeight => Ok(()), // its tile decides the order of sums
+            kind => tune::choose_tile(gpu, &*self.product, kind.direction(), examples),
         }
     }
 
@@ -162,20 +148,13 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let product = match self.product {
+        let kind = match self.kind {
             ProductKind::Forward => "forward",
             ProductKind::Jvp => "jvp",
             ProductKind::GradInput => "grad_input",
             ProductKind::GradWeight => "grad_weight",
         };
-        match self.operation {
-            Operation::Conv(c) => write!(
-                f,
-                "conv {0}x{0}/{1} {2}->{3} @{4} x{5} {product}",
-                c.size, c.stride, c.input.channels, c.channels, c.input.width, self.batch
-            ),
-            Operation::Dense(w) => write!(f, "dense {}->{} x{} {product}", w.inputs, w.outputs, self.batch),
-        }
+        write!(f, "{} x{} {kind}", self.layer, self.batch)
     }
 }
 
@@ -196,20 +175,17 @@ struct Setup<'a> {
 impl<'a> Setup<'a> {
     fn new(gpu: &Gpu, case: &'a Case, examples: usize) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let ((inputs, outputs), shape) = (case.features(), case.weights());
+        let (product, direction) = (&*case.product, case.kind.direction());
+        let ([inputs, outputs], shape) = (product.shapes().map(|shape| shape.len()), product.weights());
         let theta: Vec<f32> = (0..shape.len()).map(|_| rng.random_range(-1.0..1.0)).collect();
-        let direction = if case.product == ProductKind::GradInput { Direction::Backward } else { Direction::Forward };
-        let blocks = examples.div_ceil(gpu.profile.block);
-        let (packing, splits) = match case.operation {
-            Operation::Conv(conv) => (conv.packing(gpu, direction), conv.splits(gpu, blocks)),
-            Operation::Dense(w) => (matmul::packing(gpu, &w, direction), matmul::splits(gpu, &w, blocks)),
-        };
+        let packing = product.packing(gpu, direction);
+        let splits = product.splits(gpu, examples.div_ceil(gpu.profile.block));
         let theta_buf = gpu.upload("bench.theta", &theta)?;
         let mut pack = Program::default();
         let packed = gpu.alloc_quads("bench.packed", packing.len(), false)?;
         pack.push(weights::pack(gpu, &packing, &theta_buf, &packed)?);
         pack.run(gpu)?;
-        let results = if case.product == ProductKind::GradInput { inputs } else { outputs };
+        let results = if direction == Direction::Backward { inputs } else { outputs };
         let blank = vec![f32::NAN; examples.next_multiple_of(gpu.profile.block) * results];
         Ok(Self {
             case,
@@ -226,58 +202,39 @@ impl<'a> Setup<'a> {
     }
 
     fn record(&self, gpu: &Gpu) -> Result<Vec<Dispatch>> {
-        let (x, tx, dy, w) = (&self.x.1, &self.tx.1, &self.dy.1, &self.packed);
-        let reduce = || weights::reduce_partials(gpu, &self.case.weights(), &self.partial, &self.gradient);
-        let end = Epilogue::default();
-        Ok(vec![match (self.case.operation, self.case.product) {
-            (Operation::Conv(conv), ProductKind::Forward) => conv2d::forward(gpu, &conv, x, w, &self.out, &end)?,
+        let (x, tx, dy, w, out) = (&self.x.1, &self.tx.1, &self.dy.1, &self.packed, &self.out);
+        let product = &*self.case.product;
+        Ok(match self.case.kind {
+            ProductKind::Forward => vec![product.forward(gpu, (x, w), out, &Epilogue::default())?],
             // the direction is θ itself
-            (Operation::Conv(conv), ProductKind::Jvp) => {
-                conv2d::jvp(gpu, &conv, (x, w), Some((tx, w)), &self.out, None)?
-            }
-            (Operation::Conv(conv), ProductKind::GradInput) => conv2d::grad_input(gpu, &conv, dy, w, &self.out, None)?,
-            (Operation::Conv(conv), ProductKind::GradWeight) => {
-                return Ok(vec![conv2d::grad_weight(gpu, &conv, x, dy, &self.partial)?, reduce()?]);
-            }
-            (Operation::Dense(s), ProductKind::Forward) => matmul::forward(gpu, &s, x, w, &self.out, &end)?,
-            (Operation::Dense(s), ProductKind::Jvp) => matmul::jvp(gpu, &s, (x, w), Some((tx, w)), &self.out, None)?,
-            (Operation::Dense(s), ProductKind::GradInput) => matmul::grad_input(gpu, &s, dy, w, &self.out, None)?,
-            (Operation::Dense(s), ProductKind::GradWeight) => {
-                return Ok(vec![matmul::grad_weight(gpu, &s, x, dy, &self.partial)?, reduce()?]);
-            }
-        }])
+            ProductKind::Jvp => vec![product.jvp(gpu, (x, w), Some((tx, w)), out, None)?],
+            ProductKind::GradInput => vec![product.grad_input(gpu, (dy, w), out, None)?],
+            ProductKind::GradWeight => vec![
+                product.grad_weight(gpu, x, dy, &self.partial)?,
+                weights::reduce_partials(gpu, &product.weights(), &self.partial, &self.gradient)?,
+            ],
+        })
     }
 
     fn result(&self, gpu: &Gpu) -> Result<Vec<f64>> {
-        let (inputs, outputs) = self.case.features();
-        let floats: Vec<f32> = match self.case.product {
-            ProductKind::GradWeight => gpu.read(&self.gradient)?,
-            ProductKind::GradInput => {
-                from_blocks(&gpu.read_quads(&self.out)?, inputs, gpu.profile.block, self.examples)
-            }
-            _ => from_blocks(&gpu.read_quads(&self.out)?, outputs, gpu.profile.block, self.examples),
+        let floats: Vec<f32> = if self.case.kind == ProductKind::GradWeight {
+            gpu.read(&self.gradient)?
+        } else {
+            let [input, output] = self.case.product.shapes();
+            let shape = if self.case.kind == ProductKind::GradInput { input } else { output };
+            from_blocks(&gpu.read_quads(&self.out)?, shape.len(), gpu.profile.block, self.examples)
         };
         Ok(floats.into_iter().map(f64::from).collect())
     }
 
     fn reference(&self) -> Vec<f64> {
         let (x, tx, dy, theta) = (&self.x.0, &self.tx.0, &self.dy.0, &self.theta);
-        let forward = |x: &[f64], theta: &[f64]| match &self.case.operation {
-            Operation::Conv(conv) => conv2d::reference::forward(conv, x, theta),
-            Operation::Dense(shape) => matmul::reference::forward(shape, x, theta),
-        };
-        match (&self.case.operation, self.case.product) {
-            (_, ProductKind::Forward) => forward(x, theta),
-            (_, ProductKind::Jvp) => {
-                let shape = self.case.weights();
-                let mut linear = theta.clone();
-                linear[shape.outputs * shape.patches()..].fill(0.0);
-                forward(tx, &linear).iter().zip(forward(x, theta)).map(|(a, b)| a + b).collect()
-            }
-            (Operation::Conv(conv), ProductKind::GradInput) => conv2d::reference::grad_input(conv, dy, theta),
-            (Operation::Conv(conv), ProductKind::GradWeight) => conv2d::reference::grad_weight(conv, x, dy),
-            (Operation::Dense(shape), ProductKind::GradInput) => matmul::reference::grad_input(shape, dy, theta),
-            (Operation::Dense(shape), ProductKind::GradWeight) => matmul::reference::grad_weight(shape, x, dy),
+        let product = &*self.case.product;
+        match self.case.kind {
+            ProductKind::Forward => reference::forward(product, x, theta),
+            ProductKind::Jvp => reference::jvp(product, [x, tx], [theta, theta]),
+            ProductKind::GradInput => reference::grad_input(product, dy, theta),
+            ProductKind::GradWeight => reference::grad_weight(product, x, dy),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Element-wise activations and the product with their diagonal Jacobian.
 
-use super::elementwise_grid;
+use super::grid::elementwise_grid;
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, KIND, Shader, shader};

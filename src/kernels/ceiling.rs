@@ -1,7 +1,8 @@
 //! The most that a device does of arithmetic and of copying, to hold other kernels against.
 
+use super::activation;
 use super::activation::Activation;
-use super::{activation, elementwise_grid};
+use super::grid::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, KIND, Shader, shader};

@@ -1,6 +1,6 @@
 //! Finding values that are infinite or not a number.
 
-use super::elementwise_grid;
+use super::grid::elementwise_grid;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};

@@ -3,8 +3,8 @@
 //! Martens 2016 for convolutions, their equations 28 and 29).
 
 use super::blocks::Blocks;
-use super::conv2d::{Conv2d, gram};
-use super::elementwise_grid;
+use super::conv2d::Conv2d;
+use super::grid::elementwise_grid;
 use super::jobs::{DampingJob, word};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
@@ -63,7 +63,7 @@ impl Factor {
         let constants = [("SIDE", self.side()), ("BIAS", usize::from(self.with_bias))];
         let bindings = [partial.into(), (&self.coefficients).into(), (&self.matrix).into()];
         Ok([
-            gram(gpu, &self.patches, x, partial)?,
+            self.patches.gram(gpu, x, partial)?,
             Dispatch::new(gpu, &REDUCE, &constants, &bindings, elementwise_grid(gpu, self.matrix.len()))?,
         ])
     }

@@ -1,8 +1,9 @@
-//! One file a kernel: host functions that check lengths and record a [`Dispatch`], and beside each its f64 `reference`.
+//! One file a kernel: host functions that check lengths and record a [`Dispatch`](crate::program::Dispatch), and beside
+//! each its f64 `reference`.
 //!
-//! Activations are batch-innermost in blocks, `[N/B][C][H][W][B]`: the four images of a vec4 share every index, weights are
-//! uniform over a block, and the reduction over the batch that a full-subset gradient needs comes naturally. References and
-//! callers outside the engine use plain `[N][C][H][W]`; [`to_blocks`] and [`from_blocks`] translate.
+//! Activations are batch-innermost in blocks, `[N/B][C][H][W][B]`: the four images of a vec4 share every index, weights
+//! are uniform over a block, and the reduction over the batch that a full-subset gradient needs comes naturally.
+//! References and callers outside the engine use plain `[N][C][H][W]`; [`to_blocks`] and [`from_blocks`] translate.
 
 pub mod activation;
 pub mod augment;
@@ -12,11 +13,14 @@ pub mod conv2d;
 pub mod epilogue;
 pub mod finite;
 pub mod gather;
+mod grid;
 pub mod jobs;
 pub mod kronecker;
+mod layout;
 pub mod live;
 pub mod matmul;
 pub mod pool;
+pub mod product;
 pub mod selection;
 pub mod softmax_xent;
 pub mod tile;
@@ -25,15 +29,14 @@ pub mod update;
 pub mod vector;
 pub mod weights;
 
-use crate::device::{ALIGNMENT, Gpu, Quads, Variant};
-use crate::error::Result;
-use crate::program::{Dispatch, MAX_GROUPS, Shader, shader};
+pub use layout::{copy_quads, from_blocks, to_blocks};
 
-const QUADS_COPY: Shader = shader!("quads_copy");
+use crate::device::ALIGNMENT;
+
+use crate::program::Shader;
 
 /// Every shader of the engine; `tests/shaders/` checks that no file of `shaders/` is missing here.
 pub const SHADERS: &[Shader] = &[
-    QUADS_COPY,
     activation::FORWARD,
     activation::PRODUCT,
     augment::AUGMENT,
@@ -51,6 +54,7 @@ pub const SHADERS: &[Shader] = &[
     kronecker::DAMPING,
     kronecker::DIAGONAL,
     kronecker::REDUCE,
+    layout::QUADS_COPY,
     live::GRIDS,
     matmul::GRAD_WEIGHT,
     matmul::MATMUL,
@@ -90,52 +94,3 @@ pub const SIZES: &[(&str, usize)] = &[
     ("SUBGROUP", tile::SUBGROUP),
     ("TAPS", blocks::TAPS),
 ];
-
-/// Grid of an element-wise kernel: 64 invocations a group, striding beyond the largest grid. Lavapipe takes half a microsecond to start
-/// a subgroup, as long as for some dozens of items, so there are no more groups than keep it busy.
-fn elementwise_grid(gpu: &Gpu, items: usize) -> [usize; 3] {
-    let most = if gpu.profile.variant == Variant::Software { gpu.profile.workgroups } else { MAX_GROUPS };
-    [items.div_ceil(64).min(most), 1, 1]
-}
-
-/// out = x, from wherever quads live to a buffer.
-///
-/// # Errors
-/// As [`Dispatch::new`].
-pub fn copy_quads(gpu: &Gpu, x: &Quads, out: &crate::device::Buf) -> Result<Dispatch> {
-    assert_eq!(x.len(), out.len());
-    Dispatch::new(gpu, &QUADS_COPY, &[], &[x.into(), out.into()], elementwise_grid(gpu, out.len() / 4))
-}
-
-/// Plain `[N][features]` into blocks `[⌈N/B⌉][features][B]`, the last block padded with `padding`.
-pub fn to_blocks<T: Copy>(plain: &[T], features: usize, block: usize, padding: T) -> Vec<T> {
-    let examples = plain.len() / features;
-    let mut blocked = vec![padding; examples.div_ceil(block) * features * block];
-    for (n, row) in plain.chunks_exact(features).enumerate() {
-        for (f, &value) in row.iter().enumerate() {
-            blocked[(n / block * features + f) * block + n % block] = value;
-        }
-    }
-    blocked
-}
-
-/// Blocks `[⌈N/B⌉][features][B]` into plain `[examples][features]`, padding dropped.
-pub fn from_blocks<T: Copy>(blocked: &[T], features: usize, block: usize, examples: usize) -> Vec<T> {
-    let at = |n: usize, f: usize| blocked[(n / block * features + f) * block + n % block];
-    (0..examples).flat_map(|n| (0..features).map(move |f| at(n, f))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_and_back() {
-        let plain: Vec<u32> = (0..5 * 3).collect();
-        let blocked = to_blocks(&plain, 3, 4, 99);
-        assert_eq!(blocked.len(), 2 * 3 * 4);
-        assert_eq!(blocked[..4], [0, 3, 6, 9]);
-        assert_eq!(blocked[12..16], [12, 99, 99, 99]);
-        assert_eq!(from_blocks(&blocked, 3, 4, 5), plain);
-    }
-}

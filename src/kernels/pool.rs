@@ -1,7 +1,7 @@
 //! Max, average and global-average pooling: forward, jvp and vjp.
 
-use super::elementwise_grid;
 use super::epilogue::Mask;
+use super::grid::elementwise_grid;
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};

@@ -1,6 +1,6 @@
 //! Softmax cross-entropy with example weights: loss and hits of each example, gradient, Hessian product.
 
-use super::elementwise_grid;
+use super::grid::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};

@@ -78,8 +78,15 @@ impl ProductTile {
         std::iter::once(self).chain(others.into_iter().filter(|tile| tile.outputs * tile.pixels <= most)).collect()
     }
 
-    /// What `product_tile.wgsl` is specialised to, where a step takes so many columns of each of `slices`.
-    pub(super) fn constants(&self, slices: usize, columns: usize, step: usize) -> [(&'static str, usize); 9] {
+    /// What `product_tile.wgsl` and the workgroup are specialised to, where a step takes so many columns of each of
+    /// `slices`.
+    pub(super) fn constants(
+        &self,
+        gpu: &Gpu,
+        slices: usize,
+        columns: usize,
+        step: usize,
+    ) -> [(&'static str, usize); 11] {
         let (taps, width) = (slices * columns, (self.pixels - 1) * step + columns);
         let row = (self.outputs * taps).div_ceil(4);
         [
@@ -92,6 +99,8 @@ impl ProductTile {
             ("SPAN", slices * width),
             ("ROW", row),
             ("ROW_LOADS", row.div_ceil(SUBGROUP)),
+            ("LANES", gpu.profile.lanes()),
+            ("ROWS", gpu.profile.rows),
         ]
     }
 }
@@ -109,7 +118,8 @@ impl OuterTile {
         Self { lines: cover(lines, &sizes, 2), quads, pixels: pixels.min(width) }
     }
 
-    pub(super) fn constants(&self, taps: usize, step: usize) -> [(&'static str, usize); 6] {
+    /// What `outer_tile.wgsl` and the workgroup are specialised to.
+    pub(super) fn constants(&self, gpu: &Gpu, taps: usize, step: usize) -> [(&'static str, usize); 8] {
         [
             ("LINES", self.lines),
             ("QUADS", self.quads),
@@ -117,6 +127,8 @@ impl OuterTile {
             ("TAPS", taps),
             ("STEP", step),
             ("SPAN", (self.pixels - 1) * step + taps),
+            ("LANES", gpu.profile.lanes()),
+            ("ROWS", gpu.profile.rows),
         ]
     }
 }

@@ -1,13 +1,12 @@
 //! Timing a few tiles of a product on the shapes at hand.
 
-use super::conv2d::{self, Conv2d};
 use super::epilogue::Epilogue;
-use super::matmul;
+use super::product::{Operands, Product};
 use super::tile::ProductTile;
-use super::weights::{Direction, Packing, WeightShape};
-use crate::device::{Gpu, Quads};
+use super::weights::Direction;
+use crate::device::Gpu;
 use crate::error::{Error, Result};
-use crate::program::{Dispatch, Program};
+use crate::program::Program;
 use std::time::Instant;
 
 /// Tiles that are timed, at most.
@@ -16,59 +15,18 @@ const CANDIDATES: usize = 3;
 /// Runs of a candidate after the one that compiles it; the fastest counts.
 const RUNS: usize = 3;
 
-/// Chooses the tile of a convolution's product by timing, unless it is known or the time for that is spent.
+/// Chooses the tile of a product by timing on so many examples, unless it is known or the time for that is spent.
 ///
 /// # Errors
 /// What the device reports.
-pub fn conv2d(gpu: &Gpu, conv: &Conv2d, direction: Direction, examples: usize) -> Result<()> {
-    let (key, tile) = (conv.tuning_key(direction), conv.tile(gpu, direction));
-    let features = [conv.input.len(), conv.output().map_or(0, |out| out.len())];
-    choose(gpu, &key, tile, features, direction, examples, &|from, to| {
-        let packed = blank(gpu, &conv.packing(gpu, direction))?;
-        match direction {
-            Direction::Forward => conv2d::forward(gpu, conv, from, &packed, to, &Epilogue::default()),
-            Direction::Backward => conv2d::grad_input(gpu, conv, from, &packed, to, None),
-        }
-    })
-}
-
-/// The same for a dense layer.
-///
-/// # Errors
-/// What the device reports.
-pub fn matmul(gpu: &Gpu, shape: &WeightShape, direction: Direction, examples: usize) -> Result<()> {
-    let (key, tile) = (matmul::tuning_key(shape, direction), matmul::tile(gpu, shape, direction));
-    choose(gpu, &key, tile, [shape.inputs, shape.outputs], direction, examples, &|from, to| {
-        let packed = blank(gpu, &matmul::packing(gpu, shape, direction))?;
-        match direction {
-            Direction::Forward => matmul::forward(gpu, shape, from, &packed, to, &Epilogue::default()),
-            Direction::Backward => matmul::grad_input(gpu, shape, from, &packed, to, None),
-        }
-    })
-}
-
-fn blank(gpu: &Gpu, packing: &Packing) -> Result<Quads> {
-    gpu.alloc_quads("tune.packed", packing.len(), false)
-}
-
-/// What a product records from its input to its output.
-type RecordProduct<'a> = dyn Fn(&Quads, &Quads) -> Result<Dispatch> + 'a;
-
-fn choose(
-    gpu: &Gpu,
-    key: &str,
-    tile: ProductTile,
-    [inputs, outputs]: [usize; 2],
-    direction: Direction,
-    examples: usize,
-    record: &RecordProduct<'_>,
-) -> Result<()> {
-    if gpu.tuned(key).is_some() || !gpu.may_tune() {
+pub fn choose_tile(gpu: &Gpu, product: &dyn Product, direction: Direction, examples: usize) -> Result<()> {
+    let key = product.tuning_key(direction);
+    if gpu.tuned(&key).is_some() || !gpu.may_tune() {
         return Ok(());
     }
-    let found = fastest(gpu, key, tile, [inputs, outputs], direction, examples, record);
+    let found = fastest(gpu, product, direction, examples);
     // What ran out of time or memory, or broke, leaves the default in place.
-    gpu.choose(key, found.as_ref().ok().copied().flatten().map(|tile| [tile.outputs, tile.pixels]));
+    gpu.choose(&key, found.as_ref().ok().copied().flatten().map(|tile| [tile.outputs, tile.pixels]));
     match found {
         Err(Error::Device(why)) => gpu.check().map(|()| tracing::warn!("{key}: not tuned: {why}")),
         _ => Ok(()),
@@ -76,18 +34,12 @@ fn choose(
 }
 
 /// The fastest candidate, if there was time for all of them.
-fn fastest(
-    gpu: &Gpu,
-    key: &str,
-    tile: ProductTile,
-    [inputs, outputs]: [usize; 2],
-    direction: Direction,
-    examples: usize,
-    record: &RecordProduct<'_>,
-) -> Result<Option<ProductTile>> {
+fn fastest(gpu: &Gpu, product: &dyn Product, direction: Direction, examples: usize) -> Result<Option<ProductTile>> {
+    let (key, tile) = (product.tuning_key(direction), product.tile(gpu, direction));
     gpu.wait_for_kernels()?; // which would slow down what is timed
     let quads = |features: usize| gpu.alloc_quads("tune", features * examples, false);
-    let (x, y) = (quads(inputs)?, quads(outputs)?);
+    let [x, y] = product.shapes().map(|shape| quads(shape.len()));
+    let (x, y, epilogue) = (x?, y?, Epilogue::default());
     let (from, to) = if direction == Direction::Forward { (&x, &y) } else { (&y, &x) };
     let mut fastest = (f64::INFINITY, tile);
     for candidate in tile.neighbours(gpu).into_iter().take(CANDIDATES) {
@@ -95,9 +47,11 @@ fn fastest(
             return Ok(None);
         }
         let start = Instant::now();
-        gpu.choose(key, Some([candidate.outputs, candidate.pixels]));
+        gpu.choose(&key, Some([candidate.outputs, candidate.pixels]));
+        let packed = gpu.alloc_quads("tune.packed", product.packing(gpu, direction).len(), false)?;
+        let operands = Operands { source: (from, &packed), second: None, output: to, epilogue: &epilogue };
         let mut program = Program::default();
-        program.push(record(from, to)?);
+        program.push(product.product(gpu, direction, product.blocks(gpu, &x, &y), &operands)?);
         program.time(gpu)?;
         for _ in 0..RUNS {
             let seconds = program.time(gpu)?;

@@ -1,6 +1,6 @@
 //! Updates of a parameter vector from a gradient, element by element: Adam, momentum, a natural gradient.
 
-use super::elementwise_grid;
+use super::grid::elementwise_grid;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};

@@ -1,6 +1,6 @@
 //! Parameter vectors: y = αx + βy, inner products and sums in a fixed order.
 
-use super::elementwise_grid;
+use super::grid::elementwise_grid;
 use crate::device::{ALIGNMENT, Buf, Gpu};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};

@@ -1,6 +1,6 @@
 //! Weights between the flat parameter vector (PyTorch's order) and the tiles that products read and gradients write.
 
-use super::elementwise_grid;
+use super::grid::elementwise_grid;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};

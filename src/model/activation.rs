@@ -1,7 +1,7 @@
 //! Element-wise activation layers.
 
-use super::{Layer, LayerWeights};
-use crate::device::{Gpu, Quads};
+use super::layer::{At, Layer};
+use crate::device::Quads;
 use crate::error::Result;
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::epilogue::{Epilogue, Mask};
@@ -36,32 +36,16 @@ impl Layer for ActivationLayer {
         Some(self.function)
     }
 
-    fn forward(&self, gpu: &Gpu, _: Option<&LayerWeights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Dispatch> {
-        activation::forward(gpu, self.function, x, y)
+    fn forward(&self, at: &At<'_>, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
+        Ok(vec![activation::forward(at.gpu, self.function, at.x, y)?])
     }
 
-    fn jvp(
-        &self,
-        gpu: &Gpu,
-        _: Option<&LayerWeights>,
-        x: &Quads,
-        tx: Option<&Quads>,
-        ty: &Quads,
-        _: Option<&Mask>,
-    ) -> Result<Vec<Dispatch>> {
-        tx.map(|tx| activation::product(gpu, self.function, x, tx, ty)).into_iter().collect()
+    fn jvp(&self, at: &At<'_>, tx: Option<&Quads>, ty: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
+        tx.map(|tx| activation::product(at.gpu, self.function, at.x, tx, ty)).into_iter().collect()
     }
 
-    fn grad_input(
-        &self,
-        gpu: &Gpu,
-        _: Option<&LayerWeights>,
-        x: &Quads,
-        dy: &Quads,
-        dx: &Quads,
-        mask: Option<&Mask>,
-    ) -> Result<Dispatch> {
+    fn grad_input(&self, at: &At<'_>, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>> {
         assert!(mask.is_none(), "an activation follows a product, which has none of its own");
-        activation::product(gpu, self.function, x, dy, dx)
+        Ok(vec![activation::product(at.gpu, self.function, at.x, dy, dx)?])
     }
 }

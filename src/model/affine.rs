@@ -1,162 +1,98 @@
 //! Convolution and dense layers: y = w x + b. Both are bilinear in (x, w), so jvp is two forward products.
 
-use super::{Layer, LayerWeights};
+use super::layer::{At, Layer, LayerWeights};
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
-use crate::kernels::conv2d::{self, Conv2d};
+use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::{Epilogue, Mask};
-use crate::kernels::matmul;
+use crate::kernels::product::Product;
 use crate::kernels::tune;
 use crate::kernels::weights::{Direction, Packing, WeightShape, reduce_partials};
 use crate::program::Dispatch;
 use crate::shape::Shape;
 
-/// A convolution, or a dense layer as a convolution of one pixel with matmul kernels.
+/// A product with trained weights.
 #[derive(Debug)]
-pub struct Affine {
-    name: String,
-    geometry: Conv2d,
-    output: Shape,
-    is_dense: bool,
+pub struct Affine<P> {
+    /// `conv`, `dense`, … with its number.
+    pub name: String,
+    /// w x + b
+    pub product: P,
 }
 
-impl Affine {
-    /// A convolution; nothing when the filter does not fit into the padded image.
-    pub fn conv(name: String, geometry: Conv2d) -> Option<Self> {
-        Some(Self { name, geometry, output: geometry.output()?, is_dense: false })
-    }
-
-    /// A dense layer on the flattened input.
-    pub fn dense(name: String, inputs: usize, units: usize) -> Self {
-        Self { name, geometry: Conv2d::dense(inputs, units), output: Shape::vector(units), is_dense: true }
-    }
+fn required<'a>(at: &At<'a>) -> &'a LayerWeights {
+    at.weights.expect("the model gives every layer with parameters its weights")
 }
 
-fn required(weights: Option<&LayerWeights>) -> &LayerWeights {
-    weights.expect("the model gives every layer with parameters its weights")
-}
-
-impl Layer for Affine {
+impl<P: Product> Layer for Affine<P> {
     fn name(&self) -> &str {
         &self.name
     }
 
     fn input(&self) -> Shape {
-        self.geometry.input
+        let [input, _] = self.product.shapes();
+        input
     }
 
     fn output(&self) -> Shape {
-        self.output
+        let [_, output] = self.product.shapes();
+        output
     }
 
     fn weights(&self) -> Option<WeightShape> {
-        Some(self.geometry.weights())
+        Some(self.product.weights())
     }
 
     fn weight_dims(&self) -> Vec<usize> {
-        let (outputs, inputs) = (self.geometry.channels, self.geometry.input.channels);
-        if self.is_dense {
-            vec![outputs, inputs]
-        } else {
-            vec![outputs, inputs, self.geometry.size, self.geometry.size]
-        }
+        self.product.weight_dims()
     }
 
     fn patches(&self) -> Option<Conv2d> {
-        Some(self.geometry)
+        self.product.patches()
     }
 
     fn multiply_adds(&self) -> usize {
-        self.output.len() * self.geometry.weights().patches()
+        self.product.multiply_adds()
     }
 
     fn packing(&self, gpu: &Gpu, direction: Direction) -> Option<Packing> {
-        Some(if self.is_dense {
-            matmul::packing(gpu, &self.geometry.weights(), direction)
-        } else {
-            self.geometry.packing(gpu, direction)
-        })
+        Some(self.product.packing(gpu, direction))
     }
 
     fn tune(&self, gpu: &Gpu, with_backward: bool, examples: usize) -> Result<()> {
-        let backward = with_backward.then_some(Direction::Backward);
-        std::iter::once(Direction::Forward).chain(backward).try_for_each(|direction| {
-            if self.is_dense {
-                tune::matmul(gpu, &self.geometry.weights(), direction, examples)
-            } else {
-                tune::conv2d(gpu, &self.geometry, direction, examples)
-            }
-        })
+        tune::choose_tile(gpu, &self.product, Direction::Forward, examples)?;
+        if with_backward {
+            tune::choose_tile(gpu, &self.product, Direction::Backward, examples)?;
+        }
+        Ok(())
     }
 
     fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {
-        if self.is_dense {
-            matmul::splits(gpu, &self.geometry.weights(), blocks)
-        } else {
-            self.geometry.splits(gpu, blocks)
-        }
+        self.product.splits(gpu, blocks)
     }
 
-    fn forward(
-        &self,
-        gpu: &Gpu,
-        weights: Option<&LayerWeights>,
-        x: &Quads,
-        y: &Quads,
-        epilogue: &Epilogue,
-    ) -> Result<Dispatch> {
-        let packed = &required(weights).forward;
-        if self.is_dense {
-            matmul::forward(gpu, &self.geometry.weights(), x, packed, y, epilogue)
-        } else {
-            conv2d::forward(gpu, &self.geometry, x, packed, y, epilogue)
-        }
+    fn forward(&self, at: &At<'_>, y: &Quads, epilogue: &Epilogue) -> Result<Vec<Dispatch>> {
+        Ok(vec![self.product.forward(at.gpu, (at.x, &required(at).forward), y, epilogue)?])
     }
 
-    fn jvp(
-        &self,
-        gpu: &Gpu,
-        weights: Option<&LayerWeights>,
-        x: &Quads,
-        tx: Option<&Quads>,
-        ty: &Quads,
-        mask: Option<&Mask>,
-    ) -> Result<Vec<Dispatch>> {
-        let weights = required(weights);
-        let (x, tx) = ((x, &weights.forward_tangent), tx.map(|tx| (tx, &weights.forward)));
-        Ok(vec![if self.is_dense {
-            matmul::jvp(gpu, &self.geometry.weights(), x, tx, ty, mask)?
-        } else {
-            conv2d::jvp(gpu, &self.geometry, x, tx, ty, mask)?
-        }])
+    fn jvp(&self, at: &At<'_>, tx: Option<&Quads>, ty: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>> {
+        let weights = required(at);
+        let (x, tx) = ((at.x, &weights.forward_tangent), tx.map(|tx| (tx, &weights.forward)));
+        Ok(vec![self.product.jvp(at.gpu, x, tx, ty, mask)?])
     }
 
-    fn grad_input(
-        &self,
-        gpu: &Gpu,
-        weights: Option<&LayerWeights>,
-        _: &Quads,
-        dy: &Quads,
-        dx: &Quads,
-        mask: Option<&Mask>,
-    ) -> Result<Dispatch> {
-        let packed = required(weights).backward.as_ref().expect("packed for every layer but the first");
-        if self.is_dense {
-            matmul::grad_input(gpu, &self.geometry.weights(), dy, packed, dx, mask)
-        } else {
-            conv2d::grad_input(gpu, &self.geometry, dy, packed, dx, mask)
-        }
+    fn grad_input(&self, at: &At<'_>, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>> {
+        let packed = required(at).backward.as_ref().expect("packed for every layer but the first");
+        Ok(vec![self.product.grad_input(at.gpu, (dy, packed), dx, mask)?])
     }
 
-    fn grad_weight(&self, gpu: &Gpu, weights: &LayerWeights, x: &Quads, dy: &Quads) -> Result<Vec<Dispatch>> {
-        let shape = self.geometry.weights();
-        let blocks = x.len() / (self.geometry.input.len() * gpu.profile.block);
-        let partial = weights.partial.prefix(self.splits(gpu, blocks) * shape.partial_len());
-        let product = if self.is_dense {
-            matmul::grad_weight(gpu, &shape, x, dy, &partial)?
-        } else {
-            conv2d::grad_weight(gpu, &self.geometry, x, dy, &partial)?
-        };
-        Ok(vec![product, reduce_partials(gpu, &shape, &partial, &weights.gradient)?])
+    fn grad_weight(&self, at: &At<'_>, dy: &Quads) -> Result<Vec<Dispatch>> {
+        let (gpu, weights, shape) = (at.gpu, required(at), self.product.weights());
+        let blocks = self.product.blocks(gpu, at.x, dy);
+        let partial = weights.partial.prefix(self.product.splits(gpu, blocks) * shape.partial_len());
+        Ok(vec![
+            self.product.grad_weight(gpu, at.x, dy, &partial)?,
+            reduce_partials(gpu, &shape, &partial, &weights.gradient)?,
+        ])
     }
 }

@@ -1,13 +1,7 @@
-//! A model as a person writes it: TOML in, layers with inferred shapes out.
+//! A model as a person writes it, in TOML.
 
-use super::Layer;
-use super::activation::ActivationLayer;
-use super::affine::Affine;
-use super::pool::Pooling;
 use crate::error::{Error, Result};
 use crate::kernels::activation::Activation;
-use crate::kernels::conv2d::Conv2d;
-use crate::kernels::pool::Pool;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -23,7 +17,8 @@ pub enum Initialisation {
     Glorot,
 }
 
-/// A model description: `[[layer]]` tables in order. The last layer has one output a class; a dense one leaves `units` out.
+/// A model description: `[[layer]]` tables in order. The last layer has one output a class; a dense one leaves `units`
+/// out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
@@ -35,12 +30,13 @@ pub struct Description {
     pub initialisation: Initialisation,
     /// The layers.
     #[serde(default)]
-    layer: Vec<LayerDescription>,
+    pub(super) layer: Vec<LayerDescription>,
 }
 
+/// A `[[layer]]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-enum LayerDescription {
+pub(super) enum LayerDescription {
     Conv {
         channels: usize,
         size: usize,
@@ -72,10 +68,6 @@ enum LayerDescription {
 fn one() -> usize {
     1
 }
-
-/// Numbers beyond these are slips of the pen, and their products would overflow.
-const MOST_UNITS: usize = 1 << 16;
-const LARGEST_WINDOW: usize = 1 << 10;
 
 const BUILTIN: [(&str, &str); 4] = [
     ("digits-1k", include_str!("builtin/digits-1k.toml")),
@@ -144,130 +136,5 @@ impl Description {
             description.name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
         Ok(description)
-    }
-
-    /// The layers for examples of shape `input`, and the standard deviation of each one's initial weights.
-    pub(super) fn layers(&self, input: Shape, classes: usize) -> Result<(Layers, Vec<f64>)> {
-        let mut chain = Chain { name: &self.name, shape: input, layers: Vec::new(), deviations: Vec::new() };
-        for (index, layer) in self.layer.iter().enumerate() {
-            let is_last = index + 1 == self.layer.len();
-            chain.push(index, layer, self.initialisation, is_last.then_some(classes))?;
-        }
-        let outputs = chain.shape;
-        if self.layer.is_empty() || outputs != Shape::vector(classes) {
-            return Err(Error::usage(format!(
-                "model {}: ends in {outputs} values an example, but the data has {classes} classes: end it with kind = \"dense\" without units",
-                self.name
-            )));
-        }
-        Ok((chain.layers, chain.deviations))
-    }
-}
-
-type Layers = Vec<Box<dyn Layer>>;
-
-/// Layers so far, and the shape that the next one meets.
-struct Chain<'a> {
-    name: &'a str,
-    shape: Shape,
-    layers: Layers,
-    deviations: Vec<f64>,
-}
-
-impl Chain<'_> {
-    fn push(
-        &mut self,
-        index: usize,
-        layer: &LayerDescription,
-        init: Initialisation,
-        classes: Option<usize>,
-    ) -> Result<()> {
-        let number = index + 1;
-        let input = self.shape;
-        let error = |what: String| Error::usage(format!("model {}, layer {number}: {what}", self.name));
-        let check = |what: &str, value: usize, least: usize| {
-            let most = if matches!(what, "channels" | "units") { MOST_UNITS } else { LARGEST_WINDOW };
-            match value {
-                v if (least..=most).contains(&v) => Ok(v),
-                v => Err(error(format!("{what} = {v} is not between {least} and {most}"))),
-            }
-        };
-        let too_small = |what: &str| error(format!("{what} does not fit into {input}"));
-        match *layer {
-            LayerDescription::Conv { channels, size, stride, padding, activation } => {
-                check("channels", channels, 1)?;
-                check("size", size, 1)?;
-                check("stride", stride, 1)?;
-                check("padding", padding, 0)?;
-                let conv = Affine::conv(format!("conv{number}"), Conv2d { input, channels, size, stride, padding })
-                    .ok_or_else(|| too_small(&format!("a {size}×{size} filter with padding {padding}")))?;
-                self.affine(conv, number, activation, init, classes.is_some());
-            }
-            LayerDescription::Dense { units, activation } => {
-                let units = units
-                    .or(classes)
-                    .ok_or_else(|| error("a dense layer needs units = … unless it is the last".to_owned()))?;
-                check("units", units, 1)?;
-                self.affine(
-                    Affine::dense(format!("dense{number}"), input.len(), units),
-                    number,
-                    activation,
-                    init,
-                    classes.is_some(),
-                );
-            }
-            LayerDescription::MaxPool { size, stride, padding }
-            | LayerDescription::AvgPool { size, stride, padding } => {
-                let is_max = matches!(layer, LayerDescription::MaxPool { .. });
-                check("size", size, 1)?;
-                check("padding", padding, 0)?;
-                let stride = check("stride", stride.unwrap_or(size), 1)?;
-                let window = Pool { input, height: size, width: size, stride, padding };
-                let name = format!("{}{number}", if is_max { "max_pool" } else { "avg_pool" });
-                let pool = Pooling::new(name, window, is_max).ok_or_else(|| {
-                    too_small(&format!("a {size}×{size} window with padding {padding} (at most half of it)"))
-                })?;
-                self.add(pool, 0.0);
-            }
-            LayerDescription::GlobalAvgPool {} => {
-                let window = Pool { input, height: input.height, width: input.width, stride: 1, padding: 0 };
-                let pool = Pooling::new(format!("global_avg_pool{number}"), window, false);
-                self.add(pool.ok_or_else(|| too_small("a window of the whole image"))?, 0.0);
-            }
-        }
-        Ok(())
-    }
-
-    fn affine(
-        &mut self,
-        layer: Affine,
-        number: usize,
-        activation: Option<Activation>,
-        init: Initialisation,
-        is_last: bool,
-    ) {
-        let weights = layer.weights().expect("an affine layer has weights");
-        let (fan_in, fan_out) = (weights.patches() as f64, (weights.outputs * weights.taps) as f64);
-        let gain = match activation {
-            Some(Activation::Relu | Activation::Silu) if !is_last => 2.0,
-            _ => 1.0,
-        };
-        let variance = match init {
-            Initialisation::He => gain / fan_in,
-            Initialisation::Glorot => 2.0 / (fan_in + fan_out),
-        };
-        self.add(layer, variance.sqrt());
-        if let Some(function) = activation {
-            self.add(
-                ActivationLayer { name: format!("{}{number}", function.name()), function, shape: self.shape },
-                0.0,
-            );
-        }
-    }
-
-    fn add(&mut self, layer: impl Layer + 'static, deviation: f64) {
-        self.shape = layer.output();
-        self.layers.push(Box::new(layer));
-        self.deviations.push(deviation);
     }
 }

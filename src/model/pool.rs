@@ -1,7 +1,7 @@
 //! Pooling layers.
 
-use super::{Layer, LayerWeights};
-use crate::device::{Gpu, Quads};
+use super::layer::{At, Layer};
+use crate::device::Quads;
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::pool::{self, Pool};
@@ -22,6 +22,15 @@ impl Pooling {
     pub fn new(name: String, window: Pool, is_max: bool) -> Option<Self> {
         Some(Self { name, window, output: window.output()?, is_max })
     }
+
+    /// J_x times a `tx`; x itself gives y, since pooling is linear where the largest of every window is known.
+    fn linear(&self, at: &At<'_>, tx: &Quads, ty: &Quads) -> Result<Dispatch> {
+        if self.is_max {
+            pool::max_select(at.gpu, &self.window, at.x, tx, ty)
+        } else {
+            pool::avg_forward(at.gpu, &self.window, tx, ty)
+        }
+    }
 }
 
 impl Layer for Pooling {
@@ -37,43 +46,19 @@ impl Layer for Pooling {
         self.output
     }
 
-    fn forward(&self, gpu: &Gpu, _: Option<&LayerWeights>, x: &Quads, y: &Quads, _: &Epilogue) -> Result<Dispatch> {
-        if self.is_max {
-            pool::max_select(gpu, &self.window, x, x, y)
-        } else {
-            pool::avg_forward(gpu, &self.window, x, y)
-        }
+    fn forward(&self, at: &At<'_>, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
+        Ok(vec![self.linear(at, at.x, y)?])
     }
 
-    fn jvp(
-        &self,
-        gpu: &Gpu,
-        _: Option<&LayerWeights>,
-        x: &Quads,
-        tx: Option<&Quads>,
-        ty: &Quads,
-        _: Option<&Mask>,
-    ) -> Result<Vec<Dispatch>> {
-        let step = |tx| match self.is_max {
-            true => pool::max_select(gpu, &self.window, x, tx, ty),
-            false => pool::avg_forward(gpu, &self.window, tx, ty),
-        };
-        tx.map(step).into_iter().collect()
+    fn jvp(&self, at: &At<'_>, tx: Option<&Quads>, ty: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
+        tx.map(|tx| self.linear(at, tx, ty)).into_iter().collect()
     }
 
-    fn grad_input(
-        &self,
-        gpu: &Gpu,
-        _: Option<&LayerWeights>,
-        x: &Quads,
-        dy: &Quads,
-        dx: &Quads,
-        mask: Option<&Mask>,
-    ) -> Result<Dispatch> {
-        if self.is_max {
-            pool::max_vjp(gpu, &self.window, x, dy, dx, mask)
+    fn grad_input(&self, at: &At<'_>, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>> {
+        Ok(vec![if self.is_max {
+            pool::max_vjp(at.gpu, &self.window, at.x, dy, dx, mask)?
         } else {
-            pool::avg_vjp(gpu, &self.window, dy, dx, mask)
-        }
+            pool::avg_vjp(at.gpu, &self.window, dy, dx, mask)?
+        }])
     }
 }

@@ -328,7 +328,7 @@ mod tests {
     use super::*;
     use crate::kernels::epilogue::{Epilogue, Mask};
     use crate::kernels::weights::WeightShape;
-    use crate::model::{Description, LayerWeights};
+    use crate::model::{At, Description};
     use crate::program::Dispatch;
     use crate::shape::Shape;
 
@@ -349,29 +349,13 @@ mod tests {
         fn weights(&self) -> Option<WeightShape> {
             Some(WeightShape { outputs: 3, inputs: 1, taps: 1 })
         }
-        fn forward(&self, _: &Gpu, _: Option<&LayerWeights>, _: &Quads, _: &Quads, _: &Epilogue) -> Result<Dispatch> {
+        fn forward(&self, _: &At<'_>, _: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
             unreachable!("never recorded")
         }
-        fn jvp(
-            &self,
-            _: &Gpu,
-            _: Option<&LayerWeights>,
-            _: &Quads,
-            _: Option<&Quads>,
-            _: &Quads,
-            _: Option<&Mask>,
-        ) -> Result<Vec<Dispatch>> {
+        fn jvp(&self, _: &At<'_>, _: Option<&Quads>, _: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
             unreachable!("never recorded")
         }
-        fn grad_input(
-            &self,
-            _: &Gpu,
-            _: Option<&LayerWeights>,
-            _: &Quads,
-            _: &Quads,
-            _: &Quads,
-            _: Option<&Mask>,
-        ) -> Result<Dispatch> {
+        fn grad_input(&self, _: &At<'_>, _: &Quads, _: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
             unreachable!("never recorded")
         }
     }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::softmax_xent;
 use crate::kernels::{copy_quads, finite, vector};
-use crate::model::LayerWeights;
+use crate::model::{At, LayerWeights};
 use crate::program::Program;
 
 impl Objective {
@@ -99,13 +99,13 @@ impl Objective {
                 mask: None,
             };
             let layer = &workspace.model.layers()[stage.layer];
-            program.push(layer.forward(gpu, weights, &x[i], &x[i + 1], &epilogue)?);
+            program.extend(layer.forward(&At { gpu, weights, x: &x[i] }, &x[i + 1], &epilogue)?);
         }
         Ok(Forward { x, masks })
     }
 
-    /// Tangents through all stages along the direction of `weights`, the logits' into `out`. Stages before the first parameters have
-    /// none.
+    /// Tangents through all stages along the direction of `weights`, the logits' into `out`. Stages before the first
+    /// parameters have none.
     fn record_jvp(
         &self,
         program: &mut Program,
@@ -120,13 +120,15 @@ impl Objective {
             if weights.is_none() && tx.is_none() {
                 continue;
             }
-            // Even stages write one of the passing arrays, odd ones the other; `out` is the second, so the one before reads the first.
+            // Even stages write one of the passing arrays, odd ones the other; `out` is the second, so the one before
+            // reads the first.
             let side = usize::from((stages.len() - 1 - i).is_multiple_of(2));
             let is_last = i + 1 == stages.len();
             let ty = if is_last { out.clone() } else { self.workspace.passing[side].prefix(forward.x[i + 1].len()) };
             let layer = &self.workspace.model.layers()[stage.layer];
             let mask = forward.masks[i].as_ref();
-            program.extend(layer.jvp(&self.gpu, weights, &forward.x[i], tx.as_ref(), &ty, mask)?);
+            let at = At { gpu: &self.gpu, weights, x: &forward.x[i] };
+            program.extend(layer.jvp(&at, tx.as_ref(), &ty, mask)?);
             tx = Some(ty);
         }
         Ok(())
@@ -135,9 +137,9 @@ impl Objective {
     /// Cotangents from the logits' in the first passing array back to the first stage with parameters.
     pub(super) fn record_vjp(&self, program: &mut Program, forward: &Forward) -> Result<()> {
         self.record_back(program, forward, &mut |program, stage, x, dy| {
-            if let Some(weights) = &self.workspace.weights[stage.layer] {
-                program.extend(self.workspace.model.layers()[stage.layer].grad_weight(&self.gpu, weights, x, dy)?);
-            }
+            let (workspace, layer) = (&*self.workspace, stage.layer);
+            let at = At { gpu: &self.gpu, weights: workspace.weights[layer].as_ref(), x };
+            program.extend(workspace.model.layers()[layer].grad_weight(&at, dy)?);
             Ok(())
         })
     }
@@ -160,7 +162,8 @@ impl Objective {
                 let dx = self.workspace.passing[1 - side].like(&forward.x[i]);
                 let layer = &self.workspace.model.layers()[stages[i].layer];
                 let mask = forward.masks[i - 1].as_ref();
-                program.push(layer.grad_input(&self.gpu, weights(i), &forward.x[i], &dy, &dx, mask)?);
+                let at = At { gpu: &self.gpu, weights: weights(i), x: &forward.x[i] };
+                program.extend(layer.grad_input(&at, &dy, &dx, mask)?);
             }
         }
         Ok(())

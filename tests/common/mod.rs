@@ -143,12 +143,21 @@ pub fn download_buffer_blocks(gpu: &Gpu, buf: &Buf, examples: usize, features: u
 /// Fails unless the largest error is below `tolerance` times the largest reference value; NaN fails.
 #[track_caller]
 pub fn assert_close(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), want.len(), "{what}: lengths");
-    let scale = want.iter().fold(1e-30f64, |scale, w| scale.max(w.abs()));
-    for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        let error = (g - w).abs();
-        assert!(error <= tolerance * scale, "{what}: at {i} got {g}, want {w}: error {error:e} of scale {scale:e}");
+    if let Some(fault) = distance_fault(what, got, want, tolerance) {
+        panic!("{fault}");
     }
+}
+
+/// What is wrong with values that should be close, for tables that go on after a bad row.
+pub fn distance_fault(what: &str, got: &[f64], want: &[f64], tolerance: f64) -> Option<String> {
+    if got.len() != want.len() {
+        return Some(format!("{what}: {} values in place of {}", got.len(), want.len()));
+    }
+    let scale = want.iter().fold(1e-30f64, |scale, w| scale.max(w.abs()));
+    let is_close = |(g, w): (&f64, &f64)| (g - w).abs() <= tolerance * scale; // never for NaN
+    let i = got.iter().zip(want).position(|pair| !is_close(pair))?;
+    let (g, w) = (got[i], want[i]);
+    Some(format!("{what}: at {i} got {g}, want {w}: error {:e} of scale {scale:e}", (g - w).abs()))
 }
 
 /// Cases that cover every pair of values that can occur together, each level counted from 0.

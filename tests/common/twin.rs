@@ -1,10 +1,11 @@
-//! A model's twin on the CPU: the f64 references of the kernels, chained by hand. It reads the same TOML as the model but builds
-//! its layers on its own, so a wrong default, shape or order of layers in the engine shows as a difference.
+//! A model's twin on the CPU: the f64 references of the kernels, chained by hand. It reads the same TOML as the model
+//! but builds its layers on its own, so a wrong default, shape or order of layers in the engine shows as a difference.
 //! Parameters are compact here (PyTorch's order, no gaps), activations plain `[N][C][H][W]`.
 
 use gpu_subset::kernels::activation::{self, Activation};
-use gpu_subset::kernels::conv2d::{self, Conv2d};
+use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::pool::{self, Pool};
+use gpu_subset::kernels::product;
 use gpu_subset::model::{Description, Model};
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Op {
     /// y = f(x; θ)
     pub fn forward(&self, x: &[f64], theta: &[f64]) -> Vec<f64> {
         match self {
-            Self::Affine(conv) => conv2d::reference::forward(conv, x, theta),
+            Self::Affine(conv) => product::reference::forward(conv, x, theta),
             Self::Elementwise(f, _) => x.iter().map(|&x| activation::reference::forward(*f, x)).collect(),
             Self::Max(window) => pool::reference::max_select(window, x, x),
             Self::Average(window) => pool::reference::avg_forward(window, x),
@@ -46,12 +47,7 @@ impl Op {
     /// J_x tx + J_θ v
     pub fn jvp(&self, x: &[f64], theta: &[f64], tx: &[f64], v: &[f64]) -> Vec<f64> {
         match self {
-            Self::Affine(conv) => {
-                let mut weights = theta.to_vec();
-                weights[conv.channels * conv.weights().patches()..].fill(0.0); // a bias has no part in J_x
-                let of_x = conv2d::reference::forward(conv, tx, &weights);
-                add(of_x, &conv2d::reference::forward(conv, x, v))
-            }
+            Self::Affine(conv) => product::reference::jvp(conv, [x, tx], [theta, v]),
             Self::Elementwise(f, _) => activation::reference::product(*f, x, tx),
             Self::Max(window) => pool::reference::max_select(window, x, tx),
             Self::Average(window) => pool::reference::avg_forward(window, tx),
@@ -62,18 +58,13 @@ impl Op {
     pub fn vjp(&self, x: &[f64], theta: &[f64], dy: &[f64]) -> (Vec<f64>, Vec<f64>) {
         match self {
             Self::Affine(conv) => {
-                (conv2d::reference::grad_input(conv, dy, theta), conv2d::reference::grad_weight(conv, x, dy))
+                (product::reference::grad_input(conv, dy, theta), product::reference::grad_weight(conv, x, dy))
             }
             Self::Elementwise(f, _) => (activation::reference::product(*f, x, dy), Vec::new()),
             Self::Max(window) => (pool::reference::max_vjp(window, x, dy), Vec::new()),
             Self::Average(window) => (pool::reference::avg_vjp(window, dy), Vec::new()),
         }
     }
-}
-
-fn add(mut x: Vec<f64>, y: &[f64]) -> Vec<f64> {
-    x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-    x
 }
 
 /// A model and the same chain in f64.
@@ -83,7 +74,8 @@ pub struct Twin {
 }
 
 impl Twin {
-    /// `layers` is the list of a description's layers in TOML: `{ kind = "conv", channels = 3, size = 5 }, { kind = "dense" }`.
+    /// `layers` is the list of a description's layers in TOML: `{ kind = "conv", channels = 3, size = 5 }, { kind =
+    /// "dense" }`.
     pub fn new(input: Shape, classes: usize, layers: &str) -> Self {
         let toml = format!("layer = [{layers}]");
         let model = Model::new(&Description::parse(&toml, "twin.toml").unwrap(), input, classes).unwrap();

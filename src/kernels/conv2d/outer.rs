@@ -1,10 +1,11 @@
-//! Sums of outer products over the batch: the gradient to the weights, dy times patches, and Kronecker factors, patches times patches.
+//! Sums of outer products over the batch: the gradient to the weights, dy times patches, and Kronecker factors, patches
+//! times patches.
 
-use super::{Conv2d, Direction, GRAD_WEIGHT, Window};
+use super::{Conv2d, GRAD_WEIGHT, Window};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::tile::OuterTile;
-use crate::kernels::weights::WeightShape;
+use crate::kernels::weights::{Direction, WeightShape};
 use crate::program::Dispatch;
 
 impl Conv2d {
@@ -20,15 +21,11 @@ impl Conv2d {
         OuterTile::choose(gpu, lines, window.columns, outputs, self.out().width)
     }
 
-    fn outer_splits(&self, gpu: &Gpu, outputs: usize, blocks: usize) -> usize {
+    /// Parts into which a sum with so many outputs over so many batch blocks is split.
+    pub(super) fn outer_splits(&self, gpu: &Gpu, outputs: usize, blocks: usize) -> usize {
         let tile = self.outer_tile(gpu, outputs);
         let tiles = self.lines(gpu).0.div_ceil(tile.lines) * outputs.div_ceil(4 * tile.quads);
         WeightShape { outputs, ..self.weights() }.splits(gpu, tiles, blocks)
-    }
-
-    /// Parts into which a weight gradient over so many batch blocks is split.
-    pub fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {
-        self.outer_splits(gpu, self.channels, blocks)
     }
 
     /// Σ patch patchᵀ as the weight gradient of a convolution whose cotangents are its patches.
@@ -41,8 +38,9 @@ impl Conv2d {
         self.outer_splits(gpu, self.gram_shape().outputs, blocks)
     }
 
-    /// Σ of dy times the patches of x over splits of the batch; without dy, of patches times patches. `shape` is that of the sum.
-    fn outer_products(
+    /// Σ of dy times the patches of x over splits of the batch; without dy, of patches times patches. `shape` is that
+    /// of the sum.
+    pub(super) fn outer_products(
         &self,
         gpu: &Gpu,
         x: &Quads,
@@ -67,30 +65,17 @@ impl Conv2d {
             ("IS_PADDED", usize::from(self.is_padded(tile.pixels))),
             ("GRAM", usize::from(dy.is_none())),
             ("SEGMENTS", window.segments),
-            ("LANES", gpu.profile.lanes()),
-            ("ROWS", gpu.profile.rows),
         ];
-        constants.extend(tile.constants(window.columns, self.stride.min(window.columns)));
+        constants.extend(tile.constants(gpu, window.columns, self.stride.min(window.columns)));
         let bindings = [x.into(), dy.unwrap_or(x).into(), x.block_count(gpu, blocks)?.into(), partial.into()];
         let grid = [outputs.div_ceil(4 * tile.quads), lines.div_ceil(tile.lines), splits];
         Dispatch::new(gpu, &GRAD_WEIGHT, &constants, &bindings, grid)
     }
-}
-
-/// partial\[s\] = Σ patch patchᵀ over split s of the batch, entries (r, c) with r ≤ c, and a row of Σ patch.
-///
-/// # Errors
-/// As [`Dispatch::new`].
-pub(in crate::kernels) fn gram(gpu: &Gpu, conv: &Conv2d, x: &Quads, partial: &Buf) -> Result<Dispatch> {
-    conv.outer_products(gpu, x, None, conv.gram_shape(), partial)
-}
-
-/// partial\[s\] = the weight and bias gradient of split s; [`reduce_partials`](crate::kernels::weights::reduce_partials) sums them.
-/// `partial` holds [`Conv2d::splits`] × [`WeightShape::partial_len`] words.
-///
-/// # Errors
-/// As [`Dispatch::new`].
-pub fn grad_weight(gpu: &Gpu, conv: &Conv2d, x: &Quads, dy: &Quads, partial: &Buf) -> Result<Dispatch> {
-    conv.blocks(gpu, x, dy);
-    conv.outer_products(gpu, x, Some(dy), conv.weights(), partial)
+    /// partial\[s\] = Σ patch patchᵀ over split s of the batch, entries (r, c) with r ≤ c, and a row of Σ patch.
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`].
+    pub(in crate::kernels) fn gram(&self, gpu: &Gpu, x: &Quads, partial: &Buf) -> Result<Dispatch> {
+        self.outer_products(gpu, x, None, self.gram_shape(), partial)
+    }
 }

@@ -1,0 +1,149 @@
+//! The convolution as a product: how its weights are packed, and its one kernel for forward, jvp and gradient to the
+//! input.
+
+use super::{CONV2D, Conv2d, Window};
+use crate::device::{Buf, Gpu, Quads};
+use crate::error::Result;
+use crate::kernels::product::{Operands, Product};
+use crate::kernels::tile::ProductTile;
+use crate::kernels::weights::{Direction, Packing, WeightShape};
+use crate::program::Dispatch;
+use crate::shape::Shape;
+
+impl Product for Conv2d {
+    fn shapes(&self) -> [Shape; 2] {
+        [self.input, self.out()]
+    }
+
+    fn weights(&self) -> WeightShape {
+        Conv2d::weights(self)
+    }
+
+    fn weight_dims(&self) -> Vec<usize> {
+        vec![self.channels, self.input.channels, self.size, self.size]
+    }
+
+    fn patches(&self) -> Option<Conv2d> {
+        Some(*self)
+    }
+
+    fn tuning_key(&self, direction: Direction) -> String {
+        let Self { input, channels, size, stride, padding } = self;
+        format!("conv2d {direction:?} {input} to {channels}, {size}/{stride}/{padding}")
+    }
+
+    fn tile(&self, gpu: &Gpu, direction: Direction) -> ProductTile {
+        let (outputs, width) = match direction {
+            Direction::Forward => (self.channels, self.out().width),
+            Direction::Backward => (self.input.channels * self.stride, self.input.width.div_ceil(self.stride)),
+        };
+        ProductTile::choose(gpu, &self.tuning_key(direction), outputs, width)
+    }
+
+    fn packing(&self, gpu: &Gpu, direction: Direction) -> Packing {
+        let (of_output, of_input) = (self.weights().patches(), self.size * self.size); // strides in θ
+        let Window { left, columns, segments, slices } = self.window(gpu, direction);
+        let forward = Packing {
+            outputs: self.channels,
+            tile: self.tile(gpu, direction).outputs,
+            phases: 1,
+            channels: self.input.channels,
+            lines: self.size * segments,
+            segments,
+            taps: slices * columns,
+            columns,
+            output_stride: of_output,
+            channel_stride: of_input,
+            line_stride: self.size,
+            position_stride: 1,
+            first: 0,
+            tap_step: 1,
+            positions: self.size,
+            biases: Some(self.channels * of_output),
+        };
+        match direction {
+            Direction::Forward => forward,
+            Direction::Backward => Packing {
+                outputs: self.input.channels * self.stride,
+                phases: self.stride,
+                channels: self.channels,
+                output_stride: of_input,
+                channel_stride: of_output,
+                first: self.padding as isize - self.stride as isize * left,
+                tap_step: -(self.stride as isize), // the window slides against the filter
+                biases: None,
+                ..forward
+            },
+        }
+    }
+
+    fn product(&self, gpu: &Gpu, direction: Direction, blocks: usize, operands: &Operands<'_>) -> Result<Dispatch> {
+        let is_backward = direction == Direction::Backward;
+        let [input, output] = if is_backward { [self.out(), self.input] } else { [self.input, self.out()] };
+        let (stride, phases) = if is_backward { (1, self.stride) } else { (self.stride, 1) };
+        let (tile, window, packing) =
+            (self.tile(gpu, direction), self.window(gpu, direction), self.packing(gpu, direction));
+        let mut constants = vec![
+            ("CI", input.channels),
+            ("CO", output.channels),
+            ("H", input.height),
+            ("W", input.width),
+            ("OH", output.height),
+            ("OW", output.width),
+            ("SIZE", self.size),
+            ("STRIDE", stride),
+            ("PADDING", self.padding),
+            ("IS_PADDED", usize::from(is_backward || self.is_padded(tile.pixels))),
+            ("PHASES", phases),
+            ("LEFT", window.left as usize),
+            ("BACKWARD", usize::from(is_backward)),
+            ("SEGMENTS", window.segments),
+            ("SLICES", window.slices),
+        ];
+        constants.extend(tile.constants(gpu, window.slices, window.columns, stride.min(window.columns)));
+        constants.extend(operands.constants(&packing));
+        let [x, w, tx, v, mask] = operands.inputs();
+        let [y, derivative, found] = operands.outputs(gpu)?;
+        let strips = output.height.div_ceil(phases) * (output.width.div_ceil(phases)).div_ceil(tile.pixels);
+        let groups = [strips.div_ceil(gpu.profile.rows), packing.tiles() * phases, blocks];
+        let grid = operands.source.0.grid(groups, 2, 1);
+        Dispatch::new(gpu, &CONV2D, &constants, &[x, w, tx, v, mask, y, derivative, found], grid)
+    }
+
+    fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {
+        self.outer_splits(gpu, self.channels, blocks)
+    }
+
+    fn grad_weight(&self, gpu: &Gpu, x: &Quads, dy: &Quads, partial: &Buf) -> Result<Dispatch> {
+        self.blocks(gpu, x, dy);
+        self.outer_products(gpu, x, Some(dy), self.weights(), partial)
+    }
+
+    fn for_each_term(&self, examples: usize, visit: &mut dyn FnMut(usize, usize, usize)) {
+        let (x, y) = (self.input, self.out());
+        for n in 0..examples {
+            for co in 0..y.channels {
+                for oh in 0..y.height {
+                    for ow in 0..y.width {
+                        for ci in 0..x.channels {
+                            for kh in 0..self.size {
+                                for kw in 0..self.size {
+                                    // wraps above H in the padding
+                                    let ih = (oh * self.stride + kh).wrapping_sub(self.padding);
+                                    let iw = (ow * self.stride + kw).wrapping_sub(self.padding);
+                                    if ih < x.height && iw < x.width {
+                                        visit(
+                                            ((n * x.channels + ci) * x.height + ih) * x.width + iw,
+                                            ((n * y.channels + co) * y.height + oh) * y.width + ow,
+                                            ((co * x.channels + ci) * self.size + kh) * self.size + kw,
+                                        );
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What a layer is: shapes, parameters, and the products with its Jacobians.
+
+use crate::device::{Buf, Gpu, Quads};
+use crate::error::Result;
+use crate::kernels::activation::Activation;
+use crate::kernels::conv2d::Conv2d;
+use crate::kernels::epilogue::{Epilogue, Mask};
+use crate::kernels::weights::{Direction, Packing, WeightShape};
+use crate::program::Dispatch;
+use crate::shape::Shape;
+
+/// A layer's parameters on the device: views of the flat vectors, and the tiles that its products read.
+#[derive(Clone, Debug)]
+pub struct LayerWeights {
+    /// θ: weights, then biases.
+    pub theta: Buf,
+    /// v: a direction in parameter space, laid out as θ.
+    pub tangent: Buf,
+    /// g: gradients are added here, laid out as θ.
+    pub gradient: Buf,
+    /// θ packed for y = w x + b, as [`Layer::packing`] says; so for the other two.
+    pub forward: Quads,
+    /// θ packed for dx = wᵀ dy, for all but the first layer: nothing asks for the gradient to its input.
+    pub backward: Option<Quads>,
+    /// v packed for ty = v x.
+    pub forward_tangent: Quads,
+    /// Room for the split sums of a weight gradient, shared by all layers.
+    pub partial: Buf,
+}
+
+/// The point (x, θ) at which a layer is evaluated, and linearised: its Jacobians J_x and J_θ are those here.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// The device.
+    pub gpu: &'a Gpu,
+    /// θ, and with it v and g; none for a layer without parameters.
+    pub weights: Option<&'a LayerWeights>,
+    /// `[N/B][input][B]`.
+    pub x: &'a Quads,
+}
+
+/// One differentiable map y = f(x; θ) of every example. x, its tangent tx and its cotangent dx are `[N/B][input][B]`;
+/// y, ty, dy and a mask of y `[N/B][output][B]`.
+pub trait Layer: std::fmt::Debug + Send + Sync {
+    /// Name in messages and weight files, such as `conv1`.
+    fn name(&self) -> &str;
+    /// Shape of x.
+    fn input(&self) -> Shape;
+    /// Shape of y.
+    fn output(&self) -> Shape;
+    /// Shape of θ.
+    fn weights(&self) -> Option<WeightShape> {
+        None
+    }
+    /// Dimensions of the weight tensor as PyTorch has them.
+    fn weight_dims(&self) -> Vec<usize> {
+        Vec::new()
+    }
+    /// The patches of x that the weights meet.
+    fn patches(&self) -> Option<Conv2d> {
+        None
+    }
+    /// Multiply-adds of one example's forward product.
+    fn multiply_adds(&self) -> usize {
+        0
+    }
+    /// The function of a layer that is nothing but an element-wise activation; a product before it takes it over.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
+    /// How the products of a direction read their weights.
+    fn packing(&self, _gpu: &Gpu, _direction: Direction) -> Option<Packing> {
+        None
+    }
+    /// Times a few tiles of the layer's products, forward and perhaps backward, on so many examples, where the device
+    /// allows it and they are not known.
+    ///
+    /// # Errors
+    /// What the device reports.
+    fn tune(&self, _gpu: &Gpu, _with_backward: bool, _examples: usize) -> Result<()> {
+        Ok(())
+    }
+    /// Parts into which a weight gradient over so many batch blocks is split.
+    fn splits(&self, _gpu: &Gpu, _blocks: usize) -> usize {
+        1
+    }
+    /// y = f(x; θ), and the epilogue where there are parameters; layers without any are given none.
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`]; so for the other three.
+    fn forward(&self, at: &At<'_>, y: &Quads, epilogue: &Epilogue) -> Result<Vec<Dispatch>>;
+    /// ty = mask ⊙ (J_x tx + J_θ v), without the first term when the input is constant; the mask is that of an
+    /// activation which the layer took over. `y` of forward is not needed.
+    fn jvp(&self, at: &At<'_>, tx: Option<&Quads>, ty: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>>;
+    /// dx = mask ⊙ J_xᵀ dy, a half of the vjp; the mask is that of an activation which the layer *before* took over.
+    fn grad_input(&self, at: &At<'_>, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>>;
+    /// g += J_θᵀ dy, the other half; nothing where there are no parameters.
+    fn grad_weight(&self, _at: &At<'_>, _dy: &Quads) -> Result<Vec<Dispatch>> {
+        Ok(Vec::new())
+    }
+}

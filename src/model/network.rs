@@ -1,0 +1,140 @@
+//! A chain of layers over one flat parameter vector.
+
+use super::chain;
+use super::description::Description;
+use super::layer::Layer;
+use crate::device::ALIGNMENT;
+use crate::error::{Error, Result};
+use crate::shape::Shape;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use std::ops::Range;
+
+/// A named tensor inside the flat parameter vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tensor {
+    /// `conv1.weight`, `conv1.bias`, …
+    pub name: String,
+    /// Dimensions, PyTorch's order.
+    pub dims: Vec<usize>,
+    /// Words of the flat vector.
+    pub range: Range<usize>,
+}
+
+/// A chain of layers from an example to its logits.
+#[derive(Debug)]
+pub struct Model {
+    /// Name of the description, for people.
+    pub name: String,
+    /// What it was built from.
+    pub description: Description,
+    /// Shape of an example.
+    pub input: Shape,
+    /// M, the number of classes and of logits.
+    pub classes: usize,
+    layers: Vec<Box<dyn Layer>>,
+    /// Standard deviation of each layer's initial weights.
+    deviations: Vec<f64>,
+    /// Each layer's words of the flat vector.
+    ranges: Vec<Option<Range<usize>>>,
+}
+
+impl Model {
+    /// Infers all shapes and lays the parameters out.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] naming the layer that does not fit.
+    pub fn new(description: &Description, input: Shape, classes: usize) -> Result<Self> {
+        let (layers, deviations) = chain::layers(description, input, classes)?;
+        let mut end = 0;
+        let ranges: Vec<_> = layers
+            .iter()
+            .map(|layer| {
+                let start = end;
+                let len = layer.weights()?.len();
+                end = (start + len).next_multiple_of(ALIGNMENT);
+                Some(start..start + len)
+            })
+            .collect();
+        if end == 0 {
+            return Err(Error::usage(format!("model {}: no layer has parameters to train", description.name)));
+        }
+        let (name, description) = (description.name.clone(), description.clone());
+        Ok(Self { name, description, input, classes, layers, deviations, ranges })
+    }
+
+    /// The layers, first to last.
+    pub fn layers(&self) -> &[Box<dyn Layer>] {
+        &self.layers
+    }
+
+    /// Each layer's words of the flat vector.
+    pub fn ranges(&self) -> &[Option<Range<usize>>] {
+        &self.ranges
+    }
+
+    /// P, the number of parameters.
+    pub fn parameters(&self) -> usize {
+        self.ranges.iter().flatten().map(Range::len).sum()
+    }
+
+    /// Words of the flat parameter vector: P and the zeros between layers that keep views aligned.
+    pub fn vector_len(&self) -> usize {
+        self.ranges.iter().flatten().map(|range| range.end).max().unwrap_or(0).next_multiple_of(ALIGNMENT)
+    }
+
+    /// Multiply-adds of one example's forward pass.
+    pub fn multiply_adds(&self) -> usize {
+        self.layers.iter().map(|layer| layer.multiply_adds()).sum()
+    }
+
+    /// The named tensors, in order.
+    pub fn tensors(&self) -> Vec<Tensor> {
+        let with_weights =
+            self.layers.iter().zip(&self.ranges).filter_map(|(layer, range)| Some((layer, range.clone()?)));
+        with_weights
+            .flat_map(|(layer, range)| {
+                let dims = layer.weight_dims();
+                let split = range.start + dims.iter().product::<usize>();
+                let bias =
+                    Tensor { name: format!("{}.bias", layer.name()), dims: vec![dims[0]], range: split..range.end };
+                let range = range.start..split;
+                [Tensor { name: format!("{}.weight", layer.name()), dims, range }, bias]
+            })
+            .collect()
+    }
+
+    /// Initial parameters as a flat vector: normal weights of the description's deviation, zero biases.
+    pub fn initialise(&self, seed: u64) -> Vec<f32> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let mut theta = vec![0.0; self.vector_len()];
+        for ((layer, range), deviation) in self.layers.iter().zip(&self.ranges).zip(&self.deviations) {
+            if let Some(range) = range {
+                let weights: usize = layer.weight_dims().iter().product();
+                for value in &mut theta[range.start..range.start + weights] {
+                    let normal: f64 = StandardNormal.sample(&mut rng);
+                    *value = (deviation * normal) as f32;
+                }
+            }
+        }
+        theta
+    }
+
+    /// The P parameters without the alignment gaps, in PyTorch's order.
+    pub fn compact<T: Copy>(&self, vector: &[T]) -> Vec<T> {
+        self.ranges.iter().flatten().flat_map(|range| vector[range.clone()].iter().copied()).collect()
+    }
+
+    /// The flat vector of P compact parameters, zero in the gaps.
+    pub fn expand<T: Copy + Default>(&self, compact: &[T]) -> Vec<T> {
+        assert_eq!(compact.len(), self.parameters());
+        let mut vector = vec![T::default(); self.vector_len()];
+        let mut start = 0;
+        for range in self.ranges.iter().flatten() {
+            vector[range.clone()].copy_from_slice(&compact[start..start + range.len()]);
+            start += range.len();
+        }
+        vector
+    }
+}
