@@ -1,6 +1,6 @@
 //! A run in the middle, on disk: from here it goes on bit for bit.
 
-use crate::error::{Error, Result};
+use crate::error::{Result, RunError};
 use crate::export::{from_safetensors, to_safetensors, write_atomically};
 use crate::objective::Cost;
 use crate::optimise::State;
@@ -34,7 +34,7 @@ const KEY: &str = "gpu-subset checkpoint";
 /// Writes a checkpoint over the one before it.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`Error::Io`](crate::error::Error::Io) naming the file.
 pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
     let scalars = Scalars {
         stage: progress.stage,
@@ -65,33 +65,37 @@ pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
 /// Reads a checkpoint whose parameter vectors have `len` words.
 ///
 /// # Errors
-/// [`Error::Data`] naming the file and what is wrong with it.
+/// [`Error::Data`](crate::error::Error::Data) naming the file and what is wrong with it.
 pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
     let (mut tensors, json) = from_safetensors(path, KEY)?;
-    let invalid = |why: String| Error::data(format!("{}: {why}", path.display()));
-    let scalars: Scalars = serde_json::from_str(&json).map_err(|e| invalid(e.to_string()))?;
+    let scalars = scalars(path, &json)?;
+    let missing = |name: &str| RunError::MissingTensor { path: path.to_owned(), tensor: name.to_owned() };
     let mut remembered = Vec::new();
     for name in scalars.memory {
-        let values = tensors.remove(&name).ok_or_else(|| invalid(format!("tensor {name} is missing")))?;
+        let values = tensors.remove(&name).ok_or_else(|| missing(&name))?;
         remembered.push((name, values));
     }
     let mut vector = |name: &str| match tensors.remove(name) {
         Some(values) if values.len() == len => Ok(values),
-        Some(values) => Err(invalid(format!("tensor {name} has {} values, the model {len}", values.len()))),
-        None => Err(invalid(format!("tensor {name} is missing"))),
+        Some(values) => {
+            let (path, tensor) = (path.to_owned(), name.to_owned());
+            Err(RunError::TensorSize { path, tensor, found: values.len(), expected: len })
+        }
+        None => Err(missing(name)),
     };
     let parameters = vector("parameters")?;
     let state = scalars.optimiser;
     let vectors = state.vectors.into_iter().map(|(name, ())| vector(&name).map(|values| (name, values)));
     let optimiser = State {
-        vectors: vectors.collect::<Result<_>>()?,
+        vectors: vectors.collect::<std::result::Result<_, _>>()?,
         parameters,
         loss: state.loss,
         gradient_norm: state.gradient_norm,
         iteration: state.iteration,
         numbers: state.numbers,
     };
-    let best = scalars.best.map(|held_out| Ok(Best { held_out, parameters: vector("best")? })).transpose()?;
+    let best =
+        scalars.best.map(|held_out| vector("best").map(|parameters| Best { held_out, parameters })).transpose()?;
     Ok(Progress {
         stage: scalars.stage,
         optimiser,
@@ -116,13 +120,18 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
 /// As [`load`].
 pub fn load_stages(path: &Path) -> Result<Vec<StageReport>> {
     let (_, json) = from_safetensors(path, KEY)?;
-    let scalars: Scalars = serde_json::from_str(&json).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
-    Ok(scalars.stages)
+    Ok(scalars(path, &json)?.stages)
+}
+
+fn scalars(path: &Path, json: &str) -> Result<Scalars> {
+    let invalid = |source| RunError::Record { path: path.to_owned(), line: None, source }.into();
+    serde_json::from_str(json).map_err(invalid)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     fn progress() -> Progress<Vec<f32>> {
         let optimiser = State {

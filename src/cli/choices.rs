@@ -3,6 +3,7 @@
 use super::augment::AugmentArgs;
 use super::config::{Bytes, Config, default_model, open_data, parse_resize};
 use super::method::MethodArgs;
+use super::values;
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::model::{Description, Model};
@@ -54,7 +55,7 @@ struct ProblemArgs {
     #[arg(long, value_name = "1/20|3000")]
     held_out: Option<SubsetSize>,
     /// How held-out examples, and the subsets of paper and growing, are drawn
-    #[arg(long, value_enum, value_name = "NAME", default_value_t = Sampling::Balanced)]
+    #[arg(long, value_name = "NAME", value_parser = values::sampling(), default_value_t = Sampling::Balanced)]
     sampling: Sampling,
     /// sweep, minibatch: what the training may cost, in epochs of the training set; steps shrink to nothing towards its end [default: 1.5]
     #[arg(long, value_name = "EPOCHS", value_parser = non_negative, allow_negative_numbers = true)]

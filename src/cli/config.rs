@@ -1,7 +1,7 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
 use crate::data::{Dataset, ReadOptions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RunError};
 use crate::kernels::augment::Augmentation;
 use crate::model::Description;
 use crate::optimise::Method;
@@ -55,9 +55,11 @@ impl Config {
     }
 
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
-        toml::from_str(&text)
-            .map_err(|e| Error::data(format!("{}: {}", path.display(), e.message().replace('\n', " "))))
+        let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, e))?;
+        toml::from_str(&text).map_err(|e| {
+            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            RunError::Config { path: path.to_owned(), line, source: Box::new(e) }.into()
+        })
     }
 }
 

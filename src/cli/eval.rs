@@ -3,7 +3,7 @@
 use super::DeviceArgs;
 use super::config::{Bytes, Config, open_data, parse_resize};
 use super::evaluation::Weights;
-use crate::error::Error;
+use crate::error::{Error, RunError};
 use crate::report::RunFolder;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -56,8 +56,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
     let config = Config::load(&folder.config())?;
     if !folder.weights().exists() {
-        let why = format!("{}: the run is not complete; go on with train --resume", args.run.display());
-        return Err(Error::data(why).into());
+        return Err(Error::from(RunError::Incomplete { path: args.run.clone() }).into());
     }
     let weights = Weights::of_run(&folder)?;
     let data = open_data(args.data.as_ref().unwrap_or(&config.data), args.resize.or(config.resize))?;

@@ -4,7 +4,7 @@ use super::config::Config;
 use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
-use crate::error::{Error, Result};
+use crate::error::{Result, RunError};
 use crate::export::{Signature, load_weights};
 use crate::model::Model;
 use crate::objective::{Examples, Objective, Workspace};
@@ -47,20 +47,20 @@ impl Weights {
     /// Whether they can be asked about these data.
     ///
     /// # Errors
-    /// [`Error::Data`] when images or classes are others.
+    /// [`Error::Data`](crate::error::Error::Data) when images or classes are others.
     pub fn check(&self, data: &Dataset) -> Result<()> {
         let signature = &self.signature;
         if (data.shape, data.classes.len()) == (signature.input, signature.classes.len()) {
             return Ok(());
         }
-        Err(Error::data(format!(
-            "{} has {} images of {} classes, but the run was trained on {} of {}: choose other data, or --resize",
-            data.name,
-            data.shape,
-            data.classes.len(),
-            signature.input,
-            signature.classes.len()
-        )))
+        Err(RunError::OtherImages {
+            data: data.name.clone(),
+            images: data.shape,
+            classes: data.classes.len(),
+            trained_images: signature.input,
+            trained_classes: signature.classes.len(),
+        }
+        .into())
     }
 
     /// The loss over a split, without weight decay.

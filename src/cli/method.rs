@@ -1,6 +1,7 @@
 //! `--method` and the options of each.
 
 use super::choices::{Switch, non_negative};
+use super::values;
 use crate::error::{Error, Result};
 use crate::optimise::{
     Adam, BatchPlan, Beta, Decay, GaussNewtonSettings, KfacSettings, LbfgsSettings, Method, NcgSettings,
@@ -67,7 +68,7 @@ pub(super) struct MethodArgs {
     #[arg(long, value_enum, value_name = "NAME")]
     method: Option<Name>,
     /// What is minimised, in which order [default: sweep; with --method paper, or minibatch for adam and sgd]
-    #[arg(long, value_enum, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = values::schedule())]
     schedule: Option<subset::Name>,
     /// ncg: the formula for β [default: polak-ribiere-plus]
     #[arg(long, value_enum, value_name = "NAME")]

@@ -3,7 +3,6 @@
 use super::DeviceArgs;
 use super::choices::Choices;
 use super::config::Config;
-use super::method::value_name;
 use super::run::Run;
 use crate::bench::median;
 use crate::data::Dataset;
@@ -221,7 +220,7 @@ fn measure(run: &mut Run, config: &Config, gpu: &Gpu) -> Result<Speed> {
     let whole = match trainer.run(&initial, None, &mut probe) {
         // the whole run takes no longer than the measuring
         Ok(progress) => Some([progress.cost().units(), progress.wall_seconds]).filter(|_| is_stochastic),
-        Err(Error::Interrupted(_)) => None,
+        Err(Error::Interrupted { .. }) => None,
         Err(error) => return Err(error),
     };
     let Some(first) = probe.records.first() else {
@@ -336,7 +335,7 @@ fn print(plan: &Plan, data: &Dataset, stages: usize) {
     }
     println!();
     let at_most = if stages > 1 { "at most " } else { "" };
-    println!("schedule  {}: {}", value_name(&plan.schedule), plan.why);
+    println!("schedule  {}: {}", plan.schedule, plan.why);
     println!("cost      {at_most}{:.0} units = {:.2} epochs", plan.cost_units, plan.cost_epochs);
     println!(
         "time      {at_most}{:.1} s, by {:.1} s of measuring ({:.1} µs a unit)",

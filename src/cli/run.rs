@@ -3,7 +3,7 @@
 use super::config::Config;
 use crate::data::{Dataset, hex};
 use crate::device::{Buf, Gpu};
-use crate::error::Error;
+use crate::error::{Error, MemoryError};
 use crate::model::Model;
 use crate::objective::{Cost, Examples, Objective, Workspace};
 use crate::optimise::{GpuSpace, Method};
@@ -74,11 +74,8 @@ impl Run {
         let times = config.schedule.name.copies_of_a_pass(config.copies);
         let indices = times.saturating_mul(train.len());
         if config.augment.is_some() && indices > gpu.max_binding_words() {
-            return Err(Error::OutOfMemory(format!(
-                "--copies {times}: {indices} examples are more than a binding of {} lists: fewer copies, or --schedule sweep, which takes another in each epoch",
-                gpu.info.name
-            ))
-            .into());
+            let adapter = gpu.info.name.clone();
+            return Err(Error::from(MemoryError::Copies { copies: times, examples: indices, adapter }).into());
         }
         let full = Subset::new(copies(config, held_out.complement(train.len()), train.len()), config.seed);
         let subsets = subsets(config, &train.labels, &full);

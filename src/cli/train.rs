@@ -7,7 +7,7 @@ use super::progress::Watcher;
 use super::run::Run;
 use crate::checkpoint;
 use crate::data::Dataset;
-use crate::error::Error;
+use crate::error::{Error, RunError};
 use crate::export::{Signature, save_weights};
 use crate::report::{RunFolder, RunRecord};
 use anyhow::Result;
@@ -120,7 +120,7 @@ fn reopen(path: &Path) -> Result<(Config, Dataset, RunFolder)> {
     let config = Config::load(&folder.config())?;
     let data = open_data(&config.data, config.resize)?;
     if data.sha256 != config.data_sha256 {
-        return Err(Error::data(format!("{}: not the data that {} was made on", config.data, path.display())).into());
+        return Err(Error::from(RunError::OtherData { data: config.data, run: path.to_owned() }).into());
     }
     Ok((config, data, folder))
 }

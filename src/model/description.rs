@@ -4,7 +4,7 @@ use super::Layer;
 use super::activation::ActivationLayer;
 use super::affine::Affine;
 use super::pool::Pooling;
-use crate::error::{Error, Result};
+use crate::error::{ModelError, Result};
 use crate::kernels::activation::Activation;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::pool::Pool;
@@ -101,16 +101,15 @@ impl Description {
     /// A built-in description by name, or a TOML file by path.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is neither, or the file is no description.
+    /// [`Error::Usage`](crate::error::Error::Usage) when there is neither, or the file is no description.
     pub fn open(name: &str) -> Result<Self> {
         if let Some((_, toml)) = BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
             return Self::parse(toml, name);
         }
-        let known = Self::builtin_names().collect::<Vec<_>>().join(", ");
-        let toml = std::fs::read_to_string(name).map_err(|e| {
-            Error::usage(format!(
-                "--model {name}: neither a built-in model ({known}) nor a file that can be read ({e})"
-            ))
+        let toml = std::fs::read_to_string(name).map_err(|source| ModelError::Unknown {
+            name: name.to_owned(),
+            known: Self::builtin_names().collect(),
+            source,
         })?;
         Self::parse(&toml, name)
     }
@@ -118,11 +117,11 @@ impl Description {
     /// A description from TOML; `source` names it in messages.
     ///
     /// # Errors
-    /// [`Error::Usage`] with line and column.
+    /// [`Error::Usage`](crate::error::Error::Usage) with line and column.
     pub fn parse(toml: &str, source: &str) -> Result<Self> {
         let mut description: Self = toml::from_str(toml).map_err(|e| {
             let line = e.span().map_or(1, |span| 1 + toml[..span.start].matches('\n').count());
-            Error::usage(format!("{source}, line {line}: {}", e.message().replace('\n', " ")))
+            ModelError::Syntax { file: source.to_owned(), line, source: Box::new(e) }
         })?;
         if description.name.is_empty() {
             description.name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -139,10 +138,7 @@ impl Description {
         }
         let outputs = chain.shape;
         if self.layer.is_empty() || outputs != Shape::vector(classes) {
-            return Err(Error::usage(format!(
-                "model {}: ends in {outputs} values an example, but the data has {classes} classes: end it with kind = \"dense\" without units",
-                self.name
-            )));
+            return Err(ModelError::Outputs { model: self.name.clone(), outputs, classes }.into());
         }
         Ok((chain.layers, chain.deviations))
     }
@@ -168,15 +164,15 @@ impl Chain<'_> {
     ) -> Result<()> {
         let number = index + 1;
         let input = self.shape;
-        let error = |what: String| Error::usage(format!("model {}, layer {number}: {what}", self.name));
-        let check = |what: &str, value: usize, least: usize| {
+        let model = || self.name.to_owned();
+        let check = |what: &'static str, value: usize, least: usize| {
             let most = if matches!(what, "channels" | "units") { MOST_UNITS } else { LARGEST_WINDOW };
             match value {
                 v if (least..=most).contains(&v) => Ok(v),
-                v => Err(error(format!("{what} = {v} is not between {least} and {most}"))),
+                value => Err(ModelError::Size { model: model(), layer: number, what, value, least, most }),
             }
         };
-        let too_small = |what: &str| error(format!("{what} does not fit into {input}"));
+        let too_small = |window: String| ModelError::Window { model: model(), layer: number, window, input };
         match *layer {
             LayerDescription::Conv { channels, size, stride, padding, activation } => {
                 check("channels", channels, 1)?;
@@ -184,13 +180,12 @@ impl Chain<'_> {
                 check("stride", stride, 1)?;
                 check("padding", padding, 0)?;
                 let conv = Affine::conv(format!("conv{number}"), Conv2d { input, channels, size, stride, padding })
-                    .ok_or_else(|| too_small(&format!("a {size}×{size} filter with padding {padding}")))?;
+                    .ok_or_else(|| too_small(format!("a {size}×{size} filter with padding {padding}")))?;
                 self.affine(conv, number, activation, init, classes.is_some());
             }
             LayerDescription::Dense { units, activation } => {
-                let units = units
-                    .or(classes)
-                    .ok_or_else(|| error("a dense layer needs units = … unless it is the last".to_owned()))?;
+                let missing = || ModelError::Units { model: model(), layer: number };
+                let units = units.or(classes).ok_or_else(missing)?;
                 check("units", units, 1)?;
                 self.affine(
                     Affine::dense(format!("dense{number}"), input.len(), units),
@@ -209,14 +204,14 @@ impl Chain<'_> {
                 let window = Pool { input, height: size, width: size, stride, padding };
                 let name = format!("{}{number}", if is_max { "max_pool" } else { "avg_pool" });
                 let pool = Pooling::new(name, window, is_max).ok_or_else(|| {
-                    too_small(&format!("a {size}×{size} window with padding {padding} (at most half of it)"))
+                    too_small(format!("a {size}×{size} window with padding {padding} (at most half of it)"))
                 })?;
                 self.add(pool, 0.0);
             }
             LayerDescription::GlobalAvgPool {} => {
                 let window = Pool { input, height: input.height, width: input.width, stride: 1, padding: 0 };
                 let pool = Pooling::new(format!("global_avg_pool{number}"), window, false);
-                self.add(pool.ok_or_else(|| too_small("a window of the whole image"))?, 0.0);
+                self.add(pool.ok_or_else(|| too_small("a window of the whole image".to_owned()))?, 0.0);
             }
         }
         Ok(())

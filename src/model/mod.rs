@@ -8,7 +8,7 @@ mod pool;
 pub use description::{Description, Initialisation};
 
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
-use crate::error::{Error, Result};
+use crate::error::{ModelError, Result};
 use crate::kernels::activation::Activation;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::{Epilogue, Mask};
@@ -159,7 +159,7 @@ impl Model {
     /// Infers all shapes and lays the parameters out.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming the layer that does not fit.
+    /// [`Error::Usage`](crate::error::Error::Usage) naming the layer that does not fit.
     pub fn new(description: &Description, input: Shape, classes: usize) -> Result<Self> {
         let (layers, deviations) = description.layers(input, classes)?;
         let mut end = 0;
@@ -173,7 +173,7 @@ impl Model {
             })
             .collect();
         if end == 0 {
-            return Err(Error::usage(format!("model {}: no layer has parameters to train", description.name)));
+            return Err(ModelError::NoParameters { model: description.name.clone() }.into());
         }
         let (name, description) = (description.name.clone(), description.clone());
         Ok(Self { name, description, input, classes, layers, deviations, ranges })

@@ -4,7 +4,7 @@
 use super::record::{Chunk, Forward, Pass};
 use super::{Cost, Objective};
 use crate::device::{Buf, Gpu, Quads};
-use crate::error::{Error, Result};
+use crate::error::{Result, RunError};
 use crate::kernels::blocks::{Blocks, Part};
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side};
@@ -261,11 +261,12 @@ impl Kronecker {
     /// Takes over [`Kronecker::factors`] of the same model.
     ///
     /// # Errors
-    /// [`Error::Data`] when one is missing or of another size.
+    /// [`Error::Data`](crate::error::Error::Data) when one is missing or of another size.
     pub fn restore(&mut self, factors: &[(String, Buf)]) -> Result<()> {
         for (name, matrix) in self.factors() {
             let saved = factors.iter().find(|(other, saved)| *other == name && saved.len() == matrix.len());
-            let (_, saved) = saved.ok_or_else(|| Error::data(format!("a state without the factor {name}")))?;
+            let (_, saved) =
+                saved.ok_or_else(|| RunError::State { lacks: format!("the factor {name}"), source: None })?;
             self.gpu.copy(saved, &matrix);
         }
         self.inverted = None;

@@ -20,7 +20,7 @@ mod sweep;
 mod training;
 mod truncated_cg;
 
-use crate::error::{Error, Result};
+use crate::error::{Result, RunError};
 use crate::objective::Batch;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -67,7 +67,7 @@ pub trait Problem {
     /// Takes up what [`Problem::memory`] of the same problem said.
     ///
     /// # Errors
-    /// [`Error::Data`] when it is another problem's.
+    /// [`Error::Data`](crate::error::Error::Data) when it is another problem's.
     fn remember(&mut self, _memory: &[(String, Vector<Self>)]) -> Result<()> {
         Ok(())
     }
@@ -218,7 +218,8 @@ impl<V> State<V> {
         V: Clone,
     {
         let found = self.vectors.iter().find(|(other, _)| other == name);
-        found.map(|(_, vector)| vector.clone()).ok_or_else(|| Error::data(format!("a state without a {name}")))
+        let missing = || RunError::State { lacks: format!("the vector {name}"), source: None }.into();
+        found.map(|(_, vector)| vector.clone()).ok_or_else(missing)
     }
 
     /// The numbers.
@@ -226,7 +227,8 @@ impl<V> State<V> {
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) when the state is another method's.
     fn numbers<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(&self.numbers).map_err(|e| Error::data(format!("the state of another method: {e}")))
+        let invalid = |e| RunError::State { lacks: "the numbers of its method".to_owned(), source: Some(e) }.into();
+        serde_json::from_str(&self.numbers).map_err(invalid)
     }
 }
 

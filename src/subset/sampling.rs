@@ -2,8 +2,7 @@
 
 use super::{WELL_ABOVE_ONE, overdetermination};
 use crate::data::hex;
-use crate::error::{Error, Result};
-use clap::ValueEnum;
+use crate::error::{Result, UsageError};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -13,14 +12,25 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How examples are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampling {
-    /// Class by class, so that class sizes differ by at most one while every class has examples left
+    /// Class by class, so that class sizes differ by at most one while every class has examples left.
     #[default]
     Balanced,
-    /// Each example as likely as any other
+    /// Each example as likely as any other.
     Uniform,
+}
+
+impl Sampling {
+    /// All of them, and what they are called.
+    pub const NAMES: [(Self, &str); 2] = [(Self::Balanced, "balanced"), (Self::Uniform, "uniform")];
+}
+
+impl fmt::Display for Sampling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAMES[*self as usize].1)
+    }
 }
 
 /// Chosen examples of a data set, in ascending order.
@@ -108,7 +118,7 @@ impl SubsetSize {
     /// K for a training set of `n` examples of which `available` may be drawn.
     ///
     /// # Errors
-    /// [`Error::Usage`] when that is none, or more than there are.
+    /// [`Error::Usage`](crate::error::Error::Usage) when that is none, or more than there are.
     pub fn examples(self, n: usize, available: usize, classes: usize, parameters: usize) -> Result<usize> {
         let count = match self {
             Self::Count(count) => count,
@@ -122,9 +132,7 @@ impl SubsetSize {
             }
         };
         if count == 0 || count > available {
-            return Err(Error::usage(format!(
-                "--subset {self}: {count} examples, but the training set of {n} has {available} that are not held out"
-            )));
+            return Err(UsageError::Subset { size: self.to_string(), count, examples: n, available }.into());
         }
         Ok(count)
     }
@@ -215,6 +223,13 @@ mod tests {
     fn the_complement_is_everything_else() {
         let subset = Subset::new(vec![7, 0, 3], 0);
         assert_eq!(subset.complement(9), [1, 2, 4, 5, 6, 8]);
+    }
+
+    #[test]
+    fn names_are_those_of_a_configuration() {
+        for (sampling, name) in Sampling::NAMES {
+            assert_eq!((sampling.to_string(), serde_json::to_value(sampling).unwrap()), (name.to_owned(), name.into()));
+        }
     }
 
     #[test]

@@ -3,27 +3,35 @@
 use crate::error::Result;
 use crate::objective::Cost;
 use crate::optimise::{Method, Outcome, State, nan_if_null};
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The schedules by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Name {
-    /// One small disjoint subset after another, a K-FAC step on each, within --budget
+    /// One small disjoint subset after another, a K-FAC step on each, within a budget.
     Sweep,
-    /// One subset to its minimum, then the full set for a short adaptation
+    /// One subset to its minimum, then the full set for a short adaptation.
     Paper,
-    /// Nested subsets up to the full set, each four times the one before and started from where that ended
+    /// Nested subsets up to the full set, each four times the one before and started from where that ended.
     Growing,
-    /// The full set alone, as a whole
+    /// The full set alone, as a whole.
     Full,
-    /// Mini-batches of the full set, within --budget
+    /// Mini-batches of the full set, within a budget.
     Minibatch,
 }
 
 impl Name {
+    /// All of them, and what they are called.
+    pub const NAMES: [(Self, &str); 5] = [
+        (Self::Sweep, "sweep"),
+        (Self::Paper, "paper"),
+        (Self::Growing, "growing"),
+        (Self::Full, "full"),
+        (Self::Minibatch, "minibatch"),
+    ];
+
     /// Whether a run ends where its budget is spent, and its steps grow smaller towards there.
     pub fn has_budget(self) -> bool {
         matches!(self, Self::Sweep | Self::Minibatch)
@@ -32,6 +40,12 @@ impl Name {
     /// Copies of each example that a pass goes over, out of so many: with a budget one, since every epoch takes another.
     pub fn copies_of_a_pass(self, copies: Option<usize>) -> usize {
         if self.has_budget() { 1 } else { copies.unwrap_or(1) }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::NAMES[*self as usize].1)
     }
 }
 
@@ -259,8 +273,10 @@ impl<V> Progress<V> {
 
     /// The same progress with each vector passed through `convert`.
     pub(super) fn convert<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<Progress<W>> {
-        let best =
-            self.best.as_ref().map(|best| Ok(Best { held_out: best.held_out, parameters: convert(&best.parameters)? }));
+        let best = self
+            .best
+            .as_ref()
+            .map(|best| -> Result<_> { Ok(Best { held_out: best.held_out, parameters: convert(&best.parameters)? }) });
         let memory = self.memory.iter().map(|(name, vector)| Ok((name.clone(), convert(vector)?)));
         Ok(Progress {
             stage: self.stage,
@@ -278,5 +294,17 @@ impl<V> Progress<V> {
             stages: self.stages.clone(),
             wall_seconds: self.wall_seconds,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_a_configuration() {
+        for (schedule, name) in Name::NAMES {
+            assert_eq!((schedule.to_string(), serde_json::to_value(schedule).unwrap()), (name.to_owned(), name.into()));
+        }
     }
 }

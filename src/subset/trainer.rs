@@ -3,7 +3,7 @@
 use super::schedule::{Best, HeldOut, Progress, Schedule, StageKind, StageReport, StepRecord};
 use super::{Screening, ScreeningReport, Subset, overdetermination};
 use crate::device::Buf;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UsageError};
 use crate::objective::{Cost, Evaluation, Examples, Objective, Whitening, Workspace};
 use crate::optimise::{GpuSpace, Method, Optimiser, Outcome, Problem, Space, Stop, SubsetProblem};
 use std::sync::Arc;
@@ -265,17 +265,12 @@ impl Trainer {
                 observer.checkpoint(&progress.convert(|vector| self.space.download(vector))?)?;
             }
             if interrupted {
-                return Err(Error::Interrupted(format!(
-                    "stopped in iteration {} of the {stage}; go on with --resume",
-                    progress.optimiser.iteration
-                )));
+                let iteration = progress.optimiser.iteration;
+                return Err(Error::Interrupted { iteration, stage: stage.to_string() });
             }
         };
         if progress.optimiser.iteration == 0 && self.schedule.name.has_budget() {
-            return Err(Error::usage(format!(
-                "--budget: {passes} epochs of {} examples are less than the first step costs",
-                self.full.len()
-            )));
+            return Err(UsageError::Budget { epochs: passes, examples: self.full.len() }.into());
         }
         let looked = match progress.last_look {
             Some((iteration, held_out)) if iteration == progress.optimiser.iteration => Some(held_out),
@@ -380,7 +375,5 @@ impl Trainer {
 
 fn diverged(stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
     let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
-    Error::Diverged(format!(
-        "{tensor} is not finite in iteration {iteration} of the {stage}: try another --seed, more --weight-decay, or check the model"
-    ))
+    Error::Diverged { tensor, iteration, stage: stage.to_string() }
 }
