@@ -1,6 +1,6 @@
 //! A run in the middle, on disk: from here it goes on bit for bit.
 
-use crate::error::{Error, Result};
+use crate::error::{Result, RunError};
 use crate::export::{from_safetensors, to_safetensors};
 use crate::files::write_atomically;
 use crate::subset::{Progress, ProgressScalars, ProgressVectors, StageReport};
@@ -11,7 +11,7 @@ const KEY: &str = "gpu-subset checkpoint";
 /// Writes a checkpoint over the one before it.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`Error::Io`](crate::error::Error::Io) naming the file.
 pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
     let vectors = progress.vectors.named();
     let tensors: Vec<_> =
@@ -23,15 +23,14 @@ pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
 /// Reads a checkpoint whose parameter vectors have `len` words.
 ///
 /// # Errors
-/// [`Error::Data`] naming the file and what is wrong with it.
+/// [`Error::Data`](crate::error::Error::Data) naming the file and what is wrong with it.
 pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
     let (tensors, json) = from_safetensors(path, KEY)?;
-    let invalid = |why: String| Error::data(format!("{}: {why}", path.display()));
-    let vectors = ProgressVectors::from_named(tensors).map_err(|e| invalid(e.to_string()))?;
-    let of_parameters = std::iter::once(&vectors.parameters).chain(&vectors.best);
-    let mut lengths = of_parameters.chain(vectors.optimiser.iter().map(|(_, vector)| vector)).map(Vec::len);
-    if let Some(other) = lengths.find(|&other| other != len) {
-        return Err(invalid(format!("a vector of {other} values, the model has {len}")));
+    let other = |why| RunError::Vectors { path: path.to_owned(), source: Box::new(why) };
+    let vectors = ProgressVectors::from_named(tensors).map_err(other)?;
+    let of_parameters = vectors.of_parameters().into_iter();
+    if let Some((tensor, found)) = of_parameters.map(|(name, v)| (name, v.len())).find(|&(_, found)| found != len) {
+        return Err(RunError::TensorSize { path: path.to_owned(), tensor, found, expected: len }.into());
     }
     Ok(Progress { scalars: scalars(path, &json)?, vectors })
 }
@@ -46,13 +45,14 @@ pub fn load_stages(path: &Path) -> Result<Vec<StageReport>> {
 }
 
 fn scalars(path: &Path, json: &str) -> Result<ProgressScalars> {
-    serde_json::from_str(json).map_err(|e| Error::data(format!("{}: {e}", path.display())))
+    serde_json::from_str(json).map_err(|source| RunError::Record { path: path.to_owned(), line: None, source }.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cost::Cost;
+    use crate::error::Error;
     use crate::optimise::StateScalars;
     use crate::subset::HeldOut;
 

@@ -1,7 +1,7 @@
 //! Weights as safetensors: the tensors by name in PyTorch's shapes, and in the metadata all it takes to use them.
 
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RunError};
 use crate::files::write_atomically;
 use crate::model::{Description, Model};
 use crate::shape::Shape;
@@ -42,24 +42,24 @@ pub(crate) fn to_safetensors(tensors: &[(&str, Vec<usize>, &[f32])], key: &str, 
         .iter()
         .map(|(name, dims, values)| {
             let view = TensorView::new(Dtype::F32, dims.clone(), bytemuck::cast_slice(values));
-            view.map(|view| (*name, view)).map_err(|e| Error::data(format!("tensor {name}: {e}")))
+            view.map(|view| (*name, view)).map_err(|source| RunError::Tensors { source }.into())
         })
         .collect::<Result<_>>()?;
     let metadata = HashMap::from([(key.to_owned(), json)]);
-    safetensors::serialize(views, Some(metadata)).map_err(|e| Error::data(format!("safetensors: {e}")))
+    safetensors::serialize(views, Some(metadata)).map_err(|source| RunError::Tensors { source }.into())
 }
 
 /// The f32 tensors of a safetensors file, and the JSON document under `key`.
 pub(crate) fn from_safetensors(path: &Path, key: &str) -> Result<(HashMap<String, Vec<f32>>, String)> {
-    let bytes = std::fs::read(path).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
-    let invalid = |why: String| Error::data(format!("{}: not a file of this program: {why}", path.display()));
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| invalid(e.to_string()))?;
+    let bytes = std::fs::read(path).map_err(|e| Error::unreadable(path, e))?;
+    let unparsed = |source| RunError::NotSafetensors { path: path.to_owned(), source };
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unparsed)?;
     let json = header.metadata().as_ref().and_then(|metadata| metadata.get(key)).cloned();
-    let json = json.ok_or_else(|| invalid(format!("no {key:?} in its metadata")))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| invalid(e.to_string()))?;
+    let json = json.ok_or_else(|| RunError::NoMetadata { path: path.to_owned(), key: key.to_owned() })?;
+    let file = SafeTensors::deserialize(&bytes).map_err(unparsed)?;
     let tensors = file.tensors().into_iter().map(|(name, view)| match view.dtype() {
         Dtype::F32 => Ok((name, bytemuck::pod_collect_to_vec(view.data()))),
-        other => Err(invalid(format!("tensor {name} is {other:?}, not F32"))),
+        found => Err(RunError::ElementType { path: path.to_owned(), tensor: name, found }.into()),
     });
     Ok((tensors.collect::<Result<_>>()?, json))
 }
@@ -81,19 +81,22 @@ pub fn save_weights(path: &Path, model: &Model, theta: &[f32], signature: &Signa
 /// [`Error::Data`] naming the file and the tensor that is missing or of another size.
 pub fn load_weights(path: &Path) -> Result<(Model, Vec<f32>, Signature)> {
     let (tensors, json) = from_safetensors(path, "gpu-subset")?;
-    let invalid = |why: String| Error::data(format!("{}: {why}", path.display()));
-    let signature: Signature = serde_json::from_str(&json).map_err(|e| invalid(e.to_string()))?;
-    if signature.normalisation.len() != signature.input.channels {
-        return Err(invalid("the normalisation does not have one entry a channel".to_owned()));
+    let file = || path.to_owned();
+    let signature: Signature =
+        serde_json::from_str(&json).map_err(|source| RunError::Record { path: file(), line: None, source })?;
+    let (found, channels) = (signature.normalisation.len(), signature.input.channels);
+    if found != channels {
+        return Err(RunError::Normalisation { path: file(), found, channels }.into());
     }
-    let model =
-        Model::new(&signature.model, signature.input, signature.classes.len()).map_err(|e| invalid(e.to_string()))?;
+    let model = Model::new(&signature.model, signature.input, signature.classes.len())
+        .map_err(|e| RunError::Model { path: file(), source: Box::new(e) })?;
     let mut theta = vec![0.0; model.vector_len()];
     for tensor in model.tensors() {
-        let values = tensors.get(&tensor.name).ok_or_else(|| invalid(format!("tensor {} is missing", tensor.name)))?;
-        if values.len() != tensor.range.len() {
-            let (found, expected) = (values.len(), tensor.range.len());
-            return Err(invalid(format!("tensor {} has {found} values, expected {expected}", tensor.name)));
+        let missing = || RunError::MissingTensor { path: file(), tensor: tensor.name.clone() };
+        let values = tensors.get(&tensor.name).ok_or_else(missing)?;
+        let (found, expected) = (values.len(), tensor.range.len());
+        if found != expected {
+            return Err(RunError::TensorSize { path: file(), tensor: tensor.name, found, expected }.into());
         }
         theta[tensor.range].copy_from_slice(values);
     }

@@ -12,7 +12,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_extension("partial");
     std::fs::write(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|e| Error::io("writing", path, &e))
+        .map_err(|e| Error::io("writing", path, e))
 }
 
 /// Removes a file, if there is one.
@@ -21,7 +21,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// [`Error::Io`] naming the file.
 pub fn remove(path: &Path) -> Result<()> {
     if path.exists() {
-        std::fs::remove_file(path).map_err(|e| Error::io("removing", path, &e))?;
+        std::fs::remove_file(path).map_err(|e| Error::io("removing", path, e))?;
     }
     Ok(())
 }

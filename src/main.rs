@@ -7,7 +7,7 @@ fn main() -> ExitCode {
     match gpu_subset::cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", gpu_subset::cli::describe(&error));
             gpu_subset::cli::exit_code(&error)
         }
     }

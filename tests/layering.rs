@@ -1,12 +1,13 @@
-//! Who may use whom: arrows point down only, wgpu stays behind two rooms, files stay short and finished.
+//! Who may use whom: arrows point down only, wgpu stays behind two rooms, options are named in `cli` alone, files stay short
+//! and finished.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every room of `src/` and the rooms it may use. `lib.rs` names them all and `main.rs` may use any.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("error", &[]),
     ("shape", &[]),
+    ("error", &["shape"]),
     ("data", &["error", "shape"]),
     ("device", &["error", "shape"]),
     ("program", &["error", "shape", "device"]),
@@ -45,6 +46,9 @@ const BELOW_CHECKPOINT: &[&str] =
 
 /// The rooms that know wgpu.
 const WGPU_ROOMS: [&str; 2] = ["device", "program"];
+
+/// Who knows that there is a command line.
+const COMMAND_LINE: [&str; 2] = ["cli", "main"];
 
 /// Lines of a file of code.
 const MOST_LINES: usize = 400;
@@ -119,6 +123,9 @@ fn room_faults(path: &str, text: &str) -> Vec<String> {
     if !WGPU_ROOMS.contains(&room) && (code.contains("wgpu::") || code.contains("use wgpu")) {
         faults.push(format!("{path}: only {WGPU_ROOMS:?} may use wgpu"));
     }
+    if !COMMAND_LINE.contains(&room) {
+        faults.extend(command_line_faults(path, text));
+    }
     if inside.len() == 1 && matches!(room, "main" | "lib") {
         return faults;
     }
@@ -139,6 +146,86 @@ fn room_faults(path: &str, text: &str) -> Vec<String> {
     let climbs = first_segments(&code, up).into_iter().filter(|name| ROOMS.iter().any(|(room, _)| room == name));
     faults.extend(climbs.map(|name| format!("{path}: {up}{name} should be crate::{name}")));
     faults
+}
+
+/// Where a file knows of options or of their parser.
+fn command_line_faults(path: &str, text: &str) -> Vec<String> {
+    let (code, strings) = code_and_strings(text);
+    let mut faults = Vec::new();
+    if code.contains("clap::") || code.contains("use clap") {
+        faults.push(format!("{path}: only {COMMAND_LINE:?} may use clap"));
+    }
+    let named = strings.iter().filter_map(|text| option_in(text));
+    faults.extend(named.map(|option| format!("{path}: {option} is an option, which only {COMMAND_LINE:?} may name")));
+    faults
+}
+
+/// The first `--option` in a text.
+fn option_in(text: &str) -> Option<&str> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.match_indices("--").map(|(at, _)| &text[at..]).find_map(|rest| {
+        let option = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+        option[2..].starts_with(|c: char| c.is_ascii_lowercase()).then_some(option)
+    })
+}
+
+/// A Rust file without comments and literals, and the contents of its string literals.
+fn code_and_strings(text: &str) -> (String, Vec<&str>) {
+    let (mut code, mut strings, mut rest) = (String::new(), Vec::new(), text);
+    while let Some(first) = rest.chars().next() {
+        let is_in_word = code.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let len = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else if let Some(start) = raw_string(rest).filter(|_| !is_in_word || code.ends_with('b')) {
+            let end = format!("\"{}", "#".repeat(start - 2));
+            let inside = rest[start..].find(&end).unwrap_or(rest.len() - start);
+            strings.push(&rest[start..start + inside]);
+            (start + inside + end.len()).min(rest.len())
+        } else if first == '"' {
+            let inside = end_of_string(&rest[1..]);
+            strings.push(&rest[1..1 + inside]);
+            (inside + 2).min(rest.len())
+        } else if let Some(len) = char_literal(rest) {
+            len
+        } else {
+            code.push(first);
+            first.len_utf8()
+        };
+        rest = &rest[len..];
+    }
+    (code, strings)
+}
+
+/// Bytes of the beginning of a raw string.
+fn raw_string(text: &str) -> Option<usize> {
+    let hashes = text.strip_prefix('r')?;
+    let inside = hashes.trim_start_matches('#').strip_prefix('"')?;
+    Some(text.len() - inside.len())
+}
+
+/// Bytes up to the quote that ends a string.
+fn end_of_string(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.char_indices().find(|&(_, c)| {
+        let ends = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        ends
+    });
+    end.map_or(text.len(), |(at, _)| at)
+}
+
+/// Bytes of a character literal, which a lifetime is not.
+fn char_literal(text: &str) -> Option<usize> {
+    let inside = text.strip_prefix('\'')?;
+    let mut chars = inside.char_indices();
+    if inside.starts_with('\\') {
+        chars.nth(1);
+        return chars.find(|(_, c)| *c == '\'').map(|(at, _)| at + 2);
+    }
+    chars.next();
+    chars.next().filter(|(_, c)| *c == '\'').map(|(at, _)| at + 2)
 }
 
 /// The rooms named by `crate::room`, also inside `crate::{…}`.
@@ -208,6 +295,10 @@ fn the_checkers_see_what_they_should() {
     assert_eq!(room_faults("src/main.rs", "use crate::cli;"), [""; 0]);
     assert_eq!(room_faults("src/device/mod.rs", "use crate::device::x; use wgpu::Device; use super::*;"), [""; 0]);
     assert_eq!(room_faults("src/subset/mod.rs", "use crate::{data, optimise};"), [""; 0]);
+    let beside = "/// within --budget, \" unpaired\nlet i = n--1; /* \"--out\" */ let c = '\\''; let times = '×';\n\
+        f(\"a -- b, --1, x--\"); // \"--seed\"\n";
+    assert_eq!(room_faults("src/subset/mod.rs", beside), [""; 0]);
+    assert_eq!(room_faults("src/cli/run.rs", "use clap::Args; f(\"--out\")"), [""; 0]);
 
     let broken = [
         ("src/model/pool.rs", "use crate::objective::Objective;", "model uses objective, which is not below it"),
@@ -215,7 +306,8 @@ fn the_checkers_see_what_they_should() {
         ("src/kernels/mod.rs", "use crate::{\n    device::{Buf, Gpu},\n    model::Layer,\n};", "kernels uses model"),
         ("src/objective/mod.rs", "use crate::data::Dataset;", "objective uses data, which is not below it"),
         ("src/report/mod.rs", "use crate::checkpoint::Checkpoint;", "report uses checkpoint"),
-        ("src/error.rs", "use crate::shape::Shape;", "error uses shape"),
+        ("src/error/mod.rs", "use crate::data::Dataset;", "error uses data"),
+        ("src/shape.rs", "use crate::error::Error;", "shape uses error"),
         ("src/data/mod.rs", "let a = \"https://x\"; crate::device::lock();", "data uses device"),
         ("src/optimise/mod.rs", "use crate::nowhere::X;", "optimise uses nowhere, which is no room"),
         ("src/model/mod.rs", "use super::subset::Subset;", "super::subset should be crate::subset"),
@@ -223,6 +315,13 @@ fn the_checkers_see_what_they_should() {
         ("src/attic.rs", "", "attic is not in the table of rooms"),
         ("src/model/mod.rs", "fn f(b: &wgpu::Buffer) {}", "may use wgpu"),
         ("src/main.rs", "use wgpu as gpu;", "may use wgpu"),
+        ("src/subset/mod.rs", "use clap::ValueEnum;", "may use clap"),
+        ("src/lib.rs", "#[derive(clap::Args)] struct A;", "may use clap"),
+        ("src/data/mod.rs", "f(\"resize with --resize HxW\")", "--resize is an option"),
+        ("src/data/mod.rs", "let quote = '\"'; f(\"\\\"--data\")", "--data is an option"),
+        ("src/model/mod.rs", "f(r#\"a \"--weight-decay\"#)", "--weight-decay is an option"),
+        ("src/report/mod.rs", "f(b\"x\n  --out\")", "--out is an option"),
+        ("src/model/mod.rs", "fn f<'a>(a: &'a str) -> &'a str { \"--model\" }", "--model is an option"),
     ];
     for (path, text, expected) in broken {
         let faults = room_faults(path, text);

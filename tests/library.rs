@@ -66,6 +66,6 @@ fn an_observer_with_one_function_of_its_own_stops_a_run() {
     let mut run = Run::sweep(&data).budget(1.0).on(&gpu).unwrap();
     let mut observer = After(3);
     let error = run.train(&mut observer).unwrap_err();
-    assert!(matches!(error, Error::Interrupted(_)), "{error}");
+    assert!(matches!(error, Error::Interrupted { iteration: 3, .. }), "{error}");
     assert_eq!(observer.0, 0);
 }

@@ -2,7 +2,7 @@
 
 use super::{Timed, random_blocks};
 use crate::device::{Buf, Gpu, Quads};
-use crate::error::{Error, Result};
+use crate::error::{DeviceError, Result};
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::matmul::Dense;
@@ -124,7 +124,7 @@ impl Case {
         if error <= TOLERANCE {
             Ok(error)
         } else {
-            Err(Error::device(format!("{self}: wrong by {error:e} of the largest value on {}", gpu.info.name)))
+            Err(DeviceError::Wrong { adapter: gpu.info.name.clone(), what: self.to_string(), error }.into())
         }
     }
 

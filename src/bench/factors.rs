@@ -3,7 +3,7 @@
 use super::median;
 use super::network::{NETWORKS, Network};
 use crate::device::Gpu;
-use crate::error::{Error, Result};
+use crate::error::{DeviceError, Result};
 use crate::kernels::blocks::Blocks;
 use crate::objective::Kronecker;
 use crate::program::Program;
@@ -39,7 +39,7 @@ const TOLERANCE: f64 = 1e-5;
 /// Every step whose name contains `filter`, `repetitions` times.
 ///
 /// # Errors
-/// What the device reports; [`Error::Device`] for an inverse that is wrong.
+/// What the device reports; [`Error::Device`](crate::error::Error::Device) for an inverse that is wrong.
 pub fn factors(gpu: &Gpu, filter: &str, memory: u64, repetitions: usize) -> Result<Vec<FactorStep>> {
     let mut rows = Vec::new();
     for (name, shape) in NETWORKS.into_iter().filter(|(name, _)| name.contains(filter)) {
@@ -82,7 +82,8 @@ fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize)
     let all = time(gpu, repetitions, |round| kronecker.precondition(0.01 + 0.01 * round as f64, gradient, &direction))?;
     let product = time(gpu, repetitions, |_| kronecker.precondition(1.0, gradient, &direction))?;
     if gpu.read::<f32>(&direction)?.iter().any(|x| !x.is_finite()) {
-        return Err(Error::device(format!("{name}: a direction that is not finite on {}", gpu.info.name)));
+        let what = format!("{name}: the direction");
+        return Err(DeviceError::NotFinite { adapter: gpu.info.name.clone(), what }.into());
     }
     let row = |step: &str, seconds: f64| FactorStep {
         name: format!("{name} {step}"),
@@ -124,7 +125,7 @@ fn inverse(gpu: &Gpu, name: String, side: usize, repetitions: usize) -> Result<F
     }
     let residual = worst / (largest(&a) * largest(&inverse));
     if !(residual <= TOLERANCE && inverse.iter().all(|x| x.is_finite())) {
-        return Err(Error::device(format!("{name}: a residual of {residual:e} on {}", gpu.info.name)));
+        return Err(DeviceError::Wrong { adapter: gpu.info.name.clone(), what: name, error: residual }.into());
     }
     Ok(FactorStep { name, seconds, of_gradient: None, residual: Some(residual) })
 }

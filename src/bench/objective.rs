@@ -3,7 +3,7 @@
 use super::median;
 use super::network::{NETWORKS, Network};
 use crate::device::Gpu;
-use crate::error::{Error, Result};
+use crate::error::{DeviceError, Result};
 use serde::Serialize;
 use std::time::Instant;
 
@@ -78,7 +78,8 @@ pub fn passes(
                 };
                 seconds.push(start.elapsed().as_secs_f64());
                 if let Some(what) = evaluation.not_finite {
-                    return Err(Error::device(format!("{name}, {pass}: {what} is not finite on {}", gpu.info.name)));
+                    let what = format!("{name}, {pass}: {what}");
+                    return Err(DeviceError::NotFinite { adapter: gpu.info.name.clone(), what }.into());
                 }
             }
         }

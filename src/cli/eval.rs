@@ -3,7 +3,7 @@
 use super::device::DeviceArgs;
 use super::values::{Bytes, parse_resize};
 use crate::data::{Dataset, ReadOptions};
-use crate::error::Error;
+use crate::error::{Error, RunError};
 use crate::run::{Config, RunFolder, Weights};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -56,8 +56,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     let folder = RunFolder::open(&args.run)?;
     let config = Config::load(&folder.config())?;
     if !folder.weights().exists() {
-        let why = format!("{}: the run is not complete; go on with train --resume", args.run.display());
-        return Err(Error::data(why).into());
+        return Err(Error::from(RunError::Incomplete { path: args.run.clone() }).into());
     }
     let weights = Weights::load(&folder.weights())?;
     let options = ReadOptions { resize: args.resize.or(config.resize) };

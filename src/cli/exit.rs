@@ -1,43 +1,74 @@
 //! How the process ends.
 
+use super::advice;
 use crate::error::Error;
 use std::process::ExitCode;
 
+/// An error in one line: what, where, why, and what to do about it.
+pub fn describe(error: &anyhow::Error) -> String {
+    advice::line(error.as_ref())
+}
+
 /// The documented exit code of an error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if let Some(ChildFailure { code: Some(code @ (2..=6 | 130)), .. }) = error.downcast_ref() {
+        return ExitCode::from(*code as u8);
+    }
     ExitCode::from(match error.downcast_ref::<Error>() {
         Some(Error::Usage(_)) => 2,
         Some(Error::Data(_)) => 3,
         Some(Error::Device(_)) => 4,
         Some(Error::OutOfMemory(_)) => 5,
-        Some(Error::Diverged(_)) => 6,
-        Some(Error::Interrupted(_)) => 130,
+        Some(Error::Diverged { .. }) => 6,
+        Some(Error::Interrupted { .. }) => 130,
         Some(Error::Io(_)) | None => 1,
     })
 }
 
-/// The error of a process of ours that ended with this code: the inverse of [`exit_code`].
-pub(super) fn error_of(code: Option<i32>, message: String) -> Error {
-    match code {
-        Some(2) => Error::Usage(message),
-        Some(3) => Error::Data(message),
-        Some(4) => Error::Device(message),
-        Some(5) => Error::OutOfMemory(message),
-        Some(6) => Error::Diverged(message),
-        Some(130) => Error::Interrupted(message),
-        _ => Error::Io(message),
-    }
+/// A process of ours that failed, and what it said. This one ends with the same code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct ChildFailure {
+    /// None where a signal ended it.
+    pub code: Option<i32>,
+    /// With what to do about it, as it said it.
+    pub message: String,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{DeviceError, MemoryError};
+    use std::path::Path;
 
     #[test]
-    fn an_exit_code_and_its_error_are_inverse() {
+    fn each_kind_of_error_has_its_exit_code() {
+        let (tensor, stage, path) = ("the loss".to_owned(), "subset".to_owned(), Path::new("x"));
+        let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let kinds: [(anyhow::Error, u8); 8] = [
+            (Error::usage("why").into(), 2),
+            (Error::unreadable(path, denied()).into(), 3),
+            (Error::from(DeviceError::NoAdapter).into(), 4),
+            (Error::from(MemoryError::Device { adapter: "a".to_owned() }).into(), 5),
+            (Error::Diverged { tensor, iteration: 1, stage: stage.clone() }.into(), 6),
+            (Error::Interrupted { iteration: 1, stage }.into(), 130),
+            (Error::io("writing", path, denied()).into(), 1),
+            (anyhow::anyhow!("anything else"), 1),
+        ];
+        for (error, code) in kinds {
+            assert_eq!(exit_code(&error), ExitCode::from(code), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_child_passes_its_exit_code_on() {
         for code in [1, 2, 3, 4, 5, 6, 130] {
-            let error = error_of(Some(code), "why".to_owned());
-            assert_eq!(format!("{:?}", exit_code(&error.into())), format!("{:?}", ExitCode::from(code as u8)));
+            let error = ChildFailure { code: Some(code), message: "why".to_owned() }.into();
+            assert_eq!(exit_code(&error), ExitCode::from(code as u8));
+            assert_eq!(describe(&error), "why");
+        }
+        for code in [None, Some(101), Some(0), Some(-1)] {
+            assert_eq!(exit_code(&ChildFailure { code, message: String::new() }.into()), ExitCode::from(1), "{code:?}");
         }
     }
 }

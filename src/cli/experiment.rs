@@ -1,12 +1,12 @@
 //! `gpu-subset experiment`: a grid of training runs, each a normal run folder, and the table they come to.
 
-use super::exit::error_of;
+use super::exit::ChildFailure;
 use super::grid::{Baseline, ExperimentFile, Planned, plan};
-use crate::error::Error;
+use crate::error::{Error, RunError};
 use crate::files::write_atomically;
 use crate::report::{Row, RowOptions, costs_to_reach, table};
 use crate::run::{RunFolder, RunRecord};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,7 +29,7 @@ pub(super) struct ExperimentArgs {
 }
 
 pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
-    let text = std::fs::read_to_string(&args.file).map_err(|e| Error::data(format!("{}: {e}", args.file.display())))?;
+    let text = std::fs::read_to_string(&args.file).map_err(|e| Error::unreadable(&args.file, e))?;
     let described: ExperimentFile = toml::from_str(&text)
         .map_err(|e| Error::usage(format!("{}: {}", args.file.display(), e.message().replace('\n', " "))))?;
     let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
@@ -82,10 +82,10 @@ fn run_all(
 
 /// Runs one in a process of its own, or goes on with it; what it says goes to `train.log` beside its folder.
 fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
-    std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("creating", &run.folder, &e))?;
+    std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("creating", &run.folder, e))?;
     let log = run.folder.join("train.log");
-    let file = std::fs::File::create(&log).map_err(|e| Error::io("writing", &log, &e))?;
-    let program = std::env::current_exe().map_err(|e| Error::Io(format!("finding this program: {e}")))?;
+    let file = std::fs::File::create(&log).map_err(|e| Error::io("writing", &log, e))?;
+    let program = std::env::current_exe().context("finding this program failed")?;
     let mut command = Command::new(&program);
     command.arg("train").stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
     if run.folder.join("checkpoint.safetensors").exists() {
@@ -93,7 +93,7 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
     } else {
         command.args(run.arguments(&args.data)?).arg("--overwrite").arg("--out").arg(&run.folder);
     }
-    let status = command.status().map_err(|e| Error::io("starting", &program, &e))?;
+    let status = command.status().map_err(|e| Error::io("starting", &program, e))?;
     if status.success() {
         return Ok(());
     }
@@ -101,12 +101,12 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
     let why = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
     let hint = if status.code() == Some(130) { "; the same command goes on" } else { "" };
     let message = format!("{}: {}{hint}", run.folder.display(), why.map_or(status.to_string(), str::to_owned));
-    Err(error_of(status.code(), message).into())
+    Err(ChildFailure { code: status.code(), message }.into())
 }
 
 fn record(folder: &Path) -> Result<RunRecord> {
     let record = RunFolder::open(folder)?.read_record()?;
-    Ok(record.ok_or_else(|| Error::data(format!("{}: the run left no run.json", folder.display())))?)
+    Ok(record.ok_or_else(|| Error::from(RunError::NoRecord { path: folder.to_owned() }))?)
 }
 
 /// Writes `table.md` and `table.json`, and returns the first.

@@ -1,5 +1,6 @@
 //! The command line: options, progress, exit codes. What a run is lives in [`run`](crate::run).
 
+mod advice;
 mod augment;
 mod bench;
 mod command;
@@ -19,4 +20,4 @@ mod train;
 mod values;
 
 pub use command::{prepare_environment, run};
-pub use exit::exit_code;
+pub use exit::{describe, exit_code};

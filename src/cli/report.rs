@@ -1,11 +1,12 @@
 //! `gpu-subset report`: a page about some runs, and its charts as files.
 
+use super::advice;
 use super::device::DeviceArgs;
 use super::values::parse_resize;
 use crate::checkpoint;
 use crate::data::{Dataset, ReadOptions};
 use crate::device::Gpu;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RunError};
 use crate::files::{remove, write_atomically};
 use crate::report::{Chart, Evaluated, History, Labelled, charts, is_page, page};
 use crate::run::{Config, RunFolder, RunRecord, Weights};
@@ -51,7 +52,7 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     if !is_ours {
         check_free(&charts, &plots)?;
     }
-    fs::create_dir_all(&plots).map_err(|e| Error::io("creating", &plots, &e))?;
+    fs::create_dir_all(&plots).map_err(|e| Error::io("creating", &plots, e))?;
     charts.iter().try_for_each(|chart| write_plots(chart, &plots))?;
     write_atomically(&path, html.as_bytes())?;
     let drawn = charts.iter().filter(|chart| !chart.is_empty()).count();
@@ -106,7 +107,7 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
 
 fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> Result<History> {
     let path = folder.config();
-    let config = fs::read_to_string(&path).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
+    let config = fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, e))?;
     let (record, steps) = (folder.read_record()?, folder.read_steps()?);
     let stages = match &record {
         Some(record) => record.stages.clone(),
@@ -119,8 +120,9 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
         // what the user asked for by name has to be there; what a run needs may be missing
         Err(why) if evaluator.args.data.is_some() => return Err(why),
         Err(why) => {
+            let why = advice::line(&why);
             eprintln!("note: {name}: no evaluation: {why}");
-            Err(why.to_string())
+            Err(why)
         }
     };
     Ok(History { name, config, record, steps, stages, evaluation })
@@ -178,7 +180,7 @@ impl<'a> Evaluator<'a> {
             return Ok(None);
         }
         if record.is_none() && !folder.checkpoint().exists() {
-            return Err(Error::data("there are no weights yet: the run has not made a checkpoint"));
+            return Err(RunError::NoWeights.into());
         }
         let config = Config::load(&folder.config())?;
         let resize = args.resize.or(config.resize);
@@ -187,7 +189,7 @@ impl<'a> Evaluator<'a> {
         let Some((_, data)) = &self.data else { unreachable!("opened above") };
         let is_other = data.sha256 != config.data_sha256;
         if is_other && args.data.is_none() && args.resize.is_none() {
-            return Err(Error::data(format!("{}: not the data that the run was made on", config.data)));
+            return Err(RunError::OtherData { data: config.data }.into());
         }
         if is_other && record.is_none() {
             return Err(Error::usage(format!(

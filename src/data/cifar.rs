@@ -3,9 +3,9 @@
 //! A record is one label byte (CIFAR-10), or a coarse and a fine one (CIFAR-100, where the fine label
 //! is the class), followed by 3,072 bytes of pixels: 32×32 each of red, green and blue.
 
-use super::input::{FETCH_AGAIN, Input, fault, reserve};
+use super::input::{Input, reserve};
 use super::{Format, Parts, Split};
-use crate::error::Result;
+use crate::error::{Result, SetError};
 use crate::shape::Shape;
 use std::path::Path;
 
@@ -63,8 +63,8 @@ impl Layout {
         for name in names {
             let path = dir.join(name);
             if !path.exists() {
-                let needed = [self.train, &[self.test]].concat().join(", ");
-                return Err(fault(&path, format!("missing; {} consists of {needed}", self.format)));
+                let files = [self.train, &[self.test]].concat();
+                return Err(SetError::MissingCifar { path, format: self.format.to_string(), files }.into());
             }
             let input = Input::open(&path)?;
             let count = self.count_records(&input)?;
@@ -92,7 +92,7 @@ impl Layout {
         let (whole, rest) = (input.bound() / record, input.bound() % record);
         if rest != 0 || whole == 0 {
             let expected = format!("a whole record of {record} bytes");
-            return Err(input.unexpected(whole * record, expected, format!("{rest} bytes"), FETCH_AGAIN));
+            return Err(input.unexpected(whole * record, expected, format!("{rest} bytes")));
         }
         Ok(usize::try_from(whole).unwrap_or(usize::MAX))
     }
@@ -103,7 +103,7 @@ impl Layout {
             let [label] = input.array(what)?;
             if label >= *values {
                 let expected = format!("a {what} from 0 to {}", values - 1);
-                return Err(input.unexpected(input.offset() - 1, expected, label, FETCH_AGAIN));
+                return Err(input.unexpected(input.offset() - 1, expected, label));
             }
             class = u32::from(label);
         }
@@ -119,24 +119,25 @@ impl Layout {
             return Ok((0..count).map(|label| label.to_string()).collect());
         }
         let mut input = Input::open(path)?;
-        let advice = "mend it, or remove it to number the classes";
-        let expected = format!("{count} lines of class names");
+        let fault = |input: &Input, offset: u64, found: String| -> Result<Vec<String>> {
+            Err(SetError::ClassNames { at: input.at(offset), classes: count, found }.into())
+        };
         if input.bound() > MAX_NAMES_LENGTH {
             let found = format!("a file of {} bytes", input.bound());
-            return Err(input.unexpected(0, expected, found, advice));
+            return fault(&input, 0, found);
         }
         let bytes = input.bytes(input.bound(), "class names")?;
         let text = match std::str::from_utf8(&bytes) {
             Ok(text) => text,
             Err(error) => {
                 let offset = error.valid_up_to() as u64;
-                return Err(input.unexpected(offset, expected, "bytes that are not UTF-8", advice));
+                return fault(&input, offset, "bytes that are not UTF-8".to_owned());
             }
         };
         // The published file ends in an empty line.
         let names: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         if names.len() != count {
-            return Err(input.unexpected(0, expected, format!("{} lines", names.len()), advice));
+            return fault(&input, 0, format!("{} lines", names.len()));
         }
         Ok(names.into_iter().map(str::to_owned).collect())
     }

@@ -5,11 +5,12 @@
 //! big-endian 32-bit number, then the elements, last dimension fastest. Images are `[N][H][W]`
 //! (idx3) or `[N][C][H][W]` (idx4); labels are `[N]` (idx1).
 
-use super::input::{FETCH_AGAIN, Input, fault};
+use super::input::Input;
 use super::{Format, Parts, Split};
-use crate::error::Result;
+use crate::error::{Error, Result, SetError};
 use crate::shape::Shape;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 const LABELS_MAGIC: [u8; 4] = [0, 0, 8, 1];
@@ -67,7 +68,7 @@ pub(super) fn read(dir: &Path, prefix: &str, files: &Files) -> Result<Parts> {
         None => {
             let separator = if prefix.is_empty() { "" } else { "-" };
             let path = dir.join(format!("{prefix}{separator}{}", ROLES[role]));
-            Err(fault(&path, "missing, and no .gz of it either; an IDX set is images and labels, train and test"))
+            Err(SetError::MissingIdx { path }.into())
         }
     };
     let mut parts = read_inputs([open(0)?, open(1)?, open(2)?, open(3)?])?;
@@ -91,14 +92,14 @@ pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
     let (test_shape, mut test) = read_split(&mut test_images, &mut test_labels)?;
     if test_shape != shape {
         let expected = format!("images of {shape} as in {}", train_images.name());
-        return Err(test_images.unexpected(4, expected, test_shape, "take both files from one set"));
+        return Err(inconsistent(&test_images, 4, expected, test_shape));
     }
     let first = u32::from(train.labels.iter().min() == Some(&1));
     let last = train.labels.iter().copied().max().unwrap_or(0);
     if let Some(stray) = test.labels.iter().position(|label| !(first..=last).contains(label)) {
         let expected = format!("a label from {first} to {last} as in {}", train_labels.name());
         let found = test.labels[stray];
-        return Err(test_labels.unexpected(8 + stray as u64, expected, found, "take both files from one set"));
+        return Err(inconsistent(&test_labels, 8 + stray as u64, expected, found));
     }
     for label in train.labels.iter_mut().chain(&mut test.labels) {
         *label -= first;
@@ -107,12 +108,17 @@ pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
     Ok(Parts { format: Format::Idx, shape, classes, train, test })
 }
 
+/// A file that does not go with another of its set.
+fn inconsistent(input: &Input, offset: u64, expected: String, found: impl Display) -> Error {
+    SetError::Inconsistent { at: input.at(offset), expected, found: found.to_string() }.into()
+}
+
 fn read_split(images: &mut Input, labels: &mut Input) -> Result<(Shape, Split)> {
     let magic = images.array("the IDX header")?;
     let channels_stored = match magic {
         IMAGES_MAGIC => false,
         CHANNEL_IMAGES_MAGIC => true,
-        other => return Err(images.unexpected(0, describe(IMAGES_MAGIC), describe(other), FETCH_AGAIN)),
+        other => return Err(images.unexpected(0, describe(IMAGES_MAGIC), describe(other))),
     };
     let count = read_dimension(images, "image count")?;
     let channels = if channels_stored { read_dimension(images, "number of channels")? } else { 1 };
@@ -123,19 +129,19 @@ fn read_split(images: &mut Input, labels: &mut Input) -> Result<(Shape, Split)> 
         .try_fold(u64::from(count), |product, &dimension| product.checked_mul(u64::from(dimension)));
     let Some(length) = length else {
         let found = format!("{count}×{channels}×{height}×{width}");
-        return Err(images.unexpected(4, "dimensions of a data set", found, FETCH_AGAIN));
+        return Err(images.unexpected(4, "dimensions of a data set", found));
     };
     let pixels = images.bytes(length, "images")?;
     images.end()?;
 
     let magic = labels.array("the IDX header")?;
     if magic != LABELS_MAGIC {
-        return Err(labels.unexpected(0, describe(LABELS_MAGIC), describe(magic), FETCH_AGAIN));
+        return Err(labels.unexpected(0, describe(LABELS_MAGIC), describe(magic)));
     }
     let label_count = read_dimension(labels, "label count")?;
     if label_count != count {
         let expected = format!("{count} labels, one for each image of {}", images.name());
-        return Err(labels.unexpected(4, expected, label_count, "take both files from one set"));
+        return Err(inconsistent(labels, 4, expected, label_count));
     }
 
     let label_bytes = labels.bytes(u64::from(count), "labels")?;
@@ -146,7 +152,7 @@ fn read_split(images: &mut Input, labels: &mut Input) -> Result<(Shape, Split)> 
 
 fn read_dimension(input: &mut Input, what: &str) -> Result<u32> {
     match u32::from_be_bytes(input.array(what)?) {
-        0 => Err(input.unexpected(input.offset() - 4, format!("a positive {what}"), 0, FETCH_AGAIN)),
+        0 => Err(input.unexpected(input.offset() - 4, format!("a positive {what}"), 0)),
         dimension => Ok(dimension),
     }
 }

@@ -5,10 +5,10 @@
 //! files of all of them store grey; otherwise all become RGB. Alpha and Exif rotation are ignored.
 //! Files of other kinds, hidden files and folders inside a class are passed over.
 
-use super::input::{Input, fault, reserve, shown};
+use super::input::{Input, reserve};
 use super::resize::Resizer;
 use super::{Format, Parts, ReadOptions, Split, list};
-use crate::error::Result;
+use crate::error::{ImagesError, Result, SetError};
 use crate::shape::Shape;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use std::collections::BTreeMap;
@@ -49,10 +49,7 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 pub(super) fn read(dir: &Path, options: &ReadOptions) -> Result<Parts> {
     let train_dir = dir.join(TRAIN);
     let Some(test_dir) = TEST.iter().map(|name| dir.join(name)).find(|path| path.is_dir()) else {
-        return Err(fault(
-            dir,
-            "has train/ but no test/, val/ or valid/; put held-out images there, in the same classes",
-        ));
+        return fault(ImagesError::NoTest { path: dir.to_owned() });
     };
     let train_classes = classes(&train_dir)?;
     let test_classes = classes(&test_dir)?;
@@ -60,18 +57,18 @@ pub(super) fn read(dir: &Path, options: &ReadOptions) -> Result<Parts> {
         [(&train_classes, &test_classes, &test_dir), (&test_classes, &train_classes, &train_dir)]
     {
         if let Some((name, path)) = here.iter().find(|(name, _)| !there.contains_key(*name)) {
-            return Err(fault(&other.join(name), format!("missing, while there is {}; add it", shown(path))));
+            return fault(ImagesError::MissingClass { path: other.join(name), counterpart: path.clone() });
         }
     }
     if train_classes.is_empty() {
-        return Err(fault(&train_dir, "holds no class folders; give the images of each class a folder"));
+        return fault(ImagesError::NoClasses { path: train_dir });
     }
 
     let mut collector = Collector::new(options);
     let train = collector.read_split(train_classes.values())?;
     let test = collector.read_split(test_classes.values())?;
     let Some(size) = collector.size else {
-        return Err(fault(dir, "holds no images"));
+        return fault(ImagesError::NoImages { path: dir.to_owned(), extensions: &EXTENSIONS });
     };
     let channels = if train.colour || test.colour { 3 } else { 1 };
     let shape = Shape::new(channels, size.height, size.width);
@@ -80,13 +77,17 @@ pub(super) fn read(dir: &Path, options: &ReadOptions) -> Result<Parts> {
     Ok(Parts { format: Format::ImageFolder, shape, classes, train, test })
 }
 
+fn fault<T>(cause: ImagesError) -> Result<T> {
+    Err(SetError::from(cause).into())
+}
+
 /// The class folders in `dir` by name.
 fn classes(dir: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let folders = list(dir)?.into_iter().filter(|path| path.is_dir());
     folders
         .map(|path| match path.file_name().and_then(OsStr::to_str) {
             Some(name) => Ok((name.to_owned(), path.clone())),
-            None => Err(fault(&path, "the name of a class is not UTF-8; rename the folder")),
+            None => fault(ImagesError::ClassName { path }),
         })
         .collect()
 }
@@ -101,7 +102,7 @@ struct Collector {
 struct Size {
     height: usize,
     width: usize,
-    set_by: String,
+    set_by: PathBuf,
 }
 
 /// One part of the set: planes of one channel each until the first colour image turns all into RGB.
@@ -127,12 +128,11 @@ impl Collector {
                     self.read_image(path, &mut split)?;
                     split.labels.push(label);
                 } else if has_extension(path, &UNREAD_EXTENSIONS) {
-                    return Err(fault(path, "this format is not read; convert it to png, or remove it"));
+                    return fault(ImagesError::Format { path: path.clone() });
                 }
             }
             if split.labels.len() == before {
-                let what = format!("holds no images ({}); add some, or remove it", EXTENSIONS.join(", "));
-                return Err(fault(class, what));
+                return fault(ImagesError::NoImages { path: class.clone(), extensions: &EXTENSIONS });
             }
         }
         Ok(split)
@@ -142,13 +142,10 @@ impl Collector {
         let picture = decode(path)?;
         let from = Shape::new(1, picture.height() as usize, picture.width() as usize);
         let (height, width) = self.resize.unwrap_or((from.height, from.width));
-        let size = self.size.get_or_insert_with(|| Size { height, width, set_by: shown(path) });
+        let size = self.size.get_or_insert_with(|| Size { height, width, set_by: path.to_owned() });
         if (height, width) != (size.height, size.width) {
-            let Size { height: h, width: w, set_by } = size;
-            return Err(fault(
-                path,
-                format!("{height}x{width} pixels (HxW), but {set_by} has {h}x{w}; resize all with --resize HxW"),
-            ));
+            let (other, other_size) = (size.set_by.clone(), (size.height, size.width));
+            return fault(ImagesError::Size { path: path.to_owned(), size: (height, width), other, other_size });
         }
 
         if picture.color().has_color() && !split.colour {
@@ -203,33 +200,26 @@ impl Pictures {
 fn decode(path: &Path) -> Result<DynamicImage> {
     let mut input = Input::open(path)?;
     let bytes = input.bytes(input.bound(), "an image")?;
-    // The decoders' messages may span lines; one is enough.
-    let broken = |error: &dyn std::fmt::Display| {
-        let text = error.to_string().replace(char::is_control, " ");
-        fault(path, format!("expected a whole image, found: {text}; replace the file"))
-    };
+    let undecoded = |source| SetError::from(ImagesError::Undecoded { path: path.to_owned(), source });
     let most = SMALL_IMAGE.max(MAX_EXPANSION.saturating_mul(bytes.len() as u64));
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(most);
     let reader = ImageReader::new(Cursor::new(&bytes)).with_guessed_format();
-    let mut reader = reader.map_err(|error| broken(&error))?;
+    let mut reader = reader.map_err(|error| undecoded(error.into()))?;
     reader.limits(limits);
     let format = reader.format();
-    let decoder = reader.into_decoder().map_err(|error| broken(&error))?;
+    let decoder = reader.into_decoder().map_err(undecoded)?;
     let (width, height) = decoder.dimensions();
     let size = decoder.total_bytes();
     if size == 0 || size > most {
-        let length = bytes.len();
-        return Err(broken(&format!(
-            "a header that announces {height}x{width} pixels (HxW) in a file of {length} bytes"
-        )));
+        return fault(ImagesError::Header { path: path.to_owned(), height, width, bytes: bytes.len() });
     }
     if format == Some(ImageFormat::Jpeg) && !jpeg_is_complete(&bytes) {
-        return Err(broken(&format!("the file ends after {} bytes, before its end marker", bytes.len())));
+        return fault(ImagesError::CutOff { path: path.to_owned(), bytes: bytes.len() });
     }
-    DynamicImage::from_decoder(decoder).map_err(|error| broken(&error))
+    Ok(DynamicImage::from_decoder(decoder).map_err(undecoded)?)
 }
 
 /// Whether a JPEG file reaches its end marker. The decoder fills what is cut off with grey, without a

@@ -3,15 +3,12 @@
 //! Nothing here allocates after a number found in a file before that number has been held against
 //! the file's size; gzip data, whose size is not known beforehand, grows its buffer as bytes arrive.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, MemoryError, Place, Result, SetError, shown};
 use flate2::bufread::MultiGzDecoder;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
-use std::path::Path;
-
-/// What to do about a file whose bytes are wrong.
-pub(super) const FETCH_AGAIN: &str = "the file is damaged or not what its name says: fetch it again";
+use std::path::{Path, PathBuf};
 
 /// Deflate spends at least two bits on a match of 258 bytes, so n bytes never hold more than 1032·n.
 const DEFLATE_MAX_EXPANSION: u64 = 1032;
@@ -19,27 +16,17 @@ const DEFLATE_MAX_EXPANSION: u64 = 1032;
 /// How much a buffer for gzip data first holds; it doubles from there.
 const FIRST_STEP: usize = 1 << 16;
 
-/// A path as it appears in messages: on one line, whatever characters it holds.
-pub(super) fn shown(path: &Path) -> String {
-    path.display().to_string().replace(char::is_control, "\u{fffd}")
-}
-
-/// A fault of a file or folder as a whole.
-pub(super) fn fault(path: &Path, what: impl Display) -> Error {
-    Error::data(format!("{}: {what}", shown(path)))
-}
-
 /// Room for `additional` more elements, or an error instead of an abort.
 pub(super) fn reserve<T>(buffer: &mut Vec<T>, additional: usize, what: &str) -> Result<()> {
-    buffer.try_reserve_exact(additional).map_err(|_| {
+    buffer.try_reserve_exact(additional).map_err(|source| {
         let bytes = additional.saturating_mul(size_of::<T>());
-        Error::OutOfMemory(format!("{what}: no memory for {bytes} bytes; use a smaller data set"))
+        MemoryError::Host { what: what.to_owned(), bytes, source }.into()
     })
 }
 
-/// An open file, its position, and its name for messages.
+/// An open file, its position, and its path for messages.
 pub(super) struct Input {
-    name: String,
+    path: PathBuf,
     stream: Box<dyn BufRead>,
     offset: u64,
     /// The content is no longer than this; for a plain file it is the exact length.
@@ -50,25 +37,25 @@ pub(super) struct Input {
 impl Input {
     /// Opens a regular file. Anything else (a folder, a pipe) is refused without touching it.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(|error| fault(path, error))?;
+        let metadata = fs::metadata(path).map_err(|source| Error::unreadable(path, source))?;
         if !metadata.is_file() {
-            return Err(fault(path, "expected a regular file, found something else; remove or rename it"));
+            return Err(SetError::NotAFile { path: path.to_owned() }.into());
         }
-        let file = File::open(path).map_err(|error| fault(path, error))?;
+        let file = File::open(path).map_err(|source| Error::unreadable(path, source))?;
         let stream = Box::new(BufReader::with_capacity(1 << 16, file));
-        Ok(Self { name: shown(path), stream, offset: 0, bound: metadata.len(), gzip: false })
+        Ok(Self { path: path.to_owned(), stream, offset: 0, bound: metadata.len(), gzip: false })
     }
 
     /// Reads a file that was built into the program.
     pub(super) fn embedded(name: &str, bytes: &'static [u8]) -> Self {
         let bound = bytes.len() as u64;
-        Self { name: name.to_owned(), stream: Box::new(bytes), offset: 0, bound, gzip: false }
+        Self { path: name.into(), stream: Box::new(bytes), offset: 0, bound, gzip: false }
     }
 
     /// Decompresses from here on if the content is gzip data. This is told by the first two bytes and
     /// not by the name, since browsers and mirrors add and remove `.gz` as they please.
     pub(super) fn gunzip(mut self) -> Result<Self> {
-        let start = self.stream.fill_buf().map_err(|error| Error::data(format!("{}: {error}", self.name)))?;
+        let start = self.stream.fill_buf().map_err(|source| Error::unreadable(&self.path, source))?;
         if !start.starts_with(&[0x1f, 0x8b]) {
             return Ok(self);
         }
@@ -78,8 +65,8 @@ impl Input {
     }
 
     /// The file's name for messages.
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    pub(super) fn name(&self) -> String {
+        shown(&self.path)
     }
 
     /// Bytes read so far (of the uncompressed content).
@@ -92,10 +79,19 @@ impl Input {
         self.bound
     }
 
-    /// A fault at `offset`: what was expected there, what was found instead, and what to do.
-    pub(super) fn unexpected(&self, offset: u64, expected: impl Display, found: impl Display, remedy: &str) -> Error {
-        let of = if self.gzip { " (uncompressed)" } else { "" };
-        Error::data(format!("{}: offset {offset}{of}: expected {expected}, found {found}; {remedy}", self.name))
+    /// The byte at `offset`, for an error.
+    pub(super) fn at(&self, offset: u64) -> Place {
+        Place { file: self.path.clone(), offset, is_gzip: self.gzip }
+    }
+
+    /// A fault at `offset`: what was expected there, and what was found instead.
+    pub(super) fn unexpected(&self, offset: u64, expected: impl Display, found: impl Display) -> Error {
+        self.fault(offset, expected, found, None)
+    }
+
+    fn fault(&self, offset: u64, expected: impl Display, found: impl Display, source: Option<io::Error>) -> Error {
+        let (expected, found) = (expected.to_string(), found.to_string());
+        SetError::Unexpected { at: self.at(offset), expected, found, source }.into()
     }
 
     /// Fills `buffer`, or says that the file ends before `what` does.
@@ -105,7 +101,7 @@ impl Input {
             match self.stream.read(&mut buffer[filled..]) {
                 Ok(0) => {
                     let expected = format!("{} more bytes of {what}", buffer.len() - filled);
-                    return Err(self.unexpected(self.offset, expected, "the end of the file", FETCH_AGAIN));
+                    return Err(self.unexpected(self.offset, expected, "the end of the file"));
                 }
                 Ok(count) => {
                     filled += count;
@@ -134,14 +130,14 @@ impl Input {
             _ => {
                 let most = if self.gzip { "a gzip file too small for more than" } else { "only" };
                 let (expected, found) = (format!("{length} bytes of {what}"), format!("{most} {rest}"));
-                return Err(self.unexpected(self.offset, expected, found, FETCH_AGAIN));
+                return Err(self.unexpected(self.offset, expected, found));
             }
         };
         let mut bytes = Vec::new();
         while bytes.len() < length {
             let missing = length - bytes.len();
             let step = if self.gzip { missing.min(bytes.len().max(FIRST_STEP)) } else { missing };
-            reserve(&mut bytes, step, &self.name)?;
+            reserve(&mut bytes, step, &self.name())?;
             let start = bytes.len();
             bytes.resize(start + step, 0);
             self.fill(&mut bytes[start..], what)?;
@@ -153,22 +149,22 @@ impl Input {
     pub(super) fn end(&mut self) -> Result<()> {
         match self.stream.fill_buf() {
             Ok([]) => Ok(()),
-            Ok(_) => Err(self.unexpected(self.offset, "the end of the file", "more bytes", FETCH_AGAIN)),
-            Err(error) => {
-                // Its checksum is missing or wrong, or what follows it is no gzip data.
-                let found = format!("damaged gzip data or bytes after it ({error})");
-                Err(self.unexpected(self.offset, "the end of the file", found, FETCH_AGAIN))
+            Ok(_) => Err(self.unexpected(self.offset, "the end of the file", "more bytes")),
+            // Its checksum is missing or wrong, or what follows it is no gzip data.
+            Err(source) if self.gzip => {
+                Err(self.fault(self.offset, "the end of the file", "damaged gzip data or bytes after it", Some(source)))
             }
+            Err(source) => Err(self.unreadable("the end of the file", source)),
         }
     }
 
-    fn unreadable(&self, what: &str, error: io::Error) -> Error {
-        let found = match error.kind() {
-            ErrorKind::UnexpectedEof if self.gzip => "gzip data that is cut short".to_owned(),
-            _ if self.gzip => format!("damaged gzip data ({error})"),
-            _ => error.to_string(),
+    fn unreadable(&self, what: &str, source: io::Error) -> Error {
+        let found = match source.kind() {
+            ErrorKind::UnexpectedEof if self.gzip => "gzip data that is cut short",
+            _ if self.gzip => "damaged gzip data",
+            _ => "bytes that cannot be read",
         };
-        self.unexpected(self.offset, what, found, FETCH_AGAIN)
+        self.fault(self.offset, what, found, Some(source))
     }
 }
 
@@ -177,15 +173,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stay_on_one_line() {
-        assert_eq!(shown(Path::new("a\nb")), "a\u{fffd}b");
-    }
-
-    #[test]
     fn a_length_beyond_the_file_is_refused_before_memory_is_taken() {
         let error = Input::embedded("tiny", &[0; 4]).bytes(u64::MAX, "images").unwrap_err();
-        let expected = format!("tiny: offset 0: expected {} bytes of images, found only 4; ", u64::MAX);
-        assert_eq!(error.to_string(), expected + FETCH_AGAIN);
+        let expected = format!("tiny: offset 0: expected {} bytes of images, found only 4", u64::MAX);
+        assert_eq!(error.to_string(), expected);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! [`Dataset::open`] recognises by itself what a folder holds: IDX files, the binary version of CIFAR-10
 //! or CIFAR-100, or an image folder. A damaged file is an [`Error::Data`] of one line that names the
-//! file, the offset in bytes where there is one, what was expected, what was found, and what to do.
+//! file, the offset in bytes where there is one, what was expected, and what was found.
 //! Memory never follows a number in a file before that number has been checked against the file's size:
 //! reading takes no more than twice the size of the uncompressed files plus 16 MiB, whatever their
 //! headers say. Image files are decoded by the `image` crate, within the limits that `image_folder` sets; a large
@@ -16,10 +16,10 @@ mod input;
 mod recognise;
 mod resize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UsageError};
 use crate::files::hex;
 use crate::shape::Shape;
-use input::{fault, reserve};
+use input::reserve;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs;
@@ -128,9 +128,7 @@ impl Dataset {
         if let Some((height, width)) = options.resize
             && !((1..=MAX_RESIZE).contains(&height) && (1..=MAX_RESIZE).contains(&width))
         {
-            return Err(Error::usage(format!(
-                "resize to {height}x{width}: height and width must be 1 to {MAX_RESIZE} pixels"
-            )));
+            return Err(UsageError::Resize { height, width, most: MAX_RESIZE }.into());
         }
         let (name, parts) = if source == DIGITS {
             (DIGITS.to_owned(), digits::read()?)
@@ -216,7 +214,7 @@ impl Parts {
 
 /// The visible entries of a folder, sorted by name.
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {
-    let unreadable = |error| fault(dir, error);
+    let unreadable = |source| Error::unreadable(dir, source);
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;

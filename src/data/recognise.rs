@@ -1,9 +1,8 @@
 //! Telling what a folder holds.
 
 use super::cifar::{self, CIFAR_10, CIFAR_100};
-use super::input::{fault, shown};
 use super::{Parts, ReadOptions, idx, image_folder, list};
-use crate::error::{Error, Result};
+use crate::error::{Error, Instead, Result, SetError, shown};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -24,22 +23,19 @@ enum FoundSet {
 pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<(String, Parts)> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => {
-            return Err(fault(path, format!("is not a folder; name the one that holds the data set: {LAYOUTS}")));
-        }
+        Ok(_) => return Err(unrecognised(path, Instead::File)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return read_prefix(path);
         }
-        Err(error) => return Err(fault(path, error)),
+        Err(source) => return Err(Error::unreadable(path, source)),
     }
     let paths = list(path)?;
     match search(path, &paths).as_slice() {
-        [] => Err(unrecognised(path, &paths)),
+        [] => Err(unrecognised(path, look(&paths))),
         [only] => only.read(path, options),
         several => {
-            let names: Vec<_> = several.iter().map(|set| set.describe(path)).collect();
-            let advice = "name one of them, or move one to a folder of its own";
-            Err(fault(path, format!("holds several data sets: {}; {advice}", names.join(", "))))
+            let sets = several.iter().map(|set| set.describe(path)).collect();
+            Err(SetError::Several { path: path.to_owned(), sets }.into())
         }
     }
 }
@@ -79,9 +75,9 @@ impl FoundSet {
     fn describe(&self, dir: &Path) -> String {
         match self {
             Self::Idx { prefix, .. } if prefix.is_empty() => "the IDX set without a prefix".to_owned(),
-            Self::Idx { prefix, .. } => shown(&dir.join(prefix)),
+            Self::Idx { prefix, .. } => shown(dir.join(prefix)),
             Self::Cifar(_, place) => shown(place),
-            Self::ImageFolder => format!("the image folder {}", shown(&dir.join(image_folder::TRAIN))),
+            Self::ImageFolder => format!("the image folder {}", shown(dir.join(image_folder::TRAIN))),
         }
     }
 }
@@ -92,7 +88,7 @@ fn read_prefix(path: &Path) -> Result<(String, Parts)> {
     let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let prefix = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().trim_end_matches('-');
     let Some(parent) = parent.filter(|parent| parent.is_dir()) else {
-        return Err(fault(path, format!("does not exist; name a folder: {LAYOUTS}")));
+        return Err(unrecognised(path, Instead::Nothing));
     };
     let mut sets = idx::find(&list(parent)?);
     sets.remove("");
@@ -100,29 +96,32 @@ fn read_prefix(path: &Path) -> Result<(String, Parts)> {
         return Ok((prefix.to_owned(), idx::read(parent, prefix, &files)?));
     }
     if sets.is_empty() {
-        return Err(fault(path, format!("does not exist; name a folder: {LAYOUTS}")));
+        return Err(unrecognised(path, Instead::Nothing));
     }
-    let names: Vec<_> = sets.keys().map(|prefix| shown(&parent.join(prefix))).collect();
-    Err(fault(path, format!("does not exist; the IDX sets there are {}", names.join(", "))))
+    let sets = sets.keys().map(|prefix| shown(parent.join(prefix))).collect();
+    Err(SetError::NoSuchPrefix { path: path.to_owned(), sets }.into())
 }
 
-fn unrecognised(dir: &Path, paths: &[PathBuf]) -> Error {
+fn unrecognised(path: &Path, found: Instead) -> Error {
+    SetError::Unrecognised { path: path.to_owned(), found, layouts: LAYOUTS }.into()
+}
+
+/// What a folder of such entries holds, which is no data set.
+fn look(paths: &[PathBuf]) -> Instead {
     let holds_images = |folder: &PathBuf| {
         // A folder that cannot be listed is no reason to hide what is wrong with this one.
         list(folder).is_ok_and(|paths| paths.iter().any(|path| image_folder::is_image(path)))
     };
-    let what = if paths.is_empty() {
-        "is empty"
+    if paths.is_empty() {
+        Instead::Empty
     } else if paths.iter().any(holds_images) {
-        "holds folders of images but no train/ and test/; \
-            make these two folders and divide the images of each class between them"
+        Instead::Undivided
     } else {
-        "holds no data set"
-    };
-    fault(dir, format!("{what}: {LAYOUTS}"))
+        Instead::Other
+    }
 }
 
 fn folder_name(dir: &Path) -> String {
-    let name = dir.canonicalize().ok().and_then(|path| path.file_name().map(|name| shown(Path::new(name))));
+    let name = dir.canonicalize().ok().and_then(|path| path.file_name().map(shown));
     name.unwrap_or_else(|| shown(dir))
 }

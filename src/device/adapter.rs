@@ -1,6 +1,6 @@
 //! Choosing an adapter: flags first, then wgpu's environment variables, then the most capable one.
 
-use crate::error::{Error, Result};
+use crate::error::{DeviceError, Result, UsageError};
 use wgpu::{Backend, Backends, DeviceType};
 
 /// What the user asked for. `Default` takes the environment (`WGPU_BACKEND`, `WGPU_ADAPTER_NAME`, `WGPU_POWER_PREF`).
@@ -12,15 +12,15 @@ pub struct AdapterChoice {
     pub adapter: Option<String>,
 }
 
-const HOW_TO_GET_ONE: &str = "install a Vulkan driver (Debian: `apt install mesa-vulkan-drivers` gives the software \
-                              one), or see `gpu-subset devices`";
+/// The interfaces by name.
+const BACKENDS: [&str; 4] = ["vulkan", "metal", "dx12", "gl"];
 
 impl AdapterChoice {
     /// Every adapter the chosen backends offer, in the order that indexes refer to. GL, whose drivers talk on stderr while
     /// they are looked for, only when it is asked for or the native interfaces offer nothing.
     ///
     /// # Errors
-    /// [`Error::Usage`] on a backend name that does not exist.
+    /// [`Error::Usage`](crate::error::Error::Usage) on a backend name that does not exist.
     pub fn enumerate(&self) -> Result<Vec<wgpu::Adapter>> {
         if let Some(list) = &self.backend {
             return Ok(enumerate(parse_backends(list)?));
@@ -34,7 +34,7 @@ impl AdapterChoice {
     /// The adapter to use: the one named, or the first of the most capable class.
     ///
     /// # Errors
-    /// [`Error::Device`] when there is no adapter, or none of that name or index.
+    /// [`Error::Device`](crate::error::Error::Device) when there is no adapter, or none of that name or index.
     pub fn select(&self) -> Result<wgpu::Adapter> {
         let adapters = self.enumerate()?;
         let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
@@ -43,12 +43,10 @@ impl AdapterChoice {
             return adapters
                 .into_iter()
                 .min_by_key(|adapter| class_order(adapter.get_info().device_type, low_power))
-                .ok_or_else(|| Error::device(format!("no GPU adapter was found: {HOW_TO_GET_ONE}")));
+                .ok_or_else(|| DeviceError::NoAdapter.into());
         };
-        position(&names, &wanted).and_then(|index| adapters.into_iter().nth(index)).ok_or_else(|| {
-            let found = if names.is_empty() { "none".to_owned() } else { names.join("; ") };
-            Error::device(format!("no adapter is called {wanted:?} (found: {found}): {HOW_TO_GET_ONE}"))
-        })
+        let found = position(&names, &wanted).and_then(|index| adapters.into_iter().nth(index));
+        found.ok_or_else(|| DeviceError::NoSuchAdapter { wanted, found: names }.into())
     }
 }
 
@@ -81,9 +79,7 @@ fn parse_backends(list: &str) -> Result<Backends> {
                 "dx12" | "d3d12" => Backends::DX12,
                 "gl" | "gles" | "opengl" => Backends::GL,
                 _ => {
-                    return Err(Error::usage(format!(
-                        "--backend {name}: unknown; choose from vulkan, metal, dx12, gl"
-                    )));
+                    return Err(UsageError::Backend { name: name.to_owned(), known: &BACKENDS }.into());
                 }
             })
     })
@@ -113,6 +109,7 @@ fn class_order(class: DeviceType, low_power: bool) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn adapters_are_named_by_index_or_by_part_of_a_name() {

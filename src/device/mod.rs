@@ -19,7 +19,7 @@ pub use quads::{Binding, QUADS_WIDTH, Quads};
 pub use reader::Reader;
 pub use summary::AdapterSummary;
 
-use crate::error::{Error, Result};
+use crate::error::{DeviceError, Error, Lack, MemoryError, Result, one_line};
 use bytemuck::Pod;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -146,14 +146,10 @@ impl Gpu {
         pipelines: impl FnOnce(wgpu::Device) -> Pipelines,
     ) -> Result<Self> {
         let (info, offered) = (adapter.get_info(), adapter.limits());
-        if offered.max_storage_buffers_per_shader_stage < MAX_STORAGE {
-            return Err(Error::device(format!(
-                "adapter {} ({:?}) offers {} storage buffers a shader, {MAX_STORAGE} are needed: choose another with --adapter",
-                info.name, info.backend, offered.max_storage_buffers_per_shader_stage
-            )));
-        }
-        if let Some(why) = profile.unmet(adapter) {
-            return Err(Error::device(format!("adapter {} ({:?}) {why}", info.name, info.backend)));
+        let buffers = offered.max_storage_buffers_per_shader_stage;
+        let too_few = Lack::StorageBuffers { offered: buffers, needed: MAX_STORAGE };
+        if let Some(lack) = (buffers < MAX_STORAGE).then_some(too_few).or_else(|| profile.unmet(adapter)) {
+            return Err(DeviceError::Unfit { adapter: info.name, backend: format!("{:?}", info.backend), lack }.into());
         }
         // The portable limits, lowered where the adapter has less; only the two sizes are raised, since smaller chunks are the
         // fallback, and the storage textures where the profile needs them.
@@ -176,7 +172,7 @@ impl Gpu {
             memory_hints: wgpu::MemoryHints::Performance,
             trace: wgpu::Trace::Off,
         }))
-        .map_err(|e| Error::device(format!("adapter {} does not open: {}", info.name, one_line(&e.to_string()))))?;
+        .map_err(|source| DeviceError::Unopened { adapter: info.name.clone(), source: Box::new(source) })?;
 
         let faults = Arc::new(Mutex::new(None));
         let (on_error, on_lost) = (faults.clone(), faults.clone());
@@ -233,11 +229,7 @@ impl Gpu {
         let bytes = 4 * len.next_multiple_of(4) as u64; // whole vec4s
         let limit = self.limits.max_buffer_size;
         if bytes > limit {
-            return Err(out_of_memory(
-                label,
-                bytes,
-                &format!("{} takes buffers of at most {}", self.info.name, mib(limit)),
-            ));
+            return Err(self.no_memory(label, bytes, Some(limit)));
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.device.create_buffer(&wgpu::BufferDescriptor {
@@ -251,7 +243,7 @@ impl Gpu {
             mapped_at_creation: false,
         });
         if pollster::block_on(scope.pop()).is_some() {
-            return Err(out_of_memory(label, bytes, &format!("{} has no room for it", self.info.name)));
+            return Err(self.no_memory(label, bytes, None));
         }
         self.check()?;
         self.taken.fetch_add(bytes, Ordering::Relaxed);
@@ -315,7 +307,9 @@ impl Gpu {
         let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
         self.pipelines.ran();
         self.check()?;
-        waited.map(|_| ()).map_err(|e| Error::device(format!("waiting for {}: {e}", self.info.name)))
+        waited
+            .map_err(|source| DeviceError::Unfinished { adapter: self.info.name.clone(), source: Box::new(source) })?;
+        Ok(())
     }
 
     /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
@@ -328,34 +322,20 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] for a lost device or a rejected command, [`Error::OutOfMemory`].
     pub fn check(&self) -> Result<()> {
-        let name = &self.info.name;
-        match lock(&self.faults).as_ref() {
+        let adapter = self.info.name.clone();
+        match lock(&self.faults).clone() {
             None => Ok(()),
-            Some(Fault::Lost(why)) => Err(Error::device(format!(
-                "{name} was lost ({why}): if the driver reset it, run again with --resume; a smaller --memory makes shorter submissions"
-            ))),
-            Some(Fault::OutOfMemory) => {
-                Err(Error::OutOfMemory(format!("{name} is out of memory: lower --memory, or free the device")))
-            }
-            Some(Fault::Rejected(why)) => Err(Error::device(format!("{name} rejected a command: {why}"))),
+            Some(Fault::Lost(why)) => Err(DeviceError::Lost { adapter, why }.into()),
+            Some(Fault::OutOfMemory) => Err(MemoryError::Device { adapter }.into()),
+            Some(Fault::Rejected(why)) => Err(DeviceError::Rejected { adapter, why }.into()),
         }
     }
-}
 
-fn out_of_memory(label: &str, bytes: u64, why: &str) -> Error {
-    Error::OutOfMemory(format!(
-        "{label} needs {} of device memory, but {why}: lower --memory or use a smaller model",
-        mib(bytes)
-    ))
-}
-
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-}
-
-/// Driver messages come in paragraphs; errors of ours are one line.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    /// So many bytes are not to be had; `limit` is the most that are at once, where that is why.
+    fn no_memory(&self, what: &str, bytes: u64, limit: Option<u64>) -> Error {
+        let adapter = self.info.name.clone();
+        MemoryError::Allocation { what: what.to_owned(), bytes, limit, adapter }.into()
+    }
 }
 
 /// A poisoned lock only means that another thread panicked; the data behind ours are valid at every point.

@@ -6,7 +6,7 @@
 //! nothing on a twin of the device, the newest first, while the queue works its way from the oldest.
 
 use super::{Gpu, lock};
-use crate::error::{Error, Result};
+use crate::error::{Result, ShaderRejection};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +18,7 @@ use std::time::Instant;
 pub type PipelineKey = (&'static str, Vec<(&'static str, usize)>);
 
 /// A pipeline, or why the driver rejects it.
-pub type Compiled = std::result::Result<wgpu::ComputePipeline, String>;
+pub type Compiled = std::result::Result<wgpu::ComputePipeline, ShaderRejection>;
 
 /// Opens a twin.
 pub type OpenTwin = Box<dyn Fn() -> Result<Gpu> + Send + Sync>;
@@ -60,10 +60,10 @@ impl Pipeline {
     /// Waits for it, to use it.
     ///
     /// # Errors
-    /// [`Error::Device`] when the driver rejects the shader.
+    /// [`Error::Device`](crate::error::Error::Device) when the driver rejects the shader.
     pub fn get(&self) -> Result<&wgpu::ComputePipeline> {
         self.is_used.store(true, Ordering::Relaxed);
-        self.compiled().as_ref().map_err(|why| Error::device(why.clone()))
+        self.compiled().as_ref().map_err(|why| why.clone().into())
     }
 
     fn is_used(&self) -> bool {
@@ -115,12 +115,12 @@ impl Pipelines {
     /// Waits for all that were asked for, and for the threads, which drop what they did not rehearse yet.
     ///
     /// # Errors
-    /// [`Error::Device`] when the driver rejects one of them.
+    /// [`Error::Device`](crate::error::Error::Device) when the driver rejects one of them.
     pub fn wait(&self) -> Result<()> {
         let all: Vec<_> = lock(&self.known).values().cloned().collect();
         let rejected = all.iter().find_map(|pipeline| pipeline.compiled().as_ref().err());
         self.workers.iter().for_each(Workers::rest);
-        rejected.map_or(Ok(()), |why| Err(Error::device(why.clone())))
+        rejected.map_or(Ok(()), |why| Err(why.clone().into()))
     }
 
     /// Tells that the queue has run all that was submitted: what is in use needs no rehearsal any more.
@@ -133,12 +133,12 @@ impl Pipelines {
     /// Rehearses everything asked for, as the threads do; says how many, none where they do not.
     ///
     /// # Errors
-    /// [`Error::Device`] when a twin does not take a kernel that the device takes.
+    /// [`Error::Device`](crate::error::Error::Device) when a twin does not take a kernel that the device takes.
     pub fn rehearse_all(&self) -> Result<usize> {
         let Some(twin) = self.workers.iter().find_map(|workers| workers.desk.open_twin.as_ref()) else { return Ok(0) };
         let (twin, all) = (twin()?, lock(&self.known).values().cloned().collect::<Vec<_>>());
         for Pipeline { source, .. } in all.iter().map(Arc::as_ref) {
-            source.run_over_nothing(&twin, &source.compile(&twin.device).map_err(Error::device)?)?;
+            source.run_over_nothing(&twin, &source.compile(&twin.device)?)?;
         }
         Ok(all.len())
     }

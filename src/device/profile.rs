@@ -2,6 +2,7 @@
 //! variant chooses the preludes that differ.
 
 use super::MAX_STORAGE;
+use crate::error::Lack;
 
 /// Which variant of the kernels runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,23 +69,25 @@ impl Profile {
     }
 
     /// What an adapter lacks for this profile, if anything.
-    pub fn unmet(&self, adapter: &wgpu::Adapter) -> Option<&'static str> {
+    pub fn unmet(&self, adapter: &wgpu::Adapter) -> Option<Lack> {
         let (info, limits) = (adapter.get_info(), adapter.limits());
         if self.variant == Variant::Software
             && (!adapter.features().contains(wgpu::Features::SUBGROUP)
                 || info.subgroup_min_size as usize != self.lanes()
                 || info.subgroup_max_size as usize != self.lanes())
         {
-            return Some("has no subgroups of exactly eight invocations");
+            return Some(Lack::Subgroups { invocations: self.lanes() });
         }
-        if (limits.max_compute_invocations_per_workgroup as usize) < self.lanes() * self.rows {
-            return Some("runs too few invocations a workgroup");
+        let (offered, needed) = (limits.max_compute_invocations_per_workgroup, self.lanes() * self.rows);
+        if (offered as usize) < needed {
+            return Some(Lack::Invocations { offered, needed });
         }
-        if self.storage == Storage::Texture && limits.max_storage_textures_per_shader_stage < MAX_STORAGE {
-            return Some("offers too few storage textures a shader");
+        let (offered, needed) = (limits.max_storage_textures_per_shader_stage, MAX_STORAGE);
+        if self.storage == Storage::Texture && offered < needed {
+            return Some(Lack::StorageTextures { offered, needed });
         }
         if self.storage == Storage::Texture && !reads_and_writes(adapter) {
-            return Some("has no storage textures that a shader both reads and writes");
+            return Some(Lack::ReadWriteTextures);
         }
         None
     }

@@ -1,7 +1,7 @@
 //! Arrays of four-component vectors, in a buffer or a texture as the profile says: what the hot kernels read and write.
 
 use super::live::{BlockCount, Grid, GridRequest};
-use super::{Buf, Gpu, Storage, out_of_memory};
+use super::{Buf, Gpu, Storage};
 use crate::error::Result;
 use bytemuck::Pod;
 use std::sync::Arc;
@@ -155,9 +155,7 @@ impl Gpu {
         let quads = words / 4;
         let height = quads.div_ceil(QUADS_WIDTH);
         if words > self.max_quads_words() {
-            let why =
-                format!("{} takes textures of at most {} rows", self.info.name, self.limits.max_texture_dimension_2d);
-            return Err(out_of_memory(label, 4 * words as u64, &why));
+            return Err(self.no_memory(label, 4 * words as u64, Some(4 * self.max_quads_words() as u64)));
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.device.create_texture(&wgpu::TextureDescriptor {
@@ -175,7 +173,7 @@ impl Gpu {
             view_formats: &[],
         });
         if pollster::block_on(scope.pop()).is_some() {
-            return Err(out_of_memory(label, 4 * words as u64, &format!("{} has no room for it", self.info.name)));
+            return Err(self.no_memory(label, 4 * words as u64, None));
         }
         self.check()?;
         self.taken.fetch_add((16 * quads.min(QUADS_WIDTH) * height) as u64, Ordering::Relaxed);

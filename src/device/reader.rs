@@ -1,7 +1,7 @@
 //! What the device wrote, on the host.
 
 use super::{Buf, Gpu};
-use crate::error::{Error, Result};
+use crate::error::{DeviceError, Result};
 use bytemuck::Pod;
 
 /// Memory that the device writes and the host reads.
@@ -19,12 +19,14 @@ impl Reader {
     /// Waits for everything submitted and returns what was copied.
     ///
     /// # Errors
-    /// [`Error::Device`] or [`Error::OutOfMemory`] when the device failed at anything since the last call.
+    /// [`Error::Device`](crate::error::Error::Device) or [`Error::OutOfMemory`](crate::error::Error::OutOfMemory)
+    /// when the device failed at anything since the last call.
     pub fn collect<T: Pod>(&self, gpu: &Gpu) -> Result<Vec<T>> {
         self.staging.raw.map_async(wgpu::MapMode::Read, .., |_| {}); // a failure shows in get_mapped_range below
         gpu.wait()?;
         let mapped = self.staging.raw.get_mapped_range(..);
-        let mapped = mapped.map_err(|e| Error::device(format!("reading back from {}: {e}", gpu.info.name)))?;
+        let mapped = mapped
+            .map_err(|source| DeviceError::Unread { adapter: gpu.info.name.clone(), source: Box::new(source) })?;
         let data = bytemuck::pod_collect_to_vec(&mapped);
         drop(mapped);
         self.staging.raw.unmap();
@@ -51,7 +53,8 @@ impl Gpu {
     /// Waits for everything submitted and returns the contents of `buf`.
     ///
     /// # Errors
-    /// [`Error::Device`] or [`Error::OutOfMemory`] when the device failed at anything since the last call.
+    /// [`Error::Device`](crate::error::Error::Device) or [`Error::OutOfMemory`](crate::error::Error::OutOfMemory)
+    /// when the device failed at anything since the last call.
     pub fn read<T: Pod>(&self, buf: &Buf) -> Result<Vec<T>> {
         let reader = self.reader(buf.len)?;
         self.copy(buf, &reader.staging);

@@ -5,7 +5,7 @@
 //! mean of a normalised channel: what a padded convolution sees there as well.
 
 use crate::device::{Buf, Gpu, Quads};
-use crate::error::{Error, Result};
+use crate::error::{Result, UsageError};
 use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl Augmentation {
     /// Whether images of a shape can be changed so.
     ///
     /// # Errors
-    /// [`Error::Usage`] where a number is beyond its range.
+    /// [`Error::Usage`](crate::error::Error::Usage) where a number is beyond its range.
     pub fn check(&self, shape: Shape) -> Result<()> {
         let side = shape.height.min(shape.width);
         let ranges = [
@@ -54,9 +54,7 @@ impl Augmentation {
             ("cutout", f64::from(self.cutout), side as f64),
         ];
         match ranges.into_iter().find(|(_, value, most)| !(0.0..=*most).contains(value)) {
-            Some((name, value, most)) => {
-                Err(Error::usage(format!("augmentation {name}={value}: not a number from 0 to {most}")))
-            }
+            Some((name, value, most)) => Err(UsageError::Augmentation { name, value, most }.into()),
             None => Ok(()),
         }
     }

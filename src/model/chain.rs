@@ -5,7 +5,7 @@ use super::affine::Affine;
 use super::description::{Description, Initialisation, LayerDescription};
 use super::layer::Layer;
 use super::pool::Pooling;
-use crate::error::{Error, Result};
+use crate::error::{ModelError, Result};
 use crate::kernels::activation::Activation;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::matmul::Dense;
@@ -22,7 +22,7 @@ type Layers = Vec<Box<dyn Layer>>;
 /// The layers for examples of shape `input`, and the standard deviation of each one's initial weights.
 ///
 /// # Errors
-/// [`Error::Usage`] naming the layer that does not fit.
+/// [`Error::Usage`](crate::error::Error::Usage) naming the layer that does not fit.
 pub(super) fn layers(description: &Description, input: Shape, classes: usize) -> Result<(Layers, Vec<f64>)> {
     let (name, init) = (&description.name, description.initialisation);
     let mut chain = Chain { name, init, number: 0, shape: input, layers: Vec::new(), deviations: Vec::new() };
@@ -32,10 +32,7 @@ pub(super) fn layers(description: &Description, input: Shape, classes: usize) ->
     }
     let outputs = chain.shape;
     if description.layer.is_empty() || outputs != Shape::vector(classes) {
-        return Err(Error::usage(format!(
-            "model {name}: ends in {outputs} values an example, but the data has {classes} classes: end it with \
-             kind = \"dense\" without units"
-        )));
+        return Err(ModelError::Outputs { model: name.clone(), outputs, classes }.into());
     }
     Ok((chain.layers, chain.deviations))
 }
@@ -64,13 +61,13 @@ impl Chain<'_> {
                 self.check("padding", padding, 0, LARGEST_WINDOW)?;
                 let conv = Conv2d { input, channels, size, stride, padding };
                 let Some(_) = conv.output() else {
-                    return Err(self.too_small(&format!("a {size}×{size} filter with padding {padding}")));
+                    return Err(self.too_small(format!("a {size}×{size} filter with padding {padding}")).into());
                 };
                 self.affine("conv", conv, activation, is_last);
             }
             LayerDescription::Dense { units, activation } => {
                 let Some(outputs) = units.or(classes) else {
-                    return Err(self.error("a dense layer needs units = … unless it is the last"));
+                    return Err(ModelError::Units { model: self.name.to_owned(), layer: self.number }.into());
                 };
                 self.check("units", outputs, 1, MOST_UNITS)?;
                 self.affine("dense", Dense { inputs: input.len(), outputs }, activation, is_last);
@@ -80,7 +77,7 @@ impl Chain<'_> {
             LayerDescription::GlobalAvgPool {} => {
                 let window = Pool { input, height: input.height, width: input.width, stride: 1, padding: 0 };
                 let pool = Pooling::new(self.named("global_avg_pool"), window, false);
-                self.add(pool.ok_or_else(|| self.too_small("a window of the whole image"))?, 0.0);
+                self.add(pool.ok_or_else(|| self.too_small("a window of the whole image".to_owned()))?, 0.0);
             }
         }
         Ok(())
@@ -114,7 +111,7 @@ impl Chain<'_> {
         let window = Pool { input: self.shape, height: size, width: size, stride, padding };
         let name = self.named(if is_max { "max_pool" } else { "avg_pool" });
         let too_small =
-            || self.too_small(&format!("a {size}×{size} window with padding {padding} (at most half of it)"));
+            || self.too_small(format!("a {size}×{size} window with padding {padding} (at most half of it)"));
         self.add(Pooling::new(name, window, is_max).ok_or_else(too_small)?, 0.0);
         Ok(())
     }
@@ -129,18 +126,14 @@ impl Chain<'_> {
         format!("{kind}{}", self.number)
     }
 
-    fn check(&self, what: &str, value: usize, least: usize, most: usize) -> Result<()> {
+    fn check(&self, what: &'static str, value: usize, least: usize, most: usize) -> Result<()> {
         if (least..=most).contains(&value) {
             return Ok(());
         }
-        Err(self.error(&format!("{what} = {value} is not between {least} and {most}")))
+        Err(ModelError::Size { model: self.name.to_owned(), layer: self.number, what, value, least, most }.into())
     }
 
-    fn too_small(&self, what: &str) -> Error {
-        self.error(&format!("{what} does not fit into {}", self.shape))
-    }
-
-    fn error(&self, what: &str) -> Error {
-        Error::usage(format!("model {}, layer {}: {what}", self.name, self.number))
+    fn too_small(&self, window: String) -> ModelError {
+        ModelError::Window { model: self.name.to_owned(), layer: self.number, window, input: self.shape }
     }
 }

@@ -1,6 +1,6 @@
 //! A model as a person writes it, in TOML.
 
-use crate::error::{Error, Result};
+use crate::error::{ModelError, Result};
 use crate::kernels::activation::Activation;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
@@ -93,16 +93,15 @@ impl Description {
     /// A built-in description by name, or a TOML file by path.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is neither, or the file is no description.
+    /// [`Error::Usage`](crate::error::Error::Usage) when there is neither, or the file is no description.
     pub fn open(name: &str) -> Result<Self> {
         if let Some((_, toml)) = BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
             return Self::parse(toml, name);
         }
-        let known = Self::builtin_names().collect::<Vec<_>>().join(", ");
-        let toml = std::fs::read_to_string(name).map_err(|e| {
-            Error::usage(format!(
-                "--model {name}: neither a built-in model ({known}) nor a file that can be read ({e})"
-            ))
+        let toml = std::fs::read_to_string(name).map_err(|source| ModelError::Unknown {
+            name: name.to_owned(),
+            known: Self::builtin_names().collect(),
+            source,
         })?;
         Self::parse(&toml, name)
     }
@@ -110,27 +109,24 @@ impl Description {
     /// The built-in description for images of this shape.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is none.
+    /// [`Error::Usage`](crate::error::Error::Usage) when there is none.
     pub fn suiting(shape: Shape) -> Result<Self> {
         match (shape.channels, shape.height, shape.width) {
             (1, 8, 8) => Self::open("digits-1k"),
             (1, 28, 28) => Self::open("mnist-14k"),
             (3, 32, 32) => Self::open("cifar-43k"),
-            _ => Err(Error::usage(format!(
-                "there is no default model for {shape} images: name one with --model (built in: {}; or a TOML file)",
-                Self::builtin_names().collect::<Vec<_>>().join(", ")
-            ))),
+            _ => Err(ModelError::NoDefault { images: shape, known: Self::builtin_names().collect() }.into()),
         }
     }
 
     /// A description from TOML; `source` names it in messages.
     ///
     /// # Errors
-    /// [`Error::Usage`] with line and column.
+    /// [`Error::Usage`](crate::error::Error::Usage) with line and column.
     pub fn parse(toml: &str, source: &str) -> Result<Self> {
         let mut description: Self = toml::from_str(toml).map_err(|e| {
             let line = e.span().map_or(1, |span| 1 + toml[..span.start].matches('\n').count());
-            Error::usage(format!("{source}, line {line}: {}", e.message().replace('\n', " ")))
+            ModelError::Syntax { file: source.to_owned(), line, source: Box::new(e) }
         })?;
         if description.name.is_empty() {
             description.name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -4,7 +4,7 @@ use super::chain;
 use super::description::Description;
 use super::layer::Layer;
 use crate::device::ALIGNMENT;
-use crate::error::{Error, Result};
+use crate::error::{ModelError, Result};
 use crate::shape::Shape;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -44,7 +44,7 @@ impl Model {
     /// Infers all shapes and lays the parameters out.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming the layer that does not fit.
+    /// [`Error::Usage`](crate::error::Error::Usage) naming the layer that does not fit.
     pub fn new(description: &Description, input: Shape, classes: usize) -> Result<Self> {
         let (layers, deviations) = chain::layers(description, input, classes)?;
         let mut end = 0;
@@ -58,7 +58,7 @@ impl Model {
             })
             .collect();
         if end == 0 {
-            return Err(Error::usage(format!("model {}: no layer has parameters to train", description.name)));
+            return Err(ModelError::NoParameters { model: description.name.clone() }.into());
         }
         let (name, description) = (description.name.clone(), description.clone());
         Ok(Self { name, description, input, classes, layers, deviations, ranges })

@@ -1,7 +1,7 @@
 //! A data set in device memory: images as bytes, never as floats, so that CIFAR-10 takes 154 MB and not 614.
 
 use crate::device::{Buf, Gpu, Quads};
-use crate::error::{Error, Result};
+use crate::error::{MemoryError, Result, UsageError};
 use crate::kernels::augment::{self, Augmentation};
 use crate::kernels::gather::{self, Normalisation, PADDING, Page};
 use crate::program::Program;
@@ -34,7 +34,8 @@ impl Examples {
     /// every split is normalised with those of the training set.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when the device has no room; [`Error::Device`].
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the device has no room;
+    /// [`Error::Device`](crate::error::Error::Device).
     pub fn upload(gpu: &Gpu, shape: Shape, images: &[u8], labels: &[u32], statistics: &[(f64, f64)]) -> Result<Self> {
         let examples = labels.len();
         assert!(examples > 0, "a set has examples: readers refuse an empty one");
@@ -43,9 +44,7 @@ impl Examples {
         // A set larger than one binding is split along its features, so that each page holds some of every example.
         let most = gpu.max_quads_words() / 4 / examples;
         if most == 0 {
-            return Err(Error::OutOfMemory(format!(
-                "{examples} examples are more than a binding of this adapter indexes"
-            )));
+            return Err(MemoryError::Examples { examples, adapter: gpu.info.name.clone() }.into());
         }
         let sixteens = shape.len().div_ceil(16);
         let pages = (0..sixteens).step_by(most).map(|start| {
@@ -73,16 +72,14 @@ impl Examples {
     /// changed as the seed, i and k say. Copies take no memory.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there are more than an index counts, or [`Augmentation::check`] says so; as [`Gpu::alloc`].
+    /// [`Error::Usage`](crate::error::Error::Usage) when there are more than an index counts, or
+    /// [`Augmentation::check`] says so; as [`Gpu::alloc`].
     pub fn augmented(mut self, gpu: &Gpu, by: Augmentation, copies: Option<usize>, seed: u64) -> Result<Self> {
         by.check(self.shape)?;
         let most = PADDING as usize / self.len() - 1;
         let count = copies.unwrap_or(most);
         if count == 0 || count > most {
-            return Err(Error::usage(format!(
-                "--copies {count}: 1 to {most} of {} examples can be told apart",
-                self.len()
-            )));
+            return Err(UsageError::Copies { copies: count, examples: self.len(), most }.into());
         }
         self.augmentation = Some(Copies { by, words: by.upload(gpu, seed)?, count });
         Ok(self)

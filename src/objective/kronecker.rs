@@ -6,7 +6,7 @@ use super::minibatches::Activations;
 use super::pass::{Chunk, Forward, Pass};
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu, Quads};
-use crate::error::{Error, Result};
+use crate::error::{ModelError, Result, RunError};
 use crate::kernels::blocks::{Blocks, Part};
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side};
@@ -82,7 +82,7 @@ fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
     let shapes = |(i, layer): (usize, &Box<dyn Layer>)| match layer.patches() {
         Some(patches) => Ok(Shapes::of(i, patches)),
         // left out of every direction, its parameters would never move
-        None => Err(Error::usage(format!("layer {}: its parameters have no Kronecker factors", layer.name()))),
+        None => Err(ModelError::NoFactors { layer: layer.name().to_owned() }.into()),
     };
     with_parameters.map(shapes).collect()
 }
@@ -138,7 +138,7 @@ impl Kronecker {
     /// Whether every layer of a model that has parameters has factors.
     ///
     /// # Errors
-    /// [`Error::Usage`] naming one that has none.
+    /// [`Error::Usage`](crate::error::Error::Usage) naming one that has none.
     pub fn check(model: &Model) -> Result<()> {
         shapes(model.layers()).map(|_| ())
     }
@@ -146,7 +146,7 @@ impl Kronecker {
     /// Factors from about `examples` of those of `objective`.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when the factors do not fit; as [`Kronecker::check`].
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the factors do not fit; as [`Kronecker::check`].
     pub fn new(objective: &Objective, examples: usize) -> Result<Self> {
         let (gpu, workspace) = (objective.gpu.clone(), &objective.workspace);
         let sample = objective.sample_in_blocks(examples)?;
@@ -283,11 +283,12 @@ impl Kronecker {
     /// Takes over [`Kronecker::factors`] of the same model.
     ///
     /// # Errors
-    /// [`Error::Data`] when one is missing or of another size.
+    /// [`Error::Data`](crate::error::Error::Data) when one is missing or of another size.
     pub fn restore(&mut self, factors: &[(String, Buf)]) -> Result<()> {
         for (name, matrix) in self.factors() {
             let saved = factors.iter().find(|(other, saved)| *other == name && saved.len() == matrix.len());
-            let (_, saved) = saved.ok_or_else(|| Error::data(format!("a state without the factor {name}")))?;
+            let (_, saved) =
+                saved.ok_or_else(|| RunError::State { lacks: format!("the factor {name}"), source: None })?;
             self.gpu.copy(saved, &matrix);
         }
         self.inverted = None;
@@ -326,6 +327,7 @@ impl Kronecker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::kernels::epilogue::{Epilogue, Mask};
     use crate::kernels::weights::WeightShape;
     use crate::model::{At, Description};

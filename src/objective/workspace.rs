@@ -2,7 +2,7 @@
 
 use super::stage::{Stage, stages};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
-use crate::error::{Error, Result};
+use crate::error::{MemoryError, Result, UsageError};
 use crate::kernels::vector::PARTIALS;
 use crate::kernels::weights::{Direction, Packing, pack};
 use crate::model::{Layer, LayerWeights, Model};
@@ -65,7 +65,7 @@ impl Workspace {
     /// Allocates for chunks as large as the device profile, the binding limit and `memory` bytes allow.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when not even one block fits.
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when not even one block fits.
     pub fn new(gpu: &Gpu, model: Arc<Model>, memory: u64) -> Result<Self> {
         let block = gpu.profile.block;
         let unit = block.max(ALIGNMENT); // chunks start where a view may start
@@ -94,12 +94,14 @@ impl Workspace {
         let most = gpu.profile.chunk.min(gpu.max_quads_words() / largest).min(work);
         let chunk = (room as usize).min(most) / unit * unit;
         if chunk == 0 {
-            return Err(Error::OutOfMemory(format!(
-                "model {}: a chunk of {unit} examples takes {:.1} MiB, more than --memory or a binding of {} holds: raise --memory or use a smaller model",
-                model.name,
-                (of_example * unit) as f64 / f64::from(1 << 20),
-                gpu.info.name
-            )));
+            return Err(MemoryError::Chunk {
+                model: model.name.clone(),
+                examples: unit,
+                bytes: (of_example * unit) as u64,
+                budget: memory,
+                adapter: gpu.info.name.clone(),
+            }
+            .into());
         }
         let first = model.layers().iter().position(|layer| layer.weights().is_some()).unwrap_or(0);
         tune(gpu, &model, first, chunk)?;
@@ -173,15 +175,12 @@ impl Workspace {
     /// Whether a choice among so many examples is possible: it needs the activations of all of them at once.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is room for fewer.
+    /// [`Error::Usage`](crate::error::Error::Usage) when there is room for fewer.
     pub fn check_choice(&self, examples: usize) -> Result<()> {
         if examples <= self.chunk {
             return Ok(());
         }
-        Err(Error::usage(format!(
-            "--batch: choosing among {examples} examples keeps the activations of all, and there is room for {}: lower it, or raise --memory",
-            self.chunk
-        )))
+        Err(UsageError::Choice { examples, room: self.chunk }.into())
     }
 
     /// Appends the steps that pack θ, and so many `tangents` (directions), into the tiles that the products read.
@@ -221,13 +220,13 @@ fn check_bindings(gpu: &Gpu, model: &Model) -> Result<()> {
     if fits && model.vector_len() <= gpu.max_binding_words() {
         return Ok(());
     }
-    Err(Error::OutOfMemory(format!(
-        "model {}: {} parameters are more than {} binds at once ({} MiB): use a smaller model",
-        model.name,
-        model.parameters(),
-        gpu.info.name,
-        gpu.max_binding_words() >> 18
-    )))
+    Err(MemoryError::Parameters {
+        model: model.name.clone(),
+        parameters: model.parameters(),
+        limit: 4 * gpu.max_binding_words() as u64,
+        adapter: gpu.info.name.clone(),
+    }
+    .into())
 }
 
 /// Lets the layers find their tiles on so many examples, the most expensive first.

@@ -2,7 +2,7 @@
 
 use super::outcome::Outcome;
 use super::problem::{Problem, Vector};
-use crate::error::{Error, Result};
+use crate::error::{Result, RunError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -108,22 +108,24 @@ impl<V> State<V> {
     /// A vector by name.
     ///
     /// # Errors
-    /// [`Error::Data`] when the state is another method's.
+    /// [`Error::Data`](crate::error::Error::Data) when the state is another method's.
     pub(super) fn vector(&self, name: &str) -> Result<V>
     where
         V: Clone,
     {
         let found = self.vectors.iter().find(|(other, _)| other == name);
-        found.map(|(_, vector)| vector.clone()).ok_or_else(|| Error::data(format!("a state without a {name}")))
+        let missing = || RunError::State { lacks: format!("the vector {name}"), source: None }.into();
+        found.map(|(_, vector)| vector.clone()).ok_or_else(missing)
     }
 
     /// The numbers that the method remembers.
     ///
     /// # Errors
-    /// [`Error::Data`] when the state is another method's.
+    /// [`Error::Data`](crate::error::Error::Data) when the state is another method's.
     pub(super) fn numbers<T: DeserializeOwned>(&self) -> Result<T> {
         let numbers = serde_json::from_str(&self.scalars.numbers);
-        numbers.map_err(|e| Error::data(format!("the state of another method: {e}")))
+        let lacks = "the numbers of its method".to_owned();
+        numbers.map_err(|e| RunError::State { lacks, source: Some(e) }.into())
     }
 }
 

@@ -9,8 +9,8 @@ pub use replay::{CopyPair, Program};
 pub(crate) use shader::shader;
 pub use shader::{KIND, Shader, TEXT_CONSTANTS};
 
-use crate::device::{Binding, Blank, Compiled, Gpu, Grid, MAX_BINDINGS, Pipeline, Profile, Source, one_line};
-use crate::error::{Error, Result};
+use crate::device::{Binding, Blank, Compiled, Gpu, Grid, MAX_BINDINGS, Pipeline, Profile, Source};
+use crate::error::{MemoryError, Result, ShaderRejection, one_line};
 use std::sync::{Arc, OnceLock};
 
 /// Workgroups that WebGPU allows along one dimension of a dispatch.
@@ -46,7 +46,8 @@ impl Dispatch {
     /// Records `shader`, specialised by `constants`, over `bindings` (group 0, in order) and a `grid` of workgroups.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] when the grid is larger than WebGPU allows. A driver that rejects the shader shows at the first run.
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the grid is larger than WebGPU
+    /// allows. A driver that rejects the shader shows at the first run.
     ///
     /// # Panics
     /// When the number of bindings is beyond what WebGPU guarantees: the host function of the kernel is wrong.
@@ -62,11 +63,7 @@ impl Dispatch {
         assert!(bindings.len() <= MAX_BINDINGS, "{}: {} bindings", shader.name, bindings.len());
         assert!(!most.contains(&0), "{}: grid {most:?}", shader.name);
         if most.iter().any(|&n| n > MAX_GROUPS) {
-            let [x, y, z] = most;
-            return Err(Error::OutOfMemory(format!(
-                "a layer takes {x} × {y} × {z} workgroups of {}, {MAX_GROUPS} a side are allowed: use smaller images (--resize) or a smaller model",
-                shader.name
-            )));
+            return Err(MemoryError::Grid { kernel: shader.name, groups: most, limit: MAX_GROUPS }.into());
         }
         let pipeline = pipeline(gpu, shader, constants, bindings);
         Ok(Self { shader: shader.name, pipeline, bindings: bindings.to_vec(), group: OnceLock::new(), grid })
@@ -138,7 +135,11 @@ impl Source for Specialisation {
         });
         let internal = pollster::block_on(internal.pop());
         match pollster::block_on(scope.pop()).or(internal) {
-            Some(error) => Err(format!("{adapter} rejects shader {}: {}", shader.name, one_line(&error.to_string()))),
+            Some(error) => Err(ShaderRejection {
+                adapter: adapter.clone(),
+                shader: shader.name,
+                why: one_line(&error.to_string()),
+            }),
             None => Ok(pipeline),
         }
     }
@@ -161,7 +162,7 @@ impl Gpu {
     /// do the rest at the first run.
     ///
     /// # Errors
-    /// [`Error::Device`] when it rejects one.
+    /// [`Error::Device`](crate::error::Error::Device) when it rejects one.
     pub fn wait_for_kernels(&self) -> Result<()> {
         self.pipelines.wait()
     }
@@ -170,7 +171,7 @@ impl Gpu {
     /// many, none with other drivers. For tests.
     ///
     /// # Errors
-    /// [`Error::Device`] when it does not take one.
+    /// [`Error::Device`](crate::error::Error::Device) when it does not take one.
     pub fn rehearse_kernels(&self) -> Result<usize> {
         self.pipelines.rehearse_all()
     }

@@ -1,6 +1,6 @@
 //! PNG images, and as part of a page.
 
-use crate::error::{Error, Result};
+use crate::error::{IoError, Result};
 use crate::shape::Shape;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ use image::{ExtendedColorType, ImageEncoder};
 pub(super) fn png(pixels: &[u8], width: usize, height: usize, colour: ExtendedColorType) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let encoded = PngEncoder::new(&mut bytes).write_image(pixels, width as u32, height as u32, colour);
-    encoded.map_err(|e| Error::Io(format!("encoding an image: {e}")))?;
+    encoded.map_err(|source| IoError::Image { source })?;
     Ok(bytes)
 }
 

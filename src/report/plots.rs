@@ -2,14 +2,13 @@
 
 use super::chart::{Chart, Mark, Ruler};
 use super::picture::png;
-use crate::error::{Error, Result};
+use crate::error::{Error, IoError, Result};
 use image::ExtendedColorType;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::register_font;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Once;
 
@@ -201,8 +200,8 @@ fn register_fonts() {
     });
 }
 
-fn undrawn(why: impl Display) -> Error {
-    Error::Io(format!("drawing a chart: {why}"))
+fn undrawn(source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    IoError::Chart { source: Box::new(source) }.into()
 }
 
 #[cfg(test)]

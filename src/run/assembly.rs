@@ -7,7 +7,7 @@ use super::weights::Weights;
 use crate::cost::Cost;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
-use crate::error::{Error, Result};
+use crate::error::{MemoryError, Result};
 use crate::export::Signature;
 use crate::files::hex;
 use crate::model::Model;
@@ -36,7 +36,7 @@ impl<'a> Run<'a> {
     /// Builds everything that a run of this configuration works on.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the configuration does not fit the data, [`Error::OutOfMemory`], [`Error::Device`].
+    /// [`Error::Usage`](crate::error::Error::Usage) when the configuration does not fit the data, [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
     pub fn new(gpu: &Gpu, config: &Config, data: &'a Dataset) -> Result<Self> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         if config.plan.is_preconditioned() {
@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
     /// Trains, and tells the observer how it goes: `()` for nobody, or a closure that takes each step's record.
     ///
     /// # Errors
-    /// [`Error::Diverged`], [`Error::Interrupted`] when the observer stops it, and what device or observer report.
+    /// [`Error::Diverged`](crate::error::Error::Diverged), [`Error::Interrupted`](crate::error::Error::Interrupted) when the observer stops it, and what device or observer report.
     pub fn train(&mut self, observer: &mut dyn Observer) -> Result<Trained> {
         self.resume(None, observer)
     }
@@ -179,11 +179,8 @@ fn training_sets(
     let times = config.copies_of_a_pass();
     let indices = times.saturating_mul(train.len());
     if config.augment.is_some() && indices > gpu.max_binding_words() {
-        return Err(Error::OutOfMemory(format!(
-            "--copies {times}: {indices} examples are more than a binding of {} lists: fewer copies, or \
-             --schedule sweep, which takes another in each epoch",
-            gpu.info.name
-        )));
+        let adapter = gpu.info.name.clone();
+        return Err(MemoryError::Copies { copies: times, examples: indices, adapter }.into());
     }
     let all: Vec<u32> = (0..train.len() as u32).collect();
     let every_test: Vec<u32> = (0..test.len() as u32).collect();

@@ -5,7 +5,7 @@ use super::config::Config;
 use crate::cost::Units;
 use crate::data::Dataset;
 use crate::device::Gpu;
-use crate::error::{Error, Result};
+use crate::error::{Result, UsageError};
 use crate::kernels::augment::Augmentation;
 use crate::model::{Description, Model};
 use crate::objective::DEFAULT_MEMORY;
@@ -178,7 +178,7 @@ impl<'a> RunBuilder<'a> {
     /// The resolved configuration.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is no such model, or what was asked for does not fit the data.
+    /// [`Error::Usage`](crate::error::Error::Usage) when there is no such model, or what was asked for does not fit the data.
     pub fn config(&self) -> Result<Config> {
         let (data, n) = (self.data, self.data.train.len());
         let description = match &self.model {
@@ -257,6 +257,6 @@ impl<'a> RunBuilder<'a> {
         if count < n {
             return Ok(count);
         }
-        Err(Error::usage(format!("--held-out {size}: leaves none of the {n} training examples")))
+        Err(UsageError::HeldOut { size: size.to_string(), examples: n }.into())
     }
 }

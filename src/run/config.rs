@@ -1,7 +1,7 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
 use crate::data::{Dataset, ReadOptions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RunError};
 use crate::files::write_atomically;
 use crate::kernels::augment::Augmentation;
 use crate::model::Description;
@@ -60,9 +60,11 @@ impl Config {
     /// # Errors
     /// [`Error::Data`] naming the file and what is wrong with it.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::data(format!("{}: {e}", path.display())))?;
-        toml::from_str(&text)
-            .map_err(|e| Error::data(format!("{}: {}", path.display(), e.message().replace('\n', " "))))
+        let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, e))?;
+        toml::from_str(&text).map_err(|e| {
+            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
+            RunError::Config { path: path.to_owned(), line, source: Box::new(e) }.into()
+        })
     }
 
     /// Opens the data it names, which has to be that it was made on.
@@ -74,7 +76,7 @@ impl Config {
         if data.sha256 == self.data_sha256 {
             return Ok(data);
         }
-        Err(Error::data(format!("{}: not the data that the run was made on", self.data)))
+        Err(RunError::OtherData { data: self.data.clone() }.into())
     }
 
     /// Copies of each example that a pass goes over: with mini-batches one, since every epoch takes another.

@@ -1,7 +1,7 @@
 //! The run folder: `config.toml`, `steps.jsonl`, `checkpoint.safetensors` while it runs, then `weights.safetensors` and `run.json`.
 
 use super::record::RunRecord;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, RunError, UsageError};
 use crate::files::{remove, write_atomically};
 use crate::subset::StepRecord;
 use std::fs::{self, File, OpenOptions};
@@ -22,7 +22,7 @@ impl RunFolder {
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
         Self::check_free(path, overwrite)?;
         let folder = Self { path: path.to_owned(), steps: None };
-        fs::create_dir_all(path).map_err(|e| Error::io("creating", path, &e))?;
+        fs::create_dir_all(path).map_err(|e| Error::io("creating", path, e))?;
         for old in [folder.steps_path(), folder.checkpoint(), folder.weights(), folder.record()] {
             remove(&old)?;
         }
@@ -37,7 +37,7 @@ impl RunFolder {
         if overwrite || !(Self { path: path.to_owned(), steps: None }).config().exists() {
             return Ok(());
         }
-        Err(Error::usage(format!("{}: holds a run already", path.display())))
+        Err(UsageError::RunExists { path: path.to_owned() }.into())
     }
 
     /// Opens the folder of a run.
@@ -46,11 +46,7 @@ impl RunFolder {
     /// [`Error::Data`] when it holds none.
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Self { path: path.to_owned(), steps: None };
-        if folder.config().is_file() {
-            Ok(folder)
-        } else {
-            Err(Error::data(format!("{}: not a run folder: it has no config.toml", path.display())))
-        }
+        if folder.config().is_file() { Ok(folder) } else { Err(RunError::NotARun { path: path.to_owned() }.into()) }
     }
 
     /// The folder.
@@ -88,12 +84,11 @@ impl RunFolder {
     /// [`Error::Data`] when it is damaged.
     pub fn read_record(&self) -> Result<Option<RunRecord>> {
         let path = self.record();
-        let invalid = |why: String| Error::data(format!("{}: {why}", path.display()));
         let text = match fs::read_to_string(&path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-            text => text.map_err(|e| invalid(e.to_string()))?,
+            text => text.map_err(|e| Error::unreadable(&path, e))?,
         };
-        serde_json::from_str(&text).map(Some).map_err(|e| invalid(e.to_string()))
+        serde_json::from_str(&text).map(Some).map_err(|source| RunError::Record { path, line: None, source }.into())
     }
 
     /// Reads `steps.jsonl`. The end of a last line may still be missing: its run goes on, or was killed there.
@@ -104,12 +99,12 @@ impl RunFolder {
         let path = self.steps_path();
         let bytes = match fs::read(&path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            bytes => bytes.map_err(|e| Error::data(format!("{}: {e}", path.display())))?,
+            bytes => bytes.map_err(|e| Error::unreadable(&path, e))?,
         };
         let is_whole = |line: &&[u8]| line.ends_with(b"\n") || self.record().exists();
         let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(is_whole).enumerate();
         let step = |(i, line)| {
-            let invalid = |e: serde_json::Error| Error::data(format!("{}: line {}: {e}", path.display(), i + 1));
+            let invalid = |source| RunError::Record { path: path.clone(), line: Some(i + 1), source }.into();
             serde_json::from_slice(line).map_err(invalid)
         };
         lines.map(step).collect()
@@ -121,7 +116,7 @@ impl RunFolder {
     /// [`Error::Io`]
     pub fn append(&mut self, record: &StepRecord) -> Result<()> {
         let path = self.steps_path();
-        let error = |e: std::io::Error| Error::io("writing", &path, &e);
+        let error = |e: std::io::Error| Error::io("writing", &path, e);
         if self.steps.is_none() {
             self.steps = Some(OpenOptions::new().create(true).append(true).open(&path).map_err(error)?);
         }

@@ -3,7 +3,7 @@
 use super::assembly::Run;
 use crate::cost::Units;
 use crate::device::{Buf, Gpu};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UsageError};
 use crate::objective::Objective;
 use crate::subset::{Observer, Plan, StepRecord, Subset, Trainer, overdetermination};
 use serde::Serialize;
@@ -174,11 +174,11 @@ fn measure(run: &mut Run<'_>, gpu: &Gpu) -> Result<Speed> {
             let scalars = &finished.progress.scalars;
             Some([scalars.cost().units().count(), scalars.wall_seconds]).filter(|_| is_stochastic)
         }
-        Err(Error::Interrupted(_)) => None,
+        Err(Error::Interrupted { .. }) => None,
         Err(error) => return Err(error),
     };
     let Some(first) = probe.records.first() else {
-        return Err(Error::usage("no step can be taken, so there is nothing to plan"));
+        return Err(UsageError::NoStep.into());
     };
     let first = [first.wall_seconds, first.units];
     let [seconds, units, iterations] = probe.steady();

@@ -5,7 +5,7 @@ use super::folder::RunFolder;
 use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
-use crate::error::{Error, Result};
+use crate::error::{Result, RunError};
 use crate::export::{Signature, load_weights, save_weights};
 use crate::model::Model;
 use crate::objective::{DEFAULT_MEMORY, Evaluation, Examples, Objective, Workspace};
@@ -27,7 +27,7 @@ impl Weights {
     /// Reads a file of weights.
     ///
     /// # Errors
-    /// [`Error::Data`] naming the file and what is wrong with it.
+    /// [`Error::Data`](crate::error::Error::Data) naming the file and what is wrong with it.
     pub fn load(path: &Path) -> Result<Self> {
         let (model, theta, signature) = load_weights(path)?;
         Ok(Self { model: Arc::new(model), theta, signature })
@@ -36,7 +36,7 @@ impl Weights {
     /// Writes a file of weights, safetensors in PyTorch's names, shapes and order.
     ///
     /// # Errors
-    /// [`Error::Io`] naming the file.
+    /// [`Error::Io`](crate::error::Error::Io) naming the file.
     pub fn save(&self, path: &Path) -> Result<()> {
         save_weights(path, &self.model, &self.theta, &self.signature)
     }
@@ -44,7 +44,7 @@ impl Weights {
     /// The best so far of a run on `data` that is in the middle, or else the present ones; and which of these.
     ///
     /// # Errors
-    /// [`Error::Data`] when its checkpoint cannot be read.
+    /// [`Error::Data`](crate::error::Error::Data) when its checkpoint cannot be read.
     pub fn of_checkpoint(folder: &RunFolder, config: &Config, data: &Dataset) -> Result<(Self, String)> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         let progress = checkpoint::load(&folder.checkpoint(), model.vector_len())?;
@@ -63,20 +63,20 @@ impl Weights {
     /// Whether they can be asked about these data.
     ///
     /// # Errors
-    /// [`Error::Data`] when images or classes are others.
+    /// [`Error::Data`](crate::error::Error::Data) when images or classes are others.
     pub fn check(&self, data: &Dataset) -> Result<()> {
         let signature = &self.signature;
         if (data.shape, data.classes.len()) == (signature.input, signature.classes.len()) {
             return Ok(());
         }
-        Err(Error::data(format!(
-            "{} has {} images of {} classes, but the run was trained on {} of {}: choose other data, or --resize",
-            data.name,
-            data.shape,
-            data.classes.len(),
-            signature.input,
-            signature.classes.len()
-        )))
+        Err(RunError::OtherImages {
+            data: data.name.clone(),
+            images: data.shape,
+            classes: data.classes.len(),
+            trained_images: signature.input,
+            trained_classes: signature.classes.len(),
+        }
+        .into())
     }
 
     /// The loss over a split, without weight decay, in so many bytes of device memory for activations.

@@ -2,7 +2,7 @@
 
 use super::record::{HeldOut, StageReport};
 use crate::cost::Cost;
-use crate::error::{Error, Result};
+use crate::error::{Result, RunError};
 use crate::files::{infinite_if_null, infinite_pair_if_null, nan_if_null};
 use crate::optimise::{State, StateScalars};
 use serde::{Deserialize, Serialize};
@@ -105,11 +105,18 @@ impl<V> ProgressVectors<V> {
         named
     }
 
+    /// Those that are as long as the parameters.
+    pub fn of_parameters(&self) -> Vec<(String, &V)> {
+        let mut named = self.named();
+        named.retain(|(name, _)| !name.starts_with(PROBLEM));
+        named
+    }
+
     /// From vectors by name, in any order.
     ///
     /// # Errors
-    /// [`Error::Data`] when one has another name, or the parameters are missing.
-    pub fn from_named(named: impl IntoIterator<Item = (String, V)>) -> Result<Self> {
+    /// [`RunError`] when one has another name, or the parameters are missing.
+    pub fn from_named(named: impl IntoIterator<Item = (String, V)>) -> std::result::Result<Self, RunError> {
         let (mut parameters, mut best, mut optimiser, mut problem) = (None, None, Vec::new(), Vec::new());
         for (name, vector) in named {
             match (name.as_str(), name.strip_prefix(OPTIMISER), name.strip_prefix(PROBLEM)) {
@@ -117,10 +124,11 @@ impl<V> ProgressVectors<V> {
                 (BEST, ..) => best = Some(vector),
                 (_, Some(name), _) => optimiser.push((name.to_owned(), vector)),
                 (_, _, Some(name)) => problem.push((name.to_owned(), vector)),
-                _ => return Err(Error::data(format!("a vector {name:?}, which no run has"))),
+                _ => return Err(RunError::UnknownVector { vector: name }),
             }
         }
-        let parameters = parameters.ok_or_else(|| Error::data("the parameters are missing"))?;
+        let missing = || RunError::State { lacks: "the parameters".to_owned(), source: None };
+        let parameters = parameters.ok_or_else(missing)?;
         Ok(Self { parameters, optimiser, problem, best })
     }
 }

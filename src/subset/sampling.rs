@@ -1,9 +1,8 @@
 //! Which examples a subset holds.
 
 use super::overdetermination::{WELL_ABOVE_ONE, overdetermination};
-use crate::error::{Error, Result};
+use crate::error::{Result, UsageError};
 use crate::files::hex;
-use clap::ValueEnum;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -13,13 +12,13 @@ use std::fmt;
 use std::str::FromStr;
 
 /// How examples are drawn.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Sampling {
-    /// Class by class, so that class sizes differ by at most one while every class has examples left
+    /// Class by class, so that class sizes differ by at most one while every class has examples left.
     #[default]
     Balanced,
-    /// Each example as likely as any other
+    /// Each example as likely as any other.
     Uniform,
 }
 
@@ -108,7 +107,7 @@ impl SubsetSize {
     /// K for a training set of `n` examples of which `available` may be drawn.
     ///
     /// # Errors
-    /// [`Error::Usage`] when that is none, or more than there are.
+    /// [`Error::Usage`](crate::error::Error::Usage) when that is none, or more than there are.
     pub fn examples(self, n: usize, available: usize, classes: usize, parameters: usize) -> Result<usize> {
         let count = match self {
             Self::Count(count) => count,
@@ -122,9 +121,7 @@ impl SubsetSize {
             }
         };
         if count == 0 || count > available {
-            return Err(Error::usage(format!(
-                "--subset {self}: {count} examples, but the training set of {n} has {available} that are not held out"
-            )));
+            return Err(UsageError::Subset { size: self.to_string(), count, examples: n, available }.into());
         }
         Ok(count)
     }

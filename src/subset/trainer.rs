@@ -13,7 +13,7 @@ use super::sets::{Finished, StartOptions, TrainingSets};
 use super::stopping::reason_to_stop;
 use crate::cost::{Cost, Units};
 use crate::device::{Buf, Gpu};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UsageError};
 use crate::objective::{Evaluation, Objective, Whitening, Workspace};
 use crate::optimise::{Optimiser, Outcome, Problem, Space, State, Stop};
 use crate::training::{GpuSpace, SubsetProblem};
@@ -276,18 +276,13 @@ impl Trainer {
                 observer.checkpoint(&running.progress.convert(|vector| self.space.download(vector))?)?;
             }
             if interrupted {
-                return Err(Error::Interrupted(format!(
-                    "stopped in iteration {iteration} of the {kind}; go on with --resume"
-                )));
+                return Err(Error::Interrupted { iteration, stage: kind.to_string() });
             }
         };
         let progress = &mut running.progress;
         if let (0, Plan::Stochastic { budget, .. }) = (progress.scalars.state.iteration, &self.plan) {
             let epochs = budget.passes(self.sets.train.len());
-            return Err(Error::usage(format!(
-                "--budget: {epochs} epochs of {} examples are less than the first step costs",
-                self.sets.train.len()
-            )));
+            return Err(UsageError::Budget { epochs, examples: self.sets.train.len() }.into());
         }
         let held_out = match progress.scalars.last_validation {
             Some((iteration, held_out)) if iteration == progress.scalars.state.iteration => Some(held_out),
@@ -365,8 +360,5 @@ impl Trainer {
 
 fn diverged(stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
     let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
-    Error::Diverged(format!(
-        "{tensor} is not finite in iteration {iteration} of the {stage}: \
-         try another --seed, more --weight-decay, or check the model"
-    ))
+    Error::Diverged { tensor, iteration, stage: stage.to_string() }
 }

@@ -6,7 +6,7 @@ use crate::common::{gpu, gpus};
 use crate::{MIB, NETS, OnDevice, problem};
 use gpu_subset::cost::Cost;
 use gpu_subset::device::Gpu;
-use gpu_subset::error::Error;
+use gpu_subset::error::{Error, MemoryError};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::Workspace;
 use gpu_subset::shape::Shape;
@@ -155,29 +155,32 @@ fn cost(forward: u64, backward: u64, tangent: u64) -> Cost {
     Cost { forward, backward, tangent }
 }
 
-/// The message when a workspace of so much memory is refused.
-fn refusal(gpu: &Gpu, model: &Arc<Model>, memory: u64) -> String {
+/// Why a workspace of so much memory is refused.
+fn refusal(gpu: &Gpu, model: &Arc<Model>, memory: u64) -> MemoryError {
     match Workspace::new(gpu, model.clone(), memory) {
-        Err(Error::OutOfMemory(message)) => message,
+        Err(Error::OutOfMemory(cause)) => cause,
         other => panic!("{memory} bytes: {other:?}"),
     }
 }
 
 #[test]
-fn memory_that_does_not_suffice_is_an_error_that_says_what_to_do() {
+fn memory_that_does_not_suffice_is_an_error_that_says_how_much_is_needed() {
     let Some(gpu) = gpu() else { return };
     let model = problem(0, 1, 0.0).twin.model;
     for memory in [0, 1000, 40_000] {
-        let message = refusal(&gpu, &model, memory);
-        assert!(message.contains("--memory") && message.contains("64 examples"), "{message}");
+        let cause = refusal(&gpu, &model, memory);
+        let MemoryError::Chunk { examples: 64, bytes, budget, .. } = &cause else { panic!("{cause:?}") };
+        assert!(*budget == memory && *bytes > 0 && cause.to_string().contains("64 examples"), "{cause}");
     }
     assert!(Workspace::new(&gpu, model, MIB).is_ok());
 
     // 2^32 weights: 16 GiB are more than one binding of 32-bit offsets can ever hold
     let description = Description::parse(r#"layer = [{ kind = "dense", units = 65536 }, { kind = "dense" }]"#, "large");
     let large = Arc::new(Model::new(&description.unwrap(), Shape::new(1, 256, 256), 2).unwrap());
-    let message = refusal(&gpu, &large, u64::MAX);
-    assert!(message.contains("parameters are more than") && message.contains("smaller model"), "{message}");
+    let cause = refusal(&gpu, &large, u64::MAX);
+    let MemoryError::Parameters { model, parameters, limit, .. } = &cause else { panic!("{cause:?}") };
+    assert_eq!((model.as_str(), *parameters), ("large", large.parameters()));
+    assert!(*limit < 4 * *parameters as u64 && cause.to_string().contains("parameters are more than"), "{cause}");
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! What to do about an error, in terms of options. Below this room an error says only what is wrong and where.
+
+use crate::error::{
+    DataError, DeviceError, Error, ImagesError, Instead, MemoryError, ModelError, RunError, SetError, UsageError,
+    one_line,
+};
+use std::error::Error as StdError;
+
+/// Where adapters come from.
+const DRIVER: &str = "install a Vulkan driver (Debian: `apt install mesa-vulkan-drivers` gives the software one)";
+
+/// An error in one line: what and where, why as far as its sources add to that, and what to do about it.
+pub(super) fn line(error: &(dyn StdError + 'static)) -> String {
+    let mut line = error.to_string().replace(char::is_control, " ");
+    let mut next = error.source();
+    while let Some(source) = next {
+        let why = one_line(&said(source));
+        if !line.contains(&why) {
+            line = format!("{line}: {why}");
+        }
+        next = source.source();
+    }
+    match error.downcast_ref().and_then(advice) {
+        Some(advice) => format!("{line}; {advice}"),
+        None => line,
+    }
+}
+
+/// A source in words. The parser of TOML shows the place as well, on several lines, which our message has named.
+fn said(source: &(dyn StdError + 'static)) -> String {
+    source.downcast_ref::<toml::de::Error>().map_or_else(|| source.to_string(), |error| error.message().to_owned())
+}
+
+/// What to do about an error, where anything is known.
+pub(super) fn advice(error: &Error) -> Option<String> {
+    match error {
+        Error::Usage(UsageError::Copies { copies, .. }) => Some(format!("take fewer than --copies {copies}")),
+        Error::OutOfMemory(MemoryError::Copies { copies, .. }) => {
+            Some(format!("take fewer than --copies {copies}, or --schedule sweep, which takes another in each epoch"))
+        }
+        Error::Device(DeviceError::NoAdapter) => Some(format!("{DRIVER}, or see `gpu-subset devices`")),
+        Error::Device(DeviceError::NoSuchAdapter { .. }) => {
+            Some(format!("choose another with --adapter (`gpu-subset devices` lists them), or {DRIVER}"))
+        }
+        other => fixed(other).map(str::to_owned),
+    }
+}
+
+/// Advice without numbers in it.
+fn fixed(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::Usage(cause) => of_usage(cause),
+        Error::Data(DataError::Set(cause)) => of_set(cause),
+        Error::Data(DataError::Run(cause)) => of_run(cause),
+        Error::Data(DataError::Unreadable { .. }) | Error::Io(_) => None,
+        Error::Device(cause) => of_device(cause),
+        Error::OutOfMemory(cause) => of_memory(cause),
+        Error::Diverged { .. } => Some("try another --seed, more --weight-decay, or check the model"),
+        Error::Interrupted { .. } => Some("go on with --resume"),
+    }
+}
+
+fn of_usage(cause: &UsageError) -> Option<&'static str> {
+    match cause {
+        UsageError::Model(cause) => of_model(cause),
+        UsageError::Resize { .. } => Some("choose other sides with --resize"),
+        UsageError::Backend { .. } => Some("choose one of these with --backend"),
+        UsageError::Augmentation { .. } => Some("choose another in --augment"),
+        UsageError::Choice { .. } => Some("lower --batch, or raise --memory"),
+        UsageError::Subset { .. } => Some("choose another --subset, or hold out fewer with --held-out"),
+        UsageError::HeldOut { .. } => Some("hold out fewer with --held-out"),
+        UsageError::Budget { .. } => Some("raise --budget"),
+        UsageError::RunExists { .. } => {
+            Some("choose another --out, go on with it by --resume, or replace it with --overwrite")
+        }
+        UsageError::Copies { .. } | UsageError::NoStep | UsageError::Refused { .. } => None,
+    }
+}
+
+fn of_model(cause: &ModelError) -> Option<&'static str> {
+    match cause {
+        ModelError::Unknown { .. } => Some("name another with --model"),
+        ModelError::NoDefault { .. } => Some("name one of these, or a TOML file, with --model"),
+        ModelError::NoFactors { .. } => Some("choose a method without them, such as --method lbfgs"),
+        ModelError::Units { .. } => Some("give it units = …"),
+        ModelError::Outputs { .. } => Some("end it with kind = \"dense\" without units"),
+        ModelError::NoParameters { .. } => Some("give it a conv or dense layer"),
+        ModelError::Syntax { .. } | ModelError::Size { .. } | ModelError::Window { .. } => None,
+    }
+}
+
+fn of_set(cause: &SetError) -> Option<&'static str> {
+    match cause {
+        SetError::Images(cause) => of_images(cause),
+        SetError::Unrecognised { found: Instead::Undivided, .. } => {
+            Some("make these two folders and divide the images of each class between them")
+        }
+        SetError::Unrecognised { .. } => Some("name the folder that holds the data set with --data"),
+        SetError::NoSuchPrefix { .. } => Some("name one of them with --data"),
+        SetError::Several { .. } => Some("name one of them with --data, or move one to a folder of its own"),
+        SetError::NotAFile { .. } => Some("remove or rename it"),
+        SetError::Unexpected { .. } => Some("the file is damaged or not what its name says: fetch it again"),
+        SetError::Inconsistent { .. } => Some("take both files from one set"),
+        SetError::ClassNames { .. } => Some("mend it, or remove it to number the classes"),
+        SetError::MissingIdx { .. } | SetError::MissingCifar { .. } => None,
+    }
+}
+
+fn of_images(cause: &ImagesError) -> Option<&'static str> {
+    Some(match cause {
+        ImagesError::NoTest { .. } => "put held-out images there, in the same classes",
+        ImagesError::MissingClass { .. } => "add it",
+        ImagesError::NoClasses { .. } => "give the images of each class a folder",
+        ImagesError::ClassName { .. } => "rename the folder",
+        ImagesError::NoImages { .. } => "add some, or remove it",
+        ImagesError::Format { .. } => "convert it to png, or remove it",
+        ImagesError::Size { .. } => "resize all with --resize HxW",
+        ImagesError::Undecoded { .. } | ImagesError::Header { .. } | ImagesError::CutOff { .. } => "replace the file",
+    })
+}
+
+fn of_run(cause: &RunError) -> Option<&'static str> {
+    match cause {
+        RunError::Incomplete { .. } => Some("go on with train --resume"),
+        RunError::OtherImages { .. } => Some("choose other data, or --resize"),
+        _ => None,
+    }
+}
+
+fn of_device(cause: &DeviceError) -> Option<&'static str> {
+    match cause {
+        DeviceError::Unfit { .. } | DeviceError::Unopened { .. } => Some("choose another with --adapter"),
+        DeviceError::Lost { .. } => {
+            Some("if the driver reset it, run again with --resume; a smaller --memory makes shorter submissions")
+        }
+        _ => None,
+    }
+}
+
+fn of_memory(cause: &MemoryError) -> Option<&'static str> {
+    Some(match cause {
+        MemoryError::Allocation { .. } => "lower --memory or use a smaller model (--model)",
+        MemoryError::Device { .. } => "lower --memory, or free the device",
+        MemoryError::Host { .. } | MemoryError::Examples { .. } => "use a smaller data set (--data)",
+        MemoryError::Chunk { .. } => "raise --memory or use a smaller model (--model)",
+        MemoryError::Parameters { .. } => "use a smaller model (--model)",
+        MemoryError::Grid { .. } => "use smaller images (--resize) or a smaller model (--model)",
+        MemoryError::Copies { .. } => return None,
+    })
+}

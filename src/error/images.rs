@@ -1,0 +1,98 @@
+//! Image folders that cannot be read.
+
+use super::shown;
+use std::path::PathBuf;
+
+/// Why an image folder cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ImagesError {
+    /// Training images alone.
+    #[error("{}: has train/ but no test/, val/ or valid/", shown(path))]
+    NoTest {
+        /// The image folder.
+        path: PathBuf,
+    },
+    /// A class in one part of the set alone.
+    #[error("{}: missing, while there is {}", shown(path), shown(counterpart))]
+    MissingClass {
+        /// The folder that is missing.
+        path: PathBuf,
+        /// The same class in the other part.
+        counterpart: PathBuf,
+    },
+    /// No class.
+    #[error("{}: holds no class folders", shown(path))]
+    NoClasses {
+        /// The folder of the training images.
+        path: PathBuf,
+    },
+    /// The name of a class is no text.
+    #[error("{}: the name of a class is not UTF-8", shown(path))]
+    ClassName {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// A folder without an image.
+    #[error("{}: holds no images ({})", shown(path), extensions.join(", "))]
+    NoImages {
+        /// The folder.
+        path: PathBuf,
+        /// What images are called.
+        extensions: &'static [&'static str],
+    },
+    /// An image in a format that is not read.
+    #[error("{}: this format is not read", shown(path))]
+    Format {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Images of different sizes.
+    #[error(
+        "{}: {}x{} pixels (HxW), but {} has {}x{}",
+        shown(path), size.0, size.1, shown(other), other_size.0, other_size.1
+    )]
+    Size {
+        /// The file.
+        path: PathBuf,
+        /// Height and width in pixels.
+        size: (usize, usize),
+        /// The first image of the set.
+        other: PathBuf,
+        /// Height and width of that.
+        other_size: (usize, usize),
+    },
+    /// A file that does not decode.
+    #[error("{}: expected a whole image", shown(path))]
+    Undecoded {
+        /// The file.
+        path: PathBuf,
+        /// What the decoder says.
+        source: image::ImageError,
+    },
+    /// A header that is not believed.
+    #[error(
+        "{}: expected a whole image, found a header that announces {height}x{width} pixels (HxW) in a file of {bytes} bytes",
+        shown(path)
+    )]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// Height that it announces, in pixels.
+        height: u32,
+        /// Width that it announces, in pixels.
+        width: u32,
+        /// Length of the file.
+        bytes: usize,
+    },
+    /// A JPEG file that is cut off.
+    #[error(
+        "{}: expected a whole image, found the end of the file after {bytes} bytes, before its end marker",
+        shown(path)
+    )]
+    CutOff {
+        /// The file.
+        path: PathBuf,
+        /// Length of the file.
+        bytes: usize,
+    },
+}

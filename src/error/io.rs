@@ -1,0 +1,31 @@
+//! Files of ours that cannot be written.
+
+use super::{BoxError, shown};
+use std::path::PathBuf;
+
+/// What cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum IoError {
+    /// A file or folder.
+    #[error("{doing} {} failed", shown(path))]
+    File {
+        /// What was being done to it: creating, writing, removing, starting.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// A chart.
+    #[error("drawing a chart failed")]
+    Chart {
+        /// What the drawing library says.
+        source: BoxError,
+    },
+    /// An image of a page.
+    #[error("encoding an image failed")]
+    Image {
+        /// What the encoder says.
+        source: image::ImageError,
+    },
+}

@@ -1,0 +1,101 @@
+//! Memory that does not suffice.
+
+use super::{mib, shown};
+use std::collections::TryReserveError;
+
+/// What does not fit where.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// A buffer or texture that the device does not give.
+    #[error(
+        "{what} needs {} of device memory, but {} {}", mib(*bytes), shown(adapter),
+        limit.map_or("has no room for it".to_owned(), |limit| format!("takes at most {} at once", mib(limit)))
+    )]
+    Allocation {
+        /// What it is for.
+        what: String,
+        /// Its size.
+        bytes: u64,
+        /// The largest that the adapter takes, where that is less.
+        limit: Option<u64>,
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// A command for which the driver found no memory.
+    #[error("{} is out of memory", shown(adapter))]
+    Device {
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// Memory of the host.
+    #[error("{what}: no memory for {bytes} bytes")]
+    Host {
+        /// What it is for.
+        what: String,
+        /// Its size.
+        bytes: usize,
+        /// What the allocator says.
+        source: TryReserveError,
+    },
+    /// A model of which not even the smallest chunk of examples can be computed.
+    #[error(
+        "model {}: a chunk of {examples} examples takes {}, more than the {} that activations may take or a binding of {} holds",
+        shown(model), mib(*bytes), mib(*budget), shown(adapter)
+    )]
+    Chunk {
+        /// Name of the model.
+        model: String,
+        /// Examples of the smallest chunk.
+        examples: usize,
+        /// What they take.
+        bytes: u64,
+        /// What the activations, weights and partial sums may take.
+        budget: u64,
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// A model with more parameters than a kernel can bind.
+    #[error(
+        "model {}: {parameters} parameters are more than {} binds at once ({})", shown(model), shown(adapter), mib(*limit)
+    )]
+    Parameters {
+        /// Name of the model.
+        model: String,
+        /// P, the number of parameters.
+        parameters: usize,
+        /// Bytes of the largest binding.
+        limit: u64,
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// More examples than a kernel can index.
+    #[error("{examples} examples are more than a binding of {} indexes", shown(adapter))]
+    Examples {
+        /// N, the number of examples.
+        examples: usize,
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// More copies of the examples than a kernel can list.
+    #[error("{copies} copies come to {examples} examples, more than a binding of {} lists", shown(adapter))]
+    Copies {
+        /// Copies of each example.
+        copies: usize,
+        /// Examples and copies together.
+        examples: usize,
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// A layer that takes more workgroups than WebGPU runs.
+    #[error(
+        "a layer takes {} × {} × {} workgroups of {kernel}, {limit} a side are allowed", groups[0], groups[1], groups[2]
+    )]
+    Grid {
+        /// Name of the shader.
+        kernel: &'static str,
+        /// Workgroups along each side.
+        groups: [usize; 3],
+        /// Most along a side.
+        limit: usize,
+    },
+}

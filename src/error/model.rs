@@ -1,0 +1,95 @@
+//! Models that cannot be built.
+
+use super::{BoxError, shown};
+use crate::shape::Shape;
+
+/// Why a model cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// Neither a built-in model nor a file that can be read.
+    #[error("model {}: neither a built-in model ({}) nor a file that can be read", shown(name), known.join(", "))]
+    Unknown {
+        /// What was asked for: a name or a path.
+        name: String,
+        /// The built-in models.
+        known: Vec<&'static str>,
+        /// Why there is no file.
+        source: std::io::Error,
+    },
+    /// A description that is no TOML, or no model.
+    #[error("{}, line {line}: no description of a model", shown(file))]
+    Syntax {
+        /// The file, or the name of a built-in model.
+        file: String,
+        /// Line of the fault, from 1.
+        line: usize,
+        /// A [`toml::de::Error`].
+        source: BoxError,
+    },
+    /// A size of a layer that is out of range.
+    #[error("model {}, layer {layer}: {what} = {value} is not between {least} and {most}", shown(model))]
+    Size {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1.
+        layer: usize,
+        /// Which of its sizes.
+        what: &'static str,
+        /// What it is.
+        value: usize,
+        /// Least that it may be.
+        least: usize,
+        /// Most that it may be.
+        most: usize,
+    },
+    /// A window that is larger than what it slides over.
+    #[error("model {}, layer {layer}: {window} does not fit into {input}", shown(model))]
+    Window {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1.
+        layer: usize,
+        /// The filter or window, in words.
+        window: String,
+        /// What the layer reads of an example.
+        input: Shape,
+    },
+    /// A dense layer that is not the last and does not say how many units it has.
+    #[error("model {}, layer {layer}: a dense layer without units that is not the last", shown(model))]
+    Units {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1.
+        layer: usize,
+    },
+    /// Outputs that are not one a class.
+    #[error("model {}: ends in {outputs} values an example, but the data has {classes} classes", shown(model))]
+    Outputs {
+        /// Name of the model.
+        model: String,
+        /// What its last layer writes of an example.
+        outputs: Shape,
+        /// M, the number of classes.
+        classes: usize,
+    },
+    /// Images for which there is no built-in model.
+    #[error("there is no default model for {images} images (built in: {})", known.join(", "))]
+    NoDefault {
+        /// Shape of the images.
+        images: Shape,
+        /// The built-in models.
+        known: Vec<&'static str>,
+    },
+    /// Parameters that a method with Kronecker factors would never move.
+    #[error("layer {}: its parameters have no Kronecker factors", shown(layer))]
+    NoFactors {
+        /// Name of the layer.
+        layer: String,
+    },
+    /// Nothing to train.
+    #[error("model {}: no layer has parameters to train", shown(model))]
+    NoParameters {
+        /// Name of the model.
+        model: String,
+    },
+}

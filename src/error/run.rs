@@ -1,0 +1,167 @@
+//! Run folders and their files that cannot be used.
+
+use super::{BoxError, Error, shown};
+use crate::shape::Shape;
+use safetensors::SafeTensorError;
+use std::path::PathBuf;
+
+/// Why a run folder, or a file of one, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A folder without a configuration.
+    #[error("{}: not a run folder: it has no config.toml", shown(path))]
+    NotARun {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A run that has not come to its end, and so has no weights.
+    #[error("{}: the run is not complete", shown(path))]
+    Incomplete {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A run that has not come to its first checkpoint.
+    #[error("there are no weights yet: the run has not made a checkpoint")]
+    NoWeights,
+    /// A run that is over and left no record.
+    #[error("{}: the run left no run.json", shown(path))]
+    NoRecord {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// Data whose content is not what a run was made on.
+    #[error("{}: not the data that the run was made on", shown(data))]
+    OtherData {
+        /// Where the data is from.
+        data: String,
+    },
+    /// Data whose images or classes are not those that weights are for.
+    #[error(
+        "{} has {images} images of {classes} classes, but the run was trained on {trained_images} of {trained_classes}",
+        shown(data)
+    )]
+    OtherImages {
+        /// Name of the data set.
+        data: String,
+        /// Shape of its images.
+        images: Shape,
+        /// Number of its classes.
+        classes: usize,
+        /// Shape of the images that the weights are for.
+        trained_images: Shape,
+        /// Number of the classes that they are for.
+        trained_classes: usize,
+    },
+    /// A configuration that is no TOML, or lacks something.
+    #[error("{}, line {line}: no configuration of a run", shown(path))]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Line of the fault, from 1.
+        line: usize,
+        /// A [`toml::de::Error`].
+        source: BoxError,
+    },
+    /// A record that is no JSON, or lacks something.
+    #[error("{}{}: no record of a run", shown(path), line.map_or(String::new(), |line| format!(": line {line}")))]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1, where each holds a record.
+        line: Option<usize>,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// Weights, or a checkpoint, in no safetensors file.
+    #[error("{}: no safetensors file", shown(path))]
+    NotSafetensors {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        source: SafeTensorError,
+    },
+    /// A safetensors file of another program.
+    #[error("{}: not a file of this program: no {key:?} in its metadata", shown(path))]
+    NoMetadata {
+        /// The file.
+        path: PathBuf,
+        /// What a file of ours has there.
+        key: String,
+    },
+    /// A safetensors file whose tensors are not those of a run in the middle.
+    #[error("{}: not the vectors of a run", shown(path))]
+    Vectors {
+        /// The file.
+        path: PathBuf,
+        /// What is missing, or too much.
+        source: Box<RunError>,
+    },
+    /// A vector that no run has.
+    #[error("a vector {}, which no run has", shown(vector))]
+    UnknownVector {
+        /// Its name.
+        vector: String,
+    },
+    /// A tensor that is not there.
+    #[error("{}: tensor {} is missing", shown(path), shown(tensor))]
+    MissingTensor {
+        /// The file.
+        path: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+    },
+    /// A tensor of another element type.
+    #[error("{}: tensor {} is {found}, not F32", shown(path), shown(tensor))]
+    ElementType {
+        /// The file.
+        path: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// Its element type.
+        found: safetensors::Dtype,
+    },
+    /// A tensor of another size than the model's.
+    #[error("{}: tensor {} has {found} values, expected {expected}", shown(path), shown(tensor))]
+    TensorSize {
+        /// The file.
+        path: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// Values in the file.
+        found: usize,
+        /// Values that the model asks for.
+        expected: usize,
+    },
+    /// A normalisation that does not go with the images.
+    #[error("{}: the normalisation has {found} entries for {channels} channels", shown(path))]
+    Normalisation {
+        /// The file.
+        path: PathBuf,
+        /// Entries in the file.
+        found: usize,
+        /// C, the number of channels.
+        channels: usize,
+    },
+    /// A model in a weights file that cannot be built.
+    #[error("{}: weights of a model that cannot be built", shown(path))]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<Error>,
+    },
+    /// Tensors that the safetensors format does not take.
+    #[error("tensors that safetensors does not take")]
+    Tensors {
+        /// Which, and why not.
+        source: SafeTensorError,
+    },
+    /// The state of another method than the one that is to go on with it.
+    #[error("a state without {}", shown(lacks))]
+    State {
+        /// The vector or factor that is not there, or the numbers.
+        lacks: String,
+        /// Why not, for numbers.
+        source: Option<serde_json::Error>,
+    },
+}

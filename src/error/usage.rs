@@ -1,0 +1,103 @@
+//! Requests that make no sense.
+
+use super::{ModelError, shown};
+use std::path::PathBuf;
+
+/// Why a request makes no sense.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// A model that cannot be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Images are to be brought to a size that is none.
+    #[error("resize to {height}x{width}: height and width are 1 to {most} pixels")]
+    Resize {
+        /// Height asked for, in pixels.
+        height: u32,
+        /// Width asked for, in pixels.
+        width: u32,
+        /// Longest side, in pixels.
+        most: u32,
+    },
+    /// A graphics interface that does not exist.
+    #[error("{}: not one of the interfaces {}", shown(name), known.join(", "))]
+    Backend {
+        /// What was asked for.
+        name: String,
+        /// Those that exist.
+        known: &'static [&'static str],
+    },
+    /// A number of an augmentation that is beyond its range for the images.
+    #[error("augmentation {name}={value}: not a number from 0 to {most}")]
+    Augmentation {
+        /// Which of its numbers.
+        name: &'static str,
+        /// What was asked for.
+        value: f64,
+        /// Largest that images of this shape allow.
+        most: f64,
+    },
+    /// More copies of the examples than an index can tell apart.
+    #[error("{copies} copies of each of {examples} examples, of which 1 to {most} can be told apart")]
+    Copies {
+        /// Copies asked for.
+        copies: usize,
+        /// N, the number of examples.
+        examples: usize,
+        /// Copies that can be told apart.
+        most: usize,
+    },
+    /// A choice among the examples of a mini-batch needs the activations of all of them at once.
+    #[error("choosing among {examples} examples keeps the activations of all, and there is room for {room}")]
+    Choice {
+        /// Examples of the mini-batch.
+        examples: usize,
+        /// Examples whose activations fit.
+        room: usize,
+    },
+    /// A subset of no examples, or of more than there are.
+    #[error(
+        "a subset of {size}: {count} examples, but the training set of {examples} has {available} that are not held out"
+    )]
+    Subset {
+        /// What was asked for: a fraction, a number.
+        size: String,
+        /// K, what that comes to.
+        count: usize,
+        /// N, the number of training examples.
+        examples: usize,
+        /// Examples that may be drawn.
+        available: usize,
+    },
+    /// Held-out examples that leave none to train on.
+    #[error("holding out {size} of {examples} training examples leaves none")]
+    HeldOut {
+        /// What was asked for: a fraction, a number.
+        size: String,
+        /// N, the number of training examples.
+        examples: usize,
+    },
+    /// A run that ends before its first step, of which nothing can be foretold.
+    #[error("no step can be taken, so there is nothing to plan")]
+    NoStep,
+    /// A budget that not even one step fits into.
+    #[error("a budget of {epochs} epochs of {examples} examples is less than the first step costs")]
+    Budget {
+        /// Epochs that the training may cost.
+        epochs: f64,
+        /// Examples of an epoch.
+        examples: usize,
+    },
+    /// A run folder that is taken.
+    #[error("{}: holds a run already", shown(path))]
+    RunExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// What the command line refuses by itself.
+    #[error("{why}")]
+    Refused {
+        /// What is wrong with which option.
+        why: String,
+    },
+}
