@@ -2,7 +2,8 @@
 //!
 //! It implements *Efficient Neural Network Training via Subset Pretraining* (Spörer, Bermeitinger, Hrycej, Limacher,
 //! Handschuh, arXiv 2410.16523): the minimum of the training-set loss is well approximated by the minima of its subsets
-//! when the overdetermination ratio Q = K·M/P is well above one, and a subset is small enough to be optimised as a whole.
+//! when the overdetermination ratio Q = K·M/P is well above one, and a subset is small enough to be optimised as a
+//! whole.
 //!
 //! Rooms, each of which uses only those before it:
 //!

@@ -223,7 +223,8 @@ fn too_little_memory_is_said_with_code_5() {
     refused(&["train", "--memory", "4KiB"], 5, &["--memory", "digits-1k"]);
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("wide.toml");
-    fs::write(&model, "[[layer]]\nkind = \"dense\"\nunits = 65536\n\n[[layer]]\nkind = \"dense\"\nunits = 65536\n\n[[layer]]\nkind = \"dense\"").unwrap();
+    let wide = "[[layer]]\nkind = \"dense\"\nunits = 65536\n\n";
+    fs::write(&model, format!("{wide}{wide}[[layer]]\nkind = \"dense\"")).unwrap();
     refused(&["train", "--model", model.to_str().unwrap()], 5, &["wide", "smaller model"]);
 }
 

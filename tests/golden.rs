@@ -1,5 +1,5 @@
-//! The two larger built-in nets against PyTorch in f64: logits, loss, gradient, Gauss-Newton product and ten steps of gradient
-//! descent. `tools/golden.py` wrote the files of `tests/golden` and says what they hold.
+//! The two larger built-in nets against PyTorch in f64: logits, loss, gradient, Gauss-Newton product and ten steps of
+//! gradient descent. `tools/golden.py` wrote the files of `tests/golden` and says what they hold.
 
 mod common;
 
@@ -112,7 +112,8 @@ fn logits_and_accuracy_are_pytorchs() {
         for golden in goldens() {
             let mut objective = golden.objective(&gpu);
             let (model, theta) = (objective.workspace().model.clone(), golden.parameters());
-            // The logits are linear in the last layer's parameters: their derivative along those is the logits themselves.
+            // The logits are linear in the last layer's parameters: their derivative along those is the logits
+            // themselves.
             let mut v = model.expand(&theta);
             v[..model.ranges()[model.layers().len() - 1].clone().unwrap().start].fill(0.0);
             let (theta, v) = (vector_of(&gpu, &model, &theta), upload(&gpu, &v));

@@ -17,7 +17,8 @@ fn plan(options: &[&str]) -> Value {
 fn a_plan_says_what_the_run_then_takes() {
     let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    // over before the measuring is; long; with looks at held-out examples; in stages whose last iterations go beyond their budgets
+    // over before the measuring is; long; with looks at held-out examples; in stages whose last iterations go beyond
+    // their budgets
     let schedules: [(&[&str], f64); 4] = [
         (&["--budget", "2"], 0.02),
         (&["--method", "adam", "--budget", "30"], 0.02),

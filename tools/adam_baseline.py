@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Conventional training of our networks in PyTorch, the baseline of the README and of docs/results.md: Adam on mini-batches.
+"""Conventional training of our networks in PyTorch, Adam on mini-batches: the baseline of README and docs/results.md.
 
     tools/adam_baseline.py FOLDER [--epochs 1.5] [--rate 8e-3] [--batch 32] [--decay linear] [--seeds 0,1,2]
 
 FOLDER holds MNIST, CIFAR-10 or CIFAR-100. Same network (mnist-14k or cifar-43k), He initialisation and normalisation as
-`gpu-subset train`; the defaults are the choices tuned hardest on MNIST. Adam as it is usually run: --batch 64 --rate 2e-3
---decay cosine --warm-up 0 --weight-decay 0 --epochs 5. Needs torch and numpy.
+`gpu-subset train`; the defaults are the choices tuned hardest on MNIST. Adam as it is usually run: --batch 64
+--rate 2e-3 --decay cosine --warm-up 0 --weight-decay 0 --epochs 5. Needs torch and numpy.
 """
 import argparse
 import math
@@ -25,7 +25,8 @@ def network(channels, classes):
                   nn.Linear(256, 40), nn.ReLU(), nn.Linear(40, classes)]
     else:
         layers = [nn.Conv2d(3, 12, 3, 2, 1), nn.ReLU(), nn.Conv2d(12, 24, 3, 2, 1), nn.ReLU(),
-                  nn.Conv2d(24, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, classes)]
+                  nn.Conv2d(24, 32, 3, 2, 1), nn.ReLU(), nn.Flatten(),
+                  nn.Linear(512, 64), nn.ReLU(), nn.Linear(64, classes)]
     net = nn.Sequential(*layers)
     for layer in net:
         if hasattr(layer, "weight"):
@@ -91,7 +92,8 @@ def main():
         seconds.append(time.perf_counter() - start)
         with torch.no_grad():
             accuracies.append(100 * float((net(test_images).argmax(1) == test_labels).float().mean()))
-    print(f"PyTorch {torch.__version__}, {options.threads} thread(s), Adam, batch {options.batch}, {options.rate:g} {options.decay}, "
+    print(f"PyTorch {torch.__version__}, {options.threads} thread(s), Adam, batch {options.batch}, "
+          f"{options.rate:g} {options.decay}, "
           f"wd {options.weight_decay:g}, {options.epochs:g} epochs: test {statistics.mean(accuracies):.2f} "
           f"({', '.join(f'{a:.2f}' for a in accuracies)}) %, {statistics.median(seconds):.1f} "
           f"({min(seconds):.1f} to {max(seconds):.1f}) s")

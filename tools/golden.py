@@ -1,24 +1,26 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of two nets by PyTorch in float64.
+"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of two nets by PyTorch
+in float64.
 
-tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run once
-by a developer, and again only if the nets change:
+tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run
+once by a developer, and again only if the nets change:
 
     pip install torch numpy safetensors
-    python tools/golden.py                  # made with PyTorch 2.15; other versions differ by rounding in the last f64 digits
+    python tools/golden.py        # made with PyTorch 2.15; other versions differ by rounding in the last f64 digits
 
 What a file holds (P parameters in PyTorch's order: conv1.weight, conv1.bias, ...):
 
     images          u8   [N,C,H,W]   blurred noise: neighbours alike, as in photographs
     labels          u8   [N]
     mean, std       f64  [C]         in units of a byte; the nets see (byte - mean) / std
-    parameters      i16  [P]         in units of 2^-13, so that float32 and float64 start from the same numbers in half the bytes
+    parameters      i16  [P]         in units of 2^-13, so that float32 and float64 start from the same numbers in half
+                                     the bytes
     weight_decay    f64  [1]         lambda of f(p) = mean cross entropy + lambda/2 |p|^2
     loss            f64  [1]         f(p)
     logits          f64  [N,10]
     gradient        f32  [P]         of f at p
-    product         f32  [P/7]       every 7th entry of (G + lambda) v, v = p read backwards; no side of a tensor is divisible
-                                     by 7, so every filter tap, channel and unit is among them
+    product         f32  [P/7]       every 7th entry of (G + lambda) v, v = p read backwards; no side of a tensor is
+                                     divisible by 7, so every filter tap, channel and unit is among them
     step            f64  [1]
     descent         f64  [10]        f after each of ten steps p <- p - step * gradient, in float64
 """

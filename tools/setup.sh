@@ -1,5 +1,5 @@
-# Sourced by the other scripts: makes sure of a Rust toolchain and a Vulkan driver, installing Debian's where there is none.
-# Does nothing on a machine that has both.
+# Sourced by the other scripts: makes sure of a Rust toolchain and a Vulkan driver, installing Debian's where there is
+# none. Does nothing on a machine that has both.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -22,7 +22,8 @@ if [ "${minor:-0}" -lt 88 ]; then
   install rustc-web cargo-web ca-certificates gcc libc6-dev
   hash -r
   minor=$(cargo_minor)
-  [ "${minor:-0}" -ge 88 ] || need "cargo 1.88 or later is needed, found ${minor:+1.$minor}${minor:-none}: see https://rustup.rs"
+  [ "${minor:-0}" -ge 88 ] ||
+    need "cargo 1.88 or later is needed, found ${minor:+1.$minor}${minor:-none}: see https://rustup.rs"
 fi
 
 # whether a file matches one of the patterns

@@ -21,7 +21,12 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     repetitions: u64,
     /// Examples of an objective's passes
-    #[arg(long, value_name = "N", default_value_t = 12_000, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 12_000,
+        value_parser = clap::value_parser!(u64).range(1..=1_000_000)
+    )]
     examples: u64,
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]

@@ -19,7 +19,7 @@ Exit codes:
 
 Environment:
   WGPU_BACKEND, WGPU_ADAPTER_NAME, WGPU_POWER_PREF   choose an adapter where no option does
-  RUST_LOG                                           what is logged on stderr, such as RUST_LOG=gpu_subset=debug,wgpu=info";
+  RUST_LOG                                           what is logged on stderr, such as gpu_subset=debug,wgpu=info";
 
 /// Trains image classifiers by subset pretraining with second-order methods, on any GPU.
 #[derive(Parser)]

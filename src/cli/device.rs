@@ -13,7 +13,8 @@ pub(super) struct DeviceArgs {
     /// Adapter: part of its name, or its index in `gpu-subset devices`
     #[arg(long, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
-    /// Take the default tiles; otherwise a few are timed for a new network, for some seconds once, and remembered in the cache folder
+    /// Take the default tiles; otherwise a few are timed for a new network, for some seconds once, and remembered in
+    /// the cache folder
     #[arg(long)]
     no_autotune: bool,
 }

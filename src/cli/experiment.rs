@@ -14,7 +14,8 @@ use std::time::Instant;
 
 #[derive(Args)]
 pub(super) struct ExperimentArgs {
-    /// TOML file: `[[grid]]` tables of options of `gpu-subset train` without their dashes, each a value or a list of values to cross
+    /// TOML file: `[[grid]]` tables of options of `gpu-subset train` without their dashes, each a value or a list of
+    /// values to cross
     #[arg(value_name = "FILE.toml")]
     file: PathBuf,
     /// Folder that relative `data` paths of the file start from

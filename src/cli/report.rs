@@ -8,7 +8,7 @@ use crate::data::{Dataset, ReadOptions};
 use crate::device::Gpu;
 use crate::error::{Error, Result, RunError};
 use crate::files::{remove, write_atomically};
-use crate::report::{Chart, Evaluated, History, Labelled, charts, is_page, page};
+use crate::report::{Chart, History, Labelled, TestEvaluation, charts, is_page, page};
 use crate::run::{Config, RunFolder, RunRecord, Weights};
 use clap::Args;
 use std::fs;
@@ -174,7 +174,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// None where the user wants none.
-    fn evaluate(&mut self, folder: &RunFolder, record: Option<&RunRecord>) -> Result<Option<Evaluated>> {
+    fn evaluate(&mut self, folder: &RunFolder, record: Option<&RunRecord>) -> Result<Option<TestEvaluation>> {
         let args = self.args;
         if args.no_evaluation {
             return Ok(None);
@@ -205,9 +205,9 @@ impl<'a> Evaluator<'a> {
         let mut objective = weights.objective(&gpu, &data.test, config.memory)?;
         let logits = objective.logits(&gpu.upload("theta", &weights.theta)?)?;
         let test = Labelled { shape: data.shape, images: &data.test.images, labels: &data.test.labels };
-        let found = Evaluated::new(which, weights.model.parameters(), &data.classes, &logits, test)?;
+        let found = TestEvaluation::new(which, weights.model.parameters(), &data.classes, &logits, test)?;
         let other_data = is_other.then(|| format!("{}, {}", data.name, data.sha256));
-        Ok(Some(Evaluated { other_data, ..found }))
+        Ok(Some(TestEvaluation { other_data, ..found }))
     }
 }
 

@@ -11,15 +11,15 @@ use crate::program::Dispatch;
 use crate::shape::Shape;
 
 /// An input, and the weights that it meets, packed as [`Product::packing`] says.
-pub type Source<'a> = (&'a Quads, &'a Quads);
+pub type Addend<'a> = (&'a Quads, &'a Quads);
 
 /// What one dispatch of a product reads and writes.
 #[derive(Clone, Copy, Debug)]
 pub struct Operands<'a> {
     /// x and w; backward dy and w.
-    pub source: Source<'a>,
+    pub source: Addend<'a>,
     /// Another pair, whose product is added; the biases are then those of its weights.
-    pub second: Option<Source<'a>>,
+    pub second: Option<Addend<'a>>,
     /// y; backward dx.
     pub output: &'a Quads,
     /// What becomes of the sums.
@@ -107,7 +107,7 @@ pub trait Product: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`Dispatch::new`].
-    fn forward(&self, gpu: &Gpu, (x, packed): Source<'_>, y: &Quads, epilogue: &Epilogue) -> Result<Dispatch> {
+    fn forward(&self, gpu: &Gpu, (x, packed): Addend<'_>, y: &Quads, epilogue: &Epilogue) -> Result<Dispatch> {
         let operands = Operands { source: (x, packed), second: None, output: y, epilogue };
         self.product(gpu, Direction::Forward, self.blocks(gpu, x, y), &operands)
     }
@@ -120,8 +120,8 @@ pub trait Product: std::fmt::Debug + Send + Sync {
     fn jvp(
         &self,
         gpu: &Gpu,
-        x: Source<'_>,
-        tx: Option<Source<'_>>,
+        x: Addend<'_>,
+        tx: Option<Addend<'_>>,
         ty: &Quads,
         mask: Option<&Mask>,
     ) -> Result<Dispatch> {
@@ -135,7 +135,7 @@ pub trait Product: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// As [`Dispatch::new`].
-    fn grad_input(&self, gpu: &Gpu, dy: Source<'_>, dx: &Quads, mask: Option<&Mask>) -> Result<Dispatch> {
+    fn grad_input(&self, gpu: &Gpu, dy: Addend<'_>, dx: &Quads, mask: Option<&Mask>) -> Result<Dispatch> {
         let operands = Operands { source: dy, second: None, output: dx, epilogue: &Epilogue::masked(mask) };
         self.product(gpu, Direction::Backward, self.blocks(gpu, dx, dy.0), &operands)
     }

@@ -30,8 +30,8 @@ struct Copies {
 }
 
 impl Examples {
-    /// Uploads `images` `[N][C][H][W]`. `statistics` are the mean and standard deviation of each channel in units of a byte;
-    /// every split is normalised with those of the training set.
+    /// Uploads `images` `[N][C][H][W]`. `statistics` are the mean and standard deviation of each channel in units of a
+    /// byte; every split is normalised with those of the training set.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the device has no room;
@@ -68,8 +68,8 @@ impl Examples {
         })
     }
 
-    /// The same with `copies` of every example, or as many as can be counted: index i + k·N is copy k of example i, counted from 1 and
-    /// changed as the seed, i and k say. Copies take no memory.
+    /// The same with `copies` of every example, or as many as can be counted: index i + k·N is copy k of example i,
+    /// counted from 1 and changed as the seed, i and k say. Copies take no memory.
     ///
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) when there are more than an index counts, or
@@ -115,8 +115,8 @@ impl Examples {
         self.pages.iter().map(|page| 4 * page.bytes.len()).sum()
     }
 
-    /// Appends the steps that bring the normalised features of the examples `index` `[N/B][B]` into `x`. What copies are made of
-    /// goes through `scratch`, as long.
+    /// Appends the steps that bring the normalised features of the examples `index` `[N/B][B]` into `x`. What copies
+    /// are made of goes through `scratch`, as long.
     pub(super) fn record_gather(
         &self,
         gpu: &Gpu,

@@ -1,5 +1,5 @@
-//! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens and Grosse
-//! 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
+//! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens
+//! and Grosse 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
 
 use super::loss::Objective;
 use super::minibatches::Activations;
@@ -55,7 +55,8 @@ struct LayerFactors {
     g: Factor,
 }
 
-/// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its own.
+/// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its
+/// own.
 #[derive(Clone, Copy)]
 struct Shapes {
     layer: usize,

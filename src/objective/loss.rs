@@ -98,7 +98,8 @@ impl Objective {
         Self::new(&self.gpu, &self.workspace, &self.examples, &indices, self.weight_decay)
     }
 
-    /// The same in whole blocks of real examples and in one chunk, for sums in which a padded one would count: about so many.
+    /// The same in whole blocks of real examples and in one chunk, for sums in which a padded one would count: about so
+    /// many.
     ///
     /// # Errors
     /// As [`Objective::new`].
@@ -164,7 +165,8 @@ impl Objective {
     }
 
     /// (G + λI) v into `product`, G the Gauss-Newton matrix (1/K) Σ JᵀHJ at θ: v → Jv → HJv → JᵀHJv
-    /// (Schraudolph 2002, Neural Computation 14(7)). Activations are computed anew: a forward, a tangent and a backward pass.
+    /// (Schraudolph 2002, Neural Computation 14(7)). Activations are computed anew: a forward, a tangent and a backward
+    /// pass.
     ///
     /// # Errors
     /// What the device reports.
@@ -199,7 +201,8 @@ impl Objective {
         Ok(from_blocks(&blocks, self.workspace.model.classes, self.gpu.profile.block, self.len))
     }
 
-    /// \[uᵀGu, uᵀGv, vᵀGv\] with the Gauss-Newton matrix G of the cross entropy alone at θ. A forward and two tangent passes.
+    /// \[uᵀGu, uᵀGv, vᵀGv\] with the Gauss-Newton matrix G of the cross entropy alone at θ. A forward and two tangent
+    /// passes.
     ///
     /// # Errors
     /// What the device reports.
@@ -253,8 +256,8 @@ impl Objective {
         Ok(())
     }
 
-    /// Runs a pass, recorded at its first use, at θ and along v, with what it derives into `out`, and reads its sums: the only words
-    /// that leave the device.
+    /// Runs a pass, recorded at its first use, at θ and along v, with what it derives into `out`, and reads its sums:
+    /// the only words that leave the device.
     fn evaluate(&mut self, pass: Pass, theta: &Buf, v: Option<&Buf>, out: Option<&Buf>) -> Result<Evaluation> {
         self.recorded(pass)?;
         let workspace = &self.workspace;

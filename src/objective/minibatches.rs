@@ -1,8 +1,9 @@
 //! Mini-batches: gradients over a few examples at a time, one after another without a word read back between them.
 //!
-//! A mini-batch is an objective of its own, whose indices and labels are rewritten between runs of one recorded program.
-//! What its examples' losses were stays on the device, a slot a mini-batch, until somebody asks or the slots are full:
-//! copies, which cost a fifteenth of a dispatch. Waiting for full slots also bounds how far the host runs ahead.
+//! A mini-batch is an objective of its own, whose indices and labels are rewritten between runs of one recorded
+//! program. What its examples' losses were stays on the device, a slot a mini-batch, until somebody asks or the slots
+//! are full: copies, which cost a fifteenth of a dispatch. Waiting for full slots also bounds how far the host runs
+//! ahead.
 
 use super::evaluation::Evaluation;
 use super::loss::Objective;

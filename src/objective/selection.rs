@@ -1,4 +1,5 @@
-//! Mini-batches of which only the examples worth it go backward: chosen on the device, brought together from the stored activations.
+//! Mini-batches of which only the examples worth it go backward: chosen on the device, brought together from the stored
+//! activations.
 
 use super::loss::Objective;
 use super::pass::{Chunk, Forward, Pass};

@@ -1,9 +1,10 @@
-//! A start for the first layer that comes from the data: its filters are principal components of the patches that they read, whitened and
-//! turned at random.
+//! A start for the first layer that comes from the data: its filters are principal components of the patches that they
+//! read, whitened and turned at random.
 //!
-//! Neighbouring pixels say nearly the same, so random filters all see the mean of their patch, and training spends its first passes on telling
-//! them apart. Outputs that are not correlated, and as large as one another, spare it that (data-dependent initialisation: Krähenbühl and
-//! others 2016, arXiv 1511.06856; as fixed filters: Page 2019, Jordan 2024, arXiv 2404.00498).
+//! Neighbouring pixels say nearly the same, so random filters all see the mean of their patch, and training spends its
+//! first passes on telling them apart. Outputs that are not correlated, and as large as one another, spare it that
+//! (data-dependent initialisation: Krähenbühl and others 2016, arXiv 1511.06856; as fixed filters: Page 2019, Jordan
+//! 2024, arXiv 2404.00498).
 
 use super::loss::Objective;
 use crate::cost::Cost;
@@ -34,7 +35,8 @@ pub struct Whitening {
 }
 
 impl Whitening {
-    /// For the model and the examples of an objective, unless its first layer has no weights, or filters that are too large.
+    /// For the model and the examples of an objective, unless its first layer has no weights, or filters that are too
+    /// large.
     ///
     /// # Errors
     /// As [`Objective::new`].
@@ -93,7 +95,8 @@ fn covariance(moments: &[f64], inputs: usize) -> Vec<f64> {
     entries.map(|(i, j)| moments[i * side + j] / count - mean(i) * mean(j)).collect()
 }
 
-/// `outputs` filters, whose outputs have a variance of one but for the floor, on the components of largest variance; if anything varies.
+/// `outputs` filters, whose outputs have a variance of one but for the floor, on the components of largest variance; if
+/// anything varies.
 fn whitened(covariance: &[f64], inputs: usize, outputs: usize, rng: &mut ChaCha8Rng) -> Option<Vec<f64>> {
     let mut components = eigenpairs(covariance, inputs);
     components.sort_by(|(a, _), (b, _)| b.total_cmp(a));
@@ -135,8 +138,8 @@ fn rotation(side: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
     rows
 }
 
-/// Eigenvalues and unit eigenvectors of a symmetric matrix, in no order: Jacobi's method, row by row (Golub and Van Loan, *Matrix
-/// Computations*, 4th edition, section 8.5).
+/// Eigenvalues and unit eigenvectors of a symmetric matrix, in no order: Jacobi's method, row by row (Golub and Van
+/// Loan, *Matrix Computations*, 4th edition, section 8.5).
 fn eigenpairs(matrix: &[f64], side: usize) -> Vec<(f64, Vec<f64>)> {
     const SWEEPS: usize = 30;
     let mut a = matrix.to_vec();

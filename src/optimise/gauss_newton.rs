@@ -21,17 +21,18 @@ const MAX_REJECTIONS: usize = 10;
 /// The choices of [`GaussNewton`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GaussNewtonSettings {
-    /// λ of the first step. Later ones adapt it: a factor of 3/2 or 2/3 by the worth of the model, 10 after a rejection.
+    /// λ of the first step. Later ones adapt it: a factor of 3/2 or 2/3 by the worth of the model, 10 after a
+    /// rejection.
     pub damping: f64,
-    /// λ does not fall below this. Added to curvatures of order one in f32, a smaller one would do nothing, and be long in
-    /// growing back.
+    /// λ does not fall below this. Added to curvatures of order one in f32, a smaller one would do nothing, and be long
+    /// in growing back.
     pub least_damping: f64,
     /// The most iterations of conjugate gradients in one step.
     pub iterations: usize,
     /// What speeds them up.
     pub preconditioner: Preconditioner,
-    /// The search along the step found, from its full length down. With c₂ = 1 it goes further only where the loss falls
-    /// ever more steeply.
+    /// The search along the step found, from its full length down. With c₂ = 1 it goes further only where the loss
+    /// falls ever more steeply.
     pub line_search: LineSearch,
     /// Stop once ‖g‖ is no larger. By default 0: only where the gradient vanishes.
     pub gradient_tolerance: f64,

@@ -1,6 +1,6 @@
-//! K-FAC with exact step lengths and momentum on one subset: the direction of the Kronecker factors and the previous step span a
-//! plane, in which the damped Gauss-Newton model is minimised exactly (Martens and Grosse, *Optimizing neural networks with
-//! Kronecker-factored approximate curvature*, 2015, arXiv 1503.05671, sections 6 and 7).
+//! K-FAC with exact step lengths and momentum on one subset: the direction of the Kronecker factors and the previous
+//! step span a plane, in which the damped Gauss-Newton model is minimised exactly (Martens and Grosse, *Optimizing
+//! neural networks with Kronecker-factored approximate curvature*, 2015, arXiv 1503.05671, sections 6 and 7).
 
 use super::line_search::{NOISE, Trial, change};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};

@@ -135,7 +135,7 @@ impl<P: Problem> Lbfgs<P> {
     }
 
     /// Searches along d, and once more down the gradient where that fails, without the pairs; none where both do.
-    fn search(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<Option<Searched<P>>> {
+    fn search(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<Option<LbfgsStep<P>>> {
         let Self { settings, point, direction: d, pairs, memory, .. } = self;
         let (x, g) = (&point.parameters, &point.gradient);
         let gg = point.gradient_norm.powi(2);
@@ -162,7 +162,7 @@ impl<P: Problem> Lbfgs<P> {
             })?;
             outcome.evaluations += found.evaluations;
             if let Some(evaluation) = evaluation.filter(|_| found.verdict != Verdict::Failed) {
-                return Ok(Some(Searched { trial: found.trial, evaluation, gg: trial_gg, dd }));
+                return Ok(Some(LbfgsStep { trial: found.trial, evaluation, gg: trial_gg, dd }));
             }
             if outcome.restarted {
                 return Ok(None);
@@ -173,8 +173,8 @@ impl<P: Problem> Lbfgs<P> {
     }
 }
 
-/// The end of a search that lowered the loss.
-struct Searched<P: Problem> {
+/// A step that lowered the loss.
+struct LbfgsStep<P: Problem> {
     trial: Trial,
     evaluation: P::Evaluation,
     /// gᵀg at its end, and dᵀd.
@@ -203,8 +203,8 @@ impl Gram {
     }
 
     /// Hg from sᵢᵀg and yᵢᵀg: its coefficients on each pair's s and y, and on g. The two loops of Nocedal and Wright,
-    /// algorithm 7.4, on coefficients instead of vectors (Chen, Wang and Zhou, *Large-scale L-BFGS using MapReduce*, NIPS
-    /// 2014).
+    /// algorithm 7.4, on coefficients instead of vectors (Chen, Wang and Zhou, *Large-scale L-BFGS using MapReduce*,
+    /// NIPS 2014).
     fn two_loops(&self, sg: &[f64], yg: &[f64]) -> (Vec<(f64, f64)>, f64) {
         let Self { sy, yy } = self;
         let k = self.len();
@@ -236,7 +236,7 @@ impl<P: Problem> Optimiser<P> for Lbfgs<P> {
         if outcome.stop.is_some() {
             return Ok(outcome);
         }
-        let Some(Searched { trial, evaluation, gg, dd }) = self.search(problem, &mut outcome)? else {
+        let Some(LbfgsStep { trial, evaluation, gg, dd }) = self.search(problem, &mut outcome)? else {
             outcome.stop = Some(Stop::LineSearchFailed);
             return Ok(outcome);
         };

@@ -90,7 +90,7 @@ impl<P: Problem> NonlinearCg<P> {
 
     /// Searches along d, and once more down the gradient where that fails; none where both do. What the last trial
     /// found, and what d was by then, go with it.
-    fn search(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<Option<Searched<P>>> {
+    fn search(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<Option<NcgStep<P>>> {
         let Self { settings, point, direction: d, memory, .. } = self;
         let (x, g) = (&point.parameters, &point.gradient);
         let gg = point.gradient_norm.powi(2);
@@ -117,7 +117,7 @@ impl<P: Problem> NonlinearCg<P> {
             })?;
             outcome.evaluations += found.evaluations;
             if let Some(evaluation) = evaluation.filter(|_| found.verdict != Verdict::Failed) {
-                return Ok(Some(Searched { trial: found.trial, evaluation, slope, dd, products }));
+                return Ok(Some(NcgStep { trial: found.trial, evaluation, slope, dd, products }));
             }
             if outcome.restarted {
                 return Ok(None);
@@ -128,8 +128,8 @@ impl<P: Problem> NonlinearCg<P> {
     }
 }
 
-/// The end of a search that lowered the loss.
-struct Searched<P: Problem> {
+/// A step that lowered the loss.
+struct NcgStep<P: Problem> {
     trial: Trial,
     evaluation: P::Evaluation,
     /// gᵀd and dᵀd at its start.
@@ -151,7 +151,7 @@ impl<P: Problem> Optimiser<P> for NonlinearCg<P> {
             return Ok(outcome);
         };
 
-        let Searched { trial: Trial { step: alpha, loss, .. }, evaluation, slope, dd, products } = searched;
+        let NcgStep { trial: Trial { step: alpha, loss, .. }, evaluation, slope, dd, products } = searched;
         let Self { settings, point, direction: d, memory, .. } = self;
         let beta = settings.beta.of(gg, slope, dd, products);
         point.move_to((&mut self.trial_parameters, &mut self.trial_gradient), evaluation, products[1].sqrt());

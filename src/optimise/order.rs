@@ -33,8 +33,8 @@ impl Inclusion {
         (self.mean * self.probability.len() as f64 - 1e-3) as usize
     }
 
-    /// Those of `positions` that are drawn: systematic sampling (Madow and Madow 1944, Ann. Math. Statist. 15), whose number is that of
-    /// the mean, up to one.
+    /// Those of `positions` that are drawn: systematic sampling (Madow and Madow 1944, Ann. Math. Statist. 15), whose
+    /// number is that of the mean, up to one.
     fn draw(&self, positions: &mut Vec<u32>, rng: &mut impl Rng) {
         let mut reached: f64 = rng.random();
         positions.retain(|&position| {

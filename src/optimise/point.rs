@@ -82,8 +82,9 @@ impl<P: Problem> Point<P> {
 /// Steps without a lower loss or a smaller gradient than ever before, after which rounding is all that moves a method.
 const PATIENCE: u32 = 100;
 
-/// The lowest loss and the smallest gradient so far. Near a minimum the slopes, on which [`LineSearch`](super::LineSearch) relies
-/// where losses cannot be told apart, can go on promising descent that no step in floating point delivers.
+/// The lowest loss and the smallest gradient so far. Near a minimum the slopes, on which
+/// [`LineSearch`](super::LineSearch) relies where losses cannot be told apart, can go on promising descent that no step
+/// in floating point delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Lowest {
     loss: f64,

@@ -71,8 +71,8 @@ pub trait Elementwise: Space {
         x: &mut Self::Vector,
     ) -> Result<()>;
 
-    /// With a = s min(most, √(κ / gᵀd)), d = K⁻¹g: u ← μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. As far along −K⁻¹g as the
-    /// divergence κ of the predictions allows, with Nesterov's momentum, x being the point ahead.
+    /// With a = s min(most, √(κ / gᵀd)), d = K⁻¹g: u ← μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. As far along −K⁻¹g as
+    /// the divergence κ of the predictions allows, with Nesterov's momentum, x being the point ahead.
     fn natural(
         &self,
         by: &NaturalUpdate,

@@ -1,9 +1,9 @@
 //! The subset sweep: one small disjoint subset after another, a natural gradient step on each.
 //!
 //! Directions are K⁻¹g with the Kronecker factors of recent subsets. A step is as long as the divergence of the
-//! predictions allows, by the quadratic model, and that radius falls with the budget (Ba, Grosse and Martens 2017, ICLR,
-//! section 5; Osawa and others 2019, arXiv 1811.12019). There is no learning rate, no line search and no loss to look
-//! at.
+//! predictions allows, by the quadratic model, and that radius falls with the budget (Ba, Grosse and Martens 2017,
+//! ICLR, section 5; Osawa and others 2019, arXiv 1811.12019). There is no learning rate, no line search and no loss to
+//! look at.
 
 use super::batch_plan::BatchPlan;
 use super::minibatched::{Update, UpdateRule};

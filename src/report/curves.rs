@@ -127,7 +127,10 @@ fn minima(runs: &[History]) -> Chart {
     Chart {
         name: "minima",
         title: "Subset minimum and full-set loss by Q",
-        caption: "Cross entropies where each subset stage ended, over the subset itself, the whole training set and the test set. Lines join what is of the same data and model.".to_owned(),
+        caption:
+            "Cross entropies where each subset stage ended, over the subset itself, the whole training set and the \
+                  test set. Lines join what is of the same data and model."
+                .to_owned(),
         x: Axis { label: "Q = K·M/P of the subset", scale: Scale::Log },
         y: LOSS,
         series,
@@ -152,7 +155,8 @@ fn labelled(runs: &[History], run: usize, kind: usize, what: &str) -> (String, u
     }
 }
 
-/// A run's name without the parts, between dashes, with which the names of all begin and end, but for one that leads over.
+/// A run's name without the parts, between dashes, with which the names of all begin and end, but for one that leads
+/// over.
 fn distinct(runs: &[History], name: &str) -> String {
     let parts = |name: &str| name.split('-').map(str::to_owned).collect::<Vec<_>>();
     let mine = parts(name);
@@ -185,15 +189,17 @@ mod tests {
 
     fn step(cost: f64, loss: &str, more: &str) -> StepRecord {
         let line = format!(
-            r#"{{"stage":"subset","examples":10,"iteration":1,"loss":{loss},"gradient_norm":1,"step_norm":0.5,"step_length":1,
-            "evaluations":1,"restarted":false,"inner_iterations":0,"units":1,"cost_epochs":{cost},"wall_seconds":{cost}{more}}}"#
+            r#"{{"stage":"subset","examples":10,"iteration":1,"loss":{loss},"gradient_norm":1,"step_norm":0.5,
+            "step_length":1,"evaluations":1,"restarted":false,"inner_iterations":0,"units":1,"cost_epochs":{cost},
+            "wall_seconds":{cost}{more}}}"#
         );
         serde_json::from_str(&line).unwrap()
     }
 
     fn stage(q: f64, more: &str) -> StageReport {
         let text = format!(
-            r#"{{"stage":"subset","examples":10,"overdetermination":{q},"iterations":2,"passes":1,"loss":0.5,"gradient_reduction":0.1,
+            r#"{{"stage":"subset","examples":10,"overdetermination":{q},"iterations":2,"passes":1,"loss":0.5,
+            "gradient_reduction":0.1,
             "held_out":null,"test_accuracy":0.9,"stopped":"it was enough"{more}}}"#
         );
         serde_json::from_str(&text).unwrap()
@@ -210,7 +216,8 @@ mod tests {
 
     #[test]
     fn curves_are_those_of_the_records() {
-        let look = r#","held_out":{"loss":0.7,"accuracy":0.8},"accuracy":0.75,"kept":0.25,"cross_entropy":0.4,"radius":0.1,"damping":0.5"#;
+        let look = r#","held_out":{"loss":0.7,"accuracy":0.8},"accuracy":0.75,"kept":0.25,"cross_entropy":0.4,
+            "radius":0.1,"damping":0.5"#;
         let steps = vec![step(0.5, "null", ""), step(1.0, "0.5", look)];
         let charts = charts(&[history(
             "a",

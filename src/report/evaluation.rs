@@ -15,7 +15,7 @@ const PAIRS: usize = 20;
 
 /// The test set as a network sees it.
 #[derive(Clone, Debug)]
-pub struct Evaluated {
+pub struct TestEvaluation {
     /// Which weights.
     pub weights: String,
     /// The data, where they are not those of the run.
@@ -52,7 +52,7 @@ pub struct Labelled<'a> {
     pub labels: &'a [u32],
 }
 
-impl Evaluated {
+impl TestEvaluation {
     /// From the logits `[N][M]` of a test set.
     ///
     /// # Errors
@@ -86,9 +86,16 @@ impl Evaluated {
         let matrix = if self.classes.len() <= MOST_IN_TABLE { self.table() } else { self.grid()? };
         Ok(html! {
             p {
-                (format!("{:.2}% of {} test examples, cross entropy {:.4}; ", 100.0 * self.confusion.accuracy(), self.confusion.total(), self.loss))
+                (format!(
+                    "{:.2}% of {} test examples, cross entropy {:.4}; ",
+                    100.0 * self.confusion.accuracy(),
+                    self.confusion.total(),
+                    self.loss
+                ))
                 "weights: " (self.weights) "."
-                @if let Some(data) = &self.other_data { " " strong { "Other data than the run was made on: " (data) "." } }
+                @if let Some(data) = &self.other_data {
+                    " " strong { "Other data than the run was made on: " (data) "." }
+                }
             }
             h4 { "Confusion matrix" }
             (matrix)
@@ -96,7 +103,10 @@ impl Evaluated {
             @if self.worst.is_empty() {
                 p { "None: every test example is classified right." }
             } @else {
-                p.note { "The misclassified test examples of the highest cross entropy: what they are → what they were taken for." }
+                p.note {
+                    "The misclassified test examples of the highest cross entropy: "
+                    "what they are → what they were taken for."
+                }
                 div.mistakes {
                     @for Worst { mistake, png } in &self.worst {
                         figure {
@@ -165,12 +175,17 @@ impl Evaluated {
             h4 { "Most confused" }
             ul.columns {
                 @for (a, b) in self.confusion.most_confused(PAIRS) {
-                    li { (self.classes[a]) " → " (self.classes[b]) ": " (self.confusion.count(a, b)) " of " (self.confusion.examples(a)) }
+                    li {
+                        (self.classes[a]) " → " (self.classes[b]) ": "
+                        (self.confusion.count(a, b)) " of " (self.confusion.examples(a))
+                    }
                 }
             }
             h4 { "Accuracy of each class" }
             ul.columns {
-                @for class in by_accuracy { li { (self.classes[class]) ": " (percent(self.confusion.share(class, class))) } }
+                @for class in by_accuracy {
+                    li { (self.classes[class]) ": " (percent(self.confusion.share(class, class))) }
+                }
             }
         })
     }

@@ -1,6 +1,6 @@
 //! A run as its folder tells it.
 
-use super::evaluation::Evaluated;
+use super::evaluation::TestEvaluation;
 use crate::run::RunRecord;
 use crate::subset::{StageReport, StepRecord};
 
@@ -18,7 +18,7 @@ pub struct History {
     /// The stages that have ended.
     pub stages: Vec<StageReport>,
     /// What its weights make of the test set, or why nobody knows.
-    pub evaluation: Result<Evaluated, String>,
+    pub evaluation: Result<TestEvaluation, String>,
 }
 
 impl History {

@@ -12,7 +12,7 @@ mod table;
 
 pub use chart::{Axis, Chart, Mark, Scale, Series};
 pub use curves::charts;
-pub use evaluation::{Evaluated, Labelled, Worst};
+pub use evaluation::{Labelled, TestEvaluation, Worst};
 pub use history::History;
 pub use page::{is_page, page};
 pub use picture::example_png;

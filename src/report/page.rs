@@ -1,7 +1,8 @@
-//! The page about some runs: one file, without a script and without anything from elsewhere. `maud` escapes what is put in.
+//! The page about some runs: one file, without a script and without anything from elsewhere. `maud` escapes what is put
+//! in.
 
 use super::chart::Chart;
-use super::evaluation::Evaluated;
+use super::evaluation::TestEvaluation;
 use super::history::History;
 use crate::error::Result;
 use crate::run::RunRecord;
@@ -83,7 +84,7 @@ fn figure(chart: &Chart) -> Result<Markup> {
 }
 
 /// What is found of a run now, on its own data.
-fn now(run: &History) -> Option<&Evaluated> {
+fn now(run: &History) -> Option<&TestEvaluation> {
     run.evaluation.as_ref().ok().filter(|found| found.other_data.is_none())
 }
 
@@ -191,7 +192,8 @@ fn stages(stages: &[StageReport]) -> Markup {
         table {
             thead { tr {
                 @for head in [
-                    "stage", "K", "Q", "iterations", "passes", "loss, λ included", "cross entropy", "training set", "held-out", "test set",
+                    "stage", "K", "Q", "iterations", "passes", "loss, λ included", "cross entropy", "training set",
+                    "held-out", "test set",
                     "held-out accuracy", "test accuracy", "‖∇f‖, of its start", "ended because",
                 ] { th scope="col" { (head) } }
             } }
@@ -233,7 +235,7 @@ mod tests {
             .collect();
         let labels: Vec<u32> = (0..classes as u32).collect();
         let worst = worst_mistakes(&logits, &labels, classes, 3);
-        let evaluation = Ok(Evaluated {
+        let evaluation = Ok(TestEvaluation {
             weights: HOSTILE.to_owned(),
             other_data: Some(HOSTILE.to_owned()),
             parameters: 1,

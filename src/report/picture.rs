@@ -20,7 +20,8 @@ pub(super) fn data_uri(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(png))
 }
 
-/// An example `[C][H][W]` as a PNG: three channels in colour, else the first in grey. `white` is the byte that is white.
+/// An example `[C][H][W]` as a PNG: three channels in colour, else the first in grey. `white` is the byte that is
+/// white.
 pub fn example_png(example: &[u8], shape: Shape, white: u8) -> Result<Vec<u8>> {
     let (colour, channels) =
         if shape.channels == 3 { (ExtendedColorType::Rgb8, 3) } else { (ExtendedColorType::L8, 1) };

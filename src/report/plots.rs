@@ -51,7 +51,8 @@ impl Chart {
     /// # Errors
     /// As [`Chart::svg`].
     pub fn inline_svg(&self) -> Result<String> {
-        let ink = format!("=\"#{:02X}{:02X}{:02X}\"", INK.0, INK.1, INK.2); // no text of a label, where quotes are escaped
+        // no text of a label, where quotes are escaped
+        let ink = format!("=\"#{:02X}{:02X}{:02X}\"", INK.0, INK.1, INK.2);
         let (xmlns, size) =
             (" xmlns=\"http://www.w3.org/2000/svg\"", format!(" width=\"{}\" height=\"{}\"", SIZE.0, SIZE.1));
         Ok(self.draw_svg(false)?.replace(&ink, "=\"currentColor\"").replacen(xmlns, "", 1).replacen(&size, "", 1))

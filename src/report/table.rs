@@ -87,7 +87,8 @@ impl Row {
     }
 }
 
-/// For each target and each set of rows that share all options but the budget: the cost at which the mean accuracy reaches it.
+/// For each target and each set of rows that share all options but the budget: the cost at which the mean accuracy
+/// reaches it.
 pub fn costs_to_reach(rows: &[Row], targets: &[f64]) -> Vec<Reached> {
     let without_budget =
         |row: &Row| -> RowOptions { row.options.iter().filter(|(key, _)| key != "budget").cloned().collect() };

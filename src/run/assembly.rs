@@ -36,7 +36,8 @@ impl<'a> Run<'a> {
     /// Builds everything that a run of this configuration works on.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) when the configuration does not fit the data, [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
+    /// [`Error::Usage`](crate::error::Error::Usage) when the configuration does not fit the data,
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
     pub fn new(gpu: &Gpu, config: &Config, data: &'a Dataset) -> Result<Self> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         if config.plan.is_preconditioned() {
@@ -57,7 +58,8 @@ impl<'a> Run<'a> {
     /// Trains, and tells the observer how it goes: `()` for nobody, or a closure that takes each step's record.
     ///
     /// # Errors
-    /// [`Error::Diverged`](crate::error::Error::Diverged), [`Error::Interrupted`](crate::error::Error::Interrupted) when the observer stops it, and what device or observer report.
+    /// [`Error::Diverged`](crate::error::Error::Diverged), [`Error::Interrupted`](crate::error::Error::Interrupted)
+    /// when the observer stops it, and what device or observer report.
     pub fn train(&mut self, observer: &mut dyn Observer) -> Result<Trained> {
         self.resume(None, observer)
     }

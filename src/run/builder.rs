@@ -178,7 +178,8 @@ impl<'a> RunBuilder<'a> {
     /// The resolved configuration.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) when there is no such model, or what was asked for does not fit the data.
+    /// [`Error::Usage`](crate::error::Error::Usage) when there is no such model, or what was asked for does not fit the
+    /// data.
     pub fn config(&self) -> Result<Config> {
         let (data, n) = (self.data, self.data.train.len());
         let description = match &self.model {

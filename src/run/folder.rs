@@ -1,4 +1,5 @@
-//! The run folder: `config.toml`, `steps.jsonl`, `checkpoint.safetensors` while it runs, then `weights.safetensors` and `run.json`.
+//! The run folder: `config.toml`, `steps.jsonl`, `checkpoint.safetensors` while it runs, then `weights.safetensors` and
+//! `run.json`.
 
 use super::record::RunRecord;
 use crate::error::{Error, Result, RunError, UsageError};
@@ -151,8 +152,9 @@ impl RunFolder {
 mod tests {
     use super::*;
 
-    const STEP: &str = r#"{"stage":"full","examples":60000,"iteration":1,"loss":null,"gradient_norm":0.5,"step_norm":0.1,
-        "step_length":1.0,"evaluations":16,"restarted":false,"damping":null,"rho":null,"inner_iterations":0,"rejected":null,
+    const STEP: &str = r#"{"stage":"full","examples":60000,"iteration":1,"loss":null,"gradient_norm":0.5,
+        "step_norm":0.1,"step_length":1.0,"evaluations":16,"restarted":false,"damping":null,"rho":null,
+        "inner_iterations":0,"rejected":null,
         "held_out":{"loss":0.5,"accuracy":0.9},"units":3000.0,"cost_epochs":0.05,"wall_seconds":1.5}"#;
 
     fn folder(steps: &str) -> (tempfile::TempDir, RunFolder) {

@@ -4,7 +4,8 @@ use crate::files::nan_if_null;
 use crate::subset::{ScreeningReport, StageReport};
 use serde::{Deserialize, Serialize};
 
-/// The last record of a run, `run.json`. Losses are means over examples; `subset_loss` and the stages' include weight decay.
+/// The last record of a run, `run.json`. Losses are means over examples; `subset_loss` and the stages' include weight
+/// decay.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunRecord {
     /// Share of the test set classified right, 0 to 1.

@@ -1,5 +1,6 @@
 //! Subset pretraining (Spörer, Bermeitinger, Hrycej, Limacher, Handschuh, *Efficient Neural Network Training via Subset
-//! Pretraining*, arXiv 2410.16523): sampling, the overdetermination ratio, the plan of a run, and the run that follows it.
+//! Pretraining*, arXiv 2410.16523): sampling, the overdetermination ratio, the plan of a run, and the run that follows
+//! it.
 
 mod observer;
 mod overdetermination;

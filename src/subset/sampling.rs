@@ -42,8 +42,8 @@ impl Subset {
         Self { indices, seed, hash }
     }
 
-    /// `count` of the `candidates`, drawn without replacement. The seed's `stream` keeps draws of one seed apart. Candidates beyond
-    /// the labels are copies of examples.
+    /// `count` of the `candidates`, drawn without replacement. The seed's `stream` keeps draws of one seed apart.
+    /// Candidates beyond the labels are copies of examples.
     pub fn draw(
         sampling: Sampling,
         labels: &[u32],
@@ -181,7 +181,8 @@ mod tests {
         let candidates: Vec<u32> = (0..100).collect();
         let subset = Subset::draw(Sampling::Balanced, &labels, &candidates, 42, (0, 0));
         let count = |class| subset.indices.iter().filter(|&&i| labels[i as usize] == class).count();
-        assert_eq!((0..4).map(count).max().unwrap() - (0..4).map(count).min().unwrap(), 2); // 10 of each small class, 12
+        // 10 of each small class, 12
+        assert_eq!((0..4).map(count).max().unwrap() - (0..4).map(count).min().unwrap(), 2);
         assert_eq!(count(0), 12);
         assert_eq!(subset.len(), 42);
         assert!(subset.indices.is_sorted_by(|a, b| a < b), "sorted, without repetition");

@@ -1,11 +1,12 @@
 //! Screening: a linear model is asked which examples are worth a forward pass of the network.
 //!
-//! The choice of examples in a batch saves backward passes; where most examples are easy, the forward passes that remain are what a
-//! sweep costs. Softmax regression on coarse pixels costs a fiftieth of them, its subset minimum has a Q far above one, and an
-//! example that it is sure of tells the network little. So an epoch of the sweep takes an example with the probability
-//! P = max(0.15, 1 − p), p being what the linear model gives to the example's class, and counts it 1/P times: the mean over draws is
-//! that of all examples. (Selection by proxy: Coleman and others 2020, arXiv 1906.11829, who leave out what is easy; importance
-//! sampling: Katharopoulos and Fleuret 2018, arXiv 1803.00942.)
+//! The choice of examples in a batch saves backward passes; where most examples are easy, the forward passes that
+//! remain are what a sweep costs. Softmax regression on coarse pixels costs a fiftieth of them, its subset minimum has
+//! a Q far above one, and an example that it is sure of tells the network little. So an epoch of the sweep takes an
+//! example with the probability P = max(0.15, 1 − p), p being what the linear model gives to the example's class, and
+//! counts it 1/P times: the mean over draws is that of all examples. (Selection by proxy: Coleman and others 2020,
+//! arXiv 1906.11829, who leave out what is easy; importance sampling: Katharopoulos and Fleuret 2018, arXiv
+//! 1803.00942.)
 
 use super::overdetermination::overdetermination;
 use super::sampling::{Sampling, Subset};
@@ -60,7 +61,8 @@ pub struct ScreeningReport {
     pub units: f64,
     /// Share of the examples that it classifies right; of some, where it was not used.
     pub accuracy: f64,
-    /// What remains of the cost of a gradient of the same variance, if examples are as hard for the network as for the linear model.
+    /// What remains of the cost of a gradient of the same variance, if examples are as hard for the network as for the
+    /// linear model.
     pub remaining_cost: f64,
     /// Share of the examples in an epoch: all where it is not worth it.
     pub share: f64,
@@ -77,8 +79,9 @@ pub struct Screening {
 }
 
 impl Screening {
-    /// Screens the examples `full` for training `model` in mini-batches of `batch`. None where the cost is not affordable, where the linear model has
-    /// too few examples to learn from, or where the images are too large, or too thin, for it.
+    /// Screens the examples `full` for training `model` in mini-batches of `batch`. None where the cost is not
+    /// affordable, where the linear model has too few examples to learn from, or where the images are too large, or too
+    /// thin, for it.
     ///
     /// # Errors
     /// What the device reports.
@@ -174,8 +177,8 @@ fn chance(doubt: f64) -> f64 {
     doubt.clamp(LEAST, 1.0)
 }
 
-/// Variance times cost of a gradient with examples drawn by P, relative to all as likely. Squares of gradients stand to one another as those of
-/// 1 − p; an example drawn costs a unit at most, one that is screened `screening`.
+/// Variance times cost of a gradient with examples drawn by P, relative to all as likely. Squares of gradients stand to
+/// one another as those of 1 − p; an example drawn costs a unit at most, one that is screened `screening`.
 fn remaining(doubts: &[f64], screening: f64) -> f64 {
     let mean = |of: &dyn Fn(f64) -> f64| doubts.iter().map(|&doubt| of(doubt)).sum::<f64>() / doubts.len() as f64;
     let all = mean(&|doubt| doubt * doubt);

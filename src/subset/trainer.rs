@@ -46,7 +46,8 @@ impl Trainer {
     /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
     ///
     /// # Errors
-    /// [`Error::Diverged`], [`Error::Interrupted`] after a last checkpoint, and what the device or the observer reports.
+    /// [`Error::Diverged`], [`Error::Interrupted`] after a last checkpoint, and what the device or the observer
+    /// reports.
     pub fn run(
         &mut self,
         initial: &[f32],

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 /// Curvature is that of a quarter of the examples, of this many at least: fewer, and steps that a small loss makes long
 /// go too far (a subset of 7,500 needed 26 passes to a loss of 0.001 with 512 examples, 20 with a quarter). The full
-/// set's needs no more than so many: with a quarter of 60,000, `growing` and `full` cost a fifth more and got no further
-/// (docs/lab-notes.md).
+/// set's needs no more than so many: with a quarter of 60,000, `growing` and `full` cost a fifth more and got no
+/// further (docs/lab-notes.md).
 const CURVATURE_SHARE: usize = 4;
 const CURVATURE_EXAMPLES: [usize; 2] = [512, 4096];
 

@@ -1,4 +1,5 @@
-//! A random problem: some examples of a data set of bytes, and the loss of a model's twin over them with its derivatives in f64.
+//! A random problem: some examples of a data set of bytes, and the loss of a model's twin over them with its
+//! derivatives in f64.
 
 use super::twin::Twin;
 use super::{rng, uniform};

@@ -8,7 +8,8 @@ use gpu_subset::kernels::{ceiling, copy_quads, finite, to_blocks};
 use gpu_subset::shape::Shape;
 use rand::RngExt;
 
-/// Relative error of each value, for functions that promise digits and not only magnitude. Below 1e-30 any small value will do.
+/// Relative error of each value, for functions that promise digits and not only magnitude. Below 1e-30 any small value
+/// will do.
 fn assert_digits(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         assert!((g - w).abs() <= tolerance * w.abs() + 1e-30, "{what}: at {i} got {g:e}, want {w:e}");

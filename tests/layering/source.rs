@@ -10,7 +10,8 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Files of code in a folder, with forward slashes, from the root of the repository; none where there is no such folder.
+/// Files of code in a folder, with forward slashes, from the root of the repository; none where there is no such
+/// folder.
 pub fn files(folder: &str) -> Vec<String> {
     let mut folders = vec![PathBuf::from(folder)];
     let mut files = Vec::new();

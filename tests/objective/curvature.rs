@@ -6,8 +6,8 @@ use crate::common::twin::{dot, norm, relative_error};
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::kernels::softmax_xent::reference as xent;
 
-/// Gauss-Newton matrix (1/K) Σ JᵀHJ + λI, row by row: J column by column in forward mode, which the product's backward pass
-/// has no part in.
+/// Gauss-Newton matrix (1/K) Σ JᵀHJ + λI, row by row: J column by column in forward mode, which the product's backward
+/// pass has no part in.
 fn dense(problem: &Problem, theta: &[f64]) -> Vec<Vec<f64>> {
     let (parameters, classes) = (theta.len(), problem.twin.model.classes);
     let x = problem.activations(theta);

@@ -55,7 +55,8 @@ fn an_overflow_that_a_relu_hides_is_reported() {
     for gpu in gpus() {
         let (input, classes, layers) = NETS[2];
         let mut problem = Problem::new(Twin::new(input, classes, layers), 33, 0.0, 5);
-        problem.statistics = vec![(-10.0, 50.0)]; // every feature is positive, so every product of the row is very negative
+        // every feature is positive, so every product of the row is very negative
+        problem.statistics = vec![(-10.0, 50.0)];
         let model = problem.twin.model.clone();
         let mut vector = model.expand(&problem.parameters(16));
         vector[..input.len()].fill(-3e38); // the weights of the first hidden unit
@@ -82,7 +83,8 @@ fn an_overflow_of_the_derivatives_alone_is_reported() {
         assert_eq!(found.not_finite.as_deref(), Some("the Gauss-Newton product"));
         assert!(found.loss.is_nan());
 
-        // A gradient of 1e40: hidden units of size 1, behind weights of 1e-24 and features of 1e25, before weights of 1e15.
+        // A gradient of 1e40: hidden units of size 1, behind weights of 1e-24 and features of 1e25, before weights of
+        // 1e15.
         let (input, classes, layers) = NETS[2];
         let mut problem = Problem::new(Twin::new(input, classes, layers), 33, 0.0, 6);
         problem.statistics = vec![(120.0, 1e-25)];

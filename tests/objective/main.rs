@@ -22,8 +22,8 @@ use gpu_subset::objective::{Evaluation, Examples, Minibatches, Objective, Worksp
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
 
-/// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the first
-/// parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
+/// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the
+/// first parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
 const NETS: [(Shape, usize, &str); 4] = [
     (
         Shape::new(2, 9, 8),

@@ -18,7 +18,8 @@ fn logits(problem: &Problem, theta: &[f64]) -> Vec<(Vec<f64>, usize)> {
     rows.zip(&problem.indices).map(|(z, &i)| (z, problem.label(i))).collect()
 }
 
-/// The gradient of the examples kept, each counting as `weights` say, and how many; nothing where rounding may decide whether one is kept.
+/// The gradient of the examples kept, each counting as `weights` say, and how many; nothing where rounding may decide
+/// whether one is kept.
 pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f32]>) -> Option<(Vec<f64>, usize)> {
     let logits = logits(problem, theta);
     let weight = |n: usize| weights.map_or(1.0, |weights| f64::from(weights[n]));

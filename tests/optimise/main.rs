@@ -117,8 +117,9 @@ fn without_a_tolerance_a_method_ends_where_precision_does() -> Result<()> {
             let mut problem = row.problem();
             let mut optimiser = method.start(&mut problem, row.start.clone(), Choices::default())?;
             let end = run_for(&mut problem, &mut *optimiser, |_, _| ())?;
-            // Near a zero of f, floating point resolves ever smaller losses down to the least number there is; where the
-            // Hessian is singular too, Gauss-Newton steps shrink x by a constant factor at best, and go on all that way.
+            // Near a zero of f, floating point resolves ever smaller losses down to the least number there is; where
+            // the Hessian is singular too, Gauss-Newton steps shrink x by a constant factor at best, and go on all that
+            // way.
             if end.stop.is_none() && row.vanishes && matches!(method, Method::GaussNewton(_) | Method::Kfac) {
                 assert!(end.loss <= 1e-25, "{} {method:?}: {end:?}", row.name);
                 continue;

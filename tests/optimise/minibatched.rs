@@ -1,5 +1,5 @@
-//! The rules for mini-batches on a least-squares problem: Adam and stochastic gradient descent next to PyTorch, whose values `torch_values.py` made, and to
-//! the minimum.
+//! The rules for mini-batches on a least-squares problem: Adam and stochastic gradient descent next to PyTorch, whose
+//! values `torch_values.py` made, and to the minimum.
 
 use crate::regression::{EXAMPLES, FEATURES, Regression};
 use gpu_subset::cost::Units;

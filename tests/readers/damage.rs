@@ -1,4 +1,5 @@
-//! Random damage and memory: no panic, one line, no allocation that follows a number in a file; then the published sets.
+//! Random damage and memory: no panic, one line, no allocation that follows a number in a file; then the published
+//! sets.
 
 use crate::*;
 

@@ -31,7 +31,8 @@ const EXAMPLES: usize = 3;
 /// A profile's position among all, a shader's name and its override constants.
 pub type Specialisation = (usize, &'static str, Vec<(&'static str, usize)>);
 
-/// Every specialisation that the models record, under every profile; nothing where there is no adapter and that is allowed.
+/// Every specialisation that the models record, under every profile; nothing where there is no adapter and that is
+/// allowed.
 pub fn specialisations() -> BTreeSet<Specialisation> {
     let mut all = BTreeSet::new();
     for gpu in common::gpus() {

@@ -202,7 +202,8 @@ fn main(@builtin(local_invocation_index) i: u32) {
         for met in [
             "if (LANES > 8u) { workgroupBarrier(); }",
             "for (var k = 0u; k < LANES; k++) { workgroupBarrier(); }",
-            "for (var half = LANES / 2u; half > 0u; half /= 2u) { workgroupBarrier(); if (i < half) { shared_x[i] += 1.0; } }",
+            "for (var half = LANES / 2u; half > 0u; half /= 2u) \
+             { workgroupBarrier(); if (i < half) { shared_x[i] += 1.0; } }",
             "wait(LANES * 2u);",
             "if (LANES > 8u) { return; } workgroupBarrier();",
             "for (var k = 0u; k < twice(LANES); k++) { workgroupBarrier(); }",

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Measures gpu-subset beside burn (wgpu) and PyTorch (CPU) on the same shapes, in turns, and prints the table of ratios.
+"""Measures gpu-subset beside burn (wgpu) and PyTorch (CPU) on the same shapes, in turns; prints the table of ratios.
 
     tools/peers/run.py [--rounds 5] [--without burn] [--without torch] [--only 16->32] [--threads 2] [--json FILE]
 
-Needs a release build of gpu-subset, cargo for burn (a first build takes minutes, and so does its tuning of each shape), and torch for PyTorch. Medians are printed.
+Needs a release build of gpu-subset, cargo for burn (a first build takes minutes, and so does its tuning of each shape),
+and torch for PyTorch. Medians are printed.
 """
 import argparse
 import json
@@ -16,16 +17,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
 # shapes of `gpu-subset bench kernels`: inputs, outputs, side, filter, stride, padding, batch
-CONVOLUTIONS = [(16, 32, 14, 3, 1, 1, 256), (32, 64, 16, 3, 1, 1, 128), (1, 16, 28, 3, 1, 1, 512), (3, 32, 32, 3, 1, 1, 128),
-                (1, 8, 28, 5, 2, 0, 1024), (8, 16, 12, 5, 2, 0, 1024), (3, 12, 32, 3, 2, 1, 512), (12, 24, 16, 3, 2, 1, 512),
-                (24, 32, 8, 3, 2, 1, 1024)]
+CONVOLUTIONS = [(16, 32, 14, 3, 1, 1, 256), (32, 64, 16, 3, 1, 1, 128), (1, 16, 28, 3, 1, 1, 512),
+                (3, 32, 32, 3, 1, 1, 128), (1, 8, 28, 5, 2, 0, 1024), (8, 16, 12, 5, 2, 0, 1024),
+                (3, 12, 32, 3, 2, 1, 512), (12, 24, 16, 3, 2, 1, 512), (24, 32, 8, 3, 2, 1, 1024)]
 DENSE = [(512, 512, 512), (1024, 1024, 1024), (144, 32, 32768)]
 NETWORKS = ["mnist-14k", "cifar-43k"]
 
 
 def shapes(examples):
-    conv = [dict(kind="conv", name=f"conv {k}x{k}/{s} {i}->{o} @{h} x{b}", inputs=i, outputs=o, side=h, size=k, stride=s,
-                 padding=p, batch=b) for i, o, h, k, s, p, b in CONVOLUTIONS]
+    conv = [dict(kind="conv", name=f"conv {k}x{k}/{s} {i}->{o} @{h} x{b}", inputs=i, outputs=o, side=h, size=k,
+                 stride=s, padding=p, batch=b) for i, o, h, k, s, p, b in CONVOLUTIONS]
     dense = [dict(kind="dense", name=f"dense {i}->{o} x{b}", inputs=i, outputs=o, batch=b) for i, o, b in DENSE]
     return conv + dense, [dict(kind="network", name=name, batch=examples) for name in NETWORKS]
 
@@ -79,7 +80,8 @@ def main():
         subprocess.run(["cargo", "build", "--release", "--quiet", "--manifest-path", HERE / "Cargo.toml"], check=True)
         peers["burn"] = Peer([HERE / "target/release/burn-peer", json.dumps(layers)])
     if "torch" not in args.without:
-        peers["torch"] = Peer([sys.executable, HERE / "torch_peer.py", json.dumps(layers + networks), str(args.threads)])
+        command = [sys.executable, HERE / "torch_peer.py", json.dumps(layers + networks), str(args.threads)]
+        peers["torch"] = Peer(command)
     rounds = []
     for i in range(args.rounds):
         print(f"round {i + 1} of {args.rounds}", file=sys.stderr)
@@ -91,13 +93,15 @@ def main():
 
     print("| work | ours, ms | × burn | × PyTorch |\n|---|---|---|---|")
     for shape in layers:
-        for product in ("forward", "grad_input", "grad_weight"):
-            name = f'{shape["name"]} {product}'
+        names = [f'{shape["name"]} {product}' for product in ("forward", "grad_input", "grad_weight")]
+        for name in names:
             mine = median("ours", name)
-            print(f'| {name} | {1e3 * mine:.2f} | {ratio(median("burn", name), mine)} | {ratio(median("torch", name), mine)} |')
+            burn, torch = ratio(median("burn", name), mine), ratio(median("torch", name), mine)
+            print(f"| {name} | {1e3 * mine:.2f} | {burn} | {torch} |")
         if shape["kind"] == "conv":  # burn gives the three together
-            mine = sum(median("ours", f'{shape["name"]} {product}') for product in ("forward", "grad_input", "grad_weight"))
-            print(f'| {shape["name"]} all three | {1e3 * mine:.2f} | {ratio(median("burn", shape["name"] + " all"), mine)} | – |')
+            mine = sum(median("ours", name) for name in names)
+            burn = ratio(median("burn", shape["name"] + " all"), mine)
+            print(f'| {shape["name"]} all three | {1e3 * mine:.2f} | {burn} | – |')
     for shape in networks:
         name = f'{shape["name"]} gradient'
         mine = median("ours", name)

@@ -1,6 +1,6 @@
-//! Products of layers on burn's wgpu backend: `burn-peer SHAPES` reads a JSON list of shapes, and for each line on stdin (a round)
-//! measures all of them once and prints a JSON object of seconds by name. The first time of all, in which burn tunes itself, does
-//! not count.
+//! Products of layers on burn's wgpu backend: `burn-peer SHAPES` reads a JSON list of shapes, and for each line on
+//! stdin (a round) measures all of them once and prints a JSON object of seconds by name. The first time of all, in
+//! which burn tunes itself, does not count.
 
 use burn::tensor::{Device, Distribution, Tensor, module::conv2d, ops::ConvOptions};
 use std::io::BufRead;
@@ -11,7 +11,8 @@ const LEAST: f64 = 0.02;
 
 fn main() {
     let shapes: Vec<serde_json::Value> =
-        serde_json::from_str(&std::env::args().nth(1).expect("usage: burn-peer SHAPES")).expect("SHAPES is a JSON list");
+        serde_json::from_str(&std::env::args().nth(1).expect("usage: burn-peer SHAPES"))
+            .expect("SHAPES is a JSON list");
     let device = Device::wgpu(Default::default());
     for (round, line) in std::io::stdin().lock().lines().enumerate() {
         line.expect("stdin can be read");
