@@ -127,10 +127,9 @@ fn minima(runs: &[History]) -> Chart {
     Chart {
         name: "minima",
         title: "Subset minimum and full-set loss by Q",
-        caption:
-            "Cross entropies where each subset stage ended, over the subset itself, the whole training set and the \
-                  test set. Lines join what is of the same data and model."
-                .to_owned(),
+        caption: "Cross entropies where each subset stage ended, over the subset itself, the whole training set and \
+                  the test set. Lines join what is of the same data and model."
+            .to_owned(),
         x: Axis { label: "Q = K·M/P of the subset", scale: Scale::Log },
         y: LOSS,
         series,
