@@ -5,23 +5,41 @@
 //! when the overdetermination ratio Q = K·M/P is well above one, and a subset is small enough to be optimised as a
 //! whole.
 //!
+//! ```no_run
+//! use gpu_subset::data::{Dataset, ReadOptions};
+//! use gpu_subset::device::{AdapterChoice, Gpu};
+//! use gpu_subset::run::Run;
+//! # fn main() -> gpu_subset::error::Result<()> {
+//! let data = Dataset::open("path/to/mnist", &ReadOptions::default())?;
+//! let gpu = Gpu::open(&AdapterChoice::default())?;
+//! let trained = Run::sweep(&data).budget(0.5).on(&gpu)?.train(&mut ())?;
+//! println!("{:.4}", trained.evaluate(&gpu, &data.test)?.accuracy);
+//! # Ok(()) }
+//! ```
+//!
 //! Rooms, each of which uses only those before it:
 //!
 //! ```text
-//! device → program → kernels → model → objective → optimise → subset → cli
-//!                    data feeds subset and cli;  export, checkpoint, report at the side
+//! device → program → kernels → model → objective ┐
+//!                                     optimise ──┴→ training → subset → run → report → cli
 //! ```
 //!
+//! - [`shape`], [`batch`], [`cost`], [`update`], [`error`], [`files`]: what several rooms stand on
+//! - [`data`]: IDX, CIFAR and image-folder readers, and the embedded digits
 //! - [`device`]: an open adapter and views of its memory
 //! - [`program`]: a shader specialised to shapes, one recorded use of it, a replayable program
 //! - [`kernels`]: one host function a shader, and its f64 reference
 //! - [`model`]: layers with forward, jvp and vjp over one flat parameter vector
 //! - [`objective`]: loss, gradient, tangent and Gauss-Newton product over all chunks of a list of examples
-//! - [`optimise`]: nonlinear conjugate gradients and its line search, on GPU buffers or `Vec<f64>`
-//! - [`subset`]: sampling, overdetermination, the schedule and the run that follows it
-//! - [`data`]: IDX, CIFAR and image-folder readers, and the embedded digits
-//! - [`export`], [`checkpoint`], [`report`]: weight files, runs in the middle, run folders and pages about them
-//! - [`cli`]: the command line
+//! - [`optimise`]: methods for a subset, and for mini-batches, on anything that is a space and a problem
+//! - [`training`]: space and problem of a network on a device
+//! - [`subset`]: sampling, overdetermination, the plan of a run and the trainer that follows it
+//! - [`export`], [`checkpoint`]: weight files, runs in the middle
+//! - [`run`]: a run as anyone calls it, from what is asked for to what it leaves behind
+//! - [`bench`]: kernels, passes and factors, checked and timed
+//! - `report` and `cli`, features of the same names: tables and pages about runs; the command line
+//!
+//! The parts are there without a run as well:
 //!
 //! ```no_run
 //! use gpu_subset::{data::Dataset, device::*, model::*, objective::*};
@@ -39,6 +57,8 @@
 //! println!("{:?}", objective.loss_and_gradient(&theta, &gradient)?);
 //! # Ok(()) }
 //! ```
+
+#![warn(unreachable_pub)]
 
 pub mod batch;
 pub mod bench;
@@ -63,3 +83,8 @@ pub mod shape;
 pub mod subset;
 pub mod training;
 pub mod update;
+
+/// The program in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
