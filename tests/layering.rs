@@ -1,5 +1,5 @@
-//! Who may use whom: arrows point down only, wgpu stays behind two rooms, options are named in `cli` alone, files stay short
-//! and finished.
+//! Who may use whom: arrows point down only, wgpu stays behind two rooms, options are named in `cli` alone, files
+//! stay short and finished.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
-//! The one error type of the library. Its kinds are what a caller reacts to, and each has its own exit code in the command
-//! line (`cli`); each carries a typed cause, and the cause what it came from ([`std::error::Error::source`]).
+//! The one error type of the library. Its kinds are what a caller reacts to. Each has its own exit code in the command
+//! line (`cli`) and carries a typed cause, and the cause what it came from ([`std::error::Error::source`]).
 //!
-//! The text of an error is one line that says what is wrong and where. What its source says is not repeated in it. What to do
-//! about it is for whoever asked: `cli` knows the options.
+//! The text of an error is one line that says what is wrong and where. What its source says is not repeated in it.
+//! What to do about it is for whoever asked: `cli` knows the options.
 
 mod data;
 mod device;
@@ -128,8 +128,9 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// Bytes as people read them.
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+fn size(bytes: u64) -> String {
+    let (unit, name) = if bytes < 1 << 20 { (1 << 10, "KiB") } else { (1 << 20, "MiB") };
+    format!("{:.1} {name}", bytes as f64 / f64::from(unit))
 }
 
 #[cfg(test)]
