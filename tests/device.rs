@@ -35,7 +35,8 @@ fn a_buffer_beyond_the_device_is_out_of_memory() {
     let words = (gpu.limits.max_buffer_size / 4) as usize + 1024;
     let error = gpu.alloc("huge", words).unwrap_err();
     let Error::OutOfMemory(MemoryError::Allocation { what, bytes, limit, .. }) = &error else { panic!("{error:?}") };
-    assert_eq!((what.as_str(), *bytes, *limit), ("huge", 4 * words as u64, Some(gpu.limits.max_buffer_size)));
+    assert_eq!((what.as_str(), *limit), ("huge", Some(gpu.limits.max_buffer_size)));
+    assert!(*bytes >= 4 * words as u64, "{error}");
     assert!(error.to_string().contains("huge") && !error.to_string().contains('\n'), "{error}");
     gpu.alloc("small", 4).unwrap(); // and the device goes on
 }

@@ -148,3 +148,100 @@ fn of_memory(cause: &MemoryError) -> Option<&'static str> {
         MemoryError::Copies { .. } => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::samples;
+
+    /// A fragment of what an error says, and of what is said to be done about it.
+    const TABLE: [(&str, &str); 50] = [
+        ("resize to 0x8", "--resize"),
+        ("interfaces vulkan, gl", "--backend"),
+        ("augmentation crop=8", "--augment"),
+        ("3000000 copies of each", "--copies 3000000"),
+        ("choosing among 1024 examples", "lower --batch, or raise --memory"),
+        ("a subset of 1/8", "--subset"),
+        ("a subset of 1/8", "--held-out"),
+        ("leaves none", "--held-out"),
+        ("a budget of 0.3 epochs", "raise --budget"),
+        ("holds a run already", "another --out"),
+        ("holds a run already", "by --resume"),
+        ("holds a run already", "--overwrite"),
+        ("neither a built-in model", "--model"),
+        ("there is no default model", "--model"),
+        ("no Kronecker factors", "--method lbfgs"),
+        ("a dense layer without units", "units = "),
+        ("but the data has 10 classes", "kind = \"dense\""),
+        ("no layer has parameters", "conv or dense"),
+        ("does not exist: understood", "--data"),
+        ("is not a folder", "--data"),
+        ("is empty", "--data"),
+        ("no train/ and test/", "make these two folders"),
+        ("holds no data set", "--data"),
+        ("the IDX sets there are", "name one of them with --data"),
+        ("several data sets", "name one of them with --data"),
+        ("expected a regular file", "remove or rename it"),
+        ("expected images, found none", "fetch it again"),
+        ("expected 10 labels, found 9", "take both files from one set"),
+        ("lines of class names", "number the classes"),
+        ("has train/ but no test/", "put held-out images there"),
+        ("missing, while there is", "add it"),
+        ("no class folders", "a folder"),
+        ("not UTF-8", "rename the folder"),
+        ("holds no images", "add some, or remove it"),
+        ("this format is not read", "convert it to png"),
+        ("9x7 pixels (HxW), but", "resize all with --resize HxW"),
+        ("expected a whole image", "replace the file"),
+        ("the run is not complete", "train --resume"),
+        ("but the run was trained on", "--resize"),
+        ("no GPU adapter", "mesa-vulkan-drivers"),
+        ("no adapter is called", "--adapter"),
+        (", 128 are needed", "--adapter"),
+        ("does not open", "--adapter"),
+        ("was lost", "with --resume; a smaller --memory"),
+        ("theta needs", "lower --memory or use a smaller model (--model)"),
+        ("is out of memory", "lower --memory"),
+        ("no memory for", "smaller data set (--data)"),
+        ("a chunk of 64 examples", "raise --memory or use a smaller model (--model)"),
+        ("parameters are more than", "smaller model (--model)"),
+        ("a side are allowed", "smaller images (--resize) or a smaller model (--model)"),
+    ];
+
+    #[test]
+    fn what_can_be_done_about_an_error_is_said_with_the_option_that_does_it() {
+        let more = [
+            ("come to 2147483648 examples", "fewer than --copies 1500000, or --schedule sweep"),
+            ("not finite in iteration 3 of the subset", "another --seed, more --weight-decay"),
+            ("stopped in iteration 3 of the full set", "go on with --resume"),
+            ("more than a binding of a\u{fffd}b\u{fffd} indexes", "smaller data set (--data)"),
+        ];
+        let samples = samples::all();
+        for (what, to_do) in TABLE.into_iter().chain(more) {
+            let found: Vec<_> = samples.iter().filter(|error| error.to_string().contains(what)).collect();
+            assert!(!found.is_empty(), "nothing says {what}");
+            for error in found {
+                let advice = advice(error).unwrap_or_default();
+                assert!(advice.contains(to_do), "{error}: {to_do} is not in: {advice}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_line_with_its_sources_and_what_to_do() {
+        for error in samples::all() {
+            let (line, advice) = (line(&error), advice(&error));
+            assert!(line.starts_with(&error.to_string()) && !line.contains(char::is_control), "{line}");
+            assert!(advice.is_none_or(|advice| line.ends_with(&format!("; {advice}"))), "{line}");
+            if let Some(source) = error.source() {
+                assert!(line.contains(&one_line(&said(source))), "{line}");
+            }
+        }
+        let missing = Error::io("writing", "x".as_ref(), std::io::ErrorKind::NotFound.into());
+        assert_eq!(line(&missing), "writing x failed: entity not found");
+        let toml = toml::from_str::<toml::Table>("a = 1\nb = ").unwrap_err();
+        let message = toml.message().to_owned();
+        let broken: Error = ModelError::Syntax { file: "m.toml".to_owned(), line: 2, source: Box::new(toml) }.into();
+        assert_eq!(line(&broken), format!("m.toml, line 2: no description of a model: {}", one_line(&message)));
+    }
+}

@@ -66,6 +66,11 @@ pub struct ShaderRejection {
     pub why: String,
 }
 
+/// Names in a row.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { shown(names.join("; ")) }
+}
+
 /// What is wrong with which device.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
@@ -73,7 +78,7 @@ pub enum DeviceError {
     #[error("no GPU adapter was found")]
     NoAdapter,
     /// No adapter of that name or index.
-    #[error("no adapter is called {wanted:?} (found: {})", if found.is_empty() { "none".to_owned() } else { found.join("; ") })]
+    #[error("no adapter is called {wanted:?} (found: {})", listed(found))]
     NoSuchAdapter {
         /// What was asked for.
         wanted: String,

@@ -1,6 +1,6 @@
 //! Memory that does not suffice.
 
-use super::{mib, shown};
+use super::{shown, size};
 use std::collections::TryReserveError;
 
 /// What does not fit where.
@@ -8,8 +8,8 @@ use std::collections::TryReserveError;
 pub enum MemoryError {
     /// A buffer or texture that the device does not give.
     #[error(
-        "{what} needs {} of device memory, but {} {}", mib(*bytes), shown(adapter),
-        limit.map_or("has no room for it".to_owned(), |limit| format!("takes at most {} at once", mib(limit)))
+        "{what} needs {} of device memory, but {} {}", size(*bytes), shown(adapter),
+        limit.map_or("has no room for it".to_owned(), |limit| format!("takes at most {} at once", size(limit)))
     )]
     Allocation {
         /// What it is for.
@@ -39,8 +39,9 @@ pub enum MemoryError {
     },
     /// A model of which not even the smallest chunk of examples can be computed.
     #[error(
-        "model {}: a chunk of {examples} examples takes {}, more than the {} that activations may take or a binding of {} holds",
-        shown(model), mib(*bytes), mib(*budget), shown(adapter)
+        "model {}: a chunk of {examples} examples takes {}, more than the {} that activations may take or a binding \
+         of {} holds",
+        shown(model), size(*bytes), size(*budget), shown(adapter)
     )]
     Chunk {
         /// Name of the model.
@@ -56,7 +57,8 @@ pub enum MemoryError {
     },
     /// A model with more parameters than a kernel can bind.
     #[error(
-        "model {}: {parameters} parameters are more than {} binds at once ({})", shown(model), shown(adapter), mib(*limit)
+        "model {}: {parameters} parameters are more than {} binds at once ({})",
+        shown(model), shown(adapter), size(*limit)
     )]
     Parameters {
         /// Name of the model.

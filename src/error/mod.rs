@@ -1,8 +1,8 @@
-//! The one error type of the library. Its kinds are what a caller reacts to, and each has its own exit code in the command
-//! line (`cli`); each carries a typed cause, and the cause what it came from ([`std::error::Error::source`]).
+//! The one error type of the library. Its kinds are what a caller reacts to. Each has its own exit code in the command
+//! line (`cli`) and carries a typed cause, and the cause what it came from ([`std::error::Error::source`]).
 //!
-//! The text of an error is one line that says what is wrong and where. What its source says is not repeated in it. What to do
-//! about it is for whoever asked: `cli` knows the options.
+//! The text of an error is one line that says what is wrong and where. What its source says is not repeated in it.
+//! What to do about it is for whoever asked: `cli` knows the options.
 
 mod data;
 mod device;
@@ -11,6 +11,8 @@ mod io;
 mod memory;
 mod model;
 mod run;
+#[cfg(test)]
+pub(crate) mod samples;
 mod set;
 mod usage;
 
@@ -126,6 +128,67 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// Bytes as people read them.
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+fn size(bytes: u64) -> String {
+    let (unit, name) = if bytes < 1 << 20 { (1 << 10, "KiB") } else { (1 << 20, "MiB") };
+    format!("{:.1} {name}", bytes as f64 / f64::from(unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    /// Names of the variants of a file's enums: lines that are indented once and begin with a capital.
+    fn variants(source: &str) -> Vec<&str> {
+        let enums = source.lines().filter_map(|line| line.strip_prefix("    "));
+        let named = enums.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+        named.map(|line| &line[..line.find(|c: char| !c.is_alphanumeric()).unwrap_or(line.len())]).collect()
+    }
+
+    #[test]
+    fn every_cause_is_one_line_that_says_something() {
+        let samples = samples::all();
+        for error in &samples {
+            let text = error.to_string();
+            assert!(!text.is_empty() && !text.contains(char::is_control), "{error:?}: {text}");
+            let source = error.source().map(ToString::to_string);
+            assert!(source.is_none_or(|source| !text.contains(&source)), "{text}: its source is said twice");
+        }
+        let all = format!("{samples:?}");
+        for file in [
+            include_str!("usage.rs"),
+            include_str!("model.rs"),
+            include_str!("data.rs"),
+            include_str!("set.rs"),
+            include_str!("images.rs"),
+            include_str!("run.rs"),
+            include_str!("device.rs"),
+            include_str!("memory.rs"),
+            include_str!("io.rs"),
+        ] {
+            let names = variants(file);
+            assert!(!names.is_empty());
+            for name in names {
+                assert!(all.contains(name), "{name} is not among the samples");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_file_system_says_is_the_source() {
+        let path = Path::new("/nowhere/at all");
+        let denied = std::fs::read(path).map_err(|e| Error::unreadable(path, e)).unwrap_err();
+        let unwritten = std::fs::write(path, "").map_err(|e| Error::io("writing", path, e)).unwrap_err();
+        for error in [denied, unwritten] {
+            let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+            assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::NotFound), "{error:?}");
+            assert!(error.to_string().contains("/nowhere/at all"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_stay_on_one_line() {
+        assert_eq!(shown(Path::new("a\nb")), "a\u{fffd}b");
+        assert_eq!(one_line("  two\n\tlines\u{7} "), "two lines");
+    }
 }

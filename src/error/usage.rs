@@ -95,7 +95,7 @@ pub enum UsageError {
         path: PathBuf,
     },
     /// What the command line refuses by itself.
-    #[error("{why}")]
+    #[error("{}", shown(why))]
     Refused {
         /// What is wrong with which option.
         why: String,

@@ -264,6 +264,40 @@ fn image_folder_defects() {
     assert_says(sample.open(), &["train: holds no class folders"]);
 }
 
+/// The cause that a caller matches on, and what it came from.
+#[test]
+fn faults_are_typed() {
+    use std::error::Error as _;
+    let cause = |result: Result<Dataset>| match result.unwrap_err() {
+        Error::Data(DataError::Set(cause)) => cause,
+        other => panic!("{other:?}"),
+    };
+    let sample = idx_sample(true);
+    let name = "train-images-idx3-ubyte.gz";
+    let packed = gzip(&idx_images(&sample.train, IDX_SHAPE));
+    let cut = cause(sample.open_with(name, &packed[..packed.len() - 4]));
+    assert!(cut.source().is_some_and(|source| source.is::<std::io::Error>()), "{cut:?}");
+    let SetError::Unexpected { at, .. } = cut else { panic!("{cut:?}") };
+    assert_eq!((at.file, at.offset, at.is_gzip), (sample.path(name), 616, true));
+    let cut = cause(sample.open_with(name, &gzip(&idx_images(&sample.train, IDX_SHAPE)[..100])));
+    let SetError::Unexpected { at, expected, found, source: None } = cut else { panic!("{cut:?}") };
+    assert_eq!((at.offset, expected.as_str()), (100, "516 more bytes of images"));
+    assert_eq!(found, "the end of the file");
+
+    let sample = image_sample(GREY, &["png"]);
+    let broken = cause(sample.open_with("train/class 0/00.png", b"text"));
+    assert!(broken.source().is_some_and(|source| source.is::<image::ImageError>()), "{broken:?}");
+    let SetError::Images(ImagesError::Undecoded { path, .. }) = broken else { panic!("{broken:?}") };
+    assert_eq!(path, sample.path("train/class 0/00.png"));
+    let large = encode(&[200; 400], Shape::new(1, 20, 20), ImageFormat::Png);
+    let other = cause(sample.open_with("train/class 1/zz.png", &large));
+    let SetError::Images(ImagesError::Size { size, other_size, .. }) = other else { panic!("{other:?}") };
+    assert_eq!((size, other_size), ((20, 20), (9, 7)));
+
+    let nothing = cause(open(&sample.path("nowhere")));
+    assert!(matches!(nothing, SetError::Unrecognised { found: Instead::Nothing, .. }), "{nothing:?}");
+}
+
 #[test]
 fn what_is_not_a_data_set() {
     let layouts = ["IDX (", "CIFAR-10 binary (", "CIFAR-100 binary (", "image folder (", "digits"];

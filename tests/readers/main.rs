@@ -3,7 +3,7 @@
 
 use flate2::{Compression, write::GzEncoder};
 use gpu_subset::data::{Dataset, Format, ReadOptions, Split};
-use gpu_subset::error::{Error, Result};
+use gpu_subset::error::{DataError, Error, ImagesError, Instead, Result, SetError};
 use gpu_subset::shape::Shape;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use rand::{Rng, RngExt, SeedableRng};

@@ -1,0 +1,191 @@
+//! An error of every cause, for tests. Whatever somebody else named has a name of two lines.
+
+use super::*;
+use crate::shape::Shape;
+use std::io;
+use std::path::PathBuf;
+
+const NAME: &str = "a\nb\u{7}";
+
+fn name() -> String {
+    NAME.to_owned()
+}
+
+fn path() -> PathBuf {
+    NAME.into()
+}
+
+fn at() -> Place {
+    Place { file: path(), offset: 7, is_gzip: true }
+}
+
+fn denied() -> io::Error {
+    io::ErrorKind::PermissionDenied.into()
+}
+
+fn json() -> serde_json::Error {
+    serde_json::from_str::<u8>("?").unwrap_err()
+}
+
+fn toml() -> BoxError {
+    Box::new(toml::from_str::<toml::Table>("a = ").unwrap_err())
+}
+
+fn tensors() -> safetensors::SafeTensorError {
+    safetensors::SafeTensors::deserialize(&[]).unwrap_err()
+}
+
+/// An error of every cause.
+pub(crate) fn all() -> Vec<Error> {
+    let mut all = vec![
+        Error::Diverged { tensor: "the loss".to_owned(), iteration: 3, stage: "subset".to_owned() },
+        Error::Interrupted { iteration: 3, stage: "full set".to_owned() },
+    ];
+    all.extend(usage().into_iter().map(Error::from));
+    all.extend(model().into_iter().map(Error::from));
+    all.push(Error::unreadable(&path(), denied()));
+    all.extend(set().into_iter().map(Error::from));
+    all.extend(images().into_iter().map(|cause| SetError::from(cause).into()));
+    all.extend(run().into_iter().map(Error::from));
+    all.extend(device().into_iter().map(Error::from));
+    all.extend(memory().into_iter().map(Error::from));
+    let image = || image::ImageError::IoError(denied());
+    all.push(Error::io("writing", &path(), denied()));
+    all.push(IoError::Chart { source: Box::new(denied()) }.into());
+    all.push(IoError::Image { source: image() }.into());
+    all
+}
+
+fn usage() -> Vec<UsageError> {
+    vec![
+        UsageError::Resize { height: 0, width: 8, most: 4096 },
+        UsageError::Backend { name: name(), known: &["vulkan", "gl"] },
+        UsageError::Augmentation { name: "crop", value: 8.0, most: 7.0 },
+        UsageError::Copies { copies: 3_000_000, examples: 1437, most: 2988 },
+        UsageError::Choice { examples: 1024, room: 512 },
+        UsageError::Subset { size: "1/8".to_owned(), count: 0, examples: 7, available: 7 },
+        UsageError::HeldOut { size: "1/1".to_owned(), examples: 1437 },
+        UsageError::NoStep,
+        UsageError::Budget { epochs: 0.3, examples: 1437 },
+        UsageError::RunExists { path: path() },
+        UsageError::Refused { why: name() },
+    ]
+}
+
+fn model() -> Vec<ModelError> {
+    let (model, layer, input) = (name(), 2, Shape::new(1, 8, 8));
+    vec![
+        ModelError::Unknown { name: name(), known: vec!["digits-1k", "mnist-14k"], source: denied() },
+        ModelError::Syntax { file: name(), line: 3, source: toml() },
+        ModelError::Size { model: model.clone(), layer, what: "units", value: 0, least: 1, most: 9 },
+        ModelError::Window { model: model.clone(), layer, window: "a 9×9 filter".to_owned(), input },
+        ModelError::Units { model: model.clone(), layer },
+        ModelError::Outputs { model: model.clone(), outputs: input, classes: 10 },
+        ModelError::NoDefault { images: input, known: vec!["digits-1k", "mnist-14k"] },
+        ModelError::NoFactors { layer: name() },
+        ModelError::NoParameters { model },
+    ]
+}
+
+fn set() -> Vec<SetError> {
+    let text = |text: &str| text.to_owned();
+    let found = [Instead::Nothing, Instead::File, Instead::Empty, Instead::Undivided, Instead::Other];
+    let mut all: Vec<_> = vec![
+        SetError::NoSuchPrefix { path: path(), sets: vec![text("emnist-letters")] },
+        SetError::Several { path: path(), sets: vec![text("emnist-letters"), text("emnist-balanced")] },
+        SetError::MissingIdx { path: path() },
+        SetError::MissingCifar { path: path(), format: text("CIFAR-10 binary"), files: vec!["test_batch.bin"] },
+        SetError::NotAFile { path: path() },
+        SetError::Unexpected { at: at(), expected: text("images"), found: text("none"), source: Some(denied()) },
+        SetError::Inconsistent { at: at(), expected: text("10 labels"), found: text("9") },
+        SetError::ClassNames { at: at(), classes: 10, found: text("9 lines") },
+    ];
+    all.extend(found.map(|found| SetError::Unrecognised { path: path(), found, layouts: "understood are …" }));
+    all
+}
+
+fn images() -> Vec<ImagesError> {
+    let source = image::ImageError::IoError(denied());
+    vec![
+        ImagesError::NoTest { path: path() },
+        ImagesError::MissingClass { path: path(), counterpart: path() },
+        ImagesError::NoClasses { path: path() },
+        ImagesError::ClassName { path: path() },
+        ImagesError::NoImages { path: path(), extensions: &["png", "jpg"] },
+        ImagesError::Format { path: path() },
+        ImagesError::Size { path: path(), size: (9, 7), other: path(), other_size: (20, 20) },
+        ImagesError::Undecoded { path: path(), source },
+        ImagesError::Header { path: path(), height: 60_000, width: 60_000, bytes: 31 },
+        ImagesError::CutOff { path: path(), bytes: 31 },
+    ]
+}
+
+fn run() -> Vec<RunError> {
+    let (images, tensor) = (Shape::new(1, 8, 8), name);
+    vec![
+        RunError::NotARun { path: path() },
+        RunError::Incomplete { path: path() },
+        RunError::NoWeights,
+        RunError::NoRecord { path: path() },
+        RunError::OtherData { data: name() },
+        RunError::OtherImages { data: name(), images, classes: 9, trained_images: images, trained_classes: 10 },
+        RunError::Config { path: path(), line: 3, source: toml() },
+        RunError::Record { path: path(), line: None, source: json() },
+        RunError::Record { path: path(), line: Some(3), source: json() },
+        RunError::NotSafetensors { path: path(), source: tensors() },
+        RunError::NoMetadata { path: path(), key: name() },
+        RunError::Vectors { path: path(), source: Box::new(RunError::UnknownVector { vector: name() }) },
+        RunError::UnknownVector { vector: name() },
+        RunError::MissingTensor { path: path(), tensor: tensor() },
+        RunError::ElementType { path: path(), tensor: tensor(), found: safetensors::Dtype::F16 },
+        RunError::TensorSize { path: path(), tensor: tensor(), found: 3, expected: 4 },
+        RunError::Normalisation { path: path(), found: 3, channels: 1 },
+        RunError::Model { path: path(), source: Box::new(ModelError::NoParameters { model: name() }.into()) },
+        RunError::Tensors { source: tensors() },
+        RunError::State { lacks: "the vector gradient".to_owned(), source: None },
+        RunError::State { lacks: "the numbers".to_owned(), source: Some(json()) },
+    ]
+}
+
+fn device() -> Vec<DeviceError> {
+    let (adapter, source) = (name, || -> BoxError { Box::new(denied()) });
+    let (backend, why) = (|| "Vulkan".to_owned(), || "the driver says so".to_owned());
+    let lacks = [
+        Lack::StorageBuffers { offered: 4, needed: 8 },
+        Lack::Subgroups { invocations: 8 },
+        Lack::Invocations { offered: 64, needed: 128 },
+        Lack::StorageTextures { offered: 4, needed: 8 },
+        Lack::ReadWriteTextures,
+    ];
+    let mut all: Vec<_> = vec![
+        DeviceError::NoAdapter,
+        DeviceError::NoSuchAdapter { wanted: name(), found: vec![] },
+        DeviceError::NoSuchAdapter { wanted: name(), found: vec![name(), name()] },
+        DeviceError::Unopened { adapter: adapter(), source: source() },
+        DeviceError::Lost { adapter: adapter(), why: why() },
+        DeviceError::Rejected { adapter: adapter(), why: why() },
+        DeviceError::Shader(ShaderRejection { adapter: adapter(), shader: "conv2d", why: why() }),
+        DeviceError::Unfinished { adapter: adapter(), source: source() },
+        DeviceError::Unread { adapter: adapter(), source: source() },
+        DeviceError::NotFinite { adapter: adapter(), what: "the gradient".to_owned() },
+        DeviceError::Wrong { adapter: adapter(), what: "matmul".to_owned(), error: 0.5 },
+    ];
+    all.extend(lacks.map(|lack| DeviceError::Unfit { adapter: adapter(), backend: backend(), lack }));
+    all
+}
+
+fn memory() -> Vec<MemoryError> {
+    let (model, adapter, what) = (name, name, || "theta".to_owned());
+    let source = Vec::<u64>::new().try_reserve(usize::MAX).unwrap_err();
+    vec![
+        MemoryError::Allocation { what: what(), bytes: 1 << 32, limit: None, adapter: adapter() },
+        MemoryError::Allocation { what: what(), bytes: 1 << 32, limit: Some(1 << 31), adapter: adapter() },
+        MemoryError::Device { adapter: adapter() },
+        MemoryError::Host { what: what(), bytes: usize::MAX, source },
+        MemoryError::Chunk { model: model(), examples: 64, bytes: 1 << 20, budget: 4096, adapter: adapter() },
+        MemoryError::Parameters { model: model(), parameters: 1 << 32, limit: 1 << 31, adapter: adapter() },
+        MemoryError::Examples { examples: 1 << 30, adapter: adapter() },
+        MemoryError::Copies { copies: 1_500_000, examples: 1 << 31, adapter: adapter() },
+        MemoryError::Grid { kernel: "conv2d", groups: [70_000, 1, 1], limit: 65_535 },
+    ]
+}
