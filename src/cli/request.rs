@@ -76,11 +76,11 @@ pub(super) struct CourseArgs {
     /// How held-out examples, and the subsets of paper and growing, are drawn
     #[arg(long, value_parser = named(SAMPLINGS), value_name = "NAME", default_value = "balanced")]
     sampling: Sampling,
-    /// Iterations between two looks at the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on the
+    /// Iterations between two validations, on the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on the
     /// full set, 0 with a budget]
     #[arg(long, value_name = "N")]
     check_every: Option<u64>,
-    /// End a stage after so many looks without a lower held-out loss; 0: never
+    /// End a stage after so many validations without a lower held-out loss; 0: never
     #[arg(long, value_name = "N", default_value_t = 0)]
     patience: u64,
     /// paper, growing, full: end a stage when the gradient has fallen by this factor

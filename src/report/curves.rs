@@ -47,11 +47,11 @@ pub fn charts(runs: &[History]) -> Vec<Chart> {
     charts.into_iter().map(Chart::placed).collect()
 }
 
-/// What is drawn of a run's progress: of each step, of each look, of each stage's end.
+/// What is drawn of a run's progress: of each step, of each validation, of each stage's end.
 struct Quantity {
     axis: Axis,
     of_step: Of<StepRecord>,
-    of_look: Of<StepRecord>,
+    of_validation: Of<StepRecord>,
     of_stage: Of<StageReport>,
 }
 
@@ -59,14 +59,14 @@ const LOSSES: Quantity = Quantity {
     axis: LOSS,
     // an earlier version has the loss alone, weight decay included; a step that was not taken has neither
     of_step: |step| step.cross_entropy.or(step.outcome.rejected.is_none().then_some(step.outcome.loss)),
-    of_look: |step| step.held_out.map(|look| look.loss),
+    of_validation: |step| step.held_out.map(|found| found.loss),
     of_stage: |stage| stage.test_loss,
 };
 
 const ACCURACIES: Quantity = Quantity {
     axis: ACCURACY,
     of_step: |step| step.accuracy,
-    of_look: |step| step.held_out.map(|look| look.accuracy),
+    of_validation: |step| step.held_out.map(|found| found.accuracy),
     of_stage: |stage| Some(stage.test_accuracy),
 };
 
@@ -85,7 +85,7 @@ fn progress(
         let ends = run.stage_ends().filter_map(|(step, stage)| Some((at(step), (quantity.of_stage)(stage)?)));
         let kinds = [
             ("training", Mark::None, of_steps(quantity.of_step)),
-            ("held-out", Mark::Circles, of_steps(quantity.of_look)),
+            ("held-out", Mark::Circles, of_steps(quantity.of_validation)),
             ("test", Mark::Triangles, ends.collect()),
         ];
         for (kind, (what, mark, points)) in kinds.into_iter().enumerate() {
@@ -215,9 +215,9 @@ mod tests {
 
     #[test]
     fn curves_are_those_of_the_records() {
-        let look = r#","held_out":{"loss":0.7,"accuracy":0.8},"accuracy":0.75,"kept":0.25,"cross_entropy":0.4,
+        let held_out = r#","held_out":{"loss":0.7,"accuracy":0.8},"accuracy":0.75,"kept":0.25,"cross_entropy":0.4,
             "radius":0.1,"damping":0.5"#;
-        let steps = vec![step(0.5, "null", ""), step(1.0, "0.5", look)];
+        let steps = vec![step(0.5, "null", ""), step(1.0, "0.5", held_out)];
         let charts = charts(&[history(
             "a",
             steps,

@@ -208,9 +208,9 @@ fn stages(stages: &[StageReport]) -> Markup {
                         td { (number(Some(stage.loss))) }
                         td { (number(stage.cross_entropy)) }
                         td { (number(stage.train_loss)) }
-                        td { (number(stage.held_out.map(|look| look.loss))) }
+                        td { (number(stage.held_out.map(|found| found.loss))) }
                         td { (number(stage.test_loss)) }
-                        td { (stage.held_out.map_or(NONE.to_owned(), |look| percent(look.accuracy))) }
+                        td { (stage.held_out.map_or(NONE.to_owned(), |found| percent(found.accuracy))) }
                         td { (percent(stage.test_accuracy)) }
                         td { (format!("{:.2e}", stage.gradient_reduction)) }
                         td.text { (stage.stopped) }

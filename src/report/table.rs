@@ -41,7 +41,7 @@ pub struct Row {
     pub seeds: Vec<u64>,
     /// Test accuracy, 0 to 1.
     pub accuracy: Spread,
-    /// Cost in epochs, held-out looks included.
+    /// Cost in epochs, validations included.
     pub cost: Spread,
     /// Seconds.
     pub wall: Spread,

@@ -171,11 +171,11 @@ mod tests {
         let (_at, folder) = folder(&line.repeat(2));
         let steps = folder.read_steps().unwrap();
         assert!(steps.len() == 2 && steps[0].outcome.loss.is_nan() && steps[0].accuracy.is_none());
-        assert_eq!(steps[1].held_out.map(|look| look.accuracy), Some(0.9));
+        assert_eq!(steps[1].held_out.map(|found| found.accuracy), Some(0.9));
         let again = serde_json::to_string(&steps[0]).unwrap();
         assert!(serde_json::from_str::<StepRecord>(&again).unwrap().outcome.loss.is_nan());
-        let look: crate::subset::HeldOut = serde_json::from_str(r#"{"loss":null,"accuracy":0.5}"#).unwrap();
-        assert!(look.loss.is_nan());
+        let held_out: crate::subset::HeldOut = serde_json::from_str(r#"{"loss":null,"accuracy":0.5}"#).unwrap();
+        assert!(held_out.loss.is_nan());
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub struct RunRecord {
     pub train_loss: f64,
     /// Loss at the end of the subset stage, weight decay included.
     pub subset_loss: Option<f64>,
-    /// Units spent / N: passes over the training set, held-out looks included.
+    /// Units spent / N: passes over the training set, validations included.
     pub cost_epochs: f64,
     /// Passes over data made only to report (training and test loss); not part of `cost_epochs`.
     pub reporting_epochs: f64,

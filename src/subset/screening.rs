@@ -130,10 +130,10 @@ impl Screening {
         // as an epoch would have them
         let others = without(&full.indices, &subset.indices);
         let unseen = draw(Sampling::Uniform, &others, LOOKED_AT.min(others.len()), STREAMS[1]);
-        let mut look = objective(&unseen.indices)?;
-        let (mut evaluation, losses) = look.losses(theta)?;
+        let mut unseen_loss = objective(&unseen.indices)?;
+        let (mut evaluation, losses) = unseen_loss.losses(theta)?;
         let remaining_cost = remaining(&doubts(&losses), share / 3.0);
-        let mut spent = problem.cost().units().count() + look.cost().units().count();
+        let mut spent = problem.cost().units().count() + unseen_loss.cost().units().count();
         let mut inclusion = None;
         if remaining_cost < WORTH_IT {
             let mut all = objective(&full.indices)?;

@@ -41,7 +41,7 @@ impl fmt::Display for StopReason {
         match self {
             Self::Spent(passes) => write!(f, "{} passes are spent", (1e3 * passes).round() / 1e3),
             Self::Minimum(tolerance) => write!(f, "the gradient fell to {tolerance:e} of its start"),
-            Self::NoLowerHeldOutLoss(looks) => write!(f, "looks without a lower held-out loss: {looks}"),
+            Self::NoLowerHeldOutLoss(times) => write!(f, "validations without a lower held-out loss: {times}"),
             Self::Gap(gap) => write!(f, "the subset's cross entropy is below {gap} of the held-out one"),
             Self::Stalled(stall) => write!(f, "two iterations lowered the loss by less than {stall}"),
         }
