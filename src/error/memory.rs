@@ -1,6 +1,6 @@
 //! Memory that does not suffice.
 
-use super::{mib, shown};
+use super::text::{mib, shown};
 use std::collections::TryReserveError;
 
 /// What does not fit where.

@@ -1,131 +1,30 @@
-//! The one error type of the library. Its kinds are what a caller reacts to, and each has its own exit code in the command
-//! line (`cli`); each carries a typed cause, and the cause what it came from ([`std::error::Error::source`]).
+//! The one error type of the library. Its kinds are what a caller reacts to, and each has its own exit code in the
+//! command line (`cli`); each carries a typed cause, and the cause what it came from ([`std::error::Error::source`]).
 //!
-//! The text of an error is one line that says what is wrong and where. What its source says is not repeated in it. What to do
-//! about it is for whoever asked: `cli` knows the options.
+//! The text of an error is one line that says what is wrong and where. What its source says is not repeated in it. What
+//! to do about it is for whoever asked: `cli` knows the options.
 
 mod data;
 mod device;
 mod images;
 mod io;
+mod kind;
 mod memory;
 mod model;
 mod run;
 mod set;
+mod text;
 mod usage;
 
 pub use data::DataError;
 pub use device::{DeviceError, Lack, ShaderRejection};
 pub use images::ImagesError;
 pub use io::IoError;
+pub use kind::{Error, Result};
 pub use memory::MemoryError;
 pub use model::ModelError;
 pub use run::RunError;
 pub use set::{Instead, Place, SetError};
+pub use text::BoxError;
+pub(crate) use text::{one_line, shown};
 pub use usage::UsageError;
-
-use std::fmt::Display;
-use std::path::Path;
-
-/// Where an error came from, when its type belongs to a library that few callers know.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-/// What went wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The request makes no sense: a bad option, a bad model description, shapes that do not fit.
-    #[error(transparent)]
-    Usage(#[from] UsageError),
-    /// A data set, weights file or run folder that cannot be read as what it claims to be.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// No adapter, a lost device, or a driver that rejects a command.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// The device, or the memory budget, cannot hold what was asked for.
-    #[error(transparent)]
-    OutOfMemory(#[from] MemoryError),
-    /// A value that is not finite appeared and the method could not step around it.
-    #[error("{tensor} is not finite in iteration {iteration} of the {stage}")]
-    Diverged {
-        /// Where it was seen first: a layer's outputs, the gradient, the loss.
-        tensor: String,
-        /// Iteration of the stage; 0 before the first step.
-        iteration: u64,
-        /// What the run was working on.
-        stage: String,
-    },
-    /// A file of ours that cannot be written.
-    #[error(transparent)]
-    Io(#[from] IoError),
-    /// The user asked for a stop (Ctrl-C, SIGTERM); the last checkpoint is on disk.
-    #[error("stopped in iteration {iteration} of the {stage}")]
-    Interrupted {
-        /// Iteration of the stage.
-        iteration: u64,
-        /// What the run was working on.
-        stage: String,
-    },
-}
-
-/// `Result` with this crate's [`Error`].
-pub type Result<T> = std::result::Result<T, Error>;
-
-impl Error {
-    /// A [`UsageError::Refused`]: what the command line says of its own options.
-    pub fn usage(why: impl Display) -> Self {
-        UsageError::Refused { why: why.to_string() }.into()
-    }
-
-    /// A [`DataError::Unreadable`].
-    pub fn unreadable(path: &Path, source: std::io::Error) -> Self {
-        DataError::Unreadable { path: path.to_owned(), source }.into()
-    }
-
-    /// An [`IoError::File`]: what was being done to which file.
-    pub fn io(doing: &'static str, path: &Path, source: std::io::Error) -> Self {
-        IoError::File { doing, path: path.to_owned(), source }.into()
-    }
-}
-
-impl From<ModelError> for Error {
-    fn from(cause: ModelError) -> Self {
-        Self::Usage(cause.into())
-    }
-}
-
-impl From<SetError> for Error {
-    fn from(cause: SetError) -> Self {
-        Self::Data(cause.into())
-    }
-}
-
-impl From<RunError> for Error {
-    fn from(cause: RunError) -> Self {
-        Self::Data(cause.into())
-    }
-}
-
-impl From<ShaderRejection> for Error {
-    fn from(cause: ShaderRejection) -> Self {
-        Self::Device(cause.into())
-    }
-}
-
-/// A path, or a name that somebody else chose, as messages have it: on one line, whatever characters it holds.
-pub(crate) fn shown(name: impl AsRef<Path>) -> String {
-    name.as_ref().display().to_string().replace(char::is_control, "\u{fffd}")
-}
-
-/// Messages of drivers and parsers come in paragraphs; errors of ours are one line.
-pub(crate) fn one_line(text: &str) -> String {
-    text.split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// Bytes as people read them.
-fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
-}
