@@ -73,7 +73,10 @@ pub enum DeviceError {
     #[error("no GPU adapter was found")]
     NoAdapter,
     /// No adapter of that name or index.
-    #[error("no adapter is called {wanted:?} (found: {})", if found.is_empty() { "none".to_owned() } else { found.join("; ") })]
+    #[error(
+        "no adapter is called {wanted:?} (found: {})",
+        if found.is_empty() { "none".to_owned() } else { found.join("; ") }
+    )]
     NoSuchAdapter {
         /// What was asked for.
         wanted: String,

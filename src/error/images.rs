@@ -71,7 +71,8 @@ pub enum ImagesError {
     },
     /// A header that is not believed.
     #[error(
-        "{}: expected a whole image, found a header that announces {height}x{width} pixels (HxW) in a file of {bytes} bytes",
+        "{}: expected a whole image, found a header that announces {height}x{width} pixels (HxW) in a file of {bytes} \
+         bytes",
         shown(path)
     )]
     Header {

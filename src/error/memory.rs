@@ -39,7 +39,8 @@ pub enum MemoryError {
     },
     /// A model of which not even the smallest chunk of examples can be computed.
     #[error(
-        "model {}: a chunk of {examples} examples takes {}, more than the {} that activations may take or a binding of {} holds",
+        "model {}: a chunk of {examples} examples takes {}, more than the {} that activations may take or a \
+         binding of {} holds",
         shown(model), mib(*bytes), mib(*budget), shown(adapter)
     )]
     Chunk {
@@ -56,7 +57,8 @@ pub enum MemoryError {
     },
     /// A model with more parameters than a kernel can bind.
     #[error(
-        "model {}: {parameters} parameters are more than {} binds at once ({})", shown(model), shown(adapter), mib(*limit)
+        "model {}: {parameters} parameters are more than {} binds at once ({})",
+        shown(model), shown(adapter), mib(*limit)
     )]
     Parameters {
         /// Name of the model.
