@@ -1,6 +1,7 @@
 //! The kernels that are measured, on the shapes of the networks that we train and of those that others publish.
 
-use super::{Timed, random_blocks};
+use super::random::random_blocks;
+use super::timed::Timed;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{DeviceError, Result};
 use crate::kernels::conv2d::Conv2d;

@@ -1,7 +1,8 @@
-//! The Kronecker factors: what looking at them, inverting them and dividing by them takes, and a large inverse, checked.
+//! The Kronecker factors: what looking at them, inverting them and dividing by them takes, and a large inverse,
+//! checked.
 
-use super::median;
 use super::network::{NETWORKS, Network};
+use super::timed::median;
 use crate::device::Gpu;
 use crate::error::{DeviceError, Result};
 use crate::kernels::blocks::Blocks;

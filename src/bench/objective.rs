@@ -1,7 +1,7 @@
 //! The passes of an objective on random images: what an evaluation of a whole subset costs, and one of a small block.
 
-use super::median;
 use super::network::{NETWORKS, Network};
+use super::timed::median;
 use crate::device::Gpu;
 use crate::error::{DeviceError, Result};
 use serde::Serialize;
@@ -16,7 +16,8 @@ pub struct PassRow {
     pub pass: &'static str,
     /// Examples.
     pub examples: usize,
-    /// Seconds of the first evaluation. That of a network's first row has the kernels of all of its passes compiled, as a training does.
+    /// Seconds of the first evaluation. That of a network's first row has the kernels of all of its passes compiled, as
+    /// a training does.
     pub first: f64,
     /// Median of the seconds after it.
     pub seconds: f64,

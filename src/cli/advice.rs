@@ -35,6 +35,7 @@ fn said(source: &(dyn StdError + 'static)) -> String {
 pub(super) fn advice(error: &Error) -> Option<String> {
     match error {
         Error::Usage(UsageError::Copies { copies, .. }) => Some(format!("take fewer than --copies {copies}")),
+        Error::Usage(UsageError::HeldOut { size, .. }) => Some(format!("hold out fewer than --held-out {size}")),
         Error::OutOfMemory(MemoryError::Copies { copies, .. }) => {
             Some(format!("take fewer than --copies {copies}, or --schedule sweep, which takes another in each epoch"))
         }
@@ -68,12 +69,13 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::Augmentation { .. } => Some("choose another in --augment"),
         UsageError::Choice { .. } => Some("lower --batch, or raise --memory"),
         UsageError::Subset { .. } => Some("choose another --subset, or hold out fewer with --held-out"),
-        UsageError::HeldOut { .. } => Some("hold out fewer with --held-out"),
         UsageError::Budget { .. } => Some("raise --budget"),
         UsageError::RunExists { .. } => {
             Some("choose another --out, go on with it by --resume, or replace it with --overwrite")
         }
-        UsageError::Copies { .. } | UsageError::NoStep | UsageError::Refused { .. } => None,
+        UsageError::HeldOut { .. } | UsageError::Copies { .. } | UsageError::NoStep | UsageError::Refused { .. } => {
+            None
+        }
     }
 }
 
@@ -163,7 +165,7 @@ mod tests {
         ("choosing among 1024 examples", "lower --batch, or raise --memory"),
         ("a subset of 1/8", "--subset"),
         ("a subset of 1/8", "--held-out"),
-        ("leaves none", "--held-out"),
+        ("leaves none", "fewer than --held-out 1/1"),
         ("a budget of 0.3 epochs", "raise --budget"),
         ("holds a run already", "another --out"),
         ("holds a run already", "by --resume"),

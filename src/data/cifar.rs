@@ -4,7 +4,7 @@
 //! is the class), followed by 3,072 bytes of pixels: 32×32 each of red, green and blue.
 
 use super::input::{Input, reserve};
-use super::{Format, Parts, Split};
+use super::parts::{Format, Parts, Split};
 use crate::error::{Result, SetError};
 use crate::shape::Shape;
 use std::path::Path;

@@ -1,8 +1,9 @@
 //! The built-in set: handwritten digits of 8×8 pixels, for first steps, examples and tests without a
 //! download. See `datasets/README.md` for where it comes from.
 
+use super::idx;
 use super::input::Input;
-use super::{Parts, idx};
+use super::parts::Parts;
 use crate::error::Result;
 
 /// 1,437 training and 360 test images of 1×8×8, values 0 to 16, classes "0" to "9".

@@ -6,7 +6,7 @@
 //! (idx3) or `[N][C][H][W]` (idx4); labels are `[N]` (idx1).
 
 use super::input::Input;
-use super::{Format, Parts, Split};
+use super::parts::{Format, Parts, Split};
 use crate::error::{Error, Result, SetError};
 use crate::shape::Shape;
 use std::collections::BTreeMap;

@@ -5,9 +5,9 @@
 //! files of all of them store grey; otherwise all become RGB. Alpha and Exif rotation are ignored.
 //! Files of other kinds, hidden files and folders inside a class are passed over.
 
-use super::input::{Input, reserve};
+use super::input::{Input, list, reserve};
+use super::parts::{Format, Parts, ReadOptions, Split};
 use super::resize::Resizer;
-use super::{Format, Parts, ReadOptions, Split, list};
 use crate::error::{ImagesError, Result, SetError};
 use crate::shape::Shape;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};

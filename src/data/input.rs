@@ -24,6 +24,20 @@ pub(super) fn reserve<T>(buffer: &mut Vec<T>, additional: usize, what: &str) -> 
     })
 }
 
+/// The visible entries of a folder, sorted by name.
+pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
+    let unreadable = |source| Error::unreadable(dir, source);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(dir).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
 /// An open file, its position, and its path for messages.
 pub(super) struct Input {
     path: PathBuf,

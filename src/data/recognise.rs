@@ -1,7 +1,9 @@
 //! Telling what a folder holds.
 
 use super::cifar::{self, CIFAR_10, CIFAR_100};
-use super::{Parts, ReadOptions, idx, image_folder, list};
+use super::input::list;
+use super::parts::{Parts, ReadOptions};
+use super::{idx, image_folder};
 use crate::error::{Error, Instead, Result, SetError, shown};
 use std::fs;
 use std::io::ErrorKind;

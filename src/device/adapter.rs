@@ -16,8 +16,8 @@ pub struct AdapterChoice {
 const BACKENDS: [&str; 4] = ["vulkan", "metal", "dx12", "gl"];
 
 impl AdapterChoice {
-    /// Every adapter the chosen backends offer, in the order that indexes refer to. GL, whose drivers talk on stderr while
-    /// they are looked for, only when it is asked for or the native interfaces offer nothing.
+    /// Every adapter the chosen backends offer, in the order that indexes refer to. GL, whose drivers talk on stderr
+    /// while they are looked for, only when it is asked for or the native interfaces offer nothing.
     ///
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) on a backend name that does not exist.
@@ -53,7 +53,8 @@ impl AdapterChoice {
 fn enumerate(backends: Backends) -> Vec<wgpu::Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     descriptor.backends = backends;
-    // Grids on the device are never larger than one that was checked when it was recorded; wgpu's own check is a dispatch for each.
+    // Grids on the device are never larger than one that was checked when it was recorded; wgpu's own check is a
+    // dispatch for each.
     descriptor.flags.remove(wgpu::InstanceFlags::VALIDATION_INDIRECT_CALL);
     let instance = wgpu::Instance::new(descriptor);
     let mut adapters = pollster::block_on(instance.enumerate_adapters(backends));

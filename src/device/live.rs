@@ -1,13 +1,17 @@
 //! Batches of which the device alone knows how many blocks are in use, and grids of dispatches that follow from it.
 
-use super::{ALIGNMENT, Buf, Gpu, lock};
-use crate::error::Result;
+use super::buf::{ALIGNMENT, Buf};
+use super::lock::lock;
 use std::sync::Mutex;
 
 /// Grids that follow one count, at most: those of a backward pass.
 const MOST: usize = 256;
 
-/// The number of blocks in use of the [`Quads`](super::Quads) that share it. Memory and recorded programs are for as many as there may be.
+/// Words that hold them.
+pub(super) const GRID_WORDS: usize = MOST * ALIGNMENT;
+
+/// The number of blocks in use of the [`Quads`](crate::device::Quads) that share it. Memory and recorded programs are
+/// for as many as there may be.
 #[derive(Debug)]
 pub struct BlockCount {
     /// The number, a word that a kernel writes.
@@ -54,16 +58,9 @@ impl Grid {
 }
 
 impl BlockCount {
-    /// With the count 0.
-    ///
-    /// # Errors
-    /// As [`Gpu::alloc`].
-    pub fn new(gpu: &Gpu) -> Result<Self> {
-        Ok(Self {
-            blocks: gpu.alloc("live.blocks", 1)?,
-            asked: Mutex::default(),
-            arguments: gpu.alloc("live.arguments", MOST * ALIGNMENT)?,
-        })
+    /// With a word for the count, and [`GRID_WORDS`] for the grids.
+    pub(super) fn of(blocks: Buf, arguments: Buf) -> Self {
+        Self { blocks, asked: Mutex::default(), arguments }
     }
 
     /// A grid that follows the count.

@@ -1,8 +1,13 @@
-//! How work is laid out on an adapter: one row a class of adapter. Kernels take the numbers as override constants, and the
-//! variant chooses the preludes that differ.
+//! How work is laid out on an adapter: one row a class of adapter. Kernels take the numbers as override constants, and
+//! the variant chooses the preludes that differ.
 
-use super::MAX_STORAGE;
 use crate::error::Lack;
+
+/// Storage buffers, or storage textures, that a kernel of ours may bind.
+pub const MAX_STORAGE: u32 = 8;
+
+/// Bindings of a kernel: what it may store, and a number or two.
+pub const MAX_BINDINGS: usize = MAX_STORAGE as usize + 2;
 
 /// Which variant of the kernels runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,8 +25,8 @@ pub enum Variant {
 pub enum Storage {
     /// Storage buffers.
     Buffer,
-    /// Storage textures of four 32-bit channels. lavapipe gathers a texel an invocation with vector instructions, but the words
-    /// of a buffer one by one: 13 ns against 223 for eight vec4 (AVX2; 22 with AVX-512).
+    /// Storage textures of four 32-bit channels. lavapipe gathers a texel an invocation with vector instructions, but
+    /// the words of a buffer one by one: 13 ns against 223 for eight vec4 (AVX2; 22 with AVX-512).
     Texture,
 }
 
@@ -32,7 +37,8 @@ pub struct Profile {
     pub variant: Variant,
     /// Home of quads.
     pub storage: Storage,
-    /// B: images of one batch block, innermost in memory; a multiple of 4. A block's lanes are vec4, so B/4 invocations.
+    /// B: images of one batch block, innermost in memory; a multiple of 4. A block's lanes are vec4, so B/4
+    /// invocations.
     pub block: usize,
     /// Tiles that share a workgroup, so that a workgroup has B/4 × rows invocations.
     pub rows: usize,
@@ -102,7 +108,8 @@ impl Profile {
         }
     }
 
-    /// Invocations that share a short list of work. Lavapipe takes half a microsecond to start a subgroup, so there it is one.
+    /// Invocations that share a short list of work. Lavapipe takes half a microsecond to start a subgroup, so there it
+    /// is one.
     pub fn width(&self) -> usize {
         if self.variant == Variant::Software { 8 } else { 64 }
     }
@@ -113,7 +120,8 @@ impl Profile {
     }
 }
 
-/// Whether the adapter offers what the matrices of a factorisation need beyond portable WebGPU where quads are textures.
+/// Whether the adapter offers what the matrices of a factorisation need beyond portable WebGPU where quads are
+/// textures.
 fn reads_and_writes(adapter: &wgpu::Adapter) -> bool {
     let flags = adapter.get_texture_format_features(wgpu::TextureFormat::Rgba32Float).flags;
     adapter.features().contains(wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES)

@@ -1,6 +1,7 @@
 //! What the device wrote, on the host.
 
-use super::{Buf, Gpu};
+use super::buf::Buf;
+use super::gpu::Gpu;
 use crate::error::{DeviceError, Result};
 use bytemuck::Pod;
 
@@ -47,7 +48,7 @@ impl Gpu {
             mapped_at_creation: false,
         });
         self.check()?;
-        Ok(Reader { staging: Buf { raw, offset: 0, len } })
+        Ok(Reader { staging: Buf::of(raw, len) })
     }
 
     /// Waits for everything submitted and returns the contents of `buf`.
@@ -56,7 +57,7 @@ impl Gpu {
     /// [`Error::Device`](crate::error::Error::Device) or [`Error::OutOfMemory`](crate::error::Error::OutOfMemory)
     /// when the device failed at anything since the last call.
     pub fn read<T: Pod>(&self, buf: &Buf) -> Result<Vec<T>> {
-        let reader = self.reader(buf.len)?;
+        let reader = self.reader(buf.len())?;
         self.copy(buf, &reader.staging);
         reader.collect(self)
     }

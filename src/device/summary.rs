@@ -1,6 +1,8 @@
 //! What matters about an adapter, for people and for bug reports.
 
-use super::{AdapterChoice, Gpu, MAX_STORAGE};
+use super::adapter::AdapterChoice;
+use super::gpu::Gpu;
+use super::profile::MAX_STORAGE;
 use crate::error::Result;
 use serde::Serialize;
 use std::fmt;

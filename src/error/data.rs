@@ -1,6 +1,8 @@
 //! Files that are not what they should be.
 
-use super::{RunError, SetError, shown};
+use super::run::RunError;
+use super::set::SetError;
+use super::text::shown;
 use std::path::PathBuf;
 
 /// Which file is not what it should be.

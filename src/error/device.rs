@@ -1,6 +1,6 @@
 //! Adapters that are missing, lost, or do not do what they should.
 
-use super::{BoxError, shown};
+use super::text::{BoxError, shown};
 use std::fmt;
 
 /// What an adapter lacks of what the kernels need.

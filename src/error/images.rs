@@ -1,6 +1,6 @@
 //! Image folders that cannot be read.
 
-use super::shown;
+use super::text::shown;
 use std::path::PathBuf;
 
 /// Why an image folder cannot be read.

@@ -1,6 +1,6 @@
 //! Files of ours that cannot be written.
 
-use super::{BoxError, shown};
+use super::text::{BoxError, shown};
 use std::path::PathBuf;
 
 /// What cannot be written.

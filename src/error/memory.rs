@@ -1,6 +1,6 @@
 //! Memory that does not suffice.
 
-use super::{shown, size};
+use super::text::{shown, size};
 use std::collections::TryReserveError;
 
 /// What does not fit where.

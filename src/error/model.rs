@@ -1,6 +1,6 @@
 //! Models that cannot be built.
 
-use super::{BoxError, shown};
+use super::text::{BoxError, shown};
 use crate::shape::Shape;
 
 /// Why a model cannot be built.

@@ -1,6 +1,6 @@
 //! Run folders and their files that cannot be used.
 
-use super::{BoxError, Error, shown};
+use super::text::{BoxError, shown};
 use crate::shape::Shape;
 use safetensors::SafeTensorError;
 use std::path::PathBuf;
@@ -147,8 +147,8 @@ pub enum RunError {
     Model {
         /// The file.
         path: PathBuf,
-        /// Why not.
-        source: Box<Error>,
+        /// Why not: an [`Error`](crate::error::Error).
+        source: BoxError,
     },
     /// Tensors that the safetensors format does not take.
     #[error("tensors that safetensors does not take")]

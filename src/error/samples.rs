@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shape::Shape;
+use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 
@@ -140,7 +141,7 @@ fn run() -> Vec<RunError> {
         RunError::ElementType { path: path(), tensor: tensor(), found: safetensors::Dtype::F16 },
         RunError::TensorSize { path: path(), tensor: tensor(), found: 3, expected: 4 },
         RunError::Normalisation { path: path(), found: 3, channels: 1 },
-        RunError::Model { path: path(), source: Box::new(ModelError::NoParameters { model: name() }.into()) },
+        RunError::Model { path: path(), source: Box::new(ModelError::NoParameters { model: name() }) },
         RunError::Tensors { source: tensors() },
         RunError::State { lacks: "the vector gradient".to_owned(), source: None },
         RunError::State { lacks: "the numbers".to_owned(), source: Some(json()) },
@@ -188,4 +189,40 @@ fn memory() -> Vec<MemoryError> {
         MemoryError::Copies { copies: 1_500_000, examples: 1 << 31, adapter: adapter() },
         MemoryError::Grid { kernel: "conv2d", groups: [70_000, 1, 1], limit: 65_535 },
     ]
+}
+
+/// Names of the variants of a file's enums: lines that are indented once and begin with a capital.
+fn variants(source: &str) -> Vec<&str> {
+    let enums = source.lines().filter_map(|line| line.strip_prefix("    "));
+    let named = enums.filter(|line| line.starts_with(|c: char| c.is_ascii_uppercase()));
+    named.map(|line| &line[..line.find(|c: char| !c.is_alphanumeric()).unwrap_or(line.len())]).collect()
+}
+
+#[test]
+fn every_cause_is_one_line_that_says_something() {
+    let samples = all();
+    for error in &samples {
+        let text = error.to_string();
+        assert!(!text.is_empty() && !text.contains(char::is_control), "{error:?}: {text}");
+        let source = error.source().map(ToString::to_string);
+        assert!(source.is_none_or(|source| !text.contains(&source)), "{text}: its source is said twice");
+    }
+    let all = format!("{samples:?}");
+    for file in [
+        include_str!("usage.rs"),
+        include_str!("model.rs"),
+        include_str!("data.rs"),
+        include_str!("set.rs"),
+        include_str!("images.rs"),
+        include_str!("run.rs"),
+        include_str!("device.rs"),
+        include_str!("memory.rs"),
+        include_str!("io.rs"),
+    ] {
+        let names = variants(file);
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(all.contains(name), "{name} is not among the samples");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Data sets that cannot be read.
 
-use super::shown;
+use super::images::ImagesError;
+use super::text::shown;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -134,5 +135,5 @@ pub enum SetError {
     },
     /// An image folder.
     #[error(transparent)]
-    Images(#[from] super::ImagesError),
+    Images(#[from] ImagesError),
 }

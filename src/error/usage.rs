@@ -1,6 +1,7 @@
 //! Requests that make no sense.
 
-use super::{ModelError, shown};
+use super::model::ModelError;
+use super::text::shown;
 use std::path::PathBuf;
 
 /// Why a request makes no sense.

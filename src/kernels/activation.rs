@@ -67,7 +67,7 @@ pub fn product(gpu: &Gpu, f: Activation, x: &Quads, v: &Quads, out: &Quads) -> R
 
 /// The same in f64.
 pub mod reference {
-    use super::Activation;
+    use crate::kernels::activation::Activation;
 
     /// f(x)
     pub fn forward(f: Activation, x: f64) -> f64 {

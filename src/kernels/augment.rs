@@ -1,8 +1,8 @@
 //! Copies of examples, each changed in its own way: shifted, mirrored, turned, scaled, recoloured, a square cut out.
 //!
-//! What happens to copy k of example i follows from the seed, i and k alone (Philox), so that a list of copies is a fixed set of
-//! examples, of which none is stored. Geometry acts first, then colour, then the cut. What comes from beyond the border is zero, the
-//! mean of a normalised channel: what a padded convolution sees there as well.
+//! What happens to copy k of example i follows from the seed, i and k alone (Philox), so that a list of copies is a
+//! fixed set of examples, of which none is stored. Geometry acts first, then colour, then the cut. What comes from
+//! beyond the border is zero, the mean of a normalised channel: what a padded convolution sees there as well.
 
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Result, UsageError};
@@ -22,7 +22,8 @@ const PIXELS: usize = 64;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augmentation {
-    /// Pixels by which an image is shifted along rows and columns, at most: a crop out of one that is padded by as many.
+    /// Pixels by which an image is shifted along rows and columns, at most: a crop out of one that is padded by as
+    /// many.
     pub crop: u32,
     /// Whether half of the copies are mirrored, left to right.
     pub flip: bool,
@@ -82,8 +83,8 @@ impl Augmentation {
     }
 }
 
-/// y = the copies `index` u32 `[N/B][B]`, example + copy · `examples`, of the normalised images `x`; copy 0 is the example itself. `x` and
-/// `y` are `[N/B][C·H·W][B]`, `by` is the augmentation, [uploaded](Augmentation::upload).
+/// y = the copies `index` u32 `[N/B][B]`, example + copy · `examples`, of the normalised images `x`; copy 0 is the
+/// example itself. `x` and `y` are `[N/B][C·H·W][B]`, `by` is the augmentation, [uploaded](Augmentation::upload).
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -114,8 +115,9 @@ pub fn augment(
 
 /// The same in f64, on plain `[N][C][H][W]`.
 pub mod reference {
-    use super::{Augmentation, Shape};
+    use crate::kernels::augment::Augmentation;
     use crate::kernels::selection::reference::philox;
+    use crate::shape::Shape;
 
     /// What happens to one copy of an example.
     #[derive(Clone, Copy, Debug, PartialEq)]

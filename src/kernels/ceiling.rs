@@ -13,7 +13,8 @@ pub(super) const ALU: Shader = shader!("alu_ceiling");
 const STEPS: usize = 256;
 const OF_STEP: usize = 16 * 4 * 4;
 
-/// Products and sums in registers, one invocation a word of `out`; `x` holds 64 vec4. Returns the dispatch and its multiply-adds.
+/// Products and sums in registers, one invocation a word of `out`; `x` holds 64 vec4. Returns the dispatch and its
+/// multiply-adds.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -36,7 +37,9 @@ pub fn copy(gpu: &Gpu, x: &Quads, y: &Quads) -> Result<Dispatch> {
 
 /// The same in f64.
 pub mod reference {
-    /// What [`arithmetic`](super::arithmetic) leaves for an invocation whose vec4 is `b`.
+    use crate::kernels::ceiling::STEPS;
+
+    /// What [`arithmetic`](crate::kernels::ceiling::arithmetic) leaves for an invocation whose vec4 is `b`.
     pub fn arithmetic(b: [f64; 4]) -> f64 {
         let c = b.map(|b| 0.5 * b);
         let f = 0.999 + 1e-4 * b[0];
@@ -55,7 +58,7 @@ pub mod reference {
                 for column in column(k, scale) {
                     for (i, start) in column.into_iter().enumerate() {
                         let g = 1e-3 * if k % 2 == 0 { b[i] } else { c[i] };
-                        total += (0..4 * super::STEPS).fold(start, |s, _| s * f + g);
+                        total += (0..4 * STEPS).fold(start, |s, _| s * f + g);
                     }
                 }
             }

@@ -44,8 +44,8 @@ impl Normalisation {
     }
 }
 
-/// x\[n, features of the page\] = (bytes − mean) / std for the examples `index` u32 `[N/B][B]`, modulo their number; `x` is
-/// `[N/B][C·H·W][B]`.
+/// x\[n, features of the page\] = (bytes − mean) / std for the examples `index` u32 `[N/B][B]`, modulo their number;
+/// `x` is `[N/B][C·H·W][B]`.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -69,7 +69,8 @@ pub fn gather(gpu: &Gpu, shape: Shape, page: &Page, index: &Buf, by: &Normalisat
 
 /// The same in f64, on plain `[N][C][H][W]`.
 pub mod reference {
-    use super::{PADDING, Shape};
+    use crate::kernels::gather::PADDING;
+    use crate::shape::Shape;
 
     /// Normalised features of the examples `index`; zeros for [`PADDING`].
     pub fn gather(shape: Shape, images: &[u8], index: &[u32], mean: &[f64], std: &[f64]) -> Vec<f64> {

@@ -111,7 +111,7 @@ pub fn diagonal(gpu: &Gpu, [a, g]: [&Factor; 2], lambda: &Buf, v: &Buf, d: &Buf)
 
 /// The same in f64.
 pub mod reference {
-    use super::Conv2d;
+    use crate::kernels::conv2d::Conv2d;
 
     /// v / (diag A ⊗ diag G + λ), weights and then biases.
     pub fn diagonal(a: &[f64], g: &[f64], lambda: f64, v: &[f64]) -> Vec<f64> {

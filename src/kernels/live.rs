@@ -28,7 +28,7 @@ pub fn grids(gpu: &Gpu, live: &BlockCount) -> Result<Dispatch> {
 
 /// The same on the CPU.
 pub mod reference {
-    use super::GridRequest;
+    use crate::device::GridRequest;
 
     /// The grid with so many blocks in use.
     pub fn grid(asked: &GridRequest, blocks: usize) -> [usize; 3] {

@@ -32,7 +32,6 @@ pub mod weights;
 pub use layout::{copy_quads, from_blocks, to_blocks};
 
 use crate::device::ALIGNMENT;
-
 use crate::program::Shader;
 
 /// Every shader of the engine; `tests/shaders/` checks that no file of `shaders/` is missing here.

@@ -117,7 +117,7 @@ pub fn avg_vjp(gpu: &Gpu, pool: &Pool, dy: &Quads, dx: &Quads, mask: Option<&Mas
 
 /// The same in f64, on plain `[N][C][H][W]`.
 pub mod reference {
-    use super::Pool;
+    use crate::kernels::pool::Pool;
 
     /// Offsets into x of the window of each output pixel, in row order.
     fn windows(pool: &Pool, outputs: usize) -> impl Iterator<Item = Vec<usize>> + '_ {

@@ -143,7 +143,7 @@ pub trait Product: std::fmt::Debug + Send + Sync {
 
 /// The same in f64, on plain `[N][C][H][W]`; `theta` holds the weights, then the biases.
 pub mod reference {
-    use super::Product;
+    use crate::kernels::product::Product;
 
     /// Where the biases of θ begin.
     fn biases(product: &dyn Product) -> usize {

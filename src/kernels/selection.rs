@@ -1,10 +1,10 @@
-//! Which examples of a batch are worth a backward pass: kept with a probability by their residuals, weighted by its inverse, so that the
-//! mean over draws is the full gradient; and brought together.
+//! Which examples of a batch are worth a backward pass: kept with a probability by their residuals, weighted by its
+//! inverse, so that the mean over draws is the full gradient; and brought together.
 //!
-//! Scores stand for gradient norms (Katharopoulos and Fleuret 2018, arXiv 1803.00942, section 3.2). Forward costs ⅓ an example, backward ⅔;
-//! P ∝ score minimises the variance at a given cost, and the fixed point variance times cost, so there is nothing to tune.
+//! Scores stand for gradient norms (Katharopoulos and Fleuret 2018, arXiv 1803.00942, section 3.2). Forward costs ⅓ an
+//! example, backward ⅔; P ∝ score minimises the variance at a given cost, and the fixed point variance times cost, so
+//! there is nothing to tune.
 
-use super::gather::PADDING;
 use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
@@ -22,7 +22,7 @@ pub struct Kept {
     all: Buf,
     /// Position in the batch, u32; 0 on padding.
     pub position: Buf,
-    /// Index in the data set, u32; [`PADDING`].
+    /// Index in the data set, u32; [`PADDING`](crate::kernels::gather::PADDING).
     pub index: Buf,
     /// Class, u32; 0.
     pub label: Buf,
@@ -46,8 +46,8 @@ impl Kept {
     }
 }
 
-/// Chooses among the examples of a batch with `score` (not negative), `index`, label and weight `[N/B][B]`, into `kept` and the
-/// blocks of `live`. `draw` is u32 \[key, key, step, examples\]: who is drawn follows from key, step and index.
+/// Chooses among the examples of a batch with `score` (not negative), `index`, label and weight `[N/B][B]`, into `kept`
+/// and the blocks of `live`. `draw` is u32 \[key, key, step, examples\]: who is drawn follows from key, step and index.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -89,7 +89,7 @@ pub fn rows(gpu: &Gpu, x: &Quads, position: &Buf, y: &Quads) -> Result<Dispatch>
 
 /// The same in f64.
 pub mod reference {
-    use super::PADDING;
+    use crate::kernels::gather::PADDING;
 
     /// τ of the examples' scores.
     pub fn threshold(score: &[f64]) -> f64 {

@@ -27,7 +27,8 @@ fn constants(gpu: &Gpu, z: &Quads, targets: &Targets) -> [(&'static str, usize);
     [("CLASSES", z.len() / targets.label.len()), ("LANES", gpu.profile.lanes())]
 }
 
-/// loss\[n\] = weight · cross entropy of the logits `z` `[N/B][M][B]`; correct\[n\] = weight where the largest logit is the label's.
+/// loss\[n\] = weight · cross entropy of the logits `z` `[N/B][M][B]`; correct\[n\] = weight where the largest logit is
+/// the label's.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -73,8 +74,8 @@ pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Res
     Dispatch::new(gpu, &HVP, &constants(gpu, z, targets), &bindings, elementwise_grid(gpu, targets.weight.len() / 4))
 }
 
-/// dz = (diag √p − p √pᵀ) e with random signs e: E\[dz dzᵀ\] is the loss Hessian. The signs of an example follow from its `index` and
-/// the word `seed`; weights play no part, and every index must be an example's.
+/// dz = (diag √p − p √pᵀ) e with random signs e: E\[dz dzᵀ\] is the loss Hessian. The signs of an example follow from
+/// its `index` and the word `seed`; weights play no part, and every index must be an example's.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -85,7 +86,8 @@ pub fn root(gpu: &Gpu, z: &Quads, index: &Buf, seed: &Buf, dz: &Quads) -> Result
     Dispatch::new(gpu, &ROOT, &constants, &bindings, elementwise_grid(gpu, index.len() / 4))
 }
 
-/// products = \[weight uᵀHu, weight uᵀHv, weight vᵀHv\] of every example, H the loss Hessian at `z`, for the logit tangents u and v.
+/// products = \[weight uᵀHu, weight uᵀHv, weight vᵀHv\] of every example, H the loss Hessian at `z`, for the logit
+/// tangents u and v.
 ///
 /// # Errors
 /// As [`Dispatch::new`].

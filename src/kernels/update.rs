@@ -32,8 +32,8 @@ impl MomentumUpdate {
     }
 }
 
-/// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², x ← x − step · m / (√v + ε). `coefficients` are [`AdamUpdate::words`], which may be
-/// rewritten between runs. Lengths are multiples of 4.
+/// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², x ← x − step · m / (√v + ε). `coefficients` are
+/// [`AdamUpdate::words`], which may be rewritten between runs. Lengths are multiples of 4.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -53,8 +53,8 @@ pub fn momentum(gpu: &Gpu, coefficients: &Buf, g: &Buf, v: &Buf, x: &Buf) -> Res
     Dispatch::new(gpu, &SGD, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 
-/// With a = s min(most, √(κ / slope)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` is a word, gᵀd; `coefficients` are
-/// [`NaturalUpdate::words`]. Lengths are multiples of 4.
+/// With a = s min(most, √(κ / slope)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` is a word, gᵀd;
+/// `coefficients` are [`NaturalUpdate::words`]. Lengths are multiples of 4.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -66,7 +66,7 @@ pub fn natural(gpu: &Gpu, coefficients: &Buf, slope: &Buf, d: &Buf, v: &Buf, x: 
 
 /// The same in f64.
 pub mod reference {
-    use super::{AdamUpdate, MomentumUpdate, NaturalUpdate};
+    use crate::kernels::update::{AdamUpdate, MomentumUpdate, NaturalUpdate};
 
     /// [`NaturalUpdate::apply`]
     pub fn natural(by: &NaturalUpdate, slope: f64, d: &[f64], v: &mut [f64], x: &mut [f64]) {

@@ -91,7 +91,8 @@ pub fn fold(gpu: &Gpu, partials: &Buf, folded: &Buf) -> Result<Dispatch> {
     Dispatch::new(gpu, &SUM_PARTIAL, &[], &[partials.into(), folded.into()], [1, rows, 1])
 }
 
-/// Where the partial sums of one or two stages go. The lengths follow from the number of values alone, and fix the order.
+/// Where the partial sums of one or two stages go. The lengths follow from the number of values alone, and fix the
+/// order.
 struct Stages {
     first: Buf,
     second: Option<Buf>,

@@ -52,23 +52,24 @@ impl WeightShape {
         (self.patches() + 1).next_multiple_of(PARTIAL_MULTIPLE) * self.outputs.next_multiple_of(PARTIAL_MULTIPLE)
     }
 
-    /// Parts into which `blocks` batch blocks are split for a weight gradient in so many `tiles`: enough workgroups to fill the
-    /// device, at least one block for each row of a workgroup, and no more than 16 MiB of partial sums.
+    /// Parts into which `blocks` batch blocks are split for a weight gradient in so many `tiles`: enough workgroups to
+    /// fill the device, at least one block for each row of a workgroup, and no more than 16 MiB of partial sums.
     pub(super) fn splits(&self, gpu: &Gpu, tiles: usize, blocks: usize) -> usize {
         let room = ((1 << 22) / self.partial_len()).max(1);
         gpu.profile.workgroups.div_ceil(tiles).min(blocks.div_ceil(gpu.profile.rows)).min(room)
     }
 }
 
-/// The weights that a product reads: `[tile][row][o][tap]`, rows (channel, line) padded to whole vec4s, a tile ending with a row of
-/// biases if `biases`. Strides are in words of θ.
+/// The weights that a product reads: `[tile][row][o][tap]`, rows (channel, line) padded to whole vec4s, a tile ending
+/// with a row of biases if `biases`. Strides are in words of θ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
     /// Outputs of the product: `phases` of each channel that comes out.
     pub outputs: usize,
     /// Outputs of a tile.
     pub tile: usize,
-    /// Outputs that differ only in which positions of a filter row they meet, each phase one further than the one before.
+    /// Outputs that differ only in which positions of a filter row they meet, each phase one further than the one
+    /// before.
     pub phases: usize,
     /// Channels summed over.
     pub channels: usize,
@@ -167,7 +168,7 @@ pub fn reduce_partials(gpu: &Gpu, shape: &WeightShape, partial: &Buf, g: &Buf) -
 
 /// The same in f64.
 pub mod reference {
-    use super::{PARTIAL_MULTIPLE, Packing, WeightShape};
+    use crate::kernels::weights::{PARTIAL_MULTIPLE, Packing, WeightShape};
 
     /// The tiles of `theta`.
     pub fn pack(packing: &Packing, theta: &[f64]) -> Vec<f64> {

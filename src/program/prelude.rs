@@ -25,7 +25,8 @@ enum Choice {
 pub struct Prelude {
     /// What `#import` calls it.
     pub name: &'static str,
-    /// One; or one a variant (software, discrete, portable); or one an activation, as [`KIND`](super::KIND) counts.
+    /// One; or one a variant (software, discrete, portable); or one an activation, as [`KIND`](crate::program::KIND)
+    /// counts.
     pub texts: &'static [Text],
     choice: Choice,
 }

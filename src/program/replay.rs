@@ -1,13 +1,13 @@
 //! A recorded list of steps, replayed in submissions of bounded length.
 
-use super::Dispatch;
+use super::dispatch::Dispatch;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-/// Seconds that a submission should take on the average. Windows takes a device away after two (TDR), and steps differ: a fortieth
-/// leaves room for one that takes as long as forty.
+/// Seconds that a submission should take on the average. Windows takes a device away after two (TDR), and steps differ:
+/// a fortieth leaves room for one that takes as long as forty.
 const SUBMISSION: f64 = 0.05;
 
 /// Steps of a submission before anything was measured.
@@ -19,8 +19,8 @@ enum Step {
     Clear(Buf),
 }
 
-/// Steps, run in order. Recording creates everything but what a first run waits for, the pipelines; later ones create nothing but
-/// command buffers.
+/// Steps, run in order. Recording creates everything but what a first run waits for, the pipelines; later ones create
+/// nothing but command buffers.
 pub struct Program {
     steps: Vec<Step>,
     /// Steps of a submission.
@@ -87,14 +87,15 @@ impl Program {
         Ok(())
     }
 
-    /// Tells how many seconds a run took, so that later ones submit as many steps at once as take a twentieth of a second.
+    /// Tells how many seconds a run took, so that later ones submit as many steps at once as take a twentieth of a
+    /// second.
     pub fn took(&self, seconds: f64) {
         let steps = (self.steps.len() as f64 * SUBMISSION / seconds.max(1e-9)).max(1.0);
         self.stride.store(steps as usize, Ordering::Relaxed);
     }
 
-    /// Submits the dispatches at once, waits for them, and says how many seconds they took: by the device's time stamps where it
-    /// has them, else by the clock. For programs that only dispatch.
+    /// Submits the dispatches at once, waits for them, and says how many seconds they took: by the device's time stamps
+    /// where it has them, else by the clock. For programs that only dispatch.
     ///
     /// # Errors
     /// What the device reports.

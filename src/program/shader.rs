@@ -15,7 +15,10 @@ pub struct Shader {
 /// `shader!("axpby")` is `shaders/axpby.wgsl`.
 macro_rules! shader {
     ($name:literal) => {
-        $crate::program::Shader::new($name, include_str!(concat!("../../shaders/", $name, ".wgsl")))
+        $crate::program::shader::Shader::new(
+            $name,
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
+        )
     };
 }
 pub(crate) use shader;

@@ -1,10 +1,15 @@
 //! Parts of a parameter vector between the inverses of their layer's two matrices.
 
-use super::{BlockProduct, Blocks, DIRECTION, GRADIENT, Placement, TRANSPOSE, grid};
+use super::super::jobs::{DirectionJob, GradientJob, TransposeJob, word};
+use super::placement::{BlockProduct, Placement};
+use super::room::{Blocks, grid};
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
-use crate::kernels::jobs::{DirectionJob, GradientJob, TransposeJob, word};
-use crate::program::Dispatch;
+use crate::program::{Dispatch, Shader, shader};
+
+pub(in crate::kernels) const DIRECTION: Shader = shader!("block_direction");
+pub(in crate::kernels) const GRADIENT: Shader = shader!("block_gradient");
+pub(in crate::kernels) const TRANSPOSE: Shader = shader!("block_transpose");
 
 /// A layer's part of a parameter vector, and with it the matrices 2l and 2l + 1 of layer l: of its patches and a bias,
 /// and of its outputs.

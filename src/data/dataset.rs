@@ -1,0 +1,142 @@
+//! A data set in memory.
+
+use super::parts::{Format, Parts, ReadOptions, Split};
+use super::{digits, recognise};
+use crate::error::{Result, UsageError};
+use crate::shape::Shape;
+use std::path::Path;
+
+/// The name under which [`Dataset::open`] finds the built-in set.
+const DIGITS: &str = "digits";
+
+/// Larger images than this are beyond any network trained here.
+const MAX_RESIZE: u32 = 4096;
+
+/// A data set in memory, with at least one example in each part.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// `digits`, the name of the folder, or the prefix of an IDX set such as `emnist-balanced`.
+    pub name: String,
+    /// How it was stored.
+    pub format: Format,
+    /// Shape of one image.
+    pub shape: Shape,
+    /// Names of the classes; a label is an index into this.
+    pub classes: Vec<String>,
+    /// Examples to train on.
+    pub train: Split,
+    /// Examples to test on.
+    pub test: Split,
+    /// SHA-256 of the content in lower-case hexadecimal. Hashed are channels, height, width and number
+    /// of classes, then for the training and the test part the number of examples, the images and the
+    /// labels; each number as 8 bytes, each label as 4, little-endian. File names and compression have
+    /// no part in it; resampling has.
+    pub sha256: String,
+}
+
+impl Dataset {
+    /// Opens the built-in set (`digits`) or the folder at a path; a folder that is called `digits` is
+    /// `./digits`. If a folder holds several IDX sets, as EMNIST's does, the path goes on with the
+    /// prefix of one, e.g. `DIR/emnist-balanced`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`](crate::error::Error::Usage) for an option that makes no sense,
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) for a set that does not fit into memory, and
+    /// [`Error::Data`](crate::error::Error::Data) for everything that is wrong with the path or the files.
+    pub fn open(source: &str, options: &ReadOptions) -> Result<Self> {
+        if let Some((height, width)) = options.resize
+            && !((1..=MAX_RESIZE).contains(&height) && (1..=MAX_RESIZE).contains(&width))
+        {
+            return Err(UsageError::Resize { height, width, most: MAX_RESIZE }.into());
+        }
+        let (name, parts) = if source == DIGITS {
+            (DIGITS.to_owned(), digits::read()?)
+        } else {
+            recognise::read(Path::new(source), options)?
+        };
+        Ok(Self::assemble(name, parts.resized(options)?))
+    }
+
+    /// The built-in set of handwritten digits: 1,437 training and 360 test images of 1×8×8 with values
+    /// 0 to 16, in 10 classes.
+    ///
+    /// # Errors
+    ///
+    /// None in practice; the signature is that of [`Dataset::open`].
+    pub fn digits() -> Result<Self> {
+        Self::open(DIGITS, &ReadOptions::default())
+    }
+
+    /// Mean and standard deviation of each channel over all pixels of the training images, in units of
+    /// a byte (0 to 255). A channel that is the same everywhere gets the standard deviation 1, so that
+    /// one can divide by it.
+    pub fn channel_statistics(&self) -> Vec<(f64, f64)> {
+        // Sums of integers are exact, in any order: 2^64 / 255^2 pixels would be needed to overflow.
+        let mut sums = vec![(0_u64, 0_u64); self.shape.channels];
+        for image in self.train.images.chunks_exact(self.shape.len()) {
+            for ((sum, squares), plane) in sums.iter_mut().zip(image.chunks_exact(self.shape.pixels())) {
+                *sum += plane.iter().map(|&pixel| u64::from(pixel)).sum::<u64>();
+                *squares += plane.iter().map(|&pixel| u64::from(pixel).pow(2)).sum::<u64>();
+            }
+        }
+        let count = (self.train.len() * self.shape.pixels()).max(1) as u64;
+        let statistics = |(sum, squares): (u64, u64)| {
+            // n²·variance = n·Σx² − (Σx)², still exact.
+            let spread = u128::from(count) * u128::from(squares) - u128::from(sum).pow(2);
+            let deviation = if spread == 0 { 1.0 } else { (spread as f64).sqrt() / count as f64 };
+            (sum as f64 / count as f64, deviation)
+        };
+        sums.into_iter().map(statistics).collect()
+    }
+
+    fn assemble(name: String, parts: Parts) -> Self {
+        let sha256 = parts.sha256();
+        let Parts { format, shape, classes, train, test } = parts;
+        Self { name, format, shape, classes, train, test, sha256 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset(shape: Shape, images: Vec<u8>) -> Dataset {
+        let labels = vec![0; images.len() / shape.len()];
+        let train = Split { images, labels };
+        let test = train.clone();
+        let parts = Parts { format: Format::Idx, shape, classes: vec!["0".to_owned()], train, test };
+        Dataset::assemble("test".to_owned(), parts)
+    }
+
+    #[test]
+    fn statistics_of_each_channel() {
+        let set = dataset(Shape::new(2, 1, 2), vec![1, 3, 7, 7, 5, 7, 7, 7]);
+        let [first, second] = set.channel_statistics()[..] else { panic!("two channels") };
+        assert_eq!(first, (4.0, 5_f64.sqrt()));
+        assert_eq!(second, (7.0, 1.0), "a constant channel");
+    }
+
+    #[test]
+    fn statistics_of_the_digits() {
+        let [(mean, deviation)] = Dataset::digits().unwrap().channel_statistics()[..] else { panic!("one channel") };
+        assert!((4.8..5.0).contains(&mean), "{mean}");
+        assert!((5.9..6.1).contains(&deviation), "{deviation}");
+    }
+
+    #[test]
+    fn resampling_changes_shape_and_hash() {
+        let set = Dataset::open("digits", &ReadOptions { resize: Some((4, 6)) }).unwrap();
+        assert_eq!(set.shape, Shape::new(1, 4, 6));
+        assert_eq!(set.train.images.len(), set.train.len() * 24);
+        assert_ne!(set.sha256, Dataset::digits().unwrap().sha256);
+    }
+
+    #[test]
+    fn the_hash_depends_on_the_shape_and_the_split() {
+        let wide = dataset(Shape::new(1, 1, 4), vec![1; 8]);
+        let tall = dataset(Shape::new(1, 4, 1), vec![1; 8]);
+        assert_ne!(wide.sha256, tall.sha256);
+        assert_eq!(wide.sha256, dataset(wide.shape, vec![1; 8]).sha256);
+    }
+}

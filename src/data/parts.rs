@@ -1,0 +1,107 @@
+//! What a reader returns, and what it is asked for.
+
+use super::input::reserve;
+use super::resize::Resizer;
+use crate::error::Result;
+use crate::files::hex;
+use crate::shape::Shape;
+use sha2::{Digest, Sha256};
+use std::fmt;
+
+/// Images with their labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Pixels `[N][C][H][W]`, one byte each as stored in the files (usually 0 to 255).
+    pub images: Vec<u8>,
+    /// Class indices `[N]`, each less than the number of classes.
+    pub labels: Vec<u32>,
+}
+
+impl Split {
+    /// N, the number of examples.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Whether there is no example.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+}
+
+/// How a data set is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// MNIST's format.
+    Idx,
+    /// The binary version of CIFAR-10.
+    Cifar10,
+    /// The binary version of CIFAR-100; its fine labels are the classes.
+    Cifar100,
+    /// Image files in a folder for each class.
+    ImageFolder,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idx => "IDX",
+            Self::Cifar10 => "CIFAR-10 binary",
+            Self::Cifar100 => "CIFAR-100 binary",
+            Self::ImageFolder => "image folder",
+        })
+    }
+}
+
+/// How to read a data set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadOptions {
+    /// Resample every image to this height and width in pixels, 1 to 4096 each. Needed if the images
+    /// of an image folder differ in size.
+    pub resize: Option<(u32, u32)>,
+}
+
+/// What a reader returns.
+pub(super) struct Parts {
+    pub(super) format: Format,
+    pub(super) shape: Shape,
+    pub(super) classes: Vec<String>,
+    pub(super) train: Split,
+    pub(super) test: Split,
+}
+
+impl Parts {
+    /// Resamples the images unless they have the wanted size already.
+    pub(super) fn resized(mut self, options: &ReadOptions) -> Result<Self> {
+        let Shape { channels, height, width } = self.shape;
+        let wanted = options.resize.map(|(height, width)| (height as usize, width as usize));
+        if let Some((to_height, to_width)) = wanted.filter(|&size| size != (height, width)) {
+            let resizer = Resizer::new(self.shape, to_height, to_width);
+            self.shape = Shape::new(channels, to_height, to_width);
+            for split in [&mut self.train, &mut self.test] {
+                let mut images = Vec::new();
+                reserve(&mut images, split.len().saturating_mul(self.shape.len()), "resampled images")?;
+                resizer.append(&split.images, &mut images);
+                split.images = images;
+            }
+        }
+        Ok(self)
+    }
+
+    /// SHA-256 of the content, as [`Dataset::sha256`](crate::data::Dataset::sha256) has it.
+    pub(super) fn sha256(&self) -> String {
+        let mut hasher = Sha256::new();
+        let Shape { channels, height, width } = self.shape;
+        for number in [channels, height, width, self.classes.len()] {
+            hasher.update((number as u64).to_le_bytes());
+        }
+        for split in [&self.train, &self.test] {
+            hasher.update((split.len() as u64).to_le_bytes());
+            hasher.update(&split.images);
+            for label in &split.labels {
+                hasher.update(label.to_le_bytes());
+            }
+        }
+        hex(&hasher.finalize())
+    }
+}

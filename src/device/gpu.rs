@@ -1,0 +1,148 @@
+//! An open adapter.
+
+use super::adapter::AdapterChoice;
+use super::buf::Buf;
+use super::faults::Faults;
+use super::pipelines::Pipelines;
+use super::profile::{MAX_STORAGE, Profile, Storage};
+use super::quads::Quads;
+use super::tile_choices::Tuning;
+use crate::error::{DeviceError, Lack, Result};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+/// An open device with its queue, pipelines and faults. Cloning shares it.
+#[derive(Clone)]
+pub struct Gpu {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) pipelines: Arc<Pipelines<Self>>,
+    faults: Faults,
+    /// Numbers that kernels read as uniforms.
+    pub(super) numbers: Arc<Mutex<HashMap<u32, Buf>>>,
+    /// What is bound where nothing is written.
+    pub(super) unused: Arc<Mutex<Option<(Quads, Buf)>>>,
+    pub(super) tuning: Arc<Mutex<Tuning>>,
+    /// Bytes of device memory taken.
+    pub(super) taken: Arc<AtomicU64>,
+    /// Name, backend, driver and class of the adapter.
+    pub info: wgpu::AdapterInfo,
+    /// Sizes this device was opened with.
+    pub limits: wgpu::Limits,
+    /// Layout of work on this device.
+    pub profile: Profile,
+}
+
+impl Gpu {
+    /// Opens the chosen adapter with the profile of its class.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::error::Error::Device) when there is no such adapter, or it offers less than the kernels
+    /// need.
+    pub fn open(choice: &AdapterChoice) -> Result<Self> {
+        let adapter = choice.select()?;
+        let profile = Profile::of(&adapter);
+        Self::open_adapter(&adapter, profile)
+    }
+
+    /// Opens an adapter with a given profile (tests run every profile on every adapter).
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::error::Error::Device) when the adapter offers less than the kernels need or refuses to
+    /// open.
+    pub fn open_adapter(adapter: &wgpu::Adapter, profile: Profile) -> Result<Self> {
+        let again = adapter.clone();
+        let twin = move || Self::open_with(&again, profile, Pipelines::alone);
+        Self::open_with(adapter, profile, |device| match adapter.get_info() {
+            // GL's context is one thread's at a time, for as long as it compiles, and the others give up after a second
+            // or six.
+            wgpu::AdapterInfo { backend: wgpu::Backend::Gl, .. } => Pipelines::alone(device),
+            wgpu::AdapterInfo { driver, .. } if driver == "llvmpipe" => {
+                Pipelines::with_workers(device, Some(Box::new(twin)))
+            }
+            _ => Pipelines::with_workers(device, None),
+        })
+    }
+
+    fn open_with(
+        adapter: &wgpu::Adapter,
+        profile: Profile,
+        pipelines: impl FnOnce(wgpu::Device) -> Pipelines<Self>,
+    ) -> Result<Self> {
+        let (info, offered) = (adapter.get_info(), adapter.limits());
+        let buffers = offered.max_storage_buffers_per_shader_stage;
+        let too_few = Lack::StorageBuffers { offered: buffers, needed: MAX_STORAGE };
+        if let Some(lack) = (buffers < MAX_STORAGE).then_some(too_few).or_else(|| profile.unmet(adapter)) {
+            return Err(DeviceError::Unfit { adapter: info.name, backend: format!("{:?}", info.backend), lack }.into());
+        }
+        // The portable limits, lowered where the adapter has less; only the two sizes are raised, since smaller chunks
+        // are the fallback, and the storage textures where the profile needs them.
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: offered.max_storage_buffer_binding_size,
+            max_buffer_size: offered.max_buffer_size,
+            max_storage_textures_per_shader_stage: match profile.storage {
+                Storage::Buffer => wgpu::Limits::defaults()
+                    .max_storage_textures_per_shader_stage
+                    .min(offered.max_storage_textures_per_shader_stage),
+                Storage::Texture => MAX_STORAGE,
+            },
+            ..wgpu::Limits::defaults().or_worse_values_from(&offered)
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("gpu-subset"),
+            required_features: profile.features() | adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_limits: limits.clone(),
+            experimental_features: wgpu::ExperimentalFeatures::disabled(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            trace: wgpu::Trace::Off,
+        }))
+        .map_err(|source| DeviceError::Unopened { adapter: info.name.clone(), source: Box::new(source) })?;
+
+        Ok(Self {
+            faults: Faults::of(&device),
+            pipelines: Arc::new(pipelines(device.clone())),
+            device,
+            queue,
+            numbers: Arc::default(),
+            unused: Arc::default(),
+            tuning: Arc::default(),
+            taken: Arc::default(),
+            info,
+            limits,
+            profile,
+        })
+    }
+
+    /// Whether the adapter computes on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// Waits for everything submitted.
+    ///
+    /// # Errors
+    /// As [`Gpu::read`].
+    pub fn wait(&self) -> Result<()> {
+        let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.pipelines.ran();
+        self.check()?;
+        waited
+            .map_err(|source| DeviceError::Unfinished { adapter: self.info.name.clone(), source: Box::new(source) })?;
+        Ok(())
+    }
+
+    /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
+    pub fn lose(&self) {
+        self.device.destroy();
+    }
+
+    /// What the driver reported since the device was opened, as an error; the first report stays.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::error::Error::Device) for a lost device or a rejected command,
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
+    pub fn check(&self) -> Result<()> {
+        self.faults.check(&self.info.name)
+    }
+}

@@ -1,0 +1,170 @@
+//! Taking memory for arrays of vec4, filling and reading it; and what else of them needs a device.
+
+use super::buf::Buf;
+use super::gpu::Gpu;
+use super::live::{BlockCount, GRID_WORDS};
+use super::lock::lock;
+use super::profile::Storage;
+use super::quads::{Binding, Blank, Home, QUAD, QUADS_WIDTH, Quads};
+use crate::error::Result;
+use bytemuck::Pod;
+use std::sync::atomic::Ordering;
+
+impl Gpu {
+    /// The most words that an array of quads holds.
+    pub fn max_quads_words(&self) -> usize {
+        match self.profile.storage {
+            Storage::Buffer => self.max_binding_words() / 4 * 4,
+            Storage::Texture => QUADS_WIDTH * self.limits.max_texture_dimension_2d as usize * 4,
+        }
+    }
+
+    /// `words` words of device memory, a multiple of four, zero at first; floats, or bytes where `is_integer`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the device has no room for it.
+    pub fn alloc_quads(&self, label: &str, words: usize, is_integer: bool) -> Result<Quads> {
+        assert!(words > 0 && words.is_multiple_of(4), "{label}: {words} words are no vec4s");
+        if self.profile.storage == Storage::Buffer {
+            return Ok(Quads { home: Home::Buffer(self.alloc(label, words)?), len: words, live: None });
+        }
+        let quads = words / 4;
+        let height = quads.div_ceil(QUADS_WIDTH);
+        if words > self.max_quads_words() {
+            return Err(self.no_memory(label, 4 * words as u64, Some(4 * self.max_quads_words() as u64)));
+        }
+        let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let raw = self.device.create_texture(&wgpu::TextureDescriptor {
+            label: Some(label),
+            size: wgpu::Extent3d {
+                width: quads.min(QUADS_WIDTH) as u32,
+                height: height as u32,
+                depth_or_array_layers: 1,
+            },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: if is_integer { wgpu::TextureFormat::Rgba32Uint } else { wgpu::TextureFormat::Rgba32Float },
+            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC,
+            view_formats: &[],
+        });
+        if pollster::block_on(scope.pop()).is_some() {
+            return Err(self.no_memory(label, 4 * words as u64, None));
+        }
+        self.check()?;
+        self.taken.fetch_add((16 * quads.min(QUADS_WIDTH) * height) as u64, Ordering::Relaxed);
+        let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
+        Ok(Quads { home: Home::Texture { raw, view }, len: words, live: None })
+    }
+
+    /// Quads holding `data` (4-byte elements, a multiple of four).
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc_quads`].
+    pub fn upload_quads<T: Pod>(&self, label: &str, data: &[T], is_integer: bool) -> Result<Quads> {
+        let bytes: &[u8] = bytemuck::cast_slice(data);
+        let quads = self.alloc_quads(label, bytes.len() / 4, is_integer)?;
+        match &quads.home {
+            Home::Buffer(buf) => self.write(buf, data),
+            Home::Texture { raw, .. } => {
+                let row = raw.width() as usize * QUAD;
+                // Whole rows in pieces of at most 32 MiB, so that the copies on the way stay small; then what remains
+                // of a row.
+                let whole = bytes.len() / row * row;
+                for (i, piece) in bytes[..whole].chunks(row * 256).enumerate() {
+                    self.write_rows(raw, 256 * i, raw.width(), piece);
+                }
+                if whole < bytes.len() {
+                    self.write_rows(raw, whole / row, ((bytes.len() - whole) / QUAD) as u32, &bytes[whole..]);
+                }
+            }
+        }
+        Ok(quads)
+    }
+
+    fn write_rows(&self, texture: &wgpu::Texture, first: usize, width: u32, bytes: &[u8]) {
+        let row = width * QUAD as u32;
+        let mut to = texture.as_image_copy();
+        to.origin.y = first as u32;
+        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(row), rows_per_image: None };
+        let height = bytes.len() as u32 / row;
+        self.queue.write_texture(to, bytes, layout, wgpu::Extent3d { width, height, depth_or_array_layers: 1 });
+        self.queue.submit([]);
+    }
+
+    /// Waits for everything submitted and returns the contents of `quads`.
+    ///
+    /// # Errors
+    /// As [`Gpu::read`].
+    pub fn read_quads<T: Pod>(&self, quads: &Quads) -> Result<Vec<T>> {
+        let raw = match &quads.home {
+            Home::Buffer(buf) => return self.read(buf),
+            Home::Texture { raw, .. } => raw,
+        };
+        let row = (raw.width() as usize * QUAD).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize);
+        let height = (quads.len / 4).div_ceil(raw.width() as usize);
+        let staging = self.alloc("texture.staging", row * height / 4)?;
+        let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        encoder.copy_texture_to_buffer(
+            raw.as_image_copy(),
+            wgpu::TexelCopyBufferInfo {
+                buffer: &staging.raw,
+                layout: wgpu::TexelCopyBufferLayout {
+                    offset: 0,
+                    bytes_per_row: Some(row as u32),
+                    rows_per_image: None,
+                },
+            },
+            wgpu::Extent3d { width: raw.width(), height: height as u32, depth_or_array_layers: 1 },
+        );
+        self.queue.submit([encoder.finish()]);
+        let mut data: Vec<T> = self.read(&staging)?;
+        data.truncate(quads.len); // only a texture of one row has padded rows
+        Ok(data)
+    }
+
+    /// What a kernel is bound to where its specialisation writes nothing: quads, and a word.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn placeholder(&self) -> Result<(Quads, Buf)> {
+        if let Some(unused) = lock(&self.unused).as_ref() {
+            return Ok(unused.clone());
+        }
+        let unused = (self.alloc_quads("unused", 4, false)?, self.alloc("unused", 1)?);
+        Ok(lock(&self.unused).insert(unused).clone())
+    }
+}
+
+impl Quads {
+    /// The number that a kernel reads of the blocks in use, `blocks` being all of them.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn block_count(&self, gpu: &Gpu, blocks: usize) -> Result<Buf> {
+        self.live.as_ref().map_or_else(|| gpu.uniform(blocks), |live| Ok(live.blocks.clone()))
+    }
+}
+
+impl BlockCount {
+    /// With the count 0.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn new(gpu: &Gpu) -> Result<Self> {
+        Ok(Self::of(gpu.alloc("live.blocks", 1)?, gpu.alloc("live.arguments", GRID_WORDS)?))
+    }
+}
+
+impl Blank {
+    /// Memory of its kind.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn binding(self, gpu: &Gpu) -> Result<Binding> {
+        Ok(match self {
+            Self::Words(words) => gpu.alloc("blank", words)?.into(),
+            Self::Texels { words, is_integer } => (&gpu.alloc_quads("blank", words, is_integer)?).into(),
+        })
+    }
+}

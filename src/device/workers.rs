@@ -1,0 +1,206 @@
+//! Threads that compile pipelines in the background.
+//!
+//! A software driver compiles a kernel in two halves: what wgpu asks for when the pipeline is made, and machine code
+//! when the queue first meets it, one kernel after another on the queue's thread, for most of a cold start. Another
+//! device has a queue of its own, and the driver keeps machine code on disk for all: so threads without other work
+//! *rehearse* kernels, that is run them over nothing on a twin of the device, the newest first, while the queue works
+//! its way from the oldest.
+//!
+//! Nothing here knows what a twin is: it is of a type `G`, and a [`Source`](super::pipeline::Source) compiles for it.
+
+use super::lock::lock;
+use super::pipeline::{Pipeline, Rehearsal};
+use crate::error::Result;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// Opens a twin.
+pub type OpenTwin<G> = Box<dyn Fn() -> Result<G> + Send + Sync>;
+
+/// Threads that compile, at most: one core is left to whoever records.
+const MOST_THREADS: usize = 8;
+
+/// Kernels that are not rehearsed, the last of them: the queue is at one.
+const LEFT_TO_QUEUE: usize = 3;
+
+/// Kernels in a row that the driver knew, after which it is taken to know the rest.
+const ENOUGH_KNOWN: usize = 2;
+
+/// What there is to do, the newest last. Whoever records needs the oldest first, and compiles it if it is not there, so
+/// threads take the newest.
+struct Work<G> {
+    to_compile: Vec<Arc<Pipeline<G>>>,
+    to_rehearse: Vec<Arc<Pipeline<G>>>,
+    busy: usize,
+    known_in_a_row: usize,
+    is_over: bool,
+}
+
+impl<G> Default for Work<G> {
+    fn default() -> Self {
+        Self { to_compile: Vec::new(), to_rehearse: Vec::new(), busy: 0, known_in_a_row: 0, is_over: false }
+    }
+}
+
+impl<G> Work<G> {
+    /// The next pipeline to compile, or else to rehearse; and whether it is the latter.
+    fn next(&mut self, rehearses: bool) -> Option<(Arc<Pipeline<G>>, bool)> {
+        if let Some(pipeline) = self.to_compile.pop() {
+            return Some((pipeline, false));
+        }
+        if !rehearses {
+            return None;
+        }
+        let used: Vec<_> = self.to_rehearse.iter().map(|pipeline| pipeline.is_used()).collect();
+        next_rehearsal(&used).map(|next| (self.to_rehearse.remove(next), true))
+    }
+}
+
+/// The newest pipeline that is not in use yet, or else the newest. `used` tells of each, the oldest first.
+fn next_rehearsal(used: &[bool]) -> Option<usize> {
+    (used.len() > LEFT_TO_QUEUE).then(|| used.iter().rposition(|used| !used).unwrap_or(used.len() - 1))
+}
+
+/// What the threads share.
+struct Desk<G> {
+    work: Mutex<Work<G>>,
+    changed: Condvar,
+    open_twin: Option<OpenTwin<G>>,
+}
+
+impl<G> Desk<G> {
+    fn change(&self, change: impl FnOnce(&mut Work<G>)) {
+        change(&mut lock(&self.work));
+        self.changed.notify_all();
+    }
+
+    fn wait<'a>(&self, work: MutexGuard<'a, Work<G>>) -> MutexGuard<'a, Work<G>> {
+        self.changed.wait(work).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for work; nothing when it is over.
+    fn next(&self, rehearses: bool) -> Option<(Arc<Pipeline<G>>, bool)> {
+        let mut work = lock(&self.work);
+        while !work.is_over {
+            let next = work.next(rehearses);
+            if next.is_some() {
+                work.busy += 1;
+                return next;
+            }
+            work = self.wait(work);
+        }
+        None
+    }
+
+    /// Takes note of how a rehearsal ended; whether there are more.
+    fn note(&self, outcome: &Rehearsal) -> bool {
+        let mut work = lock(&self.work);
+        work.known_in_a_row = if matches!(outcome, Rehearsal::Known) { work.known_in_a_row + 1 } else { 0 };
+        if work.known_in_a_row >= ENOUGH_KNOWN {
+            work.to_rehearse.clear();
+        }
+        work.to_rehearse.len() > LEFT_TO_QUEUE
+    }
+
+    /// Compiles, then rehearses until a twin fails, until it is over.
+    fn serve(&self) {
+        let (mut twin, mut rehearses) = (None, true);
+        while let Some((pipeline, is_rehearsal)) = self.next(rehearses) {
+            let _busy = Busy(self);
+            if !is_rehearsal {
+                pipeline.compiled(); // an error is for whoever needs it
+                continue;
+            }
+            twin = twin.or_else(|| self.open_twin.as_ref().and_then(|open| open().ok()));
+            let outcome = twin.as_ref().map_or(Rehearsal::Failed, |twin| pipeline.rehearse(twin));
+            rehearses = !matches!(outcome, Rehearsal::Failed);
+            if !self.note(&outcome) || !rehearses {
+                twin = None; // it takes memory, and opens in no time
+            }
+        }
+    }
+}
+
+/// A thread at work, until it is dropped, by a panic as well.
+struct Busy<'a, G>(&'a Desk<G>);
+
+impl<G> Drop for Busy<'_, G> {
+    fn drop(&mut self) {
+        self.0.change(|work| work.busy -= 1);
+    }
+}
+
+/// The threads. Dropping them waits for what they are at.
+pub struct Workers<G> {
+    desk: Arc<Desk<G>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<G: 'static> Workers<G> {
+    /// Threads without work yet; they rehearse where there is a way to open a twin.
+    pub fn new(open_twin: Option<OpenTwin<G>>) -> Self {
+        let desk = Arc::new(Desk { work: Mutex::default(), changed: Condvar::new(), open_twin });
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let worker = |_| {
+            let desk = desk.clone();
+            thread::Builder::new().name("compiler".to_owned()).spawn(move || desk.serve()).ok()
+        };
+        let threads = (0..cores.saturating_sub(1).clamp(1, MOST_THREADS)).filter_map(worker).collect();
+        Self { desk, threads }
+    }
+
+    /// Leaves a pipeline to the threads. Without any, whoever needs it compiles it.
+    pub fn take(&self, pipeline: &Arc<Pipeline<G>>) {
+        self.desk.change(|work| {
+            work.to_compile.push(pipeline.clone());
+            work.to_rehearse.extend(self.desk.open_twin.is_some().then(|| pipeline.clone()));
+        });
+    }
+
+    /// Opens a twin, where there is a way to.
+    pub fn open_twin(&self) -> Option<Result<G>> {
+        self.desk.open_twin.as_ref().map(|open| open())
+    }
+
+    /// Tells that the queue has run all that was submitted: what is in use needs no rehearsal any more.
+    pub fn ran(&self) {
+        lock(&self.desk.work).to_rehearse.retain(|pipeline| !pipeline.is_used());
+    }
+
+    /// Waits until none is at work, and leaves them nothing to do.
+    pub fn rest(&self) {
+        let mut work = lock(&self.desk.work);
+        loop {
+            work.to_compile.clear();
+            work.to_rehearse.clear();
+            if work.busy == 0 {
+                return;
+            }
+            work = self.desk.wait(work);
+        }
+    }
+}
+
+impl<G> Drop for Workers<G> {
+    fn drop(&mut self) {
+        self.desk.change(|work| work.is_over = true);
+        self.threads.drain(..).for_each(|thread| {
+            thread.join().ok(); // what made it panic will show where the pipeline is needed
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rehearsals_run_towards_the_queue() {
+        let (submitted, waits) = (true, false);
+        assert_eq!(next_rehearsal(&[submitted, submitted, waits, waits, submitted]), Some(3));
+        assert_eq!(next_rehearsal(&[submitted, submitted, waits, submitted]), Some(2));
+        assert_eq!(next_rehearsal(&[submitted; 5]), Some(4));
+        assert_eq!(next_rehearsal(&[waits; LEFT_TO_QUEUE]), None);
+        assert_eq!(next_rehearsal(&[]), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! One recorded use of a kernel.
+
+use super::bindings::bind_group;
+use super::shader::Shader;
+use super::specialisation::pipeline;
+use crate::device::{Binding, Gpu, Grid, MAX_BINDINGS, Pipeline};
+use crate::error::{MemoryError, Result};
+use std::sync::{Arc, OnceLock};
+
+/// Workgroups that WebGPU allows along one dimension of a dispatch.
+pub const MAX_GROUPS: usize = 65_535;
+
+/// One recorded use of a kernel: pipeline, bindings, grid. The pipeline may be in the making until the first run.
+#[derive(Clone)]
+pub struct Dispatch {
+    shader: &'static str,
+    pipeline: Arc<Pipeline<Gpu>>,
+    bindings: Vec<Binding>,
+    group: OnceLock<wgpu::BindGroup>,
+    grid: Grid,
+}
+
+impl Dispatch {
+    /// Appends it to a pass; the first time, it waits for the pipeline and binds to it.
+    pub(super) fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>) -> Result<()> {
+        let pipeline = self.pipeline.get()?;
+        let group = self.group.get_or_init(|| bind_group(gpu, self.shader, pipeline, &self.bindings));
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, group, &[]);
+        match &self.grid {
+            Grid::Fixed(grid) => {
+                let [x, y, z] = grid.map(|n| n as u32);
+                pass.dispatch_workgroups(x, y, z);
+            }
+            Grid::Indirect(_, words) => pass.dispatch_workgroups_indirect(&words.raw, words.bytes().start),
+        }
+        Ok(())
+    }
+
+    /// Records `shader`, specialised by `constants`, over `bindings` (group 0, in order) and a `grid` of workgroups.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the grid is larger than WebGPU
+    /// allows. A driver that rejects the shader shows at the first run.
+    ///
+    /// # Panics
+    /// When the number of bindings is beyond what WebGPU guarantees: the host function of the kernel is wrong.
+    pub fn new(
+        gpu: &Gpu,
+        shader: &Shader,
+        constants: &[(&'static str, usize)],
+        bindings: &[Binding],
+        grid: impl Into<Grid>,
+    ) -> Result<Self> {
+        let grid: Grid = grid.into();
+        let most = grid.most();
+        assert!(bindings.len() <= MAX_BINDINGS, "{}: {} bindings", shader.name, bindings.len());
+        assert!(!most.contains(&0), "{}: grid {most:?}", shader.name);
+        if most.iter().any(|&n| n > MAX_GROUPS) {
+            return Err(MemoryError::Grid { kernel: shader.name, groups: most, limit: MAX_GROUPS }.into());
+        }
+        let pipeline = pipeline(gpu, shader, constants, bindings);
+        Ok(Self { shader: shader.name, pipeline, bindings: bindings.to_vec(), group: OnceLock::new(), grid })
+    }
+}

@@ -1,0 +1,108 @@
+//! Making a pipeline of a shader and its constants.
+
+use super::bindings::bind_group;
+use super::shader::Shader;
+use crate::device::{Binding, Blank, Compiled, Gpu, Pipeline, Profile, Source};
+use crate::error::{Result, ShaderRejection, one_line};
+use std::sync::Arc;
+
+/// The pipeline of a shader with these constants, compiled at most once a device, in the background.
+pub(super) fn pipeline(
+    gpu: &Gpu,
+    shader: &Shader,
+    constants: &[(&'static str, usize)],
+    bindings: &[Binding],
+) -> Arc<Pipeline<Gpu>> {
+    gpu.pipelines.of((shader.name, constants.to_vec()), || Specialisation {
+        shader: *shader,
+        constants: constants.to_vec(),
+        blanks: bindings.iter().map(Blank::of).collect(),
+        profile: gpu.profile,
+        adapter: gpu.info.name.clone(),
+    })
+}
+
+/// A shader with its constants, and what its bindings look like.
+struct Specialisation {
+    shader: Shader,
+    constants: Vec<(&'static str, usize)>,
+    blanks: Vec<Blank>,
+    profile: Profile,
+    adapter: String,
+}
+
+impl Source<Gpu> for Specialisation {
+    fn compile(&self, device: &wgpu::Device) -> Compiled {
+        let Self { shader, constants, profile, adapter, .. } = self;
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let internal = device.push_error_scope(wgpu::ErrorFilter::Internal); // a driver's own compiler
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+            label: Some(shader.name),
+            source: wgpu::ShaderSource::Wgsl(shader.wgsl(profile, constants).into()),
+        });
+        let values = shader.overrides(constants);
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(shader.name),
+            layout: None,
+            module: &module,
+            entry_point: Some("main"),
+            // Every kernel writes its workgroup memory before it reads it; zeroing costs FXC half a minute.
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &values,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        let internal = pollster::block_on(internal.pop());
+        match pollster::block_on(scope.pop()).or(internal) {
+            Some(error) => Err(ShaderRejection {
+                adapter: adapter.clone(),
+                shader: shader.name,
+                why: one_line(&error.to_string()),
+            }),
+            None => Ok(pipeline),
+        }
+    }
+
+    fn compile_on(&self, twin: &Gpu) -> Compiled {
+        self.compile(&twin.device)
+    }
+
+    fn run_over_nothing(&self, twin: &Gpu, pipeline: &wgpu::ComputePipeline) -> Result<()> {
+        let bindings = self.blanks.iter().map(|blank| blank.binding(twin)).collect::<Result<Vec<_>>>()?;
+        let mut encoder = twin.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        pass.set_pipeline(pipeline);
+        pass.set_bind_group(0, &bind_group(twin, self.shader.name, pipeline, &bindings), &[]);
+        // wgpu drops a grid that it knows is empty
+        pass.dispatch_workgroups_indirect(&twin.alloc("nothing", 3)?.raw, 0);
+        drop(pass);
+        twin.queue.submit([encoder.finish()]);
+        twin.wait()
+    }
+}
+
+impl Gpu {
+    /// Waits until the driver has made a pipeline of every kernel that was recorded, and no thread is at work on any.
+    /// Software drivers do the rest at the first run.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::error::Error::Device) when it rejects one.
+    pub fn wait_for_kernels(&self) -> Result<()> {
+        self.pipelines.wait()
+    }
+
+    /// Has lavapipe finish every kernel recorded so far, on another device and over nothing, as threads do in the
+    /// background; says how many, none with other drivers. For tests.
+    ///
+    /// # Errors
+    /// [`Error::Device`](crate::error::Error::Device) when it does not take one.
+    pub fn rehearse_kernels(&self) -> Result<usize> {
+        self.pipelines.rehearse_all()
+    }
+
+    /// Every (shader, constants) recorded so far, sorted: `tests/shaders/` translates each for every backend.
+    pub fn specialisations(&self) -> Vec<(&'static str, Vec<(&'static str, usize)>)> {
+        self.pipelines.keys()
+    }
+}
