@@ -63,7 +63,7 @@ fn an_observer_with_one_function_of_its_own_stops_a_run() {
     }
     let Some(gpu) = common::gpu() else { return };
     let data = Dataset::digits().unwrap();
-    let mut run = Run::sweep(&data).budget(1.0).on(&gpu).unwrap();
+    let mut run = Run::by(&data, Schedule::Full(Method::Ncg(Default::default()))).on(&gpu).unwrap();
     let mut observer = After(3);
     let error = run.train(&mut observer).unwrap_err();
     assert!(matches!(error, Error::Interrupted { iteration: 3, .. }), "{error}");

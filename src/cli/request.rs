@@ -76,8 +76,8 @@ pub(super) struct CourseArgs {
     /// How held-out examples, and the subsets of paper and growing, are drawn
     #[arg(long, value_parser = named(SAMPLINGS), value_name = "NAME", default_value = "balanced")]
     sampling: Sampling,
-    /// Iterations between two validations, on the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on the
-    /// full set, 0 with a budget]
+    /// Iterations between two validations, on the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on
+    /// the full set, 0 with a budget]
     #[arg(long, value_name = "N")]
     check_every: Option<u64>,
     /// End a stage after so many validations without a lower held-out loss; 0: never
