@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_extension("partial");
     std::fs::write(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, path))
@@ -19,7 +19,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// [`Error::Io`] naming the file.
-pub fn remove(path: &Path) -> Result<()> {
+pub(crate) fn remove(path: &Path) -> Result<()> {
     if path.exists() {
         std::fs::remove_file(path).map_err(|e| Error::io("removing", path, e))?;
     }
@@ -27,7 +27,7 @@ pub fn remove(path: &Path) -> Result<()> {
 }
 
 /// A digest as lower-case hexadecimal digits.
-pub fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -70,7 +70,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod export;
-pub mod files;
+pub(crate) mod files;
 pub mod kernels;
 pub mod model;
 pub mod objective;

@@ -28,7 +28,7 @@ pub struct FactorStep {
 }
 
 /// Examples of the gradient that steps are compared with, and of the factors.
-pub const SUBSET: usize = 1875;
+pub(super) const SUBSET: usize = 1875;
 const SAMPLE: usize = 512;
 
 /// Rows of the inverses that are checked: the patches of 128 channels under a 3 × 3 filter, and net C's largest factor.

@@ -10,12 +10,13 @@ use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
 
 /// Built-in networks with the shape of their data.
-pub const NETWORKS: [(&str, Shape); 2] = [("mnist-14k", Shape::new(1, 28, 28)), ("cifar-43k", Shape::new(3, 32, 32))];
+pub(super) const NETWORKS: [(&str, Shape); 2] =
+    [("mnist-14k", Shape::new(1, 28, 28)), ("cifar-43k", Shape::new(3, 32, 32))];
 
 const CLASSES: usize = 10;
 
 /// A network, so many examples, and room for a gradient.
-pub struct Network {
+pub(super) struct Network {
     pub model: Arc<Model>,
     pub theta: Buf,
     pub gradient: Buf,
@@ -24,7 +25,7 @@ pub struct Network {
 }
 
 impl Network {
-    pub fn new(gpu: &Gpu, name: &str, shape: Shape, examples: usize, memory: u64) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, name: &str, shape: Shape, examples: usize, memory: u64) -> Result<Self> {
         let model = Arc::new(Model::new(&Description::open(name)?, shape, CLASSES)?);
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let images: Vec<u8> = (0..examples * shape.len()).map(|_| rng.random()).collect();
@@ -38,7 +39,7 @@ impl Network {
     }
 
     /// The loss over the first `size` examples.
-    pub fn objective(&self, gpu: &Gpu, size: usize) -> Result<Objective> {
+    pub(super) fn objective(&self, gpu: &Gpu, size: usize) -> Result<Objective> {
         let indices: Vec<u32> = (0..size as u32).collect();
         Objective::new(gpu, &self.workspace, &self.data, &indices, 1e-3)
     }

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::program::{Dispatch, Program};
 
 /// A program, repeated so that it takes a few milliseconds.
-pub struct Timed {
+pub(super) struct Timed {
     program: Program,
     repeats: usize,
     seconds: Vec<f64>,
@@ -19,7 +19,7 @@ impl Timed {
     ///
     /// # Errors
     /// What the device reports.
-    pub fn new(gpu: &Gpu, record: impl Fn() -> Result<Vec<Dispatch>>) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, record: impl Fn() -> Result<Vec<Dispatch>>) -> Result<Self> {
         let repeated = |repeats: usize| -> Result<Program> {
             let mut program = Program::default();
             for _ in 0..repeats {
@@ -37,13 +37,13 @@ impl Timed {
     ///
     /// # Errors
     /// What the device reports.
-    pub fn measure(&mut self, gpu: &Gpu) -> Result<()> {
+    pub(super) fn measure(&mut self, gpu: &Gpu) -> Result<()> {
         self.seconds.push(self.program.time(gpu)? / self.repeats as f64);
         Ok(())
     }
 
     /// Seconds of a run, the least first.
-    pub fn sorted(&self) -> Vec<f64> {
+    pub(super) fn sorted(&self) -> Vec<f64> {
         let mut seconds = self.seconds.clone();
         seconds.sort_by(f64::total_cmp);
         seconds

@@ -86,7 +86,7 @@ impl Changes {
 
 impl AugmentArgs {
     /// Copies of each example, if that was said.
-    pub fn copies(&self) -> Option<usize> {
+    pub(super) fn copies(&self) -> Option<usize> {
         self.copies.map(|copies| copies as usize)
     }
 
@@ -94,7 +94,7 @@ impl AugmentArgs {
     ///
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) for a change that images of this shape do not allow.
-    pub fn choose(&self, shape: Shape) -> Result<Option<(Augmentation, Option<usize>)>> {
+    pub(super) fn choose(&self, shape: Shape) -> Result<Option<(Augmentation, Option<usize>)>> {
         let by = self.augment.as_ref().map(|changes| changes.of(shape)).transpose()?;
         Ok(by.map(|by| (by, self.copies())))
     }

@@ -20,12 +20,12 @@ pub(super) struct DeviceArgs {
 }
 
 impl DeviceArgs {
-    pub fn choice(&self) -> AdapterChoice {
+    pub(super) fn choice(&self) -> AdapterChoice {
         AdapterChoice { backend: self.backend.clone(), adapter: self.adapter.clone() }
     }
 
     /// Opens the adapter; a software one is used with one notice line.
-    pub fn open(&self) -> Result<Gpu> {
+    pub(super) fn open(&self) -> Result<Gpu> {
         let gpu = Gpu::open(&self.choice())?;
         if gpu.is_software() {
             let other = if gpu.backend().eq_ignore_ascii_case("gl") {

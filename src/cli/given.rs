@@ -10,7 +10,7 @@ pub(super) struct Given(BTreeSet<String>);
 
 impl Given {
     /// The first option of a group that was given, with its dashes.
-    pub fn first_of<G: Args>(&self) -> Option<String> {
+    pub(super) fn first_of<G: Args>(&self) -> Option<String> {
         options_of::<G>().into_iter().find(|(id, _)| self.0.contains(id)).map(|(_, long)| format!("--{long}"))
     }
 }

@@ -118,7 +118,7 @@ impl Baseline {
     ///
     /// # Errors
     /// [`Error::Usage`] when it is no rule for mini-batches, or has options that say what is learned.
-    pub fn of(described: &ExperimentFile, file: &Path) -> Result<Option<Self>> {
+    pub(super) fn of(described: &ExperimentFile, file: &Path) -> Result<Option<Self>> {
         let Some(control) = &described.control else { return Ok(None) };
         let invalid = |why: String| Error::usage(format!("{}: {why}", file.display()));
         let option = |(key, value): (&String, &toml::Value)| Some((key.clone(), plain(value)?));
@@ -134,7 +134,7 @@ impl Baseline {
 
 impl Planned {
     /// Whether it trains on subsets, not on mini-batches in the conventional way.
-    pub fn is_on_subsets(&self) -> bool {
+    pub(super) fn is_on_subsets(&self) -> bool {
         match &self.kind {
             Kind::Own(request) => {
                 let conventional = |schedule| matches!(schedule, Schedule::Stochastic(Rule::Adam(_) | Rule::Sgd(_)));
@@ -146,7 +146,7 @@ impl Planned {
 
     /// The two controls of a run on subsets at a cost in epochs: the baseline on the same problem, and that with all
     /// that helps a sweep but second order.
-    pub fn controls(&self, baseline: &Baseline, cost_epochs: f64, out: &Path) -> Vec<Self> {
+    pub(super) fn controls(&self, baseline: &Baseline, cost_epochs: f64, out: &Path) -> Vec<Self> {
         let Kind::Own(request) = &self.kind else { return Vec::new() };
         let given = request.course.budget();
         let epochs = given.map_or_else(|| format!("{cost_epochs:.2}"), |_| self.option("budget"));
@@ -188,7 +188,7 @@ impl Planned {
     ///
     /// # Errors
     /// Those of the files that a control is made from, or into.
-    pub fn arguments(&self, data: &Path) -> Result<Vec<String>> {
+    pub(super) fn arguments(&self, data: &Path) -> Result<Vec<String>> {
         let Kind::Control { of, rule, epochs, whiten, copies } = &self.kind else {
             return Ok(options(&self.row, &self.seed, data));
         };

@@ -262,7 +262,7 @@ impl MethodArgs {
     ///
     /// # Errors
     /// [`Error::Usage`] for a method that is no match for the schedule.
-    pub fn names(&self) -> Result<(ScheduleName, MethodName)> {
+    pub(super) fn names(&self) -> Result<(ScheduleName, MethodName)> {
         use {MethodName as M, ScheduleName as S};
         let is_stochastic = |method| matches!(method, M::Adam | M::Sgd);
         let (schedule, method) = match (self.schedule, self.method) {
@@ -293,7 +293,7 @@ impl MethodArgs {
     ///
     /// # Errors
     /// [`Error::Usage`] for an option that is another method's, and a method that is no match for the schedule.
-    pub fn choose(&self, given: &Given) -> Result<Schedule> {
+    pub(super) fn choose(&self, given: &Given) -> Result<Schedule> {
         let (schedule, method) = self.names()?;
         let is_sweep = schedule == ScheduleName::Sweep;
         check::<NcgArgs>(given, is_sweep, method)?;
@@ -330,7 +330,7 @@ impl MethodArgs {
     }
 
     /// Whether screening was switched on or off.
-    pub fn screen(&self) -> Option<bool> {
+    pub(super) fn screen(&self) -> Option<bool> {
         self.batches.screen.map(Switch::is_on)
     }
 }

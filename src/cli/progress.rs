@@ -28,7 +28,7 @@ pub(super) struct Watcher<'a> {
 
 impl<'a> Watcher<'a> {
     /// Of a run into its folder, without a bar where quiet.
-    pub fn new(run: &Run<'_>, folder: &'a mut RunFolder, quiet: bool) -> Self {
+    pub(super) fn new(run: &Run<'_>, folder: &'a mut RunFolder, quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(TICKS as u64), ProgressDrawTarget::stderr());
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -61,7 +61,7 @@ impl<'a> Watcher<'a> {
     }
 
     /// Takes the bar away.
-    pub fn finish(&self) {
+    pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 

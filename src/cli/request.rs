@@ -135,7 +135,7 @@ impl RunRequest {
     ///
     /// # Errors
     /// As [`Dataset::open`].
-    pub fn open_data(&self) -> Result<Dataset> {
+    pub(super) fn open_data(&self) -> Result<Dataset> {
         Dataset::open(&self.problem.data, &ReadOptions { resize: self.problem.resize })
     }
 
@@ -143,7 +143,7 @@ impl RunRequest {
     ///
     /// # Errors
     /// [`Error::Usage`] for options that do not go together.
-    pub fn builder<'a>(&self, data: &'a Dataset, checkpoint_every: f64) -> Result<RunBuilder<'a>> {
+    pub(super) fn builder<'a>(&self, data: &'a Dataset, checkpoint_every: f64) -> Result<RunBuilder<'a>> {
         let Self { problem, course, augment, .. } = self;
         let mut run = Run::by(data, self.schedule()?)
             .source(&problem.data, problem.resize)
@@ -178,7 +178,7 @@ impl RunRequest {
     ///
     /// # Errors
     /// [`Error::Usage`] for an option of another schedule or method.
-    pub fn schedule(&self) -> Result<Schedule> {
+    pub(super) fn schedule(&self) -> Result<Schedule> {
         let schedule = self.method.choose(&self.given)?;
         let (name, _) = self.method.names()?;
         let has_budget = matches!(name, ScheduleName::Sweep | ScheduleName::Minibatch);
@@ -209,12 +209,12 @@ impl CourseArgs {
     }
 
     /// Whether a whitened start was switched on or off.
-    pub fn whiten(&self) -> Option<bool> {
+    pub(super) fn whiten(&self) -> Option<bool> {
         self.whiten.map(Switch::is_on)
     }
 
     /// What the training may cost, in epochs, if that was said.
-    pub fn budget(&self) -> Option<f64> {
+    pub(super) fn budget(&self) -> Option<f64> {
         self.budget.budget
     }
 }

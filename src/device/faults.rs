@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 /// The first thing the driver reported, kept until somebody asks. Cloning shares it.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Arc<Mutex<Option<Fault>>>);
+pub(super) struct Faults(Arc<Mutex<Option<Fault>>>);
 
 #[derive(Clone, Debug)]
 enum Fault {
@@ -17,7 +17,7 @@ enum Fault {
 
 impl Faults {
     /// Those of a device from now on.
-    pub fn of(device: &wgpu::Device) -> Self {
+    pub(super) fn of(device: &wgpu::Device) -> Self {
         let faults = Self::default();
         let (on_error, on_lost) = (faults.clone(), faults.clone());
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
@@ -41,7 +41,7 @@ impl Faults {
     ///
     /// # Errors
     /// As [`Gpu::check`](crate::device::Gpu::check).
-    pub fn check(&self, adapter: &str) -> Result<()> {
+    pub(super) fn check(&self, adapter: &str) -> Result<()> {
         let adapter = adapter.to_owned();
         match lock(&self.0).clone() {
             None => Ok(()),

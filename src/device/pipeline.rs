@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// A pipeline, or why the driver rejects it.
-pub type Compiled = std::result::Result<wgpu::ComputePipeline, ShaderRejection>;
+pub(crate) type Compiled = std::result::Result<wgpu::ComputePipeline, ShaderRejection>;
 
 /// What a pipeline is made of. A twin of its device is a `G`.
-pub trait Source<G>: Send + Sync {
+pub(crate) trait Source<G>: Send + Sync {
     /// The pipeline on a device.
     fn compile(&self, device: &wgpu::Device) -> Compiled;
 
@@ -24,7 +24,7 @@ pub trait Source<G>: Send + Sync {
 }
 
 /// A pipeline that is compiled by a thread in the background, or by whoever needs it before that.
-pub struct Pipeline<G> {
+pub(crate) struct Pipeline<G> {
     compiled: OnceLock<Compiled>,
     device: wgpu::Device,
     source: Box<dyn Source<G>>,
@@ -46,7 +46,7 @@ impl<G> Pipeline<G> {
     ///
     /// # Errors
     /// [`Error::Device`](crate::error::Error::Device) when the driver rejects the shader.
-    pub fn get(&self) -> Result<&wgpu::ComputePipeline> {
+    pub(crate) fn get(&self) -> Result<&wgpu::ComputePipeline> {
         self.is_used.store(true, Ordering::Relaxed);
         self.compiled().as_ref().map_err(|why| why.clone().into())
     }

@@ -13,7 +13,7 @@ pub type PipelineKey = (&'static str, Vec<(&'static str, usize)>);
 
 /// The pipelines of a device, each compiled once. Dropping it waits for the threads: a driver must not compile while
 /// the program exits.
-pub struct Pipelines<G> {
+pub(crate) struct Pipelines<G> {
     device: wgpu::Device,
     known: Mutex<HashMap<PipelineKey, Arc<Pipeline<G>>>>,
     /// None where everyone compiles for himself.
@@ -22,12 +22,12 @@ pub struct Pipelines<G> {
 
 impl<G: 'static> Pipelines<G> {
     /// None yet, and no threads.
-    pub fn alone(device: wgpu::Device) -> Self {
+    pub(crate) fn alone(device: wgpu::Device) -> Self {
         Self { device, known: Mutex::default(), workers: None }
     }
 
     /// None yet; threads compile them, and rehearse them on twins where there is a way to open one.
-    pub fn with_workers(device: wgpu::Device, twin: Option<OpenTwin<G>>) -> Self {
+    pub(crate) fn with_workers(device: wgpu::Device, twin: Option<OpenTwin<G>>) -> Self {
         Self { workers: Some(Workers::new(twin)), ..Self::alone(device) }
     }
 
@@ -35,7 +35,7 @@ impl<G: 'static> Pipelines<G> {
     ///
     /// # Errors
     /// [`Error::Device`](crate::error::Error::Device) when the driver rejects one of them.
-    pub fn wait(&self) -> Result<()> {
+    pub(crate) fn wait(&self) -> Result<()> {
         let all: Vec<_> = lock(&self.known).values().cloned().collect();
         let rejected = all.iter().find_map(|pipeline| pipeline.compiled().as_ref().err());
         self.workers.iter().for_each(Workers::rest);
@@ -43,7 +43,7 @@ impl<G: 'static> Pipelines<G> {
     }
 
     /// Tells that the queue has run all that was submitted: what is in use needs no rehearsal any more.
-    pub fn ran(&self) {
+    pub(crate) fn ran(&self) {
         self.workers.iter().for_each(Workers::ran);
     }
 
@@ -51,7 +51,7 @@ impl<G: 'static> Pipelines<G> {
     ///
     /// # Errors
     /// [`Error::Device`](crate::error::Error::Device) when a twin does not take a kernel that the device takes.
-    pub fn rehearse_all(&self) -> Result<usize> {
+    pub(crate) fn rehearse_all(&self) -> Result<usize> {
         let Some(twin) = self.workers.as_ref().and_then(Workers::open_twin) else { return Ok(0) };
         let (twin, all) = (twin?, lock(&self.known).values().cloned().collect::<Vec<_>>());
         all.iter().try_for_each(|pipeline| pipeline.run_on(&twin))?;
@@ -59,7 +59,7 @@ impl<G: 'static> Pipelines<G> {
     }
 
     /// The pipeline of this key, which is made of a `source` unless it is known.
-    pub fn of<S: Source<G> + 'static>(&self, key: PipelineKey, source: impl FnOnce() -> S) -> Arc<Pipeline<G>> {
+    pub(crate) fn of<S: Source<G> + 'static>(&self, key: PipelineKey, source: impl FnOnce() -> S) -> Arc<Pipeline<G>> {
         let mut known = lock(&self.known);
         let pipeline = known.entry(key).or_insert_with(|| {
             let pipeline = Arc::new(Pipeline::new(self.device.clone(), Box::new(source())));
@@ -70,7 +70,7 @@ impl<G: 'static> Pipelines<G> {
     }
 
     /// The keys so far, sorted.
-    pub fn keys(&self) -> Vec<PipelineKey> {
+    pub(crate) fn keys(&self) -> Vec<PipelineKey> {
         let mut keys: Vec<_> = lock(&self.known).keys().cloned().collect();
         keys.sort();
         keys

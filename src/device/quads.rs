@@ -58,7 +58,7 @@ impl From<&Quads> for Binding {
 
 /// Memory that a driver compiles the same code for as for a binding, and little of it.
 #[derive(Clone, Copy, Debug)]
-pub enum Blank {
+pub(crate) enum Blank {
     /// Words of a buffer.
     Words(usize),
     /// Words of a texture.
@@ -68,7 +68,7 @@ pub enum Blank {
 impl Blank {
     /// That of a binding. lavapipe compiles anew where a side of a texture is a power of two and was not, or the other
     /// way round.
-    pub fn of(binding: &Binding) -> Self {
+    pub(crate) fn of(binding: &Binding) -> Self {
         match binding {
             Binding::Buf(buf) => Self::Words(buf.len().min(1 << 14)),
             Binding::Texture(view) => {

@@ -161,7 +161,7 @@ impl Blank {
     ///
     /// # Errors
     /// As [`Gpu::alloc`].
-    pub fn binding(self, gpu: &Gpu) -> Result<Binding> {
+    pub(crate) fn binding(self, gpu: &Gpu) -> Result<Binding> {
         Ok(match self {
             Self::Words(words) => gpu.alloc("blank", words)?.into(),
             Self::Texels { words, is_integer } => (&gpu.alloc_quads("blank", words, is_integer)?).into(),

@@ -11,7 +11,7 @@ const VERSION: u32 = 2;
 const BUDGET: f64 = 2.5;
 
 /// A choice: two sizes of a tile.
-pub type TileChoice = [usize; 2];
+pub(super) type TileChoice = [usize; 2];
 
 /// Choices by shape.
 type TileChoices = BTreeMap<String, TileChoice>;
@@ -25,7 +25,7 @@ struct File {
 
 /// What is known of an adapter.
 #[derive(Debug, Default)]
-pub struct Tuning {
+pub(super) struct Tuning {
     /// Where it is remembered, if anywhere.
     path: Option<PathBuf>,
     /// Seconds left; none until tuning is enabled.
@@ -38,7 +38,7 @@ pub struct Tuning {
 impl Tuning {
     /// With what other processes found on the adapter that `key` names, and a few seconds for what they did not; or,
     /// for a `budget` of seconds, as if nothing were known.
-    pub fn of(key: &str, budget: Option<f64>) -> Self {
+    pub(super) fn of(key: &str, budget: Option<f64>) -> Self {
         let path = dirs::cache_dir().map(|folder| folder.join("gpu-subset").join(format!("tuning-{VERSION}.json")));
         if path.is_none() {
             tracing::warn!("there is no cache folder: tuning is not remembered");
@@ -49,12 +49,12 @@ impl Tuning {
     }
 
     /// The choice for a shape, if there is one.
-    pub fn of_shape(&self, shape: &str) -> Option<TileChoice> {
+    pub(super) fn of_shape(&self, shape: &str) -> Option<TileChoice> {
         self.choices.get(shape).copied()
     }
 
     /// Uses a choice from now on, or the default again.
-    pub fn choose(&mut self, shape: &str, choice: Option<TileChoice>) {
+    pub(super) fn choose(&mut self, shape: &str, choice: Option<TileChoice>) {
         match choice {
             Some(choice) => self.choices.insert(shape.to_owned(), choice),
             None => self.choices.remove(shape),
@@ -63,7 +63,7 @@ impl Tuning {
     }
 
     /// Writes the choices under `key`. A cache folder that cannot be written costs only time.
-    pub fn remember(&mut self, key: String) {
+    pub(super) fn remember(&mut self, key: String) {
         let Some(path) = self.path.clone().filter(|_| self.is_new) else { return };
         self.is_new = false;
         let mut file = read(&path).unwrap_or(File { version: VERSION, adapters: BTreeMap::new() });

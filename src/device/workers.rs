@@ -15,7 +15,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 /// Opens a twin.
-pub type OpenTwin<G> = Box<dyn Fn() -> Result<G> + Send + Sync>;
+pub(super) type OpenTwin<G> = Box<dyn Fn() -> Result<G> + Send + Sync>;
 
 /// Threads that compile, at most: one core is left to whoever records.
 const MOST_THREADS: usize = 8;
@@ -131,14 +131,14 @@ impl<G> Drop for Busy<'_, G> {
 }
 
 /// The threads. Dropping them waits for what they are at.
-pub struct Workers<G> {
+pub(super) struct Workers<G> {
     desk: Arc<Desk<G>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl<G: 'static> Workers<G> {
     /// Threads without work yet; they rehearse where there is a way to open a twin.
-    pub fn new(open_twin: Option<OpenTwin<G>>) -> Self {
+    pub(super) fn new(open_twin: Option<OpenTwin<G>>) -> Self {
         let desk = Arc::new(Desk { work: Mutex::default(), changed: Condvar::new(), open_twin });
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let worker = |_| {
@@ -150,7 +150,7 @@ impl<G: 'static> Workers<G> {
     }
 
     /// Leaves a pipeline to the threads. Without any, whoever needs it compiles it.
-    pub fn take(&self, pipeline: &Arc<Pipeline<G>>) {
+    pub(super) fn take(&self, pipeline: &Arc<Pipeline<G>>) {
         self.desk.change(|work| {
             work.to_compile.push(pipeline.clone());
             work.to_rehearse.extend(self.desk.open_twin.is_some().then(|| pipeline.clone()));
@@ -158,17 +158,17 @@ impl<G: 'static> Workers<G> {
     }
 
     /// Opens a twin, where there is a way to.
-    pub fn open_twin(&self) -> Option<Result<G>> {
+    pub(super) fn open_twin(&self) -> Option<Result<G>> {
         self.desk.open_twin.as_ref().map(|open| open())
     }
 
     /// Tells that the queue has run all that was submitted: what is in use needs no rehearsal any more.
-    pub fn ran(&self) {
+    pub(super) fn ran(&self) {
         lock(&self.desk.work).to_rehearse.retain(|pipeline| !pipeline.is_used());
     }
 
     /// Waits until none is at work, and leaves them nothing to do.
-    pub fn rest(&self) {
+    pub(super) fn rest(&self) {
         let mut work = lock(&self.desk.work);
         loop {
             work.to_compile.clear();

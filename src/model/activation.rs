@@ -10,7 +10,7 @@ use crate::shape::Shape;
 
 /// y = f(x), element by element.
 #[derive(Debug)]
-pub struct ActivationLayer {
+pub(super) struct ActivationLayer {
     /// `relu`, `tanh`, … with the number of the layer before.
     pub name: String,
     /// f

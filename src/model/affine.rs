@@ -13,7 +13,7 @@ use crate::shape::Shape;
 
 /// A product with trained weights.
 #[derive(Debug)]
-pub struct Affine<P> {
+pub(super) struct Affine<P> {
     /// `conv`, `dense`, … with its number.
     pub name: String,
     /// w x + b

@@ -10,7 +10,7 @@ use crate::shape::Shape;
 
 /// Max or average pooling; the global average is the window of the whole image.
 #[derive(Debug)]
-pub struct Pooling {
+pub(super) struct Pooling {
     name: String,
     window: Pool,
     output: Shape,
@@ -19,7 +19,7 @@ pub struct Pooling {
 
 impl Pooling {
     /// Nothing when the window does not fit.
-    pub fn new(name: String, window: Pool, is_max: bool) -> Option<Self> {
+    pub(super) fn new(name: String, window: Pool, is_max: bool) -> Option<Self> {
         Some(Self { name, window, output: window.output()?, is_max })
     }
 

@@ -19,12 +19,12 @@ pub(super) enum Pass {
 }
 
 impl Pass {
-    pub fn has_backward(self) -> bool {
+    pub(super) fn has_backward(self) -> bool {
         matches!(self, Self::Gradient | Self::GaussNewton)
     }
 
     /// Directions in parameter space.
-    pub fn tangents(self) -> usize {
+    pub(super) fn tangents(self) -> usize {
         match self {
             Self::Loss | Self::Logits | Self::Gradient => 0,
             Self::GaussNewton | Self::Tangent => 1,

@@ -26,7 +26,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// For the mini-batches of an objective.
-    pub fn new(gpu: &Gpu, batch: &Objective) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, batch: &Objective) -> Result<Self> {
         let (workspace, padded) = (&batch.workspace, batch.index.len());
         workspace.check_choice(batch.len)?;
         let live = Arc::new(BlockCount::new(gpu)?);
@@ -45,12 +45,18 @@ impl Selection {
     }
 
     /// Writes what the next choice among so many examples follows from.
-    pub fn write_draw(&self, gpu: &Gpu, Draw { seed, step }: Draw, examples: usize) {
+    pub(super) fn write_draw(&self, gpu: &Gpu, Draw { seed, step }: Draw, examples: usize) {
         gpu.write(&self.draw, &[seed as u32, (seed >> 32) as u32, step as u32, examples as u32]);
     }
 
     /// The backward pass of the examples chosen among those that went `forward`.
-    pub fn record(&self, program: &mut Program, batch: &Objective, chunk: &Chunk, forward: &Forward) -> Result<()> {
+    pub(super) fn record(
+        &self,
+        program: &mut Program,
+        batch: &Objective,
+        chunk: &Chunk,
+        forward: &Forward,
+    ) -> Result<()> {
         let (gpu, kept) = (&batch.gpu, &self.kept);
         let Targets { label, weight } = &chunk.targets;
         let logits = &forward.x[forward.x.len() - 1];

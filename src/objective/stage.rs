@@ -33,18 +33,18 @@ pub(super) fn stages(model: &Model) -> Vec<Stage> {
 
 impl Stage {
     /// Whether f' is stored: the ReLU's outputs tell it.
-    pub fn has_derivative(&self) -> bool {
+    pub(super) fn has_derivative(&self) -> bool {
         self.activation.is_some_and(|f| f != Activation::Relu)
     }
 
     /// Room for f' at the stage's outputs.
-    pub fn alloc_derivative(&self, gpu: &Gpu, examples: usize) -> Result<Option<Quads>> {
+    pub(super) fn alloc_derivative(&self, gpu: &Gpu, examples: usize) -> Result<Option<Quads>> {
         let words = self.has_derivative().then_some(self.outputs * examples);
         words.map(|words| gpu.alloc_quads("derivative", words, false)).transpose()
     }
 
     /// f' of the activation taken over, by the stage's outputs `y` and stored derivative.
-    pub fn mask(&self, y: &Quads, derivative: Option<&Quads>) -> Option<Mask> {
+    pub(super) fn mask(&self, y: &Quads, derivative: Option<&Quads>) -> Option<Mask> {
         self.activation?;
         Some(match derivative {
             None => Mask { values: y.clone(), is_relu: true },

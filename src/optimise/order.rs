@@ -66,7 +66,7 @@ pub(super) struct Order {
 impl Order {
     /// Over so many examples, in mini-batches as the plan says. What would leave less than one of an epoch is left
     /// alone.
-    pub fn new(plan: BatchPlan, seed: u64, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
+    pub(super) fn new(plan: BatchPlan, seed: u64, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
         let batch = plan.batch_of(examples);
         assert!(inclusion.iter().all(|inclusion| inclusion.probability.len() == examples));
         let inclusion = inclusion.filter(|inclusion| inclusion.drawn() >= batch);
@@ -80,7 +80,7 @@ impl Order {
     }
 
     /// The mini-batch after `updates` others.
-    pub fn batch(&mut self, updates: u64) -> Batch<'_> {
+    pub(super) fn batch(&mut self, updates: u64) -> Batch<'_> {
         let per_epoch = self.per_epoch();
         let (epoch, first) = (updates / per_epoch, (updates % per_epoch) as usize);
         if self.epoch != Some(epoch) {

@@ -22,7 +22,7 @@ pub(super) struct Point<P: Problem> {
 
 impl<P: Problem> Point<P> {
     /// The start at x, with one evaluation of the problem there.
-    pub fn start(problem: &mut P, x: Vector<P>) -> Result<Self> {
+    pub(super) fn start(problem: &mut P, x: Vector<P>) -> Result<Self> {
         let mut gradient = problem.space().zeros()?;
         let evaluation = problem.loss_and_gradient(&x, &mut gradient)?;
         let gradient_norm = problem.space().dot(&gradient, &gradient)?.sqrt();
@@ -31,7 +31,7 @@ impl<P: Problem> Point<P> {
     }
 
     /// Where a saved state was.
-    pub fn resume(state: &State<Vector<P>>) -> Result<Self> {
+    pub(super) fn resume(state: &State<Vector<P>>) -> Result<Self> {
         Ok(Self {
             parameters: state.parameters.clone(),
             gradient: state.vector("gradient")?,
@@ -42,7 +42,7 @@ impl<P: Problem> Point<P> {
         })
     }
 
-    pub fn snapshot(&self) -> Snapshot<'_, P> {
+    pub(super) fn snapshot(&self) -> Snapshot<'_, P> {
         let Self { parameters, loss, gradient_norm, iteration, evaluation, .. } = self;
         Snapshot {
             parameters,
@@ -55,7 +55,7 @@ impl<P: Problem> Point<P> {
 
     /// A step not taken, yet; or none to take, for want of a finite loss and gradient or of a gradient above the
     /// tolerance.
-    pub fn before_step(&self, tolerance: f64) -> Outcome {
+    pub(super) fn before_step(&self, tolerance: f64) -> Outcome {
         let stop = if !(self.loss.is_finite() && self.gradient_norm.is_finite()) {
             Some(Stop::NotFinite)
         } else {
@@ -65,7 +65,7 @@ impl<P: Problem> Point<P> {
     }
 
     /// Goes to the trial's x and gradient, where `evaluation` was found, and leaves it those from before.
-    pub fn move_to(
+    pub(super) fn move_to(
         &mut self,
         (x, gradient): (&mut Vector<P>, &mut Vector<P>),
         evaluation: P::Evaluation,
@@ -94,19 +94,19 @@ pub(super) struct Lowest {
 }
 
 impl Lowest {
-    pub fn at<P: Problem>(point: &Point<P>) -> Self {
+    pub(super) fn at<P: Problem>(point: &Point<P>) -> Self {
         Self { loss: point.loss, gradient_norm: point.gradient_norm, since: 0 }
     }
 
     /// After a step that was taken.
-    pub fn note<P: Problem>(&mut self, point: &Point<P>) {
+    pub(super) fn note<P: Problem>(&mut self, point: &Point<P>) {
         let Point { loss, gradient_norm, .. } = *point;
         self.since = if loss < self.loss || gradient_norm < self.gradient_norm { 0 } else { self.since + 1 };
         (self.loss, self.gradient_norm) = (self.loss.min(loss), self.gradient_norm.min(gradient_norm));
     }
 
     /// Why no further step is worth while, if so.
-    pub fn stop(&self) -> Option<Stop> {
+    pub(super) fn stop(&self) -> Option<Stop> {
         (self.since >= PATIENCE).then_some(Stop::LineSearchFailed)
     }
 }

@@ -91,7 +91,7 @@ pub fn imports(source: &str) -> impl Iterator<Item = &str> {
 ///
 /// # Panics
 /// When there is no prelude of a name.
-pub fn resolve(source: &str, variant: Variant, kind: usize) -> Vec<&'static Text> {
+pub(super) fn resolve(source: &str, variant: Variant, kind: usize) -> Vec<&'static Text> {
     let mut texts = Vec::new();
     collect(source, variant, kind, &mut texts);
     texts

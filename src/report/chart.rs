@@ -134,7 +134,7 @@ impl Scale {
 
 impl Ruler {
     /// A tick as text.
-    pub fn text(&self, position: f64) -> String {
+    pub(super) fn text(&self, position: f64) -> String {
         let decimals = self.decimals.unwrap_or_default();
         match self.scale {
             Scale::Log if !(-4.5..5.5).contains(&position) => {

@@ -64,7 +64,7 @@ pub fn page(runs: &[History], charts: &[Chart]) -> Result<String> {
 }
 
 /// How far a run has come that is not over.
-pub fn state(run: &History) -> String {
+pub(super) fn state(run: &History) -> String {
     let Some(last) = run.steps.last() else { return "in progress, no iteration recorded yet".to_owned() };
     format!(
         "in progress, {} iterations, cost so far {:.2} epochs, {:.1} s",

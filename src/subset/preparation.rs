@@ -36,19 +36,19 @@ pub(super) fn screened(plan: &Plan) -> Option<&BatchPlan> {
 
 impl Preparation {
     /// Takes over what screening found.
-    pub fn screen(&mut self, screening: Screening) {
+    pub(super) fn screen(&mut self, screening: Screening) {
         self.cost += screening.cost;
         self.screening = Some(screening);
     }
 
     /// Takes over a whitened start that the plan can pay for.
-    pub fn whiten(&mut self, plan: &Plan, whitening: Option<Whitening>) {
+    pub(super) fn whiten(&mut self, plan: &Plan, whitening: Option<Whitening>) {
         self.whitening = whitening.filter(|whitening| is_affordable(plan, whitening.cost()));
         self.cost += self.whitening.as_ref().map_or(Cost::default(), Whitening::cost);
     }
 
     /// How likely each example is to be one of an epoch's, where not all are.
-    pub fn inclusion(&self) -> Option<Arc<Inclusion>> {
+    pub(super) fn inclusion(&self) -> Option<Arc<Inclusion>> {
         self.screening.as_ref().and_then(|screening| screening.inclusion.clone())
     }
 
@@ -56,7 +56,7 @@ impl Preparation {
     ///
     /// # Errors
     /// What the device reports.
-    pub fn apply(&self, theta: &mut [f32], seed: u64) -> Result<()> {
+    pub(super) fn apply(&self, theta: &mut [f32], seed: u64) -> Result<()> {
         self.whitening.as_ref().map_or(Ok(()), |whitening| whitening.apply(theta, seed))
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Running {
 
 impl Running {
     /// One step of the optimiser, taken note of.
-    pub fn step(&mut self) -> Result<Outcome> {
+    pub(super) fn step(&mut self) -> Result<Outcome> {
         let scalars = &mut self.progress.scalars;
         scalars.earlier_losses = [scalars.state.loss, scalars.earlier_losses[0]];
         let outcome = self.optimiser.step(&mut self.problem)?;
@@ -36,7 +36,7 @@ impl Running {
     }
 
     /// What was found where a step ended, unless it was not taken.
-    pub fn taken(&self, outcome: &Outcome) -> Option<&Evaluation> {
+    pub(super) fn taken(&self, outcome: &Outcome) -> Option<&Evaluation> {
         self.optimiser.snapshot().evaluation.filter(|_| outcome.rejected.is_none())
     }
 }
