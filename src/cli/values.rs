@@ -42,7 +42,7 @@ pub(super) fn value_name(value: &impl ValueEnum) -> String {
 }
 
 /// A number from 0 up.
-pub(super) fn non_negative(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn non_negative(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0).ok_or_else(|| "not a number from 0 up".to_owned())
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Bytes(pub u64);
 impl FromStr for Bytes {
     type Err = String;
 
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = match text[digits.len()..].to_lowercase().as_str() {
             "" | "b" => 1,
@@ -68,7 +68,7 @@ impl FromStr for Bytes {
 }
 
 /// `32x32` as height and width.
-pub(super) fn parse_resize(text: &str) -> std::result::Result<(u32, u32), String> {
+pub(super) fn parse_resize(text: &str) -> Result<(u32, u32), String> {
     let sides = text.split_once('x').and_then(|(h, w)| Some((h.parse().ok()?, w.parse().ok()?)));
     sides.ok_or_else(|| format!("{text:?} is not HEIGHTxWIDTH, such as 32x32"))
 }
