@@ -244,6 +244,7 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::Rgb;
 
     #[test]
     fn grey_planes_become_three_equal_ones() {
@@ -256,7 +257,7 @@ mod tests {
     #[test]
     fn every_truncation_of_a_jpeg_is_noticed() {
         let mut bytes = Cursor::new(Vec::new());
-        let picture = DynamicImage::from(image::RgbImage::from_fn(40, 24, |x, y| image::Rgb([(x * y) as u8; 3])));
+        let picture = DynamicImage::from(RgbImage::from_fn(40, 24, |x, y| Rgb([(x * y) as u8; 3])));
         picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
         let bytes = bytes.into_inner();
         assert!(jpeg_is_complete(&bytes));

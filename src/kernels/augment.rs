@@ -122,10 +122,13 @@ pub mod reference {
     /// What happens to one copy of an example.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct Drawn {
-        /// Rows and columns of the source: matrix · p + shift.
+        /// Row and column in the source of a pixel p of the copy: matrix · p + shift.
         pub matrix: [[f64; 2]; 2],
+        /// In pixels of the source.
         pub shift: [f64; 2],
+        /// Contrast: a value x becomes gain · x + offset.
         pub gain: f64,
+        /// Brightness, in the units of the values.
         pub offset: f64,
         /// First row and column of the square cut out.
         pub cut: [i64; 2],

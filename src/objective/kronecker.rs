@@ -80,12 +80,12 @@ impl Shapes {
 /// What the factors of each layer with parameters are made of.
 fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
     let with_parameters = layers.iter().enumerate().filter(|(_, layer)| layer.weights().is_some());
-    let shapes = |(i, layer): (usize, &Box<dyn Layer>)| match layer.patches() {
+    let shapes = with_parameters.map(|(i, layer)| match layer.patches() {
         Some(patches) => Ok(Shapes::of(i, patches)),
         // left out of every direction, its parameters would never move
         None => Err(ModelError::NoFactors { layer: layer.name().to_owned() }.into()),
-    };
-    with_parameters.map(shapes).collect()
+    });
+    shapes.collect()
 }
 
 /// Layers whose factors share an array, in order: as many as it holds.

@@ -5,6 +5,7 @@
 
 mod evaluation;
 mod examples;
+mod footprint;
 mod kronecker;
 mod loss;
 mod minibatches;

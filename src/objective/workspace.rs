@@ -1,21 +1,18 @@
 //! Device memory shared by all objectives of one model: activations of one chunk, packed weights, the flat vectors.
 
+use super::footprint::{Footprint, partial_words};
 use super::stage::{Stage, stages};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{MemoryError, Result, UsageError};
 use crate::kernels::vector::PARTIALS;
-use crate::kernels::weights::{Direction, Packing, pack};
-use crate::model::{Layer, LayerWeights, Model};
+use crate::kernels::weights::{Direction, pack};
+use crate::model::{LayerWeights, Model};
 use crate::program::Program;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Memory for activations unless the user says otherwise, in bytes.
 pub const DEFAULT_MEMORY: u64 = 2 << 30;
-
-/// Multiply-adds of one dispatch, at most: a tenth of a second on a GPU of 400 GF/s.
-const DISPATCH: usize = 20_000_000_000;
 
 /// Buffers for one chunk of examples of one model. Chunks run one after another, so objectives share them.
 #[derive(Debug)]
@@ -67,81 +64,23 @@ impl Workspace {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when not even one block fits.
     pub fn new(gpu: &Gpu, model: Arc<Model>, memory: u64) -> Result<Self> {
-        let block = gpu.profile.block;
-        let unit = block.max(ALIGNMENT); // chunks start where a view may start
         check_bindings(gpu, &model)?;
         let stages = stages(&model);
-        let features: Vec<usize> =
-            std::iter::once(model.input.len()).chain(stages.iter().map(|stage| stage.outputs)).collect();
-        let with_derivative = stages.iter().filter(|stage| stage.has_derivative()).map(|stage| stage.outputs);
-        let largest = features.iter().copied().max().unwrap_or(1);
-        let vector = model.vector_len();
-        let packings = |direction| model.layers().iter().flat_map(move |layer| layer.packing(gpu, direction));
-        let packed = |direction| packings(direction).map(|packing: Packing| packing.len());
-        let partials = |examples: usize| {
-            let partial =
-                |layer: &dyn Layer| Some(layer.splits(gpu, examples / block) * layer.weights()?.partial_len());
-            model.layers().iter().filter_map(|layer| partial(&**layer)).max().unwrap_or(1)
-        };
-        let all_packed: usize =
-            3 * packed(Direction::Forward).sum::<usize>() + packed(Direction::Backward).sum::<usize>();
-        let fixed = 4 * vector + all_packed + partials(gpu.profile.chunk);
-        let of_example =
-            4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + 2 * largest + model.classes);
-        let room = memory.saturating_sub(4 * fixed as u64) / of_example as u64;
-        let heaviest = model.layers().iter().map(|layer| layer.multiply_adds()).max().unwrap_or(1).max(1);
-        let work = (DISPATCH / heaviest).max(unit);
-        let most = gpu.profile.chunk.min(gpu.max_quads_words() / largest).min(work);
-        let chunk = (room as usize).min(most) / unit * unit;
-        if chunk == 0 {
-            return Err(MemoryError::Chunk {
-                model: model.name.clone(),
-                examples: unit,
-                bytes: (of_example * unit) as u64,
-                budget: memory,
-                adapter: gpu.info.name.clone(),
-            }
-            .into());
-        }
+        let footprint = Footprint::new(gpu, &model, &stages);
+        let chunk = footprint.chunk(gpu, &model, memory)?;
         let first = model.layers().iter().position(|layer| layer.weights().is_some()).unwrap_or(0);
         tune(gpu, &model, first, chunk)?;
-        let alloc = |label: &str, len: usize| gpu.alloc(label, len);
-        let quads = |label: &str, len: usize| gpu.alloc_quads(label, len, false);
-        let activations = features.iter().map(|f| quads("activation", f * chunk)).collect::<Result<_>>()?;
+        let vector = |label: &str| gpu.alloc(label, model.vector_len());
+        let quads = |label: &str, features: usize| gpu.alloc_quads(label, features * chunk, false);
+        let activations = footprint.features.iter().map(|f| quads("activation", *f)).collect::<Result<_>>()?;
         let derivatives = stages.iter().map(|stage| stage.alloc_derivative(gpu, chunk)).collect::<Result<_>>()?;
-        let passing = [quads("passing.0", largest * chunk)?, quads("passing.1", largest * chunk)?];
-        let (theta, tangent, gradient) =
-            (alloc("theta", vector)?, alloc("tangent", vector)?, alloc("gradient", vector)?);
-
-        let partial = alloc("partial", partials(chunk))?;
-        let weights = model.layers().iter().zip(model.ranges()).enumerate().map(|(i, (layer, range))| {
-            let Some(range) = range else { return Ok(None) };
-            let packed =
-                |label: &str, direction| quads(label, layer.packing(gpu, direction).map_or(0, |packing| packing.len()));
-            Ok(Some(LayerWeights {
-                theta: theta.view(range.clone()),
-                tangent: tangent.view(range.clone()),
-                gradient: gradient.view(range.clone()),
-                forward: packed("packed.forward", Direction::Forward)?,
-                backward: (i != first).then(|| packed("packed.backward", Direction::Backward)).transpose()?,
-                forward_tangent: packed("packed.tangent", Direction::Forward)?,
-                partial: partial.clone(),
-            }))
-        });
-        let weights: Vec<Option<LayerWeights>> = weights.collect::<Result<_>>()?;
-        let second_tangent = alloc("second tangent", vector)?;
-        let with_second =
-            |(weights, range): (&Option<LayerWeights>, &Option<Range<usize>>)| -> Result<Option<LayerWeights>> {
-                let (Some(weights), Some(range)) = (weights, range) else { return Ok(None) };
-                let forward_tangent = quads("packed.tangent", weights.forward_tangent.len())?;
-                Ok(Some(LayerWeights {
-                    tangent: second_tangent.view(range.clone()),
-                    forward_tangent,
-                    ..weights.clone()
-                }))
-            };
-        let second = weights.iter().zip(model.ranges()).map(with_second).collect::<Result<_>>()?;
-        let logit_tangents = quads("logit tangents", model.classes * chunk)?;
+        let passing = [quads("passing.0", footprint.largest)?, quads("passing.1", footprint.largest)?];
+        let (theta, tangent, gradient) = (vector("theta")?, vector("tangent")?, vector("gradient")?);
+        let partial = gpu.alloc("partial", partial_words(gpu, &model, chunk))?;
+        let weights = layer_weights(gpu, &model, first, [&theta, &tangent, &gradient], &partial)?;
+        let second_tangent = vector("second tangent")?;
+        let second = with_tangent(gpu, &model, &weights, &second_tangent)?;
+        let logit_tangents = quads("logit tangents", model.classes)?;
         let report = Report::new(gpu, model.layers().len() + 1)?;
         Ok(Self {
             model,
@@ -239,6 +178,48 @@ fn tune(gpu: &Gpu, model: &Model, first: usize, examples: usize) -> Result<()> {
     layers.iter().try_for_each(|(i, layer)| layer.tune(gpu, *i != first, examples))?;
     gpu.remember_tuning();
     Ok(())
+}
+
+/// The parameters of each layer: views of the flat vectors, and room for its packed weights. Nothing asks for the
+/// gradient to the input of the `first`.
+fn layer_weights(
+    gpu: &Gpu,
+    model: &Model,
+    first: usize,
+    [theta, tangent, gradient]: [&Buf; 3],
+    partial: &Buf,
+) -> Result<Vec<Option<LayerWeights>>> {
+    let weights = model.layers().iter().zip(model.ranges()).enumerate().map(|(i, (layer, range))| {
+        let Some(range) = range else { return Ok(None) };
+        let packed = |label: &str, direction| {
+            gpu.alloc_quads(label, layer.packing(gpu, direction).map_or(0, |packing| packing.len()), false)
+        };
+        Ok(Some(LayerWeights {
+            theta: theta.view(range.clone()),
+            tangent: tangent.view(range.clone()),
+            gradient: gradient.view(range.clone()),
+            forward: packed("packed.forward", Direction::Forward)?,
+            backward: (i != first).then(|| packed("packed.backward", Direction::Backward)).transpose()?,
+            forward_tangent: packed("packed.tangent", Direction::Forward)?,
+            partial: partial.clone(),
+        }))
+    });
+    weights.collect()
+}
+
+/// The same parameters with another direction, and room for its packed weights.
+fn with_tangent(
+    gpu: &Gpu,
+    model: &Model,
+    weights: &[Option<LayerWeights>],
+    tangent: &Buf,
+) -> Result<Vec<Option<LayerWeights>>> {
+    let with_tangent = weights.iter().zip(model.ranges()).map(|(weights, range)| {
+        let (Some(weights), Some(range)) = (weights, range) else { return Ok(None) };
+        let forward_tangent = gpu.alloc_quads("packed.tangent", weights.forward_tangent.len(), false)?;
+        Ok(Some(LayerWeights { tangent: tangent.view(range.clone()), forward_tangent, ..weights.clone() }))
+    });
+    with_tangent.collect()
 }
 
 impl Report {

@@ -3,6 +3,7 @@
 mod chart;
 mod curves;
 mod evaluation;
+mod headline;
 mod history;
 mod page;
 mod picture;

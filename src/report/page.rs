@@ -2,10 +2,9 @@
 //! in.
 
 use super::chart::Chart;
-use super::evaluation::TestEvaluation;
+use super::headline::{NONE, headline, state};
 use super::history::History;
 use crate::error::Result;
-use crate::run::RunRecord;
 use crate::subset::StageReport;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -13,7 +12,6 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 const GENERATOR: &str = concat!("gpu-subset ", env!("CARGO_PKG_VERSION"));
 
 const STYLE: &str = include_str!("page.css");
-const NONE: &str = "–";
 
 /// Whether a file is such a page, of whatever version.
 pub fn is_page(bytes: &[u8]) -> bool {
@@ -63,17 +61,6 @@ pub fn page(runs: &[History], charts: &[Chart]) -> Result<String> {
     Ok(page.into_string())
 }
 
-/// How far a run has come that is not over.
-pub(super) fn state(run: &History) -> String {
-    let Some(last) = run.steps.last() else { return "in progress, no iteration recorded yet".to_owned() };
-    format!(
-        "in progress, {} iterations, cost so far {:.2} epochs, {:.1} s",
-        run.steps.len(),
-        last.cost_epochs,
-        last.wall_seconds
-    )
-}
-
 fn figure(chart: &Chart) -> Result<Markup> {
     Ok(html! {
         figure aria-label=(chart.title) {
@@ -81,89 +68,6 @@ fn figure(chart: &Chart) -> Result<Markup> {
             figcaption { (chart.caption) }
         }
     })
-}
-
-/// What is found of a run now, on its own data.
-fn now(run: &History) -> Option<&TestEvaluation> {
-    run.evaluation.as_ref().ok().filter(|found| found.other_data.is_none())
-}
-
-/// A quantity a row, a run a column.
-fn headline(runs: &[History]) -> Markup {
-    let of_record = |of: fn(&RunRecord) -> String| move |run: &History| run.record.as_ref().map(of);
-    let cost = |run: &History| match (&run.record, run.steps.last()) {
-        (Some(record), _) => Some(format!("{:.3} epochs", record.cost_epochs)),
-        (None, last) => last.map(|step| format!("{:.3} epochs so far", step.cost_epochs)),
-    };
-    let time = |run: &History| match (&run.record, run.steps.last()) {
-        (Some(record), _) => Some(format!("{:.2} s", record.wall_seconds)),
-        (None, last) => last.map(|step| format!("{:.2} s so far", step.wall_seconds)),
-    };
-    let accuracy = |run: &History| match &run.record {
-        Some(record) => Some(format!("{:.2}%", 100.0 * record.test_accuracy)),
-        None => now(run).map(|found| format!("{:.2}% now", 100.0 * found.confusion.accuracy())),
-    };
-    let loss = |run: &History| match &run.record {
-        Some(record) => Some(format!("{:.4}", record.test_loss)),
-        None => now(run).map(|found| format!("{:.4} now", found.loss)),
-    };
-    let parameters = |run: &History| {
-        let of_evaluation = || run.evaluation.as_ref().ok().map(|found| found.parameters);
-        run.record.as_ref().map(|record| record.parameters).or_else(of_evaluation).map(|p| p.to_string())
-    };
-    let screening = |run: &History| {
-        let found = run.record.as_ref()?.screening.as_ref()?;
-        let accuracy = 100.0 * found.accuracy;
-        Some(match found.share {
-            1.0 => format!("no help: a linear model classifies {accuracy:.1}%"),
-            share => {
-                format!("{:.0}% of the examples an epoch; a linear model classifies {accuracy:.1}%", 100.0 * share)
-            }
-        })
-    };
-    type Cell<'a> = Box<dyn Fn(&History) -> Option<String> + 'a>;
-    let rows: [(&str, Cell<'_>); 22] = [
-        ("test accuracy", Box::new(accuracy)),
-        ("test loss (cross entropy)", Box::new(loss)),
-        ("training loss (cross entropy)", Box::new(of_record(|run| format!("{:.4}", run.train_loss)))),
-        ("cost", Box::new(cost)),
-        ("reported besides", Box::new(of_record(|run| format!("{:.2} epochs", run.reporting_epochs)))),
-        ("wall time", Box::new(time)),
-        ("model", Box::new(of_record(|run| run.model.clone()))),
-        ("P, parameters", Box::new(parameters)),
-        ("K, examples of the subset", Box::new(of_record(|run| run.subset_examples.to_string()))),
-        ("Q = K·M/P", Box::new(of_record(|run| format!("{:.2}", run.overdetermination)))),
-        ("screening", Box::new(screening)),
-        ("seed", Box::new(of_record(|run| run.seed.to_string()))),
-        ("weights kept", Box::new(of_record(|run| run.weights.clone()))),
-        ("data", Box::new(of_record(|run| run.data.clone()))),
-        ("device", Box::new(of_record(|run| run.adapter.clone()))),
-        ("interface", Box::new(of_record(|run| run.backend.clone()))),
-        ("driver", Box::new(of_record(|run| run.driver.clone()))),
-        ("version", Box::new(of_record(|run| run.version.clone()))),
-        ("state", Box::new(|run| Some(run.record.as_ref().map_or_else(|| state(run), |_| "complete".to_owned())))),
-        ("data_sha256", Box::new(of_record(|run| run.data_sha256.clone()))),
-        ("subset_sha256", Box::new(of_record(|run| run.subset_sha256.clone()))),
-        ("weights_sha256", Box::new(of_record(|run| run.weights_sha256.clone()))),
-    ];
-    html! {
-        table.headline {
-            @if runs.len() > 1 {
-                thead { tr { th {} @for run in runs { th.text scope="col" { (run.name) } } } }
-            }
-            tbody {
-                @for (what, of) in &rows {
-                    tr {
-                        th scope="row" { (what) }
-                        @for run in runs {
-                            @let text = of(run).unwrap_or_else(|| NONE.to_owned());
-                            td.text { @if what.ends_with("sha256") { code { (text) } } @else { (text) } }
-                        }
-                    }
-                }
-            }
-        }
-    }
 }
 
 /// Stages, test set and configuration of one run.
@@ -223,7 +127,7 @@ fn stages(stages: &[StageReport]) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Confusion, Worst, charts, worst_mistakes};
+    use super::super::{Confusion, TestEvaluation, Worst, charts, worst_mistakes};
     use super::*;
 
     const HOSTILE: &str = "</pre><script>alert('1')</script> & \"<b>\"";

@@ -70,9 +70,8 @@ impl SubsetProblem {
 
     /// Mini-batches of so many examples, all or a choice of which go backward.
     fn minibatches(&mut self, examples: usize, selects: bool) -> Result<&mut Minibatches> {
-        match self.minibatches.take_if(|known| !known.are(examples, selects)) {
-            Some(others) => self.earlier_cost += others.cost(),
-            None => {}
+        if let Some(others) = self.minibatches.take_if(|known| !known.are(examples, selects)) {
+            self.earlier_cost += others.cost();
         }
         if self.minibatches.is_none() {
             self.minibatches = Some(Minibatches::new(&self.objective, examples, selects)?);

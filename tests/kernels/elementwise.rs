@@ -1,10 +1,9 @@
-//! Activations, softmax cross-entropy, gathering, finiteness.
+//! Activations, gathering, finiteness.
 
 use crate::common::*;
 use gpu_subset::kernels::activation::{self, Activation};
 use gpu_subset::kernels::gather::{self, Normalisation, PADDING, Page};
-use gpu_subset::kernels::softmax_xent::{self, Targets};
-use gpu_subset::kernels::{ceiling, copy_quads, finite, to_blocks};
+use gpu_subset::kernels::{ceiling, copy_quads, finite};
 use gpu_subset::shape::Shape;
 use rand::RngExt;
 
@@ -58,90 +57,6 @@ fn activations_take_every_length() {
             assert_eq!(download(&gpu, &copy), want, "{len}");
         }
     }
-}
-
-#[test]
-fn softmax_cross_entropy_agrees_with_the_reference() {
-    let mut rng = rng(9);
-    for gpu in gpus() {
-        for (batch, classes) in [(1, 2), (17, 10), (255, 3), (257, 10), (33, 100), (5, 1)] {
-            let what = format!("batch {batch}, {classes} classes");
-            // logits up to ±60: a softmax that does not subtract the maximum overflows
-            let z: Vec<f64> = uniform(batch * classes, &mut rng).iter().map(|z| f64::from((60.0 * z) as f32)).collect();
-            let u = uniform(batch * classes, &mut rng);
-            let labels: Vec<u32> = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
-            let weight: Vec<f64> = (0..batch).map(|_| f64::from(rng.random_range(0f32..3.0))).collect();
-            let (z_buf, u_buf) = (upload_blocks(&gpu, &z, classes), upload_blocks(&gpu, &u, classes));
-            let targets = Targets {
-                label: gpu.upload("label", &to_blocks(&labels, 1, gpu.profile.block, 0)).unwrap(),
-                weight: upload(&gpu, &to_blocks(&weight, 1, gpu.profile.block, 0.0)),
-            };
-            let padded = batch.next_multiple_of(gpu.profile.block);
-            let (loss, correct) = (unwritten(&gpu, padded), unwritten(&gpu, padded));
-            let (dz, h) = (unwritten_blocks(&gpu, batch, classes), unwritten_blocks(&gpu, batch, classes));
-            let root = unwritten_blocks(&gpu, batch, classes);
-            let score = unwritten(&gpu, padded);
-            let index = gpu.upload("index", &to_blocks(&labels, 1, gpu.profile.block, 0)).unwrap();
-            let seed = gpu.upload("seed", &[77u32]).unwrap();
-            let products = [(); 3].map(|()| unwritten(&gpu, padded));
-            run(
-                &gpu,
-                [
-                    softmax_xent::loss(&gpu, &z_buf, &targets, &loss, &correct).unwrap(),
-                    softmax_xent::gradient(&gpu, &z_buf, &targets, &dz).unwrap(),
-                    softmax_xent::hvp(&gpu, &z_buf, &u_buf, &targets, &h).unwrap(),
-                    softmax_xent::residual(&gpu, &z_buf, &targets, &score).unwrap(),
-                    softmax_xent::root(&gpu, &z_buf, &index, &seed, &root).unwrap(),
-                    softmax_xent::curvature(&gpu, &z_buf, [&u_buf, &z_buf], &targets, products.each_ref()).unwrap(),
-                ],
-            );
-            use softmax_xent::reference;
-            let rows: Vec<(&[f64], &[f64], usize, f64)> = (0..batch)
-                .map(|n| (n * classes..(n + 1) * classes, labels[n] as usize, weight[n]))
-                .map(|(row, label, weight)| (&z[row.clone()], &u[row], label, weight))
-                .collect();
-            let want: Vec<f64> = rows.iter().map(|(z, _, label, w)| w * reference::loss(z, *label)).collect();
-            assert_close(&format!("loss, {what}"), &download(&gpu, &loss)[..batch], &want, 1e-6);
-            let want: Vec<f64> =
-                rows.iter().map(|(z, _, label, w)| if reference::correct(z, *label) { *w } else { 0.0 }).collect();
-            assert_eq!(download(&gpu, &correct)[..batch], want, "correct, {what}");
-            let want: Vec<f64> =
-                rows.iter().flat_map(|(z, _, label, w)| scaled(*w, reference::gradient(z, *label))).collect();
-            // e^-60 carries 60 times the rounding of its argument: 60 · 6e-8
-            // p - 1 of an example that is all but certain cancels: the error is against the weight
-            let with_weights = |dz: Vec<f64>| [dz, weight.clone()].concat();
-            let got = with_weights(download_blocks(&gpu, &dz, batch, classes));
-            assert_close(&format!("gradient, {what}"), &got, &with_weights(want), 4e-6);
-            let want: Vec<f64> = rows.iter().map(|(z, _, label, w)| w * reference::residual(z, *label)).collect();
-            // 1 - p of the label cancels where it is all but certain: the error is against the weight
-            let got = [download(&gpu, &score)[..batch].to_vec(), weight.clone()].concat();
-            assert_close(&format!("residual, {what}"), &got, &[want, weight.clone()].concat(), 4e-6);
-            let want: Vec<f64> = rows.iter().flat_map(|(z, u, _, w)| scaled(*w, reference::hvp(z, u))).collect();
-            let got = with_weights(download_blocks(&gpu, &h, batch, classes));
-            assert_close(&format!("hvp, {what}"), &got, &with_weights(want), 4e-6);
-            let want: Vec<f64> =
-                rows.iter().flat_map(|(z, _, label, _)| reference::root(z, *label as u32, 77)).collect();
-            // signs of either kind, of which the larger cancels where one class is all but certain: against 1
-            let with_one = |dz: Vec<f64>| [dz, vec![1.0]].concat();
-            let got = with_one(download_blocks(&gpu, &root, batch, classes));
-            assert_close(&format!("root, {what}"), &got, &with_one(want), 4e-6);
-            for (product, which) in products.iter().zip(0..) {
-                let of = |(z, u, _, w): &(&[f64], &[f64], usize, f64)| {
-                    let (a, b) = [(u, u), (u, z), (z, z)][which];
-                    w * a.iter().zip(reference::hvp(z, b)).map(|(a, hb)| a * hb).sum::<f64>()
-                };
-                let want: Vec<f64> = rows.iter().map(of).collect();
-                let got = with_weights(download(&gpu, product)[..batch].to_vec());
-                assert_close(&format!("curvature {which}, {what}"), &got, &with_weights(want), 4e-6);
-            }
-            let padding: f64 = download(&gpu, &loss)[batch..].iter().map(|x| x.abs()).sum();
-            assert_eq!(padding, 0.0, "padded examples weigh nothing");
-        }
-    }
-}
-
-fn scaled(weight: f64, values: Vec<f64>) -> Vec<f64> {
-    values.into_iter().map(|x| weight * x).collect()
 }
 
 #[test]

@@ -10,3 +10,4 @@ mod pooling;
 mod products;
 mod reductions;
 mod selection;
+mod softmax;

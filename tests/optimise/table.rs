@@ -47,6 +47,102 @@ pub fn rosenbrock(name: &'static str, start: Vec<f64>, limits: (f64, [usize; 4])
     Row::new(name, (start, minimiser), limits, function, curvature)
 }
 
+/// Problem 5 of Moré, Garbow and Hillstrom, Testing unconstrained optimization software, ACM TOMS 7(1), 1981.
+fn beale() -> Row {
+    Row::new(
+        "Beale",
+        (vec![1.0, 1.0], vec![3.0, 0.5]),
+        (1e-12, [38, 20, 25, 12]),
+        |x, g| {
+            g.fill(0.0);
+            let mut loss = 0.0;
+            for (i, y) in [(1, 1.5), (2, 2.25), (3, 2.625)] {
+                let r = y - x[0] * (1.0 - x[1].powi(i));
+                loss += r * r;
+                g[0] -= 2.0 * r * (1.0 - x[1].powi(i));
+                g[1] += 2.0 * r * x[0] * f64::from(i) * x[1].powi(i - 1);
+            }
+            loss
+        },
+        |x| {
+            let row = |i: i32| [x[1].powi(i) - 1.0, x[0] * f64::from(i) * x[1].powi(i - 1)];
+            of_squares(&[1, 2, 3].map(row))
+        },
+    )
+}
+
+/// Problem 13 of the same: its Hessian at the minimum is singular.
+fn powell_singular() -> Row {
+    Row::new(
+        "Powell singular",
+        (vec![3.0, -1.0, 0.0, 1.0], vec![0.0; 4]),
+        (1e-9, [310, 45, 37, 92]),
+        |x, g| {
+            let (a, b) = (x[0] + 10.0 * x[1], x[2] - x[3]);
+            let (c, d) = (x[1] - 2.0 * x[2], x[0] - x[3]);
+            let (c3, d3) = (4.0 * c.powi(3), 40.0 * d.powi(3));
+            g.copy_from_slice(&[2.0 * a + d3, 20.0 * a + c3, 10.0 * b - 2.0 * c3, -10.0 * b - d3]);
+            a * a + 5.0 * b * b + c.powi(4) + 10.0 * d.powi(4)
+        },
+        |x| {
+            let (c, d) = (2.0 * (x[1] - 2.0 * x[2]), 2.0 * 10f64.sqrt() * (x[0] - x[3]));
+            let root = 5f64.sqrt();
+            of_squares(&[[1.0, 10.0, 0.0, 0.0], [0.0, 0.0, root, -root], [0.0, c, -2.0 * c, 0.0], [d, 0.0, 0.0, -d]])
+        },
+    )
+    .vanishing()
+}
+
+/// Σ e^(20x) − x: nearly linear, then a wall that overflows.
+fn overflow() -> Row {
+    Row::new(
+        "overflow",
+        (vec![-50.0, -60.0, -70.0], vec![-(20f64.ln()) / 20.0; 3]),
+        (1e-9, [134, 82, 47, 70]),
+        |x, g| {
+            let e = |x: f64| (20.0 * x).exp();
+            g.iter_mut().zip(x).for_each(|(g, &x)| *g = 20.0 * e(x) - 1.0);
+            x.iter().map(|&x| e(x) - x).sum()
+        },
+        |x| diagonal(&x.iter().map(|x| 400.0 * (20.0 * x).exp()).collect::<Vec<_>>()),
+    )
+    .with_edge()
+}
+
+/// Σ i (x − ln x), NaN for negative x.
+fn logarithmic_barrier() -> Row {
+    Row::new(
+        "logarithmic barrier",
+        (vec![1e3, 5.0, 1e-3], vec![1.0; 3]),
+        (1e-9, [114, 128, 77, 32]),
+        |x, g| {
+            let terms = x.iter().zip([1.0, 2.0, 3.0]);
+            g.iter_mut().zip(terms.clone()).for_each(|(g, (x, i))| *g = i - i / x);
+            terms.map(|(x, i)| i * (x - x.ln())).sum()
+        },
+        |x| {
+            let terms = x.iter().zip([1.0, 2.0, 3.0]);
+            diagonal(&terms.map(|(x, i)| i / (x * x)).collect::<Vec<_>>())
+        },
+    )
+    .with_edge()
+}
+
+/// −ln x − ln(1 − x): a domain with no room for a step of one.
+fn unit_interval() -> Row {
+    Row::new(
+        "unit interval",
+        (vec![1e-6], vec![0.5]),
+        (1e-12, [22, 19, 40, 29]),
+        |x, g| {
+            g[0] = 1.0 / (1.0 - x[0]) - 1.0 / x[0];
+            -x[0].ln() - (1.0 - x[0]).ln()
+        },
+        |x| diagonal(&[x[0].powi(-2) + (1.0 - x[0]).powi(-2)]),
+    )
+    .with_edge()
+}
+
 /// The table. The limits on evaluations are what the worse of the two nonlinear CGs and what K-FAC take, and a quarter.
 /// The factors of K-FAC are the diagonal of G.
 pub fn table() -> Vec<Row> {
@@ -61,96 +157,14 @@ pub fn table() -> Vec<Row> {
         rosenbrock("Rosenbrock, 2", vec![-1.2, 1.0], (1e-12, [105, 57, 62, 70])),
         rosenbrock("Rosenbrock, 10", vec![0.0; 10], (1e-12, [690, 85, 97, 312])),
         rosenbrock("Rosenbrock, 100", vec![0.0; 100], (1e-12, [1850, 730, 912, 598])),
-        // Moré, Garbow and Hillstrom, Testing unconstrained optimization software, ACM TOMS 7(1), 1981,
-        // problem 5
-        Row::new(
-            "Beale",
-            (vec![1.0, 1.0], vec![3.0, 0.5]),
-            (1e-12, [38, 20, 25, 12]),
-            |x, g| {
-                g.fill(0.0);
-                let mut loss = 0.0;
-                for (i, y) in [(1, 1.5), (2, 2.25), (3, 2.625)] {
-                    let r = y - x[0] * (1.0 - x[1].powi(i));
-                    loss += r * r;
-                    g[0] -= 2.0 * r * (1.0 - x[1].powi(i));
-                    g[1] += 2.0 * r * x[0] * f64::from(i) * x[1].powi(i - 1);
-                }
-                loss
-            },
-            |x| {
-                let row = |i: i32| [x[1].powi(i) - 1.0, x[0] * f64::from(i) * x[1].powi(i - 1)];
-                of_squares(&[1, 2, 3].map(row))
-            },
-        ),
-        // the same, problem 13: its Hessian at the minimum is singular
-        Row::new(
-            "Powell singular",
-            (vec![3.0, -1.0, 0.0, 1.0], vec![0.0; 4]),
-            (1e-9, [310, 45, 37, 92]),
-            |x, g| {
-                let (a, b) = (x[0] + 10.0 * x[1], x[2] - x[3]);
-                let (c, d) = (x[1] - 2.0 * x[2], x[0] - x[3]);
-                let (c3, d3) = (4.0 * c.powi(3), 40.0 * d.powi(3));
-                g.copy_from_slice(&[2.0 * a + d3, 20.0 * a + c3, 10.0 * b - 2.0 * c3, -10.0 * b - d3]);
-                a * a + 5.0 * b * b + c.powi(4) + 10.0 * d.powi(4)
-            },
-            |x| {
-                let (c, d) = (2.0 * (x[1] - 2.0 * x[2]), 2.0 * 10f64.sqrt() * (x[0] - x[3]));
-                let root = 5f64.sqrt();
-                of_squares(&[
-                    [1.0, 10.0, 0.0, 0.0],
-                    [0.0, 0.0, root, -root],
-                    [0.0, c, -2.0 * c, 0.0],
-                    [d, 0.0, 0.0, -d],
-                ])
-            },
-        )
-        .vanishing(),
+        beale(),
+        powell_singular(),
         regression((1e-9, [263, 117, 283, 149])),
         classification((1e-9, [227, 78, 307, 128])),
         logistic("logistic regression", (1e-9, [45, 28, 30, 13])),
-        // Σ e^(20x) − x: nearly linear, then a wall that overflows
-        Row::new(
-            "overflow",
-            (vec![-50.0, -60.0, -70.0], vec![-(20f64.ln()) / 20.0; 3]),
-            (1e-9, [134, 82, 47, 70]),
-            |x, g| {
-                let e = |x: f64| (20.0 * x).exp();
-                g.iter_mut().zip(x).for_each(|(g, &x)| *g = 20.0 * e(x) - 1.0);
-                x.iter().map(|&x| e(x) - x).sum()
-            },
-            |x| diagonal(&x.iter().map(|x| 400.0 * (20.0 * x).exp()).collect::<Vec<_>>()),
-        )
-        .with_edge(),
-        // Σ i (x − ln x), NaN for negative x
-        Row::new(
-            "logarithmic barrier",
-            (vec![1e3, 5.0, 1e-3], vec![1.0; 3]),
-            (1e-9, [114, 128, 77, 32]),
-            |x, g| {
-                let terms = x.iter().zip([1.0, 2.0, 3.0]);
-                g.iter_mut().zip(terms.clone()).for_each(|(g, (x, i))| *g = i - i / x);
-                terms.map(|(x, i)| i * (x - x.ln())).sum()
-            },
-            |x| {
-                let terms = x.iter().zip([1.0, 2.0, 3.0]);
-                diagonal(&terms.map(|(x, i)| i / (x * x)).collect::<Vec<_>>())
-            },
-        )
-        .with_edge(),
-        // −ln x − ln(1 − x): a domain with no room for a step of one
-        Row::new(
-            "unit interval",
-            (vec![1e-6], vec![0.5]),
-            (1e-12, [22, 19, 40, 29]),
-            |x, g| {
-                g[0] = 1.0 / (1.0 - x[0]) - 1.0 / x[0];
-                -x[0].ln() - (1.0 - x[0]).ln()
-            },
-            |x| diagonal(&[x[0].powi(-2) + (1.0 - x[0]).powi(-2)]),
-        )
-        .with_edge(),
+        overflow(),
+        logarithmic_barrier(),
+        unit_interval(),
         Row {
             gradient_tolerance: 1e-7,
             ..Row::new(

@@ -215,13 +215,10 @@ fn main(@builtin(local_invocation_index) i: u32) {
         }
     }
 
-    #[test]
-    fn every_rule_can_be_broken() {
-        let swap = |a: &str, b: &str| GOOD.replace(a, "\0").replace(b, a).replace('\0', b);
-        let more: String =
-            (2..9).map(|i| format!("@group(0) @binding({i}) var<storage, read_write> b{i}: f32;\n")).collect();
+    /// Faults of a text and of what it imports, each with a source that has it.
+    fn broken_texts() -> Vec<(&'static str, String)> {
         let total = GOOD.replace("override", "#import total\noverride").replace("= x[i]", "= total(vec4f(x[i]), i).x");
-        let broken = [
+        vec![
             ("does not start with", GOOD.replace("good:", "other:")),
             ("lines, not", GOOD.lines().skip(1).take(4).collect()),
             ("lines, not", GOOD.to_owned() + &"//\n".repeat(110)),
@@ -231,6 +228,15 @@ fn main(@builtin(local_invocation_index) i: u32) {
             ("uses unit of [\"philox\"]", GOOD.replace("= x[i]", "= unit(u32(x[i]))")),
             ("prelude/total_shared: needs ROWS, which is not there", total.clone()),
             ("does not parse", total),
+        ]
+    }
+
+    /// Faults of entry points, overrides and bindings.
+    fn broken_declarations() -> Vec<(&'static str, String)> {
+        let swap = |a: &str, b: &str| GOOD.replace(a, "\0").replace(b, a).replace('\0', b);
+        let more: String =
+            (2..9).map(|i| format!("@group(0) @binding({i}) var<storage, read_write> b{i}: f32;\n")).collect();
+        vec![
             ("not one main", GOOD.replace("fn main", "fn entry")),
             ("not one main", GOOD.to_owned() + "@compute @workgroup_size(1)\nfn second() {}\n"),
             ("UPPER_CASE", GOOD.replace("LANES", "Lanes")),
@@ -254,6 +260,12 @@ fn main(@builtin(local_invocation_index) i: u32) {
                     "var<storage, read_write> out: array<atomic<f32>>",
                 ),
             ),
+        ]
+    }
+
+    /// Faults of barriers.
+    fn broken_barriers() -> Vec<(&'static str, String)> {
+        vec![
             ("does not parse", GOOD.replace("workgroupBarrier", "barrier")),
             ("is not valid", GOOD.replace("workgroupBarrier", "subgroupBarrier")),
             ("a return before", GOOD.replace("  shared_x[i] = ", "  if (i > 7u) { return; }\n  shared_x[i] = ")),
@@ -279,8 +291,12 @@ fn main(@builtin(local_invocation_index) i: u32) {
                     "var n = 8u; if (i > 3u) { n = 9u; } for (var k = 0u; k < n; k++) { workgroupBarrier(); }",
                 ),
             ),
-        ];
-        for (expected, source) in broken {
+        ]
+    }
+
+    #[test]
+    fn every_rule_can_be_broken() {
+        for (expected, source) in [broken_texts(), broken_declarations(), broken_barriers()].concat() {
             let found = faults(&shader(source.clone()), &Profile::PORTABLE);
             assert!(found.iter().any(|fault| fault.contains(expected)), "no {expected:?} in {found:?} for\n{source}");
         }

@@ -1,0 +1,74 @@
+//! What a workspace takes, and so how many examples a chunk may have.
+
+use super::stage::Stage;
+use crate::device::{ALIGNMENT, Gpu};
+use crate::error::{MemoryError, Result};
+use crate::kernels::weights::Direction;
+use crate::model::{Layer, Model};
+
+/// Multiply-adds of one dispatch, at most: a tenth of a second on a GPU of 400 GF/s.
+const DISPATCH: usize = 20_000_000_000;
+
+/// Device memory of one model's workspace: what it has once, and what each example of a chunk adds.
+pub(super) struct Footprint {
+    /// Values of an example in each activation, its input first.
+    pub features: Vec<usize>,
+    /// The most of them.
+    pub largest: usize,
+    /// Bytes of vectors, packed weights and partial sums.
+    fixed: usize,
+    /// Bytes of an example's activations, derivatives and tangents.
+    of_example: usize,
+}
+
+impl Footprint {
+    pub(super) fn new(gpu: &Gpu, model: &Model, stages: &[Stage]) -> Self {
+        let features: Vec<usize> =
+            std::iter::once(model.input.len()).chain(stages.iter().map(|stage| stage.outputs)).collect();
+        let with_derivative = stages.iter().filter(|stage| stage.has_derivative()).map(|stage| stage.outputs);
+        let largest = features.iter().copied().max().unwrap_or(1);
+        let packed = 3 * packed_words(gpu, model, Direction::Forward) + packed_words(gpu, model, Direction::Backward);
+        let fixed = 4 * (4 * model.vector_len() + packed + partial_words(gpu, model, gpu.profile.chunk));
+        let of_example =
+            4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + 2 * largest + model.classes);
+        Self { features, largest, fixed, of_example }
+    }
+
+    /// Examples of a chunk, as many as the device profile, the binding limit, the time of a dispatch and `memory`
+    /// bytes allow.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when not even one block fits.
+    pub(super) fn chunk(&self, gpu: &Gpu, model: &Model, memory: u64) -> Result<usize> {
+        let unit = gpu.profile.block.max(ALIGNMENT); // chunks start where a view may start
+        let room = memory.saturating_sub(self.fixed as u64) / self.of_example as u64;
+        let heaviest = model.layers().iter().map(|layer| layer.multiply_adds()).max().unwrap_or(1).max(1);
+        let work = (DISPATCH / heaviest).max(unit);
+        let most = gpu.profile.chunk.min(gpu.max_quads_words() / self.largest).min(work);
+        let chunk = (room as usize).min(most) / unit * unit;
+        if chunk > 0 {
+            return Ok(chunk);
+        }
+        Err(MemoryError::Chunk {
+            model: model.name.clone(),
+            examples: unit,
+            bytes: (self.of_example * unit) as u64,
+            budget: memory,
+            adapter: gpu.info.name.clone(),
+        }
+        .into())
+    }
+}
+
+/// Words of all weights, packed for a direction.
+fn packed_words(gpu: &Gpu, model: &Model, direction: Direction) -> usize {
+    let packings = model.layers().iter().filter_map(|layer| layer.packing(gpu, direction));
+    packings.map(|packing| packing.len()).sum()
+}
+
+/// Words of the largest layer's partial sums of a weight gradient over so many examples.
+pub(super) fn partial_words(gpu: &Gpu, model: &Model, examples: usize) -> usize {
+    let blocks = examples / gpu.profile.block;
+    let words = |layer: &dyn Layer| Some(layer.splits(gpu, blocks) * layer.weights()?.partial_len());
+    model.layers().iter().filter_map(|layer| words(&**layer)).max().unwrap_or(1)
+}
