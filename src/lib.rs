@@ -24,7 +24,7 @@
 //!                                     optimise ──┴→ training → subset → run → report → cli
 //! ```
 //!
-//! - [`shape`], [`batch`], [`cost`], [`update`], [`error`], [`files`]: what several rooms stand on
+//! - [`shape`], [`batch`], [`cost`], [`update`], [`error`]: what several rooms stand on
 //! - [`data`]: IDX, CIFAR and image-folder readers, and the embedded digits
 //! - [`device`]: an open adapter and views of its memory
 //! - [`program`]: a shader specialised to shapes, one recorded use of it, a replayable program
@@ -36,7 +36,7 @@
 //! - [`subset`]: sampling, overdetermination, the plan of a run and the trainer that follows it
 //! - [`export`], [`checkpoint`]: weight files, runs in the middle
 //! - [`run`]: a run as anyone calls it, from what is asked for to what it leaves behind
-//! - [`bench`]: kernels, passes and factors, checked and timed
+//! - [`mod@bench`]: kernels, passes and factors, checked and timed
 //! - `report` and `cli`, features of the same names: tables and pages about runs; the command line
 //!
 //! The parts are there without a run as well:
