@@ -12,7 +12,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [data, budget, out] = arguments.as_slice() else { return Err("usage: train DATA BUDGET OUT".into()) };
     let trained = train(data, budget.parse()?, out)?;
-    println!("accuracy {:.4}, weights {}", trained.record.test_accuracy, trained.record.weights_sha256);
+    println!("weights {}", trained.record.weights_sha256);
     Ok(())
 }
 
@@ -24,7 +24,7 @@ pub fn train(data: &str, budget: f64, out: &str) -> Result<Trained> {
     let trained = run.train(&mut |step: &StepRecord| {
         eprintln!("{:.3} epochs: loss {:.4}", step.cost_epochs, step.outcome.loss);
     })?;
-    println!("on the test set: {:?}", trained.evaluate(&gpu, &data.test)?);
+    println!("test accuracy {:.4}", trained.evaluate(&gpu, &data.test)?.accuracy);
     trained.save(out)?;
     Ok(trained)
 }
