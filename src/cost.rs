@@ -39,6 +39,17 @@ impl AddAssign for Cost {
     }
 }
 
+impl Sub for Cost {
+    type Output = Self;
+    fn sub(self, other: Self) -> Self {
+        Self {
+            forward: self.forward - other.forward,
+            backward: self.backward - other.backward,
+            tangent: self.tangent - other.tangent,
+        }
+    }
+}
+
 /// An amount of computing, spent or to be spent: one is an example forward and backward, whatever the set and the
 /// network. A budget is an amount from the option that gives it to the mini-batch that ends it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -71,12 +82,6 @@ impl Add for Units {
     type Output = Self;
     fn add(self, other: Self) -> Self {
         Self(self.0 + other.0)
-    }
-}
-
-impl AddAssign for Units {
-    fn add_assign(&mut self, other: Self) {
-        self.0 += other.0;
     }
 }
 

@@ -7,7 +7,7 @@ use super::order::Order;
 use super::outcome::{Outcome, Stop};
 use super::problem::{Evaluated, Stochastic, Vector};
 use super::space::{Elementwise, Space};
-use crate::cost::Units;
+use crate::cost::{Cost, Units};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
@@ -91,8 +91,9 @@ pub struct Minibatched<P: Stochastic, R> {
 struct Spent {
     /// Mini-batches so far, t.
     updates: u64,
-    /// What they cost, and what came before the first.
-    units: Units,
+    /// What they cost, and what came before the first: whole examples, so that a run which goes on counts as one that
+    /// was never stopped.
+    cost: Cost,
     /// What one costs, by those of the last step.
     of_update: Units,
 }
@@ -110,9 +111,9 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
         let state = State { parameters: x.clone(), vectors: Vec::new(), scalars };
         let memory = R::MEMORY.iter().map(|_| problem.space().zeros()).collect::<Result<_>>()?;
         let mut method = Self::at(problem, &x, &state, memory, (rule, budget, seed))?;
-        let units = problem.units();
+        let before = problem.cost();
         rule.start(problem, &method.x)?;
-        method.spent.units = problem.units() - units;
+        method.spent.cost = problem.cost() - before;
         Ok(method)
     }
 
@@ -147,7 +148,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
             gradient_norm: state.scalars.gradient_norm,
             iteration: state.scalars.iteration,
             evaluation: None,
-            spent: Spent { updates: 0, units: Units::default(), of_update },
+            spent: Spent { updates: 0, cost: Cost::default(), of_update },
             order: Order::new(*batches, seed, problem.examples(), problem.inclusion()),
             gradient: space.zeros()?,
             before: space.zeros()?,
@@ -165,14 +166,14 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
     /// with what those before did.
     fn run(&mut self, problem: &mut P, count: u64) -> Result<Update> {
         let (batches, examples) = (*self.rule.batches(), problem.examples());
-        let Spent { units, of_update, .. } = self.spent;
+        let Spent { cost, of_update, .. } = self.spent;
         let mut update = Update { number: self.spent.updates, rate: 0.0 };
         for i in 0..count {
             let batch = self.order.batch(self.spent.updates);
             problem.minibatch_gradient(&self.x, batch, &mut self.gradient)?;
             self.spent.updates += 1;
             update.number = self.spent.updates;
-            let spent = Units::new(units.count() + i as f64 * of_update.count());
+            let spent = Units::new(cost.units().count() + i as f64 * of_update.count());
             update.rate = batches.rate(examples, self.budget, spent);
             let Self { x, gradient, memory, .. } = self;
             self.rule.update(problem, update, gradient, memory, x)?;
@@ -196,7 +197,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
 impl<P: Stochastic, R: UpdateRule<P>> Optimiser<P> for Minibatched<P, R> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let mut outcome = Outcome::before(self.loss, self.gradient_norm);
-        let count = self.rule.batches().next_step(problem.examples(), self.budget, self.spent.units);
+        let count = self.rule.batches().next_step(problem.examples(), self.budget, self.spent.cost.units());
         if self.loss.is_nan() {
             outcome.stop = Some(Stop::NotFinite);
         } else if count == 0 {
@@ -208,7 +209,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Optimiser<P> for Minibatched<P, R> {
 
         let reported = self.average.as_ref().unwrap_or(&self.x);
         problem.space().copy(reported, &mut self.before)?;
-        let units = problem.units();
+        let before = problem.cost();
         let last = self.run(problem, count)?;
         outcome.step_length = last.rate;
         self.rule.describe(last, problem.examples(), &mut outcome);
@@ -216,9 +217,9 @@ impl<P: Stochastic, R: UpdateRule<P>> Optimiser<P> for Minibatched<P, R> {
         let evaluation = problem.take_minibatch_evaluation()?;
         let loss = evaluation.loss();
         self.evaluation = Some(evaluation);
-        let cost = problem.units() - units;
-        self.spent.units += cost;
-        self.spent.of_update = Units::new(cost.count() / count as f64);
+        let cost = problem.cost() - before;
+        self.spent.cost += cost;
+        self.spent.of_update = Units::new(cost.units().count() / count as f64);
         let reported = self.average.as_ref().unwrap_or(&self.x);
         problem.space().combine(&[(1.0, reported), (-1.0, &self.before)], &mut self.moved)?;
         let (d, g) = (&self.moved, &self.gradient);

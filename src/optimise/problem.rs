@@ -3,7 +3,7 @@
 use super::order::Inclusion;
 use super::space::{Elementwise, Space};
 use crate::batch::Batch;
-use crate::cost::Units;
+use crate::cost::Cost;
 use crate::error::Result;
 use std::sync::Arc;
 
@@ -119,5 +119,5 @@ pub trait Stochastic: Problem<Space: Elementwise> {
     fn take_minibatch_evaluation(&mut self) -> Result<Self::Evaluation>;
 
     /// What all of it has cost up to the mini-batch whose evaluation was taken last.
-    fn units(&self) -> Units;
+    fn cost(&self) -> Cost;
 }

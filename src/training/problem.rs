@@ -2,7 +2,7 @@
 
 use super::space::GpuSpace;
 use crate::batch::Batch;
-use crate::cost::{Cost, Units};
+use crate::cost::Cost;
 use crate::device::Buf;
 use crate::error::Result;
 use crate::objective::{Evaluation, Kronecker, Minibatches, Objective};
@@ -183,7 +183,7 @@ impl Stochastic for SubsetProblem {
         self.minibatches.as_mut().expect("a mini-batch ran").take_evaluation()
     }
 
-    fn units(&self) -> Units {
-        self.cost().units()
+    fn cost(&self) -> Cost {
+        Self::cost(self)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::problem::{Uniform, dot};
 use gpu_subset::batch::Batch;
-use gpu_subset::cost::Units;
+use gpu_subset::cost::Cost;
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{Curved, Euclidean, Lbfgs, LbfgsSettings, Optimiser, Problem, Refresh, Stochastic};
 
@@ -117,8 +117,9 @@ impl Stochastic for Regression {
         Ok(mean)
     }
 
-    fn units(&self) -> Units {
-        Units::new((self.minibatches * EXAMPLES / 3 + self.refreshes * self.cost_of_refresh) as f64)
+    fn cost(&self) -> Cost {
+        let examples = (self.minibatches * EXAMPLES / 3 + self.refreshes * self.cost_of_refresh) as u64;
+        Cost { forward: examples, backward: examples, tangent: 0 }
     }
 }
 
