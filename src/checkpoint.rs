@@ -32,7 +32,12 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
     if let Some((tensor, found)) = of_parameters.map(|(name, v)| (name, v.len())).find(|&(_, found)| found != len) {
         return Err(RunError::TensorSize { path: path.to_owned(), tensor, found, expected: len }.into());
     }
-    Ok(Progress { scalars: scalars(path, &json)?, vectors })
+    let scalars = scalars(path, &json)?;
+    if scalars.best.is_some() != vectors.best.is_some() {
+        let source = RunError::State { lacks: "the best parameters".to_owned(), source: None };
+        return Err(RunError::Vectors { path: path.to_owned(), source: Box::new(source) }.into());
+    }
+    Ok(Progress { scalars, vectors })
 }
 
 /// The reports of the stages that had ended by then.

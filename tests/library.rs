@@ -9,9 +9,9 @@ mod example;
 use common::program::run;
 use gpu_subset::data::Dataset;
 use gpu_subset::error::{Error, Result};
-use gpu_subset::optimise::{Method, Optimiser};
-use gpu_subset::run::{Run, Schedule, Trained};
-use gpu_subset::subset::{Observer, StepRecord, SubsetSize, Trainer};
+use gpu_subset::optimise::{Method, Optimiser, Rule, Sweep};
+use gpu_subset::run::{Config, Run, Schedule, Trained};
+use gpu_subset::subset::{Observer, Plan, StageOptions, StagePlan, StepRecord, SubsetSize, Trainer};
 use gpu_subset::training::SubsetProblem;
 
 #[test]
@@ -68,4 +68,67 @@ fn an_observer_with_one_function_of_its_own_stops_a_run() {
     let error = run.train(&mut observer).unwrap_err();
     assert!(matches!(error, Error::Interrupted { iteration: 3, .. }), "{error}");
     assert_eq!(observer.0, 0);
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_and_not_left_out() {
+    let data = Dataset::digits().unwrap();
+    let lbfgs = || Schedule::Full(Method::Lbfgs(Default::default()));
+    let passes = StageOptions { full_passes: Some(2.0), ..StageOptions::default() };
+    let half = SubsetSize::Fraction(1, 2);
+    for (run, fragment) in [
+        (Run::sweep(&data).subset(half), "neither a subset nor passes"),
+        (Run::sweep(&data).stages(passes), "neither a subset nor passes"),
+        (Run::by(&data, lbfgs()).budget(0.5), "no budget"),
+        (Run::by(&data, lbfgs()).subset(half), "no subset"),
+        (Run::by(&data, lbfgs()).held_out(SubsetSize::Fraction(1, 0)), "leaves none"),
+        (
+            Run::by(&data, Schedule::Paper(Method::Kfac(Default::default()))).subset(SubsetSize::Fraction(1, 0)),
+            "0 examples",
+        ),
+    ] {
+        let why = run.config().unwrap_err();
+        assert!(matches!(why, Error::Usage(_)) && why.to_string().contains(fragment), "{why}");
+    }
+}
+
+#[test]
+fn a_configuration_that_does_not_fit_is_refused_by_what_is_wrong_with_it() {
+    let Some(gpu) = common::gpu() else { return };
+    let data = Dataset::digits().unwrap();
+    let sweep = Run::sweep(&data).config().unwrap();
+    let paper = Run::by(&data, Schedule::Paper(Method::Kfac(Default::default()))).config().unwrap();
+    let staged = |change: fn(&mut Vec<StagePlan>)| {
+        let mut config = paper.clone();
+        let Plan::Stages { stages, .. } = &mut config.plan else { panic!("{config:?}") };
+        change(stages);
+        config
+    };
+    let with_rule = |rule: Rule| Config { plan: Plan::stochastic(rule, None, 1437), ..sweep.clone() };
+    for (config, fragment) in [
+        (Config { data_sha256: "0".to_owned(), ..sweep.clone() }, "not the data"),
+        (Config { examples: 7, ..sweep.clone() }, "examples"),
+        (Config { held_out: 1437, ..sweep.clone() }, "held_out"),
+        (Config { checkpoint_every: -1.0, ..sweep.clone() }, "checkpoint_every"),
+        (Config { weight_decay: f64::NAN, ..sweep.clone() }, "weight_decay"),
+        (with_rule(Rule::Sweep(Sweep { refresh_every: 0, ..Sweep::default() })), "refresh_every"),
+        (staged(Vec::clear), "no stage"),
+        (staged(|stages| stages[0].subset = Some(1438)), "more examples than the next"),
+        (staged(|stages| stages[0].subset = Some(0)), "has no examples"),
+        (staged(|stages| stages[0].passes = f64::NAN), "passes"),
+    ] {
+        let why = Run::new(&gpu, &config, &data).map(|_| ()).unwrap_err();
+        assert!(why.to_string().contains(fragment), "{fragment}: {why}");
+    }
+    assert_eq!(sweep.open_data().unwrap().sha256, data.sha256);
+}
+
+#[test]
+fn a_run_that_is_trained_again_comes_to_the_same_record() {
+    let Some(gpu) = common::gpu() else { return };
+    let data = Dataset::digits().unwrap();
+    let mut run = Run::sweep(&data).budget(1.0).on(&gpu).unwrap();
+    let [first, second] = [run.train(&mut ()).unwrap(), run.train(&mut ()).unwrap()].map(|trained| trained.record);
+    assert_eq!(first.weights_sha256, second.weights_sha256);
+    assert_eq!((first.cost_epochs, first.reporting_epochs), (second.cost_epochs, second.reporting_epochs));
 }

@@ -73,9 +73,11 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::RunExists { .. } => {
             Some("choose another --out, go on with it by --resume, or replace it with --overwrite")
         }
-        UsageError::HeldOut { .. } | UsageError::Copies { .. } | UsageError::NoStep | UsageError::Refused { .. } => {
-            None
-        }
+        UsageError::HeldOut { .. }
+        | UsageError::Copies { .. }
+        | UsageError::NoStep
+        | UsageError::Configuration { .. }
+        | UsageError::Refused { .. } => None,
     }
 }
 

@@ -3,6 +3,7 @@
 use super::augment::AugmentArgs;
 use super::device::DeviceArgs;
 use super::given::options_of;
+use super::method::MethodArgs;
 use super::request::{ProblemArgs, RunRequest};
 use super::train::TrainArgs;
 use crate::cost::Units;
@@ -57,6 +58,9 @@ pub(super) struct Baseline {
     rule: Rule,
 }
 
+/// Options of `train` that no run of an experiment has of its own.
+const OF_EXPERIMENT: [&str; 3] = ["--out", "--config", "--resume"];
+
 /// To read options as `train` does.
 #[derive(Parser)]
 struct Checked {
@@ -106,24 +110,33 @@ fn combinations(grid: &BTreeMap<String, toml::Value>) -> std::result::Result<Vec
 
 /// The options of a run as `train` reads them, or why it would not.
 fn parse(options: &[String]) -> std::result::Result<RunRequest, String> {
+    if let Some(option) = options.iter().find(|option| OF_EXPERIMENT.contains(&option.as_str())) {
+        return Err(format!("{option}: the experiment says that of each of its runs"));
+    }
     let parsed = Checked::try_parse_from(std::iter::once(&"train".to_owned()).chain(options));
-    parsed.map(|checked| checked.train.request).map_err(|e| {
+    let request = parsed.map(|checked| checked.train.request).map_err(|e| {
         let why = e.to_string();
         why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
-    })
+    })?;
+    request.schedule().map_err(|why| why.to_string())?;
+    Ok(request)
 }
 
 impl Baseline {
     /// That of a file, if it has one.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it is no rule for mini-batches, or has options that say what is learned.
+    /// [`Error::Usage`] when it is no rule for mini-batches, or has other options than a method's.
     pub(super) fn of(described: &ExperimentFile, file: &Path) -> Result<Option<Self>> {
         let Some(control) = &described.control else { return Ok(None) };
         let invalid = |why: String| Error::usage(format!("{}: {why}", file.display()));
         let option = |(key, value): (&String, &toml::Value)| Some((key.clone(), plain(value)?));
         let row: Option<RowOptions> = control.iter().map(option).collect();
         let row = row.ok_or_else(|| invalid("an option of control is no single value".to_owned()))?;
+        let of_method = options_of::<MethodArgs>();
+        if let Some((key, _)) = row.iter().find(|(key, _)| of_method.iter().all(|(id, _)| id != key)) {
+            return Err(invalid(format!("{key} in control: all but the method is as in the run beside it")));
+        }
         let request = parse(&options(&row, "0", Path::new("."))).map_err(invalid)?;
         match request.schedule()? {
             Schedule::Stochastic(rule @ (Rule::Adam(_) | Rule::Sgd(_))) => Ok(Some(Self { options: row, rule })),
@@ -280,6 +293,9 @@ mod tests {
             ("[[grid]]\nbudget = \"much\"", "much"),
             ("[[grid]]\nbudget = { from = 1 }", "budget is neither"),
             ("grid = []", "nothing to run"),
+            ("[[grid]]\nmethod = \"adam\"\npairs = 3", "pairs"),
+            ("[[grid]]\nconfig = \"x.toml\"", "--config"),
+            ("[[grid]]\nresume = \"x\"", "--resume"),
         ] {
             let why = planned(text).map(|_| ()).unwrap_err().to_string();
             assert!(why.starts_with("grid.toml: ") && why.contains(fragment), "{text}: {why}");
@@ -315,6 +331,11 @@ mod tests {
         for text in ["control = { schedule = \"sweep\" }\ngrid = []", "control = { method = \"kfac\" }\ngrid = []"] {
             let why = baseline(text).unwrap_err().to_string();
             assert!(why.contains("no conventional baseline"), "{why}");
+        }
+        for key in ["weight_decay = 0", "budget = 1", "held_out = 100", "whiten = \"on\""] {
+            let why =
+                baseline(&format!("control = {{ method = \"adam\", {key} }}\ngrid = []")).unwrap_err().to_string();
+            assert!(why.starts_with("grid.toml: ") && why.contains("in control"), "{why}");
         }
     }
 }

@@ -146,7 +146,6 @@ impl RunRequest {
     pub(super) fn builder<'a>(&self, data: &'a Dataset, checkpoint_every: f64) -> Result<RunBuilder<'a>> {
         let Self { problem, course, augment, .. } = self;
         let mut run = Run::by(data, self.schedule()?)
-            .source(&problem.data, problem.resize)
             .weight_decay(problem.weight_decay)
             .memory(problem.memory.0)
             .sampling(course.sampling)

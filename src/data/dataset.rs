@@ -17,6 +17,10 @@ const MAX_RESIZE: u32 = 4096;
 pub struct Dataset {
     /// `digits`, the name of the folder, or the prefix of an IDX set such as `emnist-balanced`.
     pub name: String,
+    /// What it was opened from, and the size that its images were brought to: what opens it again.
+    pub source: String,
+    /// Height and width, where images were resampled.
+    pub resize: Option<(u32, u32)>,
     /// How it was stored.
     pub format: Format,
     /// Shape of one image.
@@ -55,7 +59,7 @@ impl Dataset {
         } else {
             recognise::read(Path::new(source), options)?
         };
-        Ok(Self::assemble(name, parts.resized(options)?))
+        Ok(Self::assemble(name, (source, options.resize), parts.resized(options)?))
     }
 
     /// The built-in set of handwritten digits: 1,437 training and 360 test images of 1×8×8 with values
@@ -90,10 +94,10 @@ impl Dataset {
         sums.into_iter().map(statistics).collect()
     }
 
-    fn assemble(name: String, parts: Parts) -> Self {
+    fn assemble(name: String, (source, resize): (&str, Option<(u32, u32)>), parts: Parts) -> Self {
         let sha256 = parts.sha256();
         let Parts { format, shape, classes, train, test } = parts;
-        Self { name, format, shape, classes, train, test, sha256 }
+        Self { name, source: source.to_owned(), resize, format, shape, classes, train, test, sha256 }
     }
 }
 
@@ -106,7 +110,7 @@ mod tests {
         let train = Split { images, labels };
         let test = train.clone();
         let parts = Parts { format: Format::Idx, shape, classes: vec!["0".to_owned()], train, test };
-        Dataset::assemble("test".to_owned(), parts)
+        Dataset::assemble("test".to_owned(), ("test", None), parts)
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub enum Error {
     /// A file of ours that cannot be written.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The user asked for a stop (Ctrl-C, SIGTERM); the last checkpoint is on disk.
+    /// An observer stopped the run (the program's at Ctrl-C and SIGTERM), after it was handed a last checkpoint.
     #[error("stopped in iteration {iteration} of the {stage}")]
     Interrupted {
         /// Iteration of the stage.

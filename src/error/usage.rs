@@ -78,6 +78,12 @@ pub enum UsageError {
         /// N, the number of training examples.
         examples: usize,
     },
+    /// A configuration that contradicts itself, or does not fit the data.
+    #[error("configuration: {why}")]
+    Configuration {
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A run that ends before its first step, of which nothing can be foretold.
     #[error("no step can be taken, so there is nothing to plan")]
     NoStep,

@@ -36,9 +36,10 @@ impl<'a> Run<'a> {
     /// Builds everything that a run of this configuration works on.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) when the configuration does not fit the data,
+    /// As [`Config::check`]; [`Error::Usage`](crate::error::Error::Usage) when the configuration does not fit the data,
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
     pub fn new(gpu: &Gpu, config: &Config, data: &'a Dataset) -> Result<Self> {
+        config.check(data)?;
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         if config.plan.is_preconditioned() {
             Kronecker::check(&model)?;
@@ -70,8 +71,9 @@ impl<'a> Run<'a> {
     /// As [`Run::train`].
     pub fn resume(&mut self, checkpoint: Option<Progress<Vec<f32>>>, observer: &mut dyn Observer) -> Result<Trained> {
         let initial = self.model.initialise(self.config.seed);
+        let before = self.reporting_cost();
         let finished = self.trainer.run(&initial, checkpoint, observer)?;
-        self.conclude(&finished)
+        self.conclude(&finished, before)
     }
 
     /// The resolved configuration.
@@ -103,8 +105,14 @@ impl<'a> Run<'a> {
         overdetermination(examples, self.model.classes, self.model.parameters())
     }
 
+    /// What the losses that report have cost, over all runs of this one's parts.
+    fn reporting_cost(&self) -> Cost {
+        let sets = self.trainer.sets();
+        sets.train_loss.cost() + sets.test.cost()
+    }
+
     /// The weights to keep and the last record. Nothing here is charged: it decides nothing.
-    fn conclude(&mut self, finished: &Finished) -> Result<Trained> {
+    fn conclude(&mut self, finished: &Finished, reported_before: Cost) -> Result<Trained> {
         let Progress { scalars, vectors } = &finished.progress;
         let (theta, which) = match &vectors.best {
             Some(best) => (best, "lowest held-out loss"),
@@ -124,8 +132,8 @@ impl<'a> Run<'a> {
             }
         };
         let n = sets.train.len();
-        let reporting: Cost = sets.train_loss.cost() + sets.test.cost();
         let gpu = sets.test.gpu().clone();
+        let reporting = self.reporting_cost() - reported_before;
         let theta = self.trainer.space().download(theta)?;
         let digest = Sha256::digest(bytemuck::cast_slice::<f32, u8>(&self.model.compact(&theta)));
         let subset = self.trainer.first();
@@ -160,7 +168,8 @@ impl<'a> Run<'a> {
             classes: self.data.classes.clone(),
             normalisation: self.statistics.clone(),
         };
-        Ok(Trained { weights: Weights { model: self.model.clone(), theta, signature }, record })
+        let weights = Weights { model: self.model.clone(), theta, signature };
+        Ok(Trained { weights, record, memory: self.config.memory })
     }
 }
 

@@ -36,7 +36,6 @@ pub enum Schedule {
 #[derive(Clone, Debug)]
 pub struct RunBuilder<'a> {
     data: &'a Dataset,
-    source: Option<(String, Option<(u32, u32)>)>,
     schedule: Schedule,
     model: Option<String>,
     subset: Option<SubsetSize>,
@@ -63,7 +62,6 @@ impl Run<'_> {
     pub fn by(data: &Dataset, schedule: Schedule) -> RunBuilder<'_> {
         RunBuilder {
             data,
-            source: None,
             schedule,
             model: None,
             subset: None,
@@ -168,13 +166,6 @@ impl<'a> RunBuilder<'a> {
         self
     }
 
-    /// Where the data was opened from, for whoever goes on with the run; by default its name.
-    #[must_use]
-    pub fn source(mut self, source: impl Into<String>, resize: Option<(u32, u32)>) -> Self {
-        self.source = Some((source.into(), resize));
-        self
-    }
-
     /// The resolved configuration.
     ///
     /// # Errors
@@ -182,6 +173,7 @@ impl<'a> RunBuilder<'a> {
     /// data.
     pub fn config(&self) -> Result<Config> {
         let (data, n) = (self.data, self.data.train.len());
+        self.check_schedule()?;
         let description = match &self.model {
             Some(name) => Description::open(name)?,
             None => Description::suiting(data.shape)?,
@@ -204,10 +196,9 @@ impl<'a> RunBuilder<'a> {
             }
             Schedule::Full(method) => Plan::full(method, &self.options),
         };
-        let (source, resize) = self.source.clone().unwrap_or_else(|| (data.name.clone(), None));
         Ok(Config {
-            data: source,
-            resize,
+            data: data.source.clone(),
+            resize: data.resize,
             data_sha256: data.sha256.clone(),
             examples: n,
             held_out,
@@ -232,6 +223,22 @@ impl<'a> RunBuilder<'a> {
         Run::new(gpu, &self.config()?, self.data)
     }
 
+    /// Whether all that was said is of its schedule.
+    fn check_schedule(&self) -> Result<()> {
+        let StageOptions { subset_passes, full_passes, .. } = self.options;
+        let why = match self.schedule {
+            Schedule::Stochastic(_) if self.subset.is_some() || subset_passes.or(full_passes).is_some() => {
+                "mini-batches have a budget, neither a subset nor passes"
+            }
+            Schedule::Paper(_) | Schedule::Growing(_) | Schedule::Full(_) if self.budget.is_some() => {
+                "a schedule in stages has passes, no budget"
+            }
+            Schedule::Full(_) if self.subset.is_some() => "the schedule of the full set has no subset",
+            _ => return Ok(()),
+        };
+        Err(UsageError::Configuration { why }.into())
+    }
+
     fn stochastic(&self, rule: Rule, available: usize) -> Plan {
         let budget = self.budget.map(|epochs| Units::of_passes(epochs, self.data.train.len()));
         let validation = Validation { every: self.options.check_every.unwrap_or(0), patience: self.options.patience };
@@ -251,7 +258,9 @@ impl<'a> RunBuilder<'a> {
         let size = self.held_out.unwrap_or(usual);
         let count = match size {
             SubsetSize::Count(count) => count,
-            SubsetSize::Fraction(numerator, denominator) => n * numerator as usize / denominator as usize,
+            SubsetSize::Fraction(numerator, denominator) => {
+                (n * numerator as usize).checked_div(denominator as usize).unwrap_or(n)
+            }
             SubsetSize::Auto if matches!(self.schedule, Schedule::Growing(_)) => (n / 20).min(1000),
             SubsetSize::Auto => n / 20,
         };

@@ -1,7 +1,7 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
 use crate::data::{Dataset, ReadOptions};
-use crate::error::{Error, Result, RunError};
+use crate::error::{Error, Result, RunError, UsageError};
 use crate::files::write_atomically;
 use crate::kernels::augment::Augmentation;
 use crate::model::Description;
@@ -77,6 +77,31 @@ impl Config {
             return Ok(data);
         }
         Err(RunError::OtherData { data: self.data.clone() }.into())
+    }
+
+    /// Whether a run of it can be made on these data.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when they are others, [`Error::Usage`] when it contradicts itself.
+    pub fn check(&self, data: &Dataset) -> Result<()> {
+        if data.sha256 != self.data_sha256 {
+            return Err(RunError::OtherData { data: self.data.clone() }.into());
+        }
+        let n = data.train.len();
+        let is_from_0 = |x: f64| x.is_finite() && x >= 0.0;
+        let required = [
+            (self.examples == n, "examples is not the number of training examples"),
+            (self.held_out < n, "held_out leaves no training example"),
+            (self.copies != Some(0), "copies is 0"),
+            (is_from_0(self.weight_decay), "weight_decay is no number from 0 up"),
+            (is_from_0(self.checkpoint_every), "checkpoint_every is no number from 0 up"),
+        ];
+        let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());
+        let mut faults = required.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why);
+        match faults.next().or_else(|| self.plan.fault(available)) {
+            Some(why) => Err(UsageError::Configuration { why }.into()),
+            None => Ok(()),
+        }
     }
 
     /// Copies of each example that a pass goes over: with mini-batches one, since every epoch takes another.

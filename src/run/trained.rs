@@ -15,6 +15,8 @@ pub struct Trained {
     pub weights: Weights,
     /// What `run.json` holds: accuracy, losses, cost, digests.
     pub record: RunRecord,
+    /// Bytes of device memory that activations may take.
+    pub(super) memory: u64,
 }
 
 impl Trained {
@@ -23,7 +25,7 @@ impl Trained {
     /// # Errors
     /// What the device reports.
     pub fn evaluate(&self, gpu: &Gpu, split: &Split) -> Result<Evaluation> {
-        self.weights.evaluate(gpu, split)
+        self.weights.objective(gpu, split, self.memory)?.loss(&gpu.upload("theta", &self.weights.theta)?)
     }
 
     /// Writes the weights, safetensors in PyTorch's names, shapes and order.

@@ -3,7 +3,7 @@
 use super::record::StageKind;
 use super::stopping::StopRules;
 use crate::cost::Units;
-use crate::optimise::{Method, Rule};
+use crate::optimise::{Method, Rule, Sweep};
 use serde::{Deserialize, Serialize};
 
 /// What a run does, said once: it reaches the trainer as the configuration has it.
@@ -141,6 +141,31 @@ impl Plan {
             stages.push(full);
         }
         Self::Stages { method, stages }
+    }
+
+    /// Why it cannot be followed on so many examples, if it cannot.
+    pub fn fault(&self, available: usize) -> Option<&'static str> {
+        let required = match self {
+            Self::Stochastic { budget, rule, .. } => {
+                let refreshes = !matches!(rule, Rule::Sweep(Sweep { refresh_every: 0, .. }));
+                vec![
+                    (budget.count() >= 0.0, "the budget of the plan is no number from 0 up"),
+                    (rule.batches().batch > 0, "a mini-batch of the plan has no examples"),
+                    (refreshes, "refresh_every of the plan is 0"),
+                ]
+            }
+            Self::Stages { stages, .. } => {
+                let mut sizes: Vec<_> = stages.iter().map(|stage| stage.subset.unwrap_or(available)).collect();
+                sizes.push(available);
+                vec![
+                    (!stages.is_empty(), "the plan has no stage"),
+                    (stages.iter().all(|stage| stage.passes >= 0.0), "passes of the plan are no number from 0 up"),
+                    (!sizes.contains(&0), "a stage of the plan has no examples"),
+                    (sizes.is_sorted(), "a stage of the plan has more examples than the next, or than there are"),
+                ]
+            }
+        };
+        required.into_iter().find(|(holds, _)| !holds).map(|(_, why)| why)
     }
 
     /// How it goes over mini-batches, if it does.

@@ -18,6 +18,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// Where it stands. What else it holds of the device's memory is the next stage's.
+    pub(super) fn end(self) -> Progress<Buf> {
+        self.progress
+    }
+
     /// One step of the optimiser, taken note of.
     pub(super) fn step(&mut self) -> Result<Outcome> {
         let scalars = &mut self.progress.scalars;

@@ -112,7 +112,9 @@ impl SubsetSize {
         let count = match self {
             Self::Count(count) => count,
             Self::Fraction(1, 1) => available, // all there is, whatever is held out
-            Self::Fraction(numerator, denominator) => n * numerator as usize / denominator as usize,
+            Self::Fraction(numerator, denominator) => {
+                (n * numerator as usize).checked_div(denominator as usize).unwrap_or(0)
+            }
             Self::Auto => {
                 let halvings = (1..)
                     .map(|k| n >> k)

@@ -72,10 +72,11 @@ impl Trainer {
                 let screening = preparation.screening.map(|screening| screening.report);
                 return Ok(Finished { progress: running.progress, screening });
             }
-            let (start, parameters) = (Instant::now(), &running.progress.vectors.parameters);
-            let theta = self.space.scaled(self.plan.shrink(ended - 1), parameters)?;
+            let start = Instant::now();
+            let progress = running.end();
+            let theta = self.space.scaled(self.plan.shrink(ended - 1), &progress.vectors.parameters)?;
             let problem = self.problem(ended)?;
-            running = self.start_stage(theta, Some(running.progress), problem, &preparation, start)?;
+            running = self.start_stage(theta, Some(progress), problem, &preparation, start)?;
         }
     }
 
@@ -90,7 +91,7 @@ impl Trainer {
     }
 
     /// The losses that report, to be evaluated elsewhere.
-    pub fn sets_mut(&mut self) -> &mut TrainingSets {
+    pub(crate) fn sets_mut(&mut self) -> &mut TrainingSets {
         &mut self.sets
     }
 

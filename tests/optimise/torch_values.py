@@ -25,7 +25,7 @@ def uniform(seed):
 
 
 def examples():
-    """`Regression::new` in first_order.rs"""
+    """`Regression::new` in regression.rs"""
     random = uniform(11)
     features, targets = [], []
     for _ in range(EXAMPLES):
