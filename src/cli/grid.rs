@@ -80,8 +80,9 @@ pub(super) fn plan(described: &ExperimentFile, file: &Path, data: &Path, out: &P
         for run in combinations(grid).map_err(invalid)? {
             let seed = run.iter().find(|(key, _)| key == "seed").map_or("0", |(_, seed)| seed).to_owned();
             let row: RowOptions = run.into_iter().filter(|(key, _)| key != "seed").collect();
-            let request = parse(&options(&row, &seed, data)).map_err(invalid)?;
-            let folder = out.join(folder_name(&row, &seed));
+            let name = folder_name(&row, &seed);
+            let request = parse(&options(&row, &seed, data)).map_err(|why| invalid(format!("{name}: {why}")))?;
+            let folder = out.join(name);
             if planned.iter().all(|other| other.folder != folder) {
                 planned.push(Planned { row, seed, folder, kind: Kind::Own(Box::new(request)) });
             }
