@@ -31,6 +31,11 @@ pub(crate) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The line of a fault in a TOML text, from 1.
+pub(crate) fn line_of(text: &str, fault: &toml::de::Error) -> usize {
+    fault.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count())
+}
+
 /// A number that JSON may have had to write as null, because it was not finite.
 pub(crate) fn nan_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<f64, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))

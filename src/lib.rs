@@ -31,12 +31,12 @@
 //! - [`kernels`]: one host function a shader, and its f64 reference
 //! - [`model`]: layers with forward, jvp and vjp over one flat parameter vector
 //! - [`objective`]: loss, gradient, tangent and Gauss-Newton product over all chunks of a list of examples
+//! - [`mod@bench`]: kernels, passes and factors, checked and timed
 //! - [`optimise`]: methods for a subset, and for mini-batches, on anything that is a space and a problem
 //! - [`training`]: space and problem of a network on a device
 //! - [`subset`]: sampling, overdetermination, the plan of a run and the trainer that follows it
 //! - [`export`], [`checkpoint`]: weight files, runs in the middle
 //! - [`run`]: a run as anyone calls it, from what is asked for to what it leaves behind
-//! - [`mod@bench`]: kernels, passes and factors, checked and timed
 //! - `report` and `cli`, features of the same names: tables and pages about runs; the command line
 //!
 //! The parts are there without a run as well:

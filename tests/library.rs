@@ -104,7 +104,8 @@ fn a_configuration_that_does_not_fit_is_refused_by_what_is_wrong_with_it() {
         change(stages);
         config
     };
-    let with_rule = |rule: Rule| Config { plan: Plan::stochastic(rule, None, 1437), ..sweep.clone() };
+    let with_rule =
+        |rule: Rule| Config { plan: Plan::stochastic(rule, None, 1437, &StageOptions::default()), ..sweep.clone() };
     for (config, fragment) in [
         (Config { data_sha256: "0".to_owned(), ..sweep.clone() }, "not the data"),
         (Config { examples: 7, ..sweep.clone() }, "examples"),

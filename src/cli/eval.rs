@@ -67,8 +67,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         SplitName::Test => &data.test,
     };
     let gpu = args.device.open()?;
-    let mut objective = weights.objective(&gpu, split, args.memory.0)?;
-    let evaluation = objective.loss(&gpu.upload("theta", &weights.theta)?)?;
+    let evaluation = weights.evaluate(&gpu, split, args.memory.0)?;
     let record = EvalRecord {
         accuracy: evaluation.accuracy,
         loss: evaluation.cross_entropy,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::optimise::{BatchPlan, Rule};
 use crate::report::RowOptions;
 use crate::run::{Config, Schedule};
-use crate::subset::Plan;
+use crate::subset::{Plan, StageOptions};
 use clap::Parser;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -208,7 +208,7 @@ impl Planned {
         };
         let config = Config::load(&of.join("config.toml"))?;
         let budget = Some(Units::of_passes(*epochs, config.examples));
-        let plan = Plan::stochastic(*rule, budget, config.examples);
+        let plan = Plan::stochastic(*rule, budget, config.examples, &StageOptions::default());
         let (whiten, copies) = (*whiten, *copies);
         let path = self.folder.join("config.toml");
         Config { plan, whiten, copies, held_out: 0, ..config }.save(&path)?;

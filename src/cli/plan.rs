@@ -5,7 +5,6 @@ use super::method::ScheduleName;
 use super::request::RunRequest;
 use super::values::value_name;
 use crate::data::Dataset;
-
 use crate::run::{Forecast, Fraction, Run};
 use crate::subset::{Plan, WELL_ABOVE_ONE, overdetermination};
 use clap::Args;

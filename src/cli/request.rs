@@ -6,7 +6,7 @@ use super::method::{MethodArgs, ScheduleName};
 use super::values::{Bytes, Switch, named, non_negative, parse_resize};
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result};
-use crate::run::{Run, RunBuilder, Schedule};
+use crate::run::{Run, RunBuilder, Schedule, WEIGHT_DECAY};
 use crate::subset::{Sampling, StageOptions, SubsetSize};
 use clap::Args;
 
@@ -50,7 +50,7 @@ pub(super) struct ProblemArgs {
     #[arg(
         long,
         value_name = "LAMBDA",
-        default_value_t = 1e-3,
+        default_value_t = WEIGHT_DECAY,
         value_parser = non_negative,
         allow_negative_numbers = true
     )]

@@ -9,7 +9,7 @@ use crate::checkpoint;
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::optimise::Rule;
-use crate::run::{Config, Run, RunFolder, RunRecord};
+use crate::run::{CHECKPOINT_EVERY, Config, Run, RunFolder, RunRecord};
 use crate::subset::{Plan, WELL_ABOVE_ONE};
 use anyhow::Result;
 use clap::Args;
@@ -47,7 +47,7 @@ struct CheckpointArgs {
     #[arg(
         long,
         value_name = "SECONDS",
-        default_value_t = 30.0,
+        default_value_t = CHECKPOINT_EVERY,
         value_parser = non_negative,
         allow_negative_numbers = true
     )]

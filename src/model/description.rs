@@ -1,6 +1,7 @@
 //! A model as a person writes it, in TOML.
 
 use crate::error::{ModelError, Result};
+use crate::files::line_of;
 use crate::kernels::activation::Activation;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
@@ -124,9 +125,10 @@ impl Description {
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) with line and column.
     pub fn parse(toml: &str, source: &str) -> Result<Self> {
-        let mut description: Self = toml::from_str(toml).map_err(|e| {
-            let line = e.span().map_or(1, |span| 1 + toml[..span.start].matches('\n').count());
-            ModelError::Syntax { file: source.to_owned(), line, source: Box::new(e) }
+        let mut description: Self = toml::from_str(toml).map_err(|e| ModelError::Syntax {
+            file: source.to_owned(),
+            line: line_of(toml, &e),
+            source: Box::new(e),
         })?;
         if description.name.is_empty() {
             description.name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -25,7 +25,7 @@ pub struct Run<'a> {
     data: &'a Dataset,
     model: Arc<Model>,
     trainer: Trainer,
-    statistics: Vec<(f64, f64)>,
+    signature: Signature,
 }
 
 /// Streams of random numbers that keep draws of one seed apart.
@@ -36,8 +36,9 @@ impl<'a> Run<'a> {
     /// Builds everything that a run of this configuration works on.
     ///
     /// # Errors
-    /// As [`Config::check`]; [`Error::Usage`](crate::error::Error::Usage) when the configuration does not fit the data,
-    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
+    /// As [`Config::check`]; [`Error::Usage`](crate::error::Error::Usage) when the network does not fit the data or
+    /// the method, [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) and
+    /// [`Error::Device`](crate::error::Error::Device).
     pub fn new(gpu: &Gpu, config: &Config, data: &'a Dataset) -> Result<Self> {
         config.check(data)?;
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
@@ -48,12 +49,12 @@ impl<'a> Run<'a> {
         if let Some(batches) = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select) {
             workspace.check_choice(batches.batch.min(data.train.len()))?;
         }
-        let statistics = data.channel_statistics();
-        let sets = training_sets(gpu, config, data, &workspace, &statistics)?;
+        let signature = Signature::new(&config.model, data);
+        let sets = training_sets(gpu, config, data, &workspace, &signature.normalisation)?;
         let Config { weight_decay, whiten, seed, .. } = *config;
         let start = StartOptions { weight_decay, whiten, seed };
         let trainer = Trainer::new(&workspace, config.plan.clone(), sets, start)?;
-        Ok(Self { config: config.clone(), data, model, trainer, statistics })
+        Ok(Self { config: config.clone(), data, model, trainer, signature })
     }
 
     /// Trains, and tells the observer how it goes: `()` for nobody, or a closure that takes each step's record.
@@ -162,13 +163,7 @@ impl<'a> Run<'a> {
             driver: gpu.driver(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let signature = Signature {
-            model: self.config.model.clone(),
-            input: self.data.shape,
-            classes: self.data.classes.clone(),
-            normalisation: self.statistics.clone(),
-        };
-        let weights = Weights { model: self.model.clone(), theta, signature };
+        let weights = Weights { model: self.model.clone(), theta, signature: self.signature.clone() };
         Ok(Trained { weights, record, memory: self.config.memory })
     }
 }

@@ -10,13 +10,13 @@ use crate::kernels::augment::Augmentation;
 use crate::model::{Description, Model};
 use crate::objective::DEFAULT_MEMORY;
 use crate::optimise::{Method, Rule, Sweep};
-use crate::subset::{Plan, Sampling, StageOptions, SubsetSize, Validation};
+use crate::subset::{Plan, Sampling, StageOptions, SubsetSize};
 
 /// λ of the weight decay unless the user says otherwise.
-const WEIGHT_DECAY: f64 = 1e-3;
+pub const WEIGHT_DECAY: f64 = 1e-3;
 
 /// Seconds between checkpoints unless the user says otherwise.
-const CHECKPOINT_EVERY: f64 = 30.0;
+pub const CHECKPOINT_EVERY: f64 = 30.0;
 
 /// What is minimised, in which order, before the numbers of data and model are known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -189,7 +189,9 @@ impl<'a> RunBuilder<'a> {
             size.examples(n.saturating_mul(times), available, data.classes.len(), model.parameters())
         };
         let plan = match self.schedule {
-            Schedule::Stochastic(rule) => self.stochastic(rule, available),
+            Schedule::Stochastic(rule) => {
+                Plan::stochastic(rule, self.budget.map(|epochs| Units::of_passes(epochs, n)), available, &self.options)
+            }
             Schedule::Paper(method) => Plan::paper(method, subset(SubsetSize::Auto)?, &self.options),
             Schedule::Growing(method) => {
                 Plan::growing(method, subset(SubsetSize::Fraction(1, 64))?, available, &self.options)
@@ -237,15 +239,6 @@ impl<'a> RunBuilder<'a> {
             _ => return Ok(()),
         };
         Err(UsageError::Configuration { why }.into())
-    }
-
-    fn stochastic(&self, rule: Rule, available: usize) -> Plan {
-        let budget = self.budget.map(|epochs| Units::of_passes(epochs, self.data.train.len()));
-        let validation = Validation { every: self.options.check_every.unwrap_or(0), patience: self.options.patience };
-        match Plan::stochastic(rule, budget, available) {
-            Plan::Stochastic { budget, rule, .. } => Plan::Stochastic { budget, validation, rule },
-            other => other,
-        }
     }
 
     /// How many examples decide: none by default where there is a budget, which takes no decisions.

@@ -2,7 +2,7 @@
 
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result, RunError, UsageError};
-use crate::files::write_atomically;
+use crate::files::{line_of, write_atomically};
 use crate::kernels::augment::Augmentation;
 use crate::model::Description;
 use crate::subset::{Plan, Sampling};
@@ -62,21 +62,18 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, e))?;
         toml::from_str(&text).map_err(|e| {
-            let line = e.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count());
-            RunError::Config { path: path.to_owned(), line, source: Box::new(e) }.into()
+            RunError::Config { path: path.to_owned(), line: line_of(&text, &e), source: Box::new(e) }.into()
         })
     }
 
     /// Opens the data it names, which has to be that it was made on.
     ///
     /// # Errors
-    /// [`Error::Data`] when it is other data, and as [`Dataset::open`].
+    /// As [`Config::check`] and [`Dataset::open`].
     pub fn open_data(&self) -> Result<Dataset> {
         let data = Dataset::open(&self.data, &ReadOptions { resize: self.resize })?;
-        if data.sha256 == self.data_sha256 {
-            return Ok(data);
-        }
-        Err(RunError::OtherData { data: self.data.clone() }.into())
+        self.check(&data)?;
+        Ok(data)
     }
 
     /// Whether a run of it can be made on these data.

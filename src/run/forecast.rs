@@ -1,6 +1,7 @@
 //! What a run would come to, from the numbers of data and model and two seconds of it.
 
 use super::assembly::Run;
+use crate::bench::median;
 use crate::cost::Units;
 use crate::device::{Buf, Gpu};
 use crate::error::{Error, Result, UsageError};
@@ -211,7 +212,7 @@ fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f3
         seconds.push(start.elapsed().as_secs_f64());
     }
     seconds.sort_by(f64::total_cmp);
-    Ok(seconds[seconds.len() / 2])
+    Ok(median(&seconds))
 }
 
 impl Speed {

@@ -11,7 +11,7 @@ mod trained;
 mod weights;
 
 pub use assembly::Run;
-pub use builder::{RunBuilder, Schedule};
+pub use builder::{CHECKPOINT_EVERY, RunBuilder, Schedule, WEIGHT_DECAY};
 pub use config::Config;
 pub use folder::RunFolder;
 pub use forecast::{Forecast, Fraction};

@@ -25,7 +25,7 @@ impl Trained {
     /// # Errors
     /// What the device reports.
     pub fn evaluate(&self, gpu: &Gpu, split: &Split) -> Result<Evaluation> {
-        self.weights.objective(gpu, split, self.memory)?.loss(&gpu.upload("theta", &self.weights.theta)?)
+        self.weights.evaluate(gpu, split, self.memory)
     }
 
     /// Writes the weights, safetensors in PyTorch's names, shapes and order.

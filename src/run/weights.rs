@@ -8,7 +8,7 @@ use crate::device::Gpu;
 use crate::error::{Result, RunError};
 use crate::export::{Signature, load_weights, save_weights};
 use crate::model::Model;
-use crate::objective::{Examples, Objective, Workspace};
+use crate::objective::{Evaluation, Examples, Objective, Workspace};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -89,5 +89,13 @@ impl Weights {
         let examples = Arc::new(Examples::upload(gpu, *input, &split.images, &split.labels, normalisation)?);
         let all: Vec<u32> = (0..examples.len() as u32).collect();
         Objective::new(gpu, &workspace, &examples, &all, 0.0)
+    }
+
+    /// Loss and accuracy over a split of images like those they were made for, in as many bytes.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn evaluate(&self, gpu: &Gpu, split: &Split, memory: u64) -> Result<Evaluation> {
+        self.objective(gpu, split, memory)?.loss(&gpu.upload("theta", &self.theta)?)
     }
 }

@@ -100,11 +100,12 @@ const GROWTH: usize = 4;
 impl Plan {
     /// Mini-batches of so many examples by a rule, within a budget or one that suits both: K-FAC needs few updates, and
     /// a small set no fewer than a large one.
-    pub fn stochastic(rule: Rule, budget: Option<Units>, examples: usize) -> Self {
+    pub fn stochastic(rule: Rule, budget: Option<Units>, examples: usize, options: &StageOptions) -> Self {
         let updates = if matches!(rule, Rule::Sweep(_)) { UPDATES[0] } else { UPDATES[1] };
         let usual = (rule.batches().batch * updates) as f64;
         let usual = Units::new(usual.max(Units::of_passes(EPOCHS, examples).count()));
-        Self::Stochastic { budget: budget.unwrap_or(usual), validation: Validation::default(), rule }
+        let validation = Validation { every: options.check_every.unwrap_or(0), patience: options.patience };
+        Self::Stochastic { budget: budget.unwrap_or(usual), validation, rule }
     }
 
     /// The paper's: one subset of so many examples to its minimum, then the full set for a short adaptation.
@@ -288,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_budget_that_nobody_chose_is_enough_for_a_small_set() {
-        let budget = |rule, examples| match Plan::stochastic(rule, None, examples) {
+        let budget = |rule, examples| match Plan::stochastic(rule, None, examples, &StageOptions::default()) {
             Plan::Stochastic { budget, .. } => budget.count(),
             other => panic!("{other:?}"),
         };
@@ -301,7 +302,7 @@ mod tests {
     fn a_plan_is_the_same_after_a_file() {
         let kfac = Method::Kfac(KfacSettings::default());
         for plan in [
-            Plan::stochastic(Rule::Sweep(Sweep::default()), Some(Units::new(0.1 + 0.2)), 7),
+            Plan::stochastic(Rule::Sweep(Sweep::default()), Some(Units::new(0.1 + 0.2)), 7, &StageOptions::default()),
             Plan::growing(kfac, 10, 200, &StageOptions::default()),
         ] {
             let text = toml::to_string(&plan).unwrap();
