@@ -73,8 +73,8 @@ impl Tuning {
             std::fs::create_dir_all(folder)?;
             // written aside and renamed: another process sees the old file or the new one
             let aside = folder.join(format!("tuning-{}.tmp", std::process::id()));
-            std::fs::write(&aside, text)?;
-            std::fs::rename(aside, &path)
+            let renamed = std::fs::write(&aside, text).and_then(|()| std::fs::rename(&aside, &path));
+            renamed.inspect_err(|_| drop(std::fs::remove_file(&aside)))
         });
         if let Err(error) = written {
             tracing::warn!("{}: tuning is not remembered: {error}", path.display());

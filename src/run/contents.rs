@@ -24,7 +24,10 @@ const PASSING: [&str; 2] = [CHECKPOINT, PREVIOUS];
 /// Of one that was killed while it wrote.
 const PARTIAL: [&str; 4] = ["config.partial", "checkpoint.partial", "weights.partial", "run.partial"];
 
-/// Whether a run may be put there. Files of somebody else are never replaced.
+/// Whether a run may be put there. Files of somebody else are never replaced: without a configuration of ours, all are.
+///
+/// # Errors
+/// [`Error::Usage`] naming the folder or the file; [`Error::Data`] for a configuration that cannot be read.
 pub(super) fn check(folder: &Path, overwrite: bool) -> Result<()> {
     let config = folder.join(CONFIG);
     if !config.exists() {
@@ -34,13 +37,12 @@ pub(super) fn check(folder: &Path, overwrite: bool) -> Result<()> {
             None => Ok(()),
         };
     }
-    let table = fs::read_to_string(&config).ok().and_then(|text| text.parse::<toml::Table>().ok());
-    match table {
-        Some(table) if table.contains_key("data_sha256") && overwrite => Ok(()),
-        Some(table) if table.contains_key("data_sha256") => {
-            Err(UsageError::RunExists { path: folder.to_owned() }.into())
-        }
-        _ => Err(UsageError::NotOurs { path: config }.into()),
+    let bytes = fs::read(&config).map_err(|e| Error::unreadable(&config, e))?;
+    let table = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    match table.filter(|table| table.contains_key("data_sha256")) {
+        Some(_) if overwrite => Ok(()),
+        Some(_) => Err(UsageError::RunExists { path: folder.to_owned() }.into()),
+        None => Err(UsageError::NotOurs { path: config }.into()),
     }
 }
 

@@ -116,3 +116,64 @@ fn read(path: &Path) -> Result<Vec<u8>> {
         bytes => bytes.map_err(|e| Error::unreadable(path, e)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: &str = r#"{"stage":"full","examples":60000,"iteration":1,"loss":null,"gradient_norm":0.5,
+        "step_norm":0.1,"step_length":1.0,"evaluations":16,"restarted":false,"damping":null,"rho":null,
+        "inner_iterations":0,"rejected":null,
+        "held_out":{"loss":0.5,"accuracy":0.9},"units":3000.0,"cost_epochs":0.05,"wall_seconds":1.5}"#;
+
+    fn line(iteration: u64) -> String {
+        STEP.replace('\n', "").replace("\"iteration\":1,", &format!("\"iteration\":{iteration},")) + "\n"
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let at = tempfile::tempdir().unwrap();
+        let path = at.path().join("steps.jsonl");
+        fs::write(&path, text).unwrap();
+        (at, path)
+    }
+
+    #[test]
+    fn steps_of_an_earlier_version_are_read_and_null_is_not_a_number() {
+        let (_at, path) = file(&(line(1) + &line(2)));
+        let steps = read_steps(&path, None).unwrap();
+        assert!(steps.len() == 2 && steps[0].outcome.loss.is_nan() && steps[0].accuracy.is_none());
+        assert_eq!(steps[1].held_out.map(|found| found.accuracy), Some(0.9));
+        let again = serde_json::to_string(&steps[0]).unwrap();
+        assert!(serde_json::from_str::<StepRecord>(&again).unwrap().outcome.loss.is_nan());
+        let held_out: crate::subset::HeldOut = serde_json::from_str(r#"{"loss":null,"accuracy":0.5}"#).unwrap();
+        assert!(held_out.loss.is_nan());
+    }
+
+    #[test]
+    fn a_last_line_may_be_cut_off_while_the_run_goes_on_and_no_other() {
+        let (first, second) = (line(1), line(2));
+        let torn = first.clone() + &second[..40];
+        let (_at, path) = file(&torn);
+        assert_eq!(read_steps(&path, None).unwrap().len(), 1);
+        let two_stages = first.clone() + &second + &first;
+        for (text, complete, fragment) in [
+            (torn.as_str(), Some(2), "steps.jsonl: line 2"),
+            (&format!("{}\n{second}", &first[..40]), None, "line 1"),
+            ("\u{fffd}\n", None, "line 1"),
+            (&(line(1) + &line(3)), None, "line 2: iteration 3 does not follow"),
+            (&second, None, "line 1: iteration 2"),
+            (&two_stages, Some(4), "3 records, but the run made 4"),
+            ("", Some(1), "0 records"),
+        ] {
+            fs::write(&path, text).unwrap();
+            let why = read_steps(&path, complete).unwrap_err();
+            assert!(matches!(&why, Error::Data(_)) && why.to_string().contains(fragment), "{text}: {why}");
+        }
+        fs::write(&path, two_stages).unwrap();
+        assert_eq!(read_steps(&path, Some(3)).unwrap().len(), 3);
+        fs::write(&path, "").unwrap();
+        assert_eq!(read_steps(&path, None).unwrap(), []);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(read_steps(&path, Some(3)).unwrap(), []);
+    }
+}

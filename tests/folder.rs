@@ -1,0 +1,261 @@
+//! A run folder in the hands of chance: damage, crashes, other configurations, other processes, other people's files.
+
+use gpu_subset::data::Dataset;
+use gpu_subset::error::{Error, Result};
+use gpu_subset::run::{Config, Run, RunFolder};
+use gpu_subset::subset::{Plan, Progress, ProgressScalars, ProgressVectors, StepRecord};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn config() -> Config {
+    Run::sweep(&Dataset::digits().unwrap()).config().unwrap()
+}
+
+fn record(iteration: u64) -> StepRecord {
+    serde_json::from_value(serde_json::json!({
+        "stage": "full", "examples": 10, "iteration": iteration, "loss": 0.5, "gradient_norm": 0.5, "step_norm": 0.1,
+        "step_length": 1.0, "evaluations": 1, "restarted": false, "damping": null, "rho": null, "inner_iterations": 0,
+        "rejected": null, "held_out": null, "units": 3.0, "cost_epochs": 0.05, "wall_seconds": 1.5
+    }))
+    .unwrap()
+}
+
+/// A run after so many steps.
+fn progress(iteration: u64) -> Progress<Vec<f32>> {
+    let mut scalars = ProgressScalars::default();
+    scalars.state.iteration = iteration;
+    let vectors =
+        ProgressVectors { parameters: vec![iteration as f32; 2], optimiser: vec![], problem: vec![], best: None };
+    Progress { scalars, vectors }
+}
+
+/// A run that was killed after seven steps, with checkpoints after the third and the fifth.
+fn killed() -> TempDir {
+    let at = tempfile::tempdir().unwrap();
+    let mut folder = RunFolder::create(at.path(), false).unwrap();
+    folder.configure(&config()).unwrap();
+    for iteration in 1..=7 {
+        folder.append(&record(iteration)).unwrap();
+        if [3, 5].contains(&iteration) {
+            folder.save_checkpoint(&progress(iteration)).unwrap();
+        }
+    }
+    at
+}
+
+/// Iteration that a run goes on from, and whether with a note.
+fn resumed(at: &Path, config: &Config) -> Result<(u64, bool)> {
+    let (progress, note) = RunFolder::take(at)?.resume(config, 2)?;
+    assert_eq!(progress.vectors.parameters, [progress.scalars.state.iteration as f32; 2]);
+    Ok((progress.scalars.state.iteration, note.is_some()))
+}
+
+fn lines(at: &Path) -> usize {
+    fs::read_to_string(at.join("steps.jsonl")).unwrap().lines().count()
+}
+
+/// Bytes of the first lines.
+fn len_of(lines: usize, bytes: &[u8]) -> usize {
+    bytes.split_inclusive(|&byte| byte == b'\n').take(lines).flatten().count()
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+#[track_caller]
+fn refused(result: Result<(u64, bool)>, fragments: &[&str]) {
+    let why = result.unwrap_err();
+    assert!(matches!(why, Error::Data(_)), "{why:?}");
+    fragments.iter().for_each(|fragment| assert!(why.to_string().contains(fragment), "{fragment}: {why}"));
+}
+
+#[test]
+fn steps_are_cut_back_to_the_checkpoint_whatever_came_after() {
+    for tail in ["", "{\"stage\":", "garbage\n\u{0}\n"] {
+        let at = killed();
+        change(&at.path().join("steps.jsonl"), |bytes| bytes.extend(tail.as_bytes()));
+        assert_eq!(resumed(at.path(), &config()).unwrap(), (5, false));
+        assert_eq!(lines(at.path()), 5);
+        let mut folder = RunFolder::take(at.path()).unwrap();
+        folder.resume(&config(), 2).unwrap();
+        folder.append(&record(6)).unwrap();
+        folder.save_checkpoint(&progress(6)).unwrap();
+        assert_eq!(folder.read_steps().unwrap(), (1..=6).map(record).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_damaged_or_missing_checkpoint_gives_way_to_the_one_before() {
+    let whole = fs::read(killed().path().join("checkpoint.safetensors")).unwrap();
+    for damaged in [None, Some(&b""[..]), Some(&whole[..whole.len() - 1])] {
+        let at = killed();
+        let path = at.path().join("checkpoint.safetensors");
+        damaged.map_or_else(|| fs::remove_file(&path), |bytes| fs::write(&path, bytes)).unwrap();
+        assert_eq!(resumed(at.path(), &config()).unwrap(), (3, true));
+        assert_eq!(lines(at.path()), 3);
+        // it has taken the other's place, and nothing more is to be said
+        assert!(!at.path().join("checkpoint.previous.safetensors").exists());
+        assert_eq!(resumed(at.path(), &config()).unwrap(), (3, false));
+        fs::write(&path, "").unwrap();
+        refused(resumed(at.path(), &config()), &["checkpoint.safetensors"]);
+        fs::remove_file(&path).unwrap();
+        refused(resumed(at.path(), &config()), &["has not made a checkpoint"]);
+    }
+}
+
+#[test]
+fn damaged_steps_are_refused_unless_the_damage_came_after_the_checkpoint_before() {
+    let damage = |by: fn(&mut Vec<u8>)| {
+        let at = killed();
+        change(&at.path().join("steps.jsonl"), by);
+        at
+    };
+    for early in
+        [damage(|bytes| bytes[30] ^= 1), damage(|bytes| drop(bytes.drain(..len_of(1, bytes)))), damage(Vec::clear)]
+    {
+        refused(resumed(early.path(), &config()), &["steps.jsonl", "first 5 lines", "checkpoint.safetensors"]);
+    }
+    let late = damage(|bytes| bytes.truncate(len_of(4, bytes) + 10));
+    assert_eq!(resumed(late.path(), &config()).unwrap(), (3, true));
+    assert_eq!(lines(late.path()), 3);
+    let gone = killed();
+    fs::remove_file(gone.path().join("steps.jsonl")).unwrap();
+    refused(resumed(gone.path(), &config()), &["steps.jsonl"]);
+}
+
+#[test]
+fn a_checkpoint_goes_on_with_its_own_configuration_alone() {
+    let at = killed();
+    let own = config();
+    for other in [
+        Config { seed: 1, ..own.clone() },
+        Config { memory: own.memory / 2, ..own.clone() },
+        Config { data_sha256: "0".repeat(64), ..own.clone() },
+        Config { whiten: !own.whiten, ..own.clone() },
+    ] {
+        refused(resumed(at.path(), &other), &["config.toml", "checkpoint.safetensors"]);
+    }
+    // where the data is and how often a checkpoint is made do not change the result
+    let moved = Config { data: "/elsewhere".to_owned(), checkpoint_every: 1.0, ..own.clone() };
+    assert_eq!(resumed(at.path(), &moved).unwrap(), (5, false));
+    assert_eq!(own.digest(), moved.digest());
+
+    let Plan::Stochastic { rule, validation, .. } = &own.plan else { panic!("{own:?}") };
+    let longer = Plan::Stochastic { budget: gpu_subset::cost::Units::new(1e4), rule: *rule, validation: *validation };
+    let longer = Config { plan: longer, ..own.clone() };
+    let mut folder = RunFolder::take(at.path()).unwrap();
+    let (progress, _) = folder.resume(&own, 2).unwrap();
+    folder.reconfigure(&longer, &progress).unwrap();
+    drop(folder);
+    assert_eq!(Config::load(&at.path().join("config.toml")).unwrap(), longer);
+    assert_eq!(resumed(at.path(), &own).unwrap(), (5, false), "a crash may have come before it was written");
+    assert_eq!(resumed(at.path(), &longer).unwrap(), (5, false));
+    fs::remove_file(at.path().join("checkpoint.safetensors")).unwrap();
+    assert_eq!(resumed(at.path(), &longer).unwrap(), (5, true));
+}
+
+/// A run with weights, as far as a folder knows.
+fn complete(at: &Path, name: &str) {
+    RunFolder::create(at, true).unwrap().configure(&config()).unwrap();
+    for file in ["steps.jsonl", "weights.safetensors", "run.json"] {
+        fs::write(at.join(file), name).unwrap();
+    }
+}
+
+fn holds(at: &Path, name: &str) -> bool {
+    fs::read_to_string(at.join("weights.safetensors")).is_ok_and(|text| text == name)
+}
+
+#[test]
+fn a_run_that_is_replaced_is_there_until_the_new_one_has_weights() {
+    let at = tempfile::tempdir().unwrap();
+    let (at, replaced) = (at.path(), at.path().join("replaced"));
+    complete(at, "old");
+    assert!(matches!(RunFolder::create(at, false).map(|_| ()), Err(Error::Usage(_))));
+    assert!(holds(at, "old"));
+
+    // one that comes to nothing leaves the old one as it was
+    let before = fs::read(at.join("config.toml")).unwrap();
+    let mut folder = RunFolder::create(at, true).unwrap();
+    assert!(holds(&replaced, "old") && !at.join("run.json").exists());
+    RunFolder::open(&replaced).unwrap();
+    folder.configure(&Config { seed: 1, ..config() }).unwrap();
+    folder.append(&record(1)).unwrap();
+    folder.save_checkpoint(&progress(1)).unwrap();
+    folder.discard().unwrap();
+    assert!(holds(at, "old") && !replaced.exists() && !at.join("checkpoint.safetensors").exists());
+    assert_eq!((lines(at), fs::read(at.join("config.toml")).unwrap()), (1, before));
+
+    // two that are killed on the way leave it, too
+    for _ in 0..2 {
+        RunFolder::create(at, true).unwrap().configure(&config()).unwrap();
+        assert!(holds(&replaced, "old") && !holds(at, "old"));
+    }
+    // and one that has weights takes its place
+    fs::write(at.join("weights.safetensors"), "new").unwrap();
+    RunFolder::create(at, true).unwrap();
+    assert!(holds(&replaced, "new") && !at.join("weights.safetensors").exists());
+
+    // killed while the old one was set aside
+    fs::rename(replaced.join("config.toml"), at.join("config.toml")).unwrap();
+    fs::rename(replaced.join("weights.safetensors"), at.join("weights.safetensors")).unwrap();
+    RunFolder::create(at, true).unwrap();
+    assert!(holds(&replaced, "new") && replaced.join("config.toml").exists());
+}
+
+#[test]
+fn a_new_folder_goes_with_the_run_that_came_to_nothing() {
+    let at = tempfile::tempdir().unwrap();
+    let path = at.path().join("a run");
+    RunFolder::create(&path, false).unwrap().discard().unwrap();
+    assert!(!path.exists());
+    let mut folder = RunFolder::create(&path, true).unwrap();
+    folder.configure(&config()).unwrap();
+    fs::write(path.join("notes.txt"), "mine").unwrap();
+    folder.discard().unwrap();
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+}
+
+#[test]
+fn files_of_somebody_else_are_not_replaced() {
+    for (name, text) in [
+        ("run.json", "{}"),
+        ("weights.safetensors", ""),
+        ("steps.jsonl", ""),
+        ("checkpoint.safetensors", ""),
+        ("config.toml", "[package]\nname = \"mine\"\n"),
+        ("config.toml", "no TOML"),
+    ] {
+        for overwrite in [false, true] {
+            let at = tempfile::tempdir().unwrap();
+            fs::write(at.path().join(name), text).unwrap();
+            let why = RunFolder::create(at.path(), overwrite).map(|_| ()).unwrap_err();
+            assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains(name), "{name}: {why}");
+            assert_eq!(fs::read_to_string(at.path().join(name)).unwrap(), text);
+            assert_eq!(fs::read_dir(at.path()).unwrap().count(), 1, "no trace of having asked");
+        }
+    }
+}
+
+#[test]
+fn one_process_works_in_a_folder() {
+    let at = killed();
+    let first = RunFolder::take(at.path()).unwrap();
+    let holder = format!("process {} on", std::process::id());
+    for why in [
+        RunFolder::take(at.path()).map(|_| ()),
+        RunFolder::create(at.path(), true).map(|_| ()),
+        RunFolder::check_free(at.path(), true),
+    ] {
+        let why = why.unwrap_err();
+        assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains(&holder), "{why}");
+    }
+    assert_eq!(lines(at.path()), 7, "nothing was touched");
+    RunFolder::open(at.path()).unwrap().read_steps().unwrap();
+    drop(first);
+    RunFolder::take(at.path()).unwrap();
+}
