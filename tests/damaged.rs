@@ -46,8 +46,7 @@ impl Third {
 
     /// As the program would have left it.
     fn save(&self, at: &Path, config: &Config) {
-        let mut folder = RunFolder::create(at, false).unwrap();
-        folder.configure(config).unwrap();
+        let mut folder = RunFolder::create(at, false, config).unwrap();
         self.records.iter().for_each(|record| folder.append(record).unwrap());
         folder.save_checkpoint(self.progress.as_ref().unwrap()).unwrap();
     }
@@ -145,7 +144,7 @@ fn weights_that_are_not_finite_are_refused_with_their_tensor() {
     let (path, out) = (at.path().join("run"), at.path().join("run").display().to_string());
     let data = Dataset::digits().unwrap();
     let config = Run::sweep(&data).config().unwrap();
-    RunFolder::create(&path, false).unwrap().configure(&config).unwrap();
+    RunFolder::create(&path, false, &config).unwrap();
     let model = gpu_subset::model::Model::new(&config.model, data.shape, 10).unwrap();
     let signature = gpu_subset::export::Signature::new(&config.model, &data);
     let mut theta = model.initialise(0);

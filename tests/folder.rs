@@ -2,7 +2,7 @@
 
 use gpu_subset::data::Dataset;
 use gpu_subset::error::{Error, Result};
-use gpu_subset::run::{Config, Run, RunFolder};
+use gpu_subset::run::{Config, Resumed, Run, RunFolder};
 use gpu_subset::subset::{Plan, Progress, ProgressScalars, ProgressVectors, StepRecord};
 use std::fs;
 use std::path::Path;
@@ -33,8 +33,7 @@ fn progress(iteration: u64) -> Progress<Vec<f32>> {
 /// A run that was killed after seven steps, with checkpoints after the third and the fifth.
 fn killed() -> TempDir {
     let at = tempfile::tempdir().unwrap();
-    let mut folder = RunFolder::create(at.path(), false).unwrap();
-    folder.configure(&config()).unwrap();
+    let mut folder = RunFolder::create(at.path(), false, &config()).unwrap();
     for iteration in 1..=7 {
         folder.append(&record(iteration)).unwrap();
         if [3, 5].contains(&iteration) {
@@ -44,11 +43,12 @@ fn killed() -> TempDir {
     at
 }
 
-/// Iteration that a run goes on from, and whether with a note.
+/// Iteration that a run goes on from, 0 for its start, and whether with a note.
 fn resumed(at: &Path, config: &Config) -> Result<(u64, bool)> {
-    let (progress, note) = RunFolder::take(at)?.resume(config, 2)?;
+    let Resumed { progress, fault } = RunFolder::take(at)?.resume(config, 2)?;
+    let Some(progress) = progress else { return Ok((0, fault.is_some())) };
     assert_eq!(progress.vectors.parameters, [progress.scalars.state.iteration as f32; 2]);
-    Ok((progress.scalars.state.iteration, note.is_some()))
+    Ok((progress.scalars.state.iteration, fault.is_some()))
 }
 
 fn lines(at: &Path) -> usize {
@@ -103,7 +103,8 @@ fn a_damaged_or_missing_checkpoint_gives_way_to_the_one_before() {
         fs::write(&path, "").unwrap();
         refused(resumed(at.path(), &config()), &["checkpoint.safetensors"]);
         fs::remove_file(&path).unwrap();
-        refused(resumed(at.path(), &config()), &["has not made a checkpoint"]);
+        assert_eq!(resumed(at.path(), &config()).unwrap(), (0, false));
+        assert_eq!(lines(at.path()), 0);
     }
 }
 
@@ -148,7 +149,7 @@ fn a_checkpoint_goes_on_with_its_own_configuration_alone() {
     let longer = Plan::Stochastic { budget: gpu_subset::cost::Units::new(1e4), rule: *rule, validation: *validation };
     let longer = Config { plan: longer, ..own.clone() };
     let mut folder = RunFolder::take(at.path()).unwrap();
-    let (progress, _) = folder.resume(&own, 2).unwrap();
+    let progress = folder.resume(&own, 2).unwrap().progress.unwrap();
     folder.reconfigure(&longer, &progress).unwrap();
     drop(folder);
     assert_eq!(Config::load(&at.path().join("config.toml")).unwrap(), longer);
@@ -160,7 +161,7 @@ fn a_checkpoint_goes_on_with_its_own_configuration_alone() {
 
 /// A run with weights, as far as a folder knows.
 fn complete(at: &Path, name: &str) {
-    RunFolder::create(at, true).unwrap().configure(&config()).unwrap();
+    RunFolder::create(at, true, &config()).unwrap();
     for file in ["steps.jsonl", "weights.safetensors", "run.json"] {
         fs::write(at.join(file), name).unwrap();
     }
@@ -175,49 +176,47 @@ fn a_run_that_is_replaced_is_there_until_the_new_one_has_weights() {
     let at = tempfile::tempdir().unwrap();
     let (at, replaced) = (at.path(), at.path().join("replaced"));
     complete(at, "old");
-    assert!(matches!(RunFolder::create(at, false).map(|_| ()), Err(Error::Usage(_))));
+    assert!(matches!(RunFolder::create(at, false, &config()).map(|_| ()), Err(Error::Usage(_))));
     assert!(holds(at, "old"));
 
     // one that comes to nothing leaves the old one as it was
     let before = fs::read(at.join("config.toml")).unwrap();
-    let mut folder = RunFolder::create(at, true).unwrap();
+    let mut folder = RunFolder::create(at, true, &Config { seed: 1, ..config() }).unwrap();
     assert!(holds(&replaced, "old") && !at.join("run.json").exists());
     RunFolder::open(&replaced).unwrap();
-    folder.configure(&Config { seed: 1, ..config() }).unwrap();
     folder.append(&record(1)).unwrap();
     folder.save_checkpoint(&progress(1)).unwrap();
-    folder.discard().unwrap();
+    folder.remove_run();
+    drop(folder);
     assert!(holds(at, "old") && !replaced.exists() && !at.join("checkpoint.safetensors").exists());
     assert_eq!((lines(at), fs::read(at.join("config.toml")).unwrap()), (1, before));
 
     // two that are killed on the way leave it, too
     for _ in 0..2 {
-        RunFolder::create(at, true).unwrap().configure(&config()).unwrap();
+        RunFolder::create(at, true, &config()).unwrap();
         assert!(holds(&replaced, "old") && !holds(at, "old"));
     }
     // and one that has weights takes its place
     fs::write(at.join("weights.safetensors"), "new").unwrap();
-    RunFolder::create(at, true).unwrap();
+    RunFolder::create(at, true, &config()).unwrap();
     assert!(holds(&replaced, "new") && !at.join("weights.safetensors").exists());
 
     // killed while the old one was set aside
     fs::rename(replaced.join("config.toml"), at.join("config.toml")).unwrap();
     fs::rename(replaced.join("weights.safetensors"), at.join("weights.safetensors")).unwrap();
-    RunFolder::create(at, true).unwrap();
+    RunFolder::create(at, true, &config()).unwrap();
     assert!(holds(&replaced, "new") && replaced.join("config.toml").exists());
 }
 
 #[test]
-fn a_new_folder_goes_with_the_run_that_came_to_nothing() {
+fn a_run_that_came_to_nothing_leaves_nothing_of_it() {
     let at = tempfile::tempdir().unwrap();
-    let path = at.path().join("a run");
-    RunFolder::create(&path, false).unwrap().discard().unwrap();
-    assert!(!path.exists());
-    let mut folder = RunFolder::create(&path, true).unwrap();
-    folder.configure(&config()).unwrap();
-    fs::write(path.join("notes.txt"), "mine").unwrap();
-    folder.discard().unwrap();
-    assert_eq!(fs::read_dir(&path).unwrap().count(), 1);
+    let mut folder = RunFolder::create(at.path(), true, &config()).unwrap();
+    folder.append(&record(1)).unwrap();
+    folder.save_checkpoint(&progress(1)).unwrap();
+    fs::write(at.path().join("notes.txt"), "mine").unwrap();
+    folder.remove_run();
+    assert_eq!(fs::read_dir(at.path()).unwrap().count(), 1);
 }
 
 #[test]
@@ -233,7 +232,7 @@ fn files_of_somebody_else_are_not_replaced() {
         for overwrite in [false, true] {
             let at = tempfile::tempdir().unwrap();
             fs::write(at.path().join(name), text).unwrap();
-            let why = RunFolder::create(at.path(), overwrite).map(|_| ()).unwrap_err();
+            let why = RunFolder::create(at.path(), overwrite, &config()).map(|_| ()).unwrap_err();
             assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains(name), "{name}: {why}");
             assert_eq!(fs::read_to_string(at.path().join(name)).unwrap(), text);
             assert_eq!(fs::read_dir(at.path()).unwrap().count(), 1, "no trace of having asked");
@@ -248,7 +247,7 @@ fn one_process_works_in_a_folder() {
     let holder = format!("process {} on", std::process::id());
     for why in [
         RunFolder::take(at.path()).map(|_| ()),
-        RunFolder::create(at.path(), true).map(|_| ()),
+        RunFolder::create(at.path(), true, &config()).map(|_| ()),
         RunFolder::check_free(at.path(), true),
     ] {
         let why = why.unwrap_err();

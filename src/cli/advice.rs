@@ -1,10 +1,11 @@
 //! What to do about an error, in terms of options. Below this room an error says only what is wrong and where.
 
 use crate::error::{
-    DataError, DeviceError, Error, ImagesError, Instead, MemoryError, ModelError, RunError, SetError, UsageError,
-    one_line,
+    DataError, DeviceError, Error, ImagesError, Instead, IoError, MemoryError, ModelError, RunError, SetError,
+    UsageError, one_line,
 };
 use std::error::Error as StdError;
+use std::io::ErrorKind;
 
 /// Where adapters come from.
 const DRIVER: &str = "install a Vulkan driver (Debian: `apt install mesa-vulkan-drivers` gives the software one)";
@@ -53,7 +54,8 @@ fn fixed(error: &Error) -> Option<&'static str> {
         Error::Usage(cause) => of_usage(cause),
         Error::Data(DataError::Set(cause)) => of_set(cause),
         Error::Data(DataError::Run(cause)) => of_run(cause),
-        Error::Data(DataError::Unreadable { .. }) | Error::Io(_) => None,
+        Error::Data(DataError::Unreadable { .. }) => None,
+        Error::Io(cause) => of_io(cause),
         Error::Device(cause) => of_device(cause),
         Error::OutOfMemory(cause) => of_memory(cause),
         Error::Diverged { .. } => Some("try another --seed, more --weight-decay, or check the model"),
@@ -134,6 +136,15 @@ fn of_run(cause: &RunError) -> Option<&'static str> {
     }
 }
 
+fn of_io(cause: &IoError) -> Option<&'static str> {
+    match cause {
+        IoError::File { source, .. } if [ErrorKind::StorageFull, ErrorKind::QuotaExceeded].contains(&source.kind()) => {
+            Some("make room on that disk; a run that was going on does so with --resume")
+        }
+        _ => None,
+    }
+}
+
 fn of_device(cause: &DeviceError) -> Option<&'static str> {
     match cause {
         DeviceError::Unfit { .. } | DeviceError::Unopened { .. } => Some("choose another with --adapter"),
@@ -162,7 +173,7 @@ mod tests {
     use crate::error::samples;
 
     /// A fragment of what an error says, and of what is said to be done about it.
-    const TABLE: [(&str, &str); 53] = [
+    const TABLE: [(&str, &str); 54] = [
         ("resize to 0x8", "--resize"),
         ("interfaces vulkan, gl", "--backend"),
         ("augmentation crop=8", "--augment"),
@@ -175,6 +186,7 @@ mod tests {
         ("holds a run already", "another --out"),
         ("holds a run already", "by --resume"),
         ("holds a run already", "--overwrite"),
+        ("creating a\u{fffd}b\u{fffd} failed", "make room on that disk"),
         ("in use by", "another --out"),
         ("not of a run of this program", "another --out"),
         ("not the configuration that", "--config"),
@@ -247,7 +259,7 @@ mod tests {
                 assert!(line.contains(&one_line(&said(source))), "{line}");
             }
         }
-        let missing = Error::io("writing", "x".as_ref(), std::io::ErrorKind::NotFound.into());
+        let missing = Error::io("writing", "x".as_ref(), ErrorKind::NotFound.into());
         assert_eq!(line(&missing), "writing x failed: entity not found");
         let toml = toml::from_str::<toml::Table>("a = 1\nb = ").unwrap_err();
         let message = toml.message().to_owned();

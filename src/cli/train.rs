@@ -9,8 +9,8 @@ use super::values::non_negative;
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::optimise::Rule;
-use crate::run::{CHECKPOINT_EVERY, Config, Run, RunFolder, RunRecord};
-use crate::subset::{Plan, WELL_ABOVE_ONE};
+use crate::run::{CHECKPOINT_EVERY, Config, Resumed, Run, RunFolder, RunRecord};
+use crate::subset::{Plan, Progress, WELL_ABOVE_ONE};
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(super) struct TrainArgs {
     /// Run folder; by default runs/DATA-MODEL-SEED
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace the run in --out
+    /// Replace the run in --out; the old one is in its folder `replaced` until the new one has weights
     #[arg(long, requires = "out")]
     overwrite: bool,
     /// Go on with a run that was stopped; it keeps its own configuration
@@ -61,17 +61,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     // Not before everything is in place: a run that cannot start leaves nothing behind.
     let (mut folder, progress) = match resumed {
         Some(mut folder) => {
-            let (progress, fault) = folder.resume(&config, run.model().vector_len())?;
-            if let Some(why) = fault {
-                eprintln!("note: {}; going on from the checkpoint before it", advice::line(&why));
-            }
-            (folder, Some(progress))
+            let progress = latest(&mut folder, &run)?;
+            (folder, progress)
         }
-        None => {
-            let mut folder = create_folder(args, &data, &config)?;
-            folder.configure(&config)?;
-            (folder, None)
-        }
+        None => (create_folder(args, &data, &config)?, None),
     };
     introduce(&run, &folder);
     let path = folder.path().to_owned();
@@ -87,6 +80,17 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         summarise(&trained.record, &path);
     }
     Ok(())
+}
+
+/// Where a run goes on: at its latest checkpoint, or the one before it, or else at its start.
+fn latest(folder: &mut RunFolder, run: &Run<'_>) -> crate::error::Result<Option<Progress<Vec<f32>>>> {
+    let Resumed { progress, fault } = folder.resume(run.config(), run.model().vector_len())?;
+    match (&progress, fault) {
+        (_, Some(why)) => eprintln!("note: {}; going on from the checkpoint before it", advice::line(&why)),
+        (None, None) => eprintln!("note: there is no checkpoint, so the run starts anew from its configuration"),
+        (Some(_), None) => {}
+    }
+    Ok(progress)
 }
 
 /// The configuration and its data, and the folder of a run that is resumed.
@@ -130,8 +134,8 @@ fn check_alone(request: &RunRequest, option: &str) -> Result<()> {
 
 fn create_folder(args: &TrainArgs, data: &Dataset, config: &Config) -> Result<RunFolder> {
     let folder = match &args.out {
-        Some(path) => RunFolder::create(path, args.overwrite)?,
-        None => RunFolder::create(&unused_folder(&data.name, config), false)?,
+        Some(path) => RunFolder::create(path, args.overwrite, config)?,
+        None => RunFolder::create(&unused_folder(&data.name, config), false, config)?,
     };
     remove_report(folder.path())?;
     Ok(folder)

@@ -72,12 +72,6 @@ pub enum RunError {
         /// What the parser says.
         source: serde_json::Error,
     },
-    /// A run that ended before its first checkpoint.
-    #[error("{}: the run has not made a checkpoint", shown(path))]
-    NoCheckpoint {
-        /// The run folder.
-        path: PathBuf,
-    },
     /// A configuration that is not the one that a checkpoint was made with.
     #[error("{}: not the configuration that {} was made with", shown(path), shown(checkpoint))]
     OtherConfiguration {

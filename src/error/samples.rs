@@ -52,6 +52,7 @@ pub(crate) fn all() -> Vec<Error> {
     all.extend(memory().into_iter().map(Error::from));
     let image = || image::ImageError::IoError(denied());
     all.push(Error::io("writing", &path(), denied()));
+    all.push(Error::io("creating", &path(), io::ErrorKind::StorageFull.into()));
     all.push(IoError::Chart { source: Box::new(denied()) }.into());
     all.push(IoError::Image { source: image() }.into());
     all
@@ -136,7 +137,6 @@ fn run() -> Vec<RunError> {
         RunError::Config { path: path(), line: 3, source: toml() },
         RunError::Record { path: path(), line: None, source: json() },
         RunError::Record { path: path(), line: Some(3), source: json() },
-        RunError::NoCheckpoint { path: path() },
         RunError::OtherConfiguration { path: path(), checkpoint: path() },
         RunError::OtherSteps { path: path(), records: 3, checkpoint: path() },
         RunError::Sequence { path: path(), line: 3, found: 7 },

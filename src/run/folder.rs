@@ -20,26 +20,34 @@ pub struct RunFolder {
     steps: StepLog,
     /// None for somebody who only reads.
     lock: Option<FolderLock>,
-    /// Whether the folder itself is this run's.
-    is_made: bool,
     /// Digests of the configurations that a checkpoint may go on with.
     configurations: Vec<String>,
 }
 
+/// Where a run goes on.
+#[derive(Debug, Default)]
+pub struct Resumed {
+    /// Where its checkpoint stands; none where there is no checkpoint, so that it is at its start.
+    pub progress: Option<Progress<Vec<f32>>>,
+    /// Why that is not the latest one, if it is not.
+    pub fault: Option<Error>,
+}
+
 impl RunFolder {
-    /// Makes the folder and locks it. One that holds a run is not touched unless `overwrite`; then that run is set
-    /// aside until the new one has weights of its own.
+    /// Makes the folder of a run of this configuration, and locks it. One that holds a run is not touched unless
+    /// `overwrite`; then that run is set aside until the new one has weights of its own.
     ///
     /// # Errors
     /// As [`RunFolder::check_free`]; [`Error::Io`].
-    pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
+    pub fn create(path: &Path, overwrite: bool, config: &Config) -> Result<Self> {
         Self::check_free(path, overwrite)?;
-        let is_made = !path.exists();
         fs::create_dir_all(path).map_err(|e| Error::io("creating", path, e))?;
         let lock = FolderLock::take(path)?;
         contents::check(path, overwrite)?; // another process may have been there since
         contents::set_aside(path)?;
-        Ok(Self { lock: Some(lock), is_made, ..Self::at(path) })
+        let mut folder = Self { lock: Some(lock), ..Self::at(path) };
+        folder.configure(config).inspect_err(|_| folder.remove_run())?;
+        Ok(folder)
     }
 
     /// Whether a run may be put there, without a trace of having asked.
@@ -72,7 +80,7 @@ impl RunFolder {
 
     fn at(path: &Path) -> Self {
         let steps = StepLog::new(path.join(contents::STEPS));
-        Self { path: path.to_owned(), steps, lock: None, is_made: false, configurations: Vec::new() }
+        Self { path: path.to_owned(), steps, lock: None, configurations: Vec::new() }
     }
 
     /// The folder.
@@ -133,11 +141,7 @@ impl RunFolder {
         read_steps(&self.path.join(contents::STEPS), made)
     }
 
-    /// Writes the configuration of a new run.
-    ///
-    /// # Errors
-    /// [`Error::Io`]
-    pub fn configure(&mut self, config: &Config) -> Result<()> {
+    fn configure(&mut self, config: &Config) -> Result<()> {
         self.configurations = vec![config.digest()];
         config.save(&self.config())
     }
@@ -175,19 +179,20 @@ impl RunFolder {
 
     /// Reads the latest checkpoint of a run of this configuration, whose vectors have `len` words, and cuts
     /// `steps.jsonl` back to it: the run will write what comes after it again. Where it cannot be gone on from, so with
-    /// the one before it; then also why.
+    /// the one before it.
     ///
     /// # Errors
-    /// [`Error::Data`] naming the file that is missing, damaged, or not of this run; [`Error::Io`].
-    pub fn resume(&mut self, config: &Config, len: usize) -> Result<(Progress<Vec<f32>>, Option<Error>)> {
-        if self.found_checkpoint().is_none() {
-            return Err(RunError::NoCheckpoint { path: self.path.clone() }.into());
-        }
+    /// [`Error::Data`] naming the file that is damaged or not of this run; [`Error::Io`].
+    pub fn resume(&mut self, config: &Config, len: usize) -> Result<Resumed> {
         contents::remove_partial(&self.path)?;
         self.configurations = vec![config.digest()];
         let (path, previous) = (self.checkpoint(), self.previous_checkpoint());
+        if self.found_checkpoint().is_none() {
+            self.steps.cut_back(0, None, &path)?;
+            return Ok(Resumed::default());
+        }
         let why = match self.resume_from(&path, len) {
-            Ok(progress) => return Ok((progress, None)),
+            Ok(progress) => return Ok(Resumed { progress: Some(progress), fault: None }),
             Err(why @ Error::Io(_)) => return Err(why),
             Err(why) => why,
         };
@@ -197,7 +202,7 @@ impl RunFolder {
         };
         // in the other's place, so that the next one keeps it
         rename_if_there(&previous, &path).map_err(|e| Error::io("moving", &previous, e))?;
-        Ok((progress, Some(why)))
+        Ok(Resumed { progress: Some(progress), fault: Some(why) })
     }
 
     fn resume_from(&mut self, path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
@@ -228,23 +233,21 @@ impl RunFolder {
         let json = serde_json::to_string_pretty(record).expect("a record is plain data");
         write_atomically(&self.record(), format!("{json}\n").as_bytes())?;
         for removed in [contents::remove_passing(&self.path), contents::remove_replaced(&self.path)] {
-            removed.unwrap_or_else(|why| tracing::warn!("{why}: {:?}", std::error::Error::source(&why)));
+            removed.unwrap_or_else(|why| warn(&why));
         }
         Ok(())
     }
 
-    /// Takes everything away again that a new run has written, which came to nothing; the run that it was to replace
-    /// is as it was.
-    ///
-    /// # Errors
-    /// [`Error::Io`]
-    pub fn discard(self) -> Result<()> {
-        contents::clear(&self.path)?;
-        contents::bring_back(&self.path)?;
-        if self.is_made {
-            self.lock.into_iter().for_each(|lock| lock.remove(&self.path));
-            _ = fs::remove_dir(&self.path); // somebody's file may be there by now
-        }
-        Ok(())
+    /// Removes what a run that came to nothing has left, as far as that can be removed. The run that it was to replace is
+    /// as it was. The folder itself stays.
+    pub fn remove_run(&self) {
+        let removed = contents::clear(&self.path).and_then(|()| contents::bring_back(&self.path));
+        removed.unwrap_or_else(|why| warn(&why));
+        self.lock.iter().for_each(|lock| lock.remove_file(&self.path));
     }
+}
+
+/// Of what is no failure.
+fn warn(why: &Error) {
+    tracing::warn!("{why}: {:?}", std::error::Error::source(why));
 }

@@ -42,8 +42,8 @@ impl FolderLock {
         File::open(folder.join(NAME)).map_or(Ok(()), |file| lock(&file, folder))
     }
 
-    /// Takes the lock and its file away, before the folder goes.
-    pub(super) fn remove(self, folder: &Path) {
+    /// Removes its file, before the folder goes: the last thing that this process does there.
+    pub(super) fn remove_file(&self, folder: &Path) {
         _ = fs::remove_file(folder.join(NAME)); // if it stays, it does no harm
     }
 }

@@ -16,7 +16,7 @@ mod weights;
 pub use assembly::Run;
 pub use builder::{CHECKPOINT_EVERY, RunBuilder, Schedule, WEIGHT_DECAY};
 pub use config::Config;
-pub use folder::RunFolder;
+pub use folder::{Resumed, RunFolder};
 pub use forecast::{Forecast, Fraction};
 pub use lock::FolderLock;
 pub use record::RunRecord;

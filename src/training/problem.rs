@@ -168,6 +168,9 @@ impl Curved for SubsetProblem {
 
     fn refresh_preconditioner(&mut self, x: &Buf, refresh: Refresh) -> Result<()> {
         self.kronecker()?;
+        if refresh.keep > 0.0 {
+            self.factors()?; // that it keeps a part of
+        }
         self.has_factors = true;
         let Self { minibatches, kronecker: Some(kronecker), .. } = self else { unreachable!("just made") };
         let activations = minibatches.as_ref().filter(|_| refresh.at_minibatch).and_then(Minibatches::activations);
