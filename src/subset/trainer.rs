@@ -1,5 +1,6 @@
 //! A run of a plan: stages, validations, checkpoints, stopping.
 
+use super::kept::Kept;
 use super::observer::Observer;
 use super::overdetermination::overdetermination;
 use super::plan::{Plan, StagePlan};
@@ -27,6 +28,8 @@ pub struct Trainer {
     sets: TrainingSets,
     workspace: Arc<Workspace>,
     space: GpuSpace,
+    /// Where the run stood a short while ago, on the host.
+    kept: Kept,
 }
 
 impl Trainer {
@@ -40,7 +43,7 @@ impl Trainer {
     pub fn new(workspace: &Arc<Workspace>, plan: Plan, sets: TrainingSets, start: StartOptions) -> Result<Self> {
         assert_eq!(plan.stages(), sets.stages.len(), "a set for each stage");
         let space = GpuSpace::new(sets.test.gpu(), workspace.model.vector_len())?;
-        Ok(Self { plan, start, sets, workspace: workspace.clone(), space })
+        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, kept: Kept::new() })
     }
 
     /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
@@ -55,6 +58,7 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<Finished> {
         let start = Instant::now();
+        self.kept = Kept::new();
         let mut problem = self.problem(resumed.as_ref().map_or(0, |progress| progress.scalars.stages.len()))?;
         let preparation = self.prepare(&mut problem, observer)?;
         let mut running = match resumed {
@@ -66,6 +70,7 @@ impl Trainer {
             }
         };
         loop {
+            self.kept.keep(&running, &self.space)?;
             self.run_stage(&mut running, &preparation, observer)?;
             let ended = running.progress.scalars.stages.len();
             if ended == self.plan.stages() {
@@ -88,6 +93,12 @@ impl Trainer {
     /// What it works on.
     pub fn sets(&self) -> &TrainingSets {
         &self.sets
+    }
+
+    /// Where the run stood a short while ago, on the host: all there is when its device is lost. None before the first
+    /// step.
+    pub fn last(&self) -> Option<&Progress<Vec<f32>>> {
+        self.kept.progress()
     }
 
     /// The losses that report, to be evaluated elsewhere.
@@ -275,7 +286,9 @@ impl Trainer {
             observer.step(&self.record(running, &outcome, held_out))?;
             let interrupted = observer.is_interrupted();
             if interrupted || observer.wants_checkpoint() {
-                observer.checkpoint(&running.progress.convert(|vector| self.space.download(vector))?)?;
+                observer.checkpoint(self.kept.copy(running, &self.space)?)?;
+            } else {
+                self.kept.keep(running, &self.space)?;
             }
             if interrupted {
                 return Err(Error::Interrupted { iteration, stage: kind.to_string() });

@@ -29,6 +29,8 @@ pub struct SubsetProblem {
     /// Examples that tell the curvature, once asked for.
     curvature: Option<Objective>,
     kronecker: Option<Kronecker>,
+    /// How often its factors were made anew.
+    refreshes: u64,
     /// What mini-batches of another size have cost.
     earlier_cost: Cost,
 }
@@ -42,7 +44,8 @@ impl SubsetProblem {
         let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
         let (minibatches, curvature, kronecker) = (None, None, None);
         let earlier_cost = Cost::default();
-        Ok(Self { objective, space, inclusion: None, minibatches, curvature, kronecker, earlier_cost })
+        let (inclusion, refreshes) = (None, 0);
+        Ok(Self { objective, space, inclusion, minibatches, curvature, kronecker, refreshes, earlier_cost })
     }
 
     /// The loss over the subset.
@@ -97,6 +100,11 @@ impl SubsetProblem {
         Ok(self.kronecker.as_mut().expect("just made"))
     }
 
+    /// How often what it remembers was made anew.
+    pub fn refreshes(&self) -> u64 {
+        self.refreshes
+    }
+
     /// What all of it has cost so far.
     pub fn cost(&self) -> Cost {
         let minibatches = self.minibatches.as_ref().map_or(Cost::default(), Minibatches::cost);
@@ -129,6 +137,7 @@ impl Problem for SubsetProblem {
     }
 
     fn remember(&mut self, memory: &[(String, Buf)]) -> Result<()> {
+        self.refreshes += 1;
         if memory.is_empty() { Ok(()) } else { self.kronecker()?.restore(memory) }
     }
 }
@@ -147,6 +156,7 @@ impl Curved for SubsetProblem {
 
     fn refresh_preconditioner(&mut self, x: &Buf, refresh: Refresh) -> Result<()> {
         self.kronecker()?;
+        self.refreshes += 1;
         let Self { minibatches, kronecker: Some(kronecker), .. } = self else { unreachable!("just made") };
         let activations = minibatches.as_ref().filter(|_| refresh.at_minibatch).and_then(Minibatches::activations);
         match activations {
