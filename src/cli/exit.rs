@@ -20,7 +20,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         Some(Error::Device(_)) => 4,
         Some(Error::OutOfMemory(_)) => 5,
         Some(Error::Diverged { .. }) => 6,
-        Some(Error::Interrupted { .. }) => 130,
+        Some(Error::Stopped | Error::Interrupted { .. }) => 130,
         Some(Error::Io(_)) | None => 1,
     })
 }
@@ -45,12 +45,13 @@ mod tests {
     fn each_kind_of_error_has_its_exit_code() {
         let (tensor, stage, path) = ("the loss".to_owned(), "subset".to_owned(), Path::new("x"));
         let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        let kinds: [(anyhow::Error, u8); 8] = [
+        let kinds: [(anyhow::Error, u8); 9] = [
             (Error::usage("why").into(), 2),
             (Error::unreadable(path, denied()).into(), 3),
             (Error::from(DeviceError::NoAdapter).into(), 4),
             (Error::from(MemoryError::Device { adapter: "a".to_owned() }).into(), 5),
             (Error::Diverged { tensor, iteration: 1, stage: stage.clone() }.into(), 6),
+            (Error::Stopped.into(), 130),
             (Error::Interrupted { iteration: 1, stage }.into(), 130),
             (Error::io("writing", path, denied()).into(), 1),
             (anyhow::anyhow!("anything else"), 1),
