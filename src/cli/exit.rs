@@ -1,12 +1,20 @@
 //! How the process ends.
 
 use super::advice;
+use super::output::say;
+use super::signals::STOPPED;
 use crate::error::Error;
 use std::process::ExitCode;
 
 /// An error in one line: what, where, why, and what to do about it.
 pub fn describe(error: &anyhow::Error) -> String {
     advice::line(error.as_ref())
+}
+
+/// Says what went wrong, and with which code the process ends.
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    say!("error: {}", describe(error));
+    exit_code(error)
 }
 
 /// The documented exit code of an error.
@@ -20,7 +28,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         Some(Error::Device(_)) => 4,
         Some(Error::OutOfMemory(_)) => 5,
         Some(Error::Diverged { .. }) => 6,
-        Some(Error::Stopped | Error::Interrupted { .. }) => 130,
+        Some(Error::Stopped | Error::Interrupted { .. }) => STOPPED,
         Some(Error::Io(_)) | None => 1,
     })
 }

@@ -1,16 +1,19 @@
 //! `gpu-subset train`
 
 use super::device::DeviceArgs;
+use super::new_run::{NewRun, unused_folder};
+use super::output::{say, show};
 use super::progress::Watcher;
-use super::report::remove_report;
 use super::request::RunRequest;
+use super::signals;
 use super::values::non_negative;
 use crate::checkpoint;
 use crate::data::Dataset;
+use crate::device::Interrupt;
 use crate::error::Error;
 use crate::optimise::Rule;
 use crate::run::{CHECKPOINT_EVERY, Config, Run, RunFolder, RunRecord};
-use crate::subset::{Plan, WELL_ABOVE_ONE};
+use crate::subset::{Plan, Progress, WELL_ABOVE_ONE};
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -58,33 +61,53 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let (config, data, resumed) = prepare(args)?;
     let gpu = args.device.open()?;
     let mut run = Run::new(&gpu, &config, &data)?;
-    // Not before everything is in place: a run that cannot start leaves nothing behind.
-    let (mut folder, progress) = match resumed {
-        Some(folder) => {
-            let progress = checkpoint::load(&folder.checkpoint(), run.model().vector_len())?;
-            let earlier: u64 = progress.scalars.stages.iter().map(|stage| stage.iterations).sum();
-            folder.keep_steps(earlier + progress.scalars.state.iteration)?;
-            (folder, Some(progress))
+    // Not before everything is in place: a run that cannot start leaves nothing behind, and a signal ends it.
+    let interrupt = signals::hold();
+    gpu.heed(&interrupt);
+    let (record, path) = match resumed {
+        Some(mut folder) => {
+            let progress = latest(&folder, &run)?;
+            (finish(&mut run, &mut folder, progress, args, interrupt)?, folder.path().to_owned())
         }
         None => {
-            let folder = create_folder(args, &data, &config)?;
-            config.save(&folder.config())?;
-            (folder, None)
+            let path = args.out.clone().unwrap_or_else(|| unused_folder(&data.name, &config));
+            let mut new = NewRun::create(&path, args.overwrite, &config)?;
+            let record = finish(&mut run, &mut new.folder, None, args, interrupt);
+            (record.inspect_err(|error| new.take_back_after(error))?, path)
         }
     };
-    introduce(&run, &folder);
-    let path = folder.path().to_owned();
-    let mut watcher = Watcher::new(&run, &mut folder, args.json);
-    let trained = run.resume(progress, &mut watcher)?;
+    if args.json { Ok(show!("{}", serde_json::to_string(&record)?)?) } else { Ok(summarise(&record, &path)?) }
+}
+
+/// Where a run goes on: at its latest checkpoint, or else at its start.
+fn latest(folder: &RunFolder, run: &Run<'_>) -> crate::error::Result<Option<Progress<Vec<f32>>>> {
+    if !folder.checkpoint().exists() {
+        say!("note: there is no checkpoint, so the run starts anew from its configuration");
+        folder.keep_steps(0)?;
+        return Ok(None);
+    }
+    let progress = checkpoint::load(&folder.checkpoint(), run.model().vector_len())?;
+    let earlier: u64 = progress.scalars.stages.iter().map(|stage| stage.iterations).sum();
+    folder.keep_steps(earlier + progress.scalars.state.iteration)?;
+    Ok(Some(progress))
+}
+
+/// Trains to the end, and leaves weights and record in the folder.
+fn finish(
+    run: &mut Run<'_>,
+    folder: &mut RunFolder,
+    progress: Option<Progress<Vec<f32>>>,
+    args: &TrainArgs,
+    interrupt: Interrupt,
+) -> crate::error::Result<RunRecord> {
+    introduce(run, folder);
+    let mut watcher = Watcher::new(run, folder, args.json, interrupt);
+    let trained = run.resume(progress, &mut watcher);
     watcher.finish();
+    let trained = trained?;
     trained.save(folder.weights())?;
     folder.finish(&trained.record)?;
-    if args.json {
-        println!("{}", serde_json::to_string(&trained.record)?);
-    } else {
-        summarise(&trained.record, &path);
-    }
-    Ok(())
+    Ok(trained.record)
 }
 
 /// The configuration and its data, and the folder of a run that is resumed.
@@ -126,27 +149,10 @@ fn check_alone(request: &RunRequest, option: &str) -> Result<()> {
     }
 }
 
-fn create_folder(args: &TrainArgs, data: &Dataset, config: &Config) -> Result<RunFolder> {
-    let folder = match &args.out {
-        Some(path) => RunFolder::create(path, args.overwrite)?,
-        None => RunFolder::create(&unused_folder(&data.name, config), false)?,
-    };
-    remove_report(folder.path())?;
-    Ok(folder)
-}
-
-/// `runs/DATA-MODEL-SEED`, numbered from the second on.
-fn unused_folder(data: &str, config: &Config) -> PathBuf {
-    let plain = |name: &str| name.replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
-    let base = format!("{}-{}-{}", plain(data), plain(&config.model.name), config.seed);
-    let candidates = (1..).map(|k| if k == 1 { base.clone() } else { format!("{base}-{k}") });
-    candidates.map(|name| Path::new("runs").join(name)).find(|path| !path.exists()).expect("the names never end")
-}
-
 /// What is about to happen, on stderr.
 fn introduce(run: &Run<'_>, folder: &RunFolder) {
     let (data, config) = (run.data(), run.config());
-    eprintln!(
+    say!(
         "{}: {} training and {} test images {} of {} classes ({})",
         data.name,
         data.train.len(),
@@ -167,7 +173,7 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
         Plan::Stages { stages, .. } if stages[0].subset.is_some() => format!("subset of {k} examples, Q = {q:.1}"),
         _ => format!("{k} examples, Q = {q:.1}"),
     };
-    eprintln!(
+    say!(
         "{}: {} parameters; {works_on}; {} held out; run folder {}",
         config.model.name,
         run.model().parameters(),
@@ -175,18 +181,18 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
         folder.path().display()
     );
     if q < WELL_ABOVE_ONE {
-        eprintln!(
+        say!(
             "note: Q = {q:.2} is not well above one, so the subset's minimum may not stand for the whole set's; \
              a larger --subset or a smaller --model raises it"
         );
     }
 }
 
-fn summarise(record: &RunRecord, folder: &Path) {
-    println!("test accuracy   {:.2}%", 100.0 * record.test_accuracy);
-    println!("test loss       {:.4}", record.test_loss);
-    println!("training loss   {:.4}", record.train_loss);
-    println!("cost            {:.2} epochs", record.cost_epochs);
-    println!("wall time       {:.1} s", record.wall_seconds);
-    println!("run folder      {}", folder.display());
+fn summarise(record: &RunRecord, folder: &Path) -> crate::error::Result<()> {
+    show!("test accuracy   {:.2}%", 100.0 * record.test_accuracy)?;
+    show!("test loss       {:.4}", record.test_loss)?;
+    show!("training loss   {:.4}", record.train_loss)?;
+    show!("cost            {:.2} epochs", record.cost_epochs)?;
+    show!("wall time       {:.1} s", record.wall_seconds)?;
+    show!("run folder      {}", folder.display())
 }

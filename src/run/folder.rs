@@ -137,6 +137,13 @@ impl RunFolder {
         write_atomically(&path, kept.as_bytes())
     }
 
+    /// Removes what a run that came to nothing has left: its configuration and its records.
+    pub fn remove_run(&self) {
+        for left in [self.config(), self.steps_path()] {
+            fs::remove_file(left).ok(); // it may not have come so far
+        }
+    }
+
     /// Writes `run.json` and removes the checkpoint: the run is over.
     ///
     /// # Errors
