@@ -4,6 +4,7 @@ use super::adapter::AdapterChoice;
 use super::buf::Buf;
 use super::faults::Faults;
 use super::interrupt::Interrupt;
+use super::lock::lock;
 use super::pipelines::Pipelines;
 use super::profile::{MAX_STORAGE, Profile, Storage};
 use super::quads::Quads;
@@ -25,7 +26,7 @@ pub struct Gpu {
     pub(crate) pipelines: Arc<Pipelines<Self>>,
     faults: Faults,
     /// What ends its work.
-    pub(super) interrupt: Arc<Mutex<Interrupt>>,
+    interrupt: Arc<Mutex<Interrupt>>,
     /// Numbers that kernels read as uniforms.
     pub(super) numbers: Arc<Mutex<HashMap<u32, Buf>>>,
     /// What is bound where nothing is written.
@@ -157,6 +158,18 @@ impl Gpu {
         }
     }
 
+    /// Heeds an interrupt from now on, in place of the one before, for all who share the device. Half a second after it
+    /// was asked for, whatever runs on the device ends with [`Error::Stopped`](crate::error::Error::Stopped): a good end
+    /// has to be found before.
+    pub fn heed(&self, interrupt: &Interrupt) {
+        *lock(&self.interrupt) = interrupt.clone();
+    }
+
+    /// Whether the device is asked to stop.
+    pub fn is_asked_to_stop(&self) -> bool {
+        lock(&self.interrupt).is_asked()
+    }
+
     /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
     pub fn lose(&self) {
         self.device.destroy();
@@ -170,6 +183,6 @@ impl Gpu {
     /// [`Error::Stopped`](crate::error::Error::Stopped) when an interrupt is overdue ([`Gpu::heed`]).
     pub fn check(&self) -> Result<()> {
         self.faults.check(&self.info.name)?;
-        self.check_interrupt()
+        lock(&self.interrupt).check()
     }
 }

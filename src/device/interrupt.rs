@@ -1,13 +1,11 @@
 //! Telling a device to stop in the middle of its work.
 
-use super::gpu::Gpu;
-use super::lock::lock;
 use crate::error::{Error, Result};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Whoever drives the device has so long to come to a good end by himself. After that it takes no more work.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A wish that work comes to an end. Cloning shares it: one thread asks, others look.
 #[derive(Clone, Debug, Default)]
@@ -24,30 +22,13 @@ impl Interrupt {
         self.0.get().is_some()
     }
 
-    /// Whether someone asked so long ago that the device takes no more work.
-    fn is_overdue(&self) -> bool {
-        self.0.get().is_some_and(|asked| asked.elapsed() >= GRACE)
-    }
-}
-
-impl Gpu {
-    /// Heeds an interrupt from now on, in place of the one before, for all who share the device. A second after it was
-    /// asked for, whatever runs on the device ends with [`Error::Stopped`]: a good end has to be found before.
-    pub fn heed(&self, interrupt: &Interrupt) {
-        *lock(&self.interrupt) = interrupt.clone();
-    }
-
-    /// Whether the device is asked to stop.
-    pub fn is_asked_to_stop(&self) -> bool {
-        lock(&self.interrupt).is_asked()
-    }
-
     /// Whether work may go on.
     ///
     /// # Errors
-    /// [`Error::Stopped`]
-    pub(super) fn check_interrupt(&self) -> Result<()> {
-        if lock(&self.interrupt).is_overdue() { Err(Error::Stopped) } else { Ok(()) }
+    /// [`Error::Stopped`] where someone asked for an end so long ago that it should have come.
+    pub(super) fn check(&self) -> Result<()> {
+        let is_overdue = self.0.get().is_some_and(|asked| asked.elapsed() >= GRACE);
+        if is_overdue { Err(Error::Stopped) } else { Ok(()) }
     }
 }
 
@@ -65,6 +46,6 @@ mod tests {
         other.ask();
         assert!(interrupt.is_asked() && interrupt.0.get().copied() == first);
         let long_ago = Interrupt(Arc::new(OnceLock::from(Instant::now().checked_sub(GRACE).unwrap())));
-        assert!(long_ago.is_overdue() && !Interrupt::default().is_overdue());
+        assert!(matches!(long_ago.check(), Err(Error::Stopped)) && Interrupt::default().check().is_ok());
     }
 }

@@ -26,7 +26,7 @@ const SLOTS: usize = 64;
 
 /// Seconds that the device may be behind: with larger networks the host waits for fewer mini-batches, and so comes to
 /// know soon when it is told to stop.
-const BEHIND: f64 = 0.5;
+const BEHIND: f64 = 0.25;
 
 /// Mini-batches out of an objective's list, all of one length: the program of one, and what those before it left.
 pub struct Minibatches {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const SHARE: f64 = 0.02;
 
 /// A copy on the host of where a run stood a short while ago.
-pub(super) struct Kept {
+pub(super) struct LastState {
     progress: Option<Progress<Vec<f32>>>,
     /// The stage that what its problem remembers is of, and how often that had been made anew.
     memory_of: Option<(usize, u64)>,
@@ -21,7 +21,7 @@ pub(super) struct Kept {
     copying: Duration,
 }
 
-impl Kept {
+impl LastState {
     /// Nothing yet.
     pub(super) fn new() -> Self {
         Self { progress: None, memory_of: None, start: Instant::now(), copying: Duration::ZERO }
@@ -46,7 +46,7 @@ impl Kept {
     /// Copies where a stage stands. What the problem remembers is the largest part, and changes once in a while.
     ///
     /// # Errors
-    /// As [`Kept::keep`].
+    /// As [`LastState::keep`].
     pub(super) fn copy(&mut self, running: &Running, space: &GpuSpace) -> Result<&Progress<Vec<f32>>> {
         let start = Instant::now();
         let Progress { scalars, vectors } = &running.progress;

@@ -1,6 +1,6 @@
 //! A run of a plan: stages, validations, checkpoints, stopping.
 
-use super::kept::Kept;
+use super::kept::LastState;
 use super::observer::Observer;
 use super::plan::{Plan, StagePlan};
 use super::preparation::{Preparation, is_affordable, screened};
@@ -28,7 +28,7 @@ pub struct Trainer {
     workspace: Arc<Workspace>,
     space: GpuSpace,
     /// Where the run stood a short while ago, on the host.
-    kept: Kept,
+    kept: LastState,
 }
 
 impl Trainer {
@@ -42,7 +42,7 @@ impl Trainer {
     pub fn new(workspace: &Arc<Workspace>, plan: Plan, sets: TrainingSets, start: StartOptions) -> Result<Self> {
         assert_eq!(plan.stages(), sets.stages.len(), "a set for each stage");
         let space = GpuSpace::new(sets.test.gpu(), workspace.model.vector_len())?;
-        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, kept: Kept::new() })
+        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, kept: LastState::new() })
     }
 
     /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
@@ -56,7 +56,7 @@ impl Trainer {
         resumed: Option<Progress<Vec<f32>>>,
         observer: &mut dyn Observer,
     ) -> Result<Finished> {
-        self.kept = Kept::new();
+        self.kept = LastState::new();
         let ended = self.run_stages(initial, resumed, observer);
         ended.map_err(|error| self.save_if_stopped(error, observer))
     }
