@@ -159,8 +159,8 @@ impl Gpu {
     }
 
     /// Heeds an interrupt from now on, in place of the one before, for all who share the device. Half a second after it
-    /// was asked for, whatever runs on the device ends with [`Error::Stopped`](crate::error::Error::Stopped): a good end
-    /// has to be found before.
+    /// was asked for, whatever runs on the device ends with [`Error::Stopped`](crate::error::Error::Stopped): a good
+    /// end has to be found before.
     pub fn heed(&self, interrupt: &Interrupt) {
         *lock(&self.interrupt) = interrupt.clone();
     }

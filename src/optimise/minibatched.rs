@@ -61,8 +61,9 @@ pub struct Update {
 
 /// A method that takes a step of its [`UpdateRule`] for every mini-batch until a budget is spent. One
 /// [`Optimiser::step`] is a stretch of mini-batches ([`BatchPlan::batches_per_step`]), so that the host reads back once
-/// in a while. Its [`Outcome`] has, unlike that of other methods, the loss averaged over the stretch, each mini-batch
-/// at the parameters it met, and the gradient norm of the last one.
+/// in a while; it pauses where its problem asks for it ([`Stochastic::is_to_pause`]). Its [`Outcome`] has, unlike that
+/// of other methods, the loss averaged over the stretch, each mini-batch at the parameters it met, and the gradient
+/// norm of the last one.
 pub struct Minibatched<P: Stochastic, R> {
     rule: R,
     /// At whose end the learning rate is 0 and the run over, unless it is constant.
