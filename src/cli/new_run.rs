@@ -24,10 +24,7 @@ impl NewRun {
         let made = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
         let new = Self { folder: RunFolder::create(path, overwrite)?, made };
         let filled = remove_report(path).and_then(|()| config.save(&new.folder.config()));
-        filled.map_err(|error| {
-            new.take_back();
-            error
-        })?;
+        filled.inspect_err(|_| new.take_back())?;
         Ok(new)
     }
 
