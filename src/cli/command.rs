@@ -16,7 +16,7 @@ Exit codes:
   4    device: no adapter, a lost device, a driver that rejects a command
   5    out of memory, on the device or in the budget of --memory
   6    diverged: a value was not finite
-  130  stopped by Ctrl-C, SIGTERM or a closed terminal; `train --resume` goes on with a run
+  130  stopped by Ctrl-C or SIGTERM; `train --resume` goes on with a run
 
 Environment:
   WGPU_BACKEND, WGPU_ADAPTER_NAME, WGPU_POWER_PREF   choose an adapter where no option does
