@@ -6,9 +6,6 @@ fn main() -> ExitCode {
     gpu_subset::cli::prepare_environment();
     match gpu_subset::cli::run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", gpu_subset::cli::describe(&error));
-            gpu_subset::cli::exit_code(&error)
-        }
+        Err(error) => gpu_subset::cli::fail(&error),
     }
 }

@@ -59,7 +59,7 @@ fn fixed(error: &Error) -> Option<&'static str> {
         Error::Device(cause) => of_device(cause),
         Error::OutOfMemory(cause) => of_memory(cause),
         Error::Diverged { .. } => Some("try another --seed, more --weight-decay, or check the model"),
-        Error::Interrupted { .. } => Some("go on with --resume"),
+        Error::Stopped | Error::Interrupted { .. } => Some("go on with --resume"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `gpu-subset bench`
 
 use super::device::DeviceArgs;
+use super::output::show;
 use super::values::Bytes;
 use crate::bench::{self, Case, FactorStep, PassRow, Table};
 use crate::error::Error;
@@ -92,39 +93,37 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         return Err(Error::usage(format!("--filter {}: nothing is called so", args.filter)).into());
     }
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&record)?);
+        show!("{}", serde_json::to_string_pretty(&record)?)?;
         return Ok(());
     }
     if let Some(table) = &record.kernels {
-        print_kernels(table);
+        print_kernels(table)?;
     }
     if let Some(passes) = &record.objective {
-        print_passes(passes);
+        print_passes(passes)?;
     }
     if let Some(steps) = &record.factors {
-        print_steps(steps);
+        print_steps(steps)?;
     }
     Ok(())
 }
 
-fn print_steps(steps: &[FactorStep]) {
-    println!("{:<32} {:>9} {:>12} {:>9}", "", "ms", "of gradient", "residual");
+fn print_steps(steps: &[FactorStep]) -> Result<()> {
+    show!("{:<32} {:>9} {:>12} {:>9}", "", "ms", "of gradient", "residual")?;
     for step in steps {
         let share = step.of_gradient.map_or(String::new(), |share| format!("{share:.2}"));
         let residual = step.residual.map_or(String::new(), |residual| format!("{residual:.0e}"));
-        println!("{:<32} {:>9.2} {share:>12} {residual:>9}", step.name, 1e3 * step.seconds);
+        show!("{:<32} {:>9.2} {share:>12} {residual:>9}", step.name, 1e3 * step.seconds)?;
     }
+    Ok(())
 }
 
-fn print_kernels(table: &Table) {
-    println!("{} ({}), {} kernels", table.adapter, table.driver, table.variant);
-    println!(
-        "ceilings: {:.1} GF/s of products and sums, {:.1} GB/s copied",
-        table.ceiling.gflops, table.ceiling.gbytes
-    );
-    println!("{:<44} {:>9} {:>8} {:>5} {:>7} {:>5} {:>8}", "", "ms", "GF/s", "", "GB/s", "", "error");
+fn print_kernels(table: &Table) -> Result<()> {
+    show!("{} ({}), {} kernels", table.adapter, table.driver, table.variant)?;
+    show!("ceilings: {:.1} GF/s of products and sums, {:.1} GB/s copied", table.ceiling.gflops, table.ceiling.gbytes)?;
+    show!("{:<44} {:>9} {:>8} {:>5} {:>7} {:>5} {:>8}", "", "ms", "GF/s", "", "GB/s", "", "error")?;
     for row in &table.rows {
-        println!(
+        show!(
             "{:<44} {:>9.3} {:>8.1} {:>4.0}% {:>7.2} {:>4.0}% {:>8.0e}",
             row.name,
             1e3 * row.seconds,
@@ -133,17 +132,25 @@ fn print_kernels(table: &Table) {
             row.gbytes,
             100.0 * row.of_copy,
             row.error
-        );
+        )?;
     }
+    Ok(())
 }
 
-fn print_passes(passes: &[PassRow]) {
-    println!(
+fn print_passes(passes: &[PassRow]) -> Result<()> {
+    show!(
         "{:<10} {:<13} {:>8} {:>10} {:>9} {:>7} {:>12} {:>9}",
-        "network", "pass", "examples", "first, ms", "ms", "GF/s", "of gradient", "of rate"
-    );
+        "network",
+        "pass",
+        "examples",
+        "first, ms",
+        "ms",
+        "GF/s",
+        "of gradient",
+        "of rate"
+    )?;
     for pass in passes {
-        println!(
+        show!(
             "{:<10} {:<13} {:>8} {:>10.1} {:>9.2} {:>7.1} {:>12.2} {:>8.0}%",
             pass.model,
             pass.pass,
@@ -153,6 +160,7 @@ fn print_passes(passes: &[PassRow]) {
             pass.gflops,
             pass.of_gradient,
             100.0 * pass.rate
-        );
+        )?;
     }
+    Ok(())
 }

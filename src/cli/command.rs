@@ -1,6 +1,7 @@
 //! The commands, and running the one that was asked for.
 
-use super::{bench, devices, eval, experiment, plan, report, train};
+use super::output::shown;
+use super::{bench, devices, eval, experiment, plan, report, signals, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -15,7 +16,7 @@ Exit codes:
   4    device: no adapter, a lost device, a driver that rejects a command
   5    out of memory, on the device or in the budget of --memory
   6    diverged: a value was not finite
-  130  stopped by Ctrl-C or SIGTERM; the last checkpoint is in the run folder
+  130  stopped by Ctrl-C or SIGTERM; `train --resume` goes on with a run
 
 Environment:
   WGPU_BACKEND, WGPU_ADAPTER_NAME, WGPU_POWER_PREF   choose an adapter where no option does
@@ -69,8 +70,16 @@ pub fn prepare_environment() {
 /// Whatever stopped it; [`exit_code`](super::exit_code) says how the process should end.
 pub fn run() -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    match Cli::parse().command {
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time();
+    // where stderr is gone, it would panic saying so
+    log.log_internal_errors(false).init();
+    signals::watch();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) if refused.use_stderr() => refused.exit(),
+        Err(help) => return Ok(shown(help.print())?),
+    };
+    match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Experiment(args) => experiment::run(&args),

@@ -1,5 +1,6 @@
 //! Which adapter to use.
 
+use super::output::say;
 use crate::device::{AdapterChoice, Gpu};
 use crate::error::Result;
 use clap::Args;
@@ -33,7 +34,7 @@ impl DeviceArgs {
             } else {
                 ""
             };
-            eprintln!("note: {} is a software adapter: right, but slower than a GPU{other}", gpu.info.name);
+            say!("note: {} is a software adapter: right, but slower than a GPU{other}", gpu.info.name);
         }
         if !self.no_autotune {
             gpu.enable_tuning(None);

@@ -1,6 +1,7 @@
 //! `gpu-subset devices`
 
 use super::device::DeviceArgs;
+use super::output::show;
 use anyhow::Result;
 use clap::Args;
 
@@ -17,9 +18,9 @@ pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     let choice = args.device.choice();
     let adapters = choice.summaries()?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&adapters)?);
+        show!("{}", serde_json::to_string_pretty(&adapters)?)?;
     } else {
-        adapters.iter().for_each(|adapter| println!("{adapter}"));
+        adapters.iter().try_for_each(|adapter| show!("{adapter}"))?;
     }
     if adapters.is_empty() || choice.adapter.is_some() {
         choice.select()?; // says what to do when there is none, or none of that name

@@ -1,6 +1,7 @@
 //! `gpu-subset eval`
 
 use super::device::DeviceArgs;
+use super::output::show;
 use super::values::{Bytes, parse_resize};
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, RunError};
@@ -79,10 +80,10 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         adapter: gpu.info.name.clone(),
     };
     if args.json {
-        println!("{}", serde_json::to_string(&record)?);
+        show!("{}", serde_json::to_string(&record)?)?;
     } else {
-        println!("accuracy   {:.2}% of {} examples", 100.0 * record.accuracy, record.examples);
-        println!("loss       {:.4}", record.loss);
+        show!("accuracy   {:.2}% of {} examples", 100.0 * record.accuracy, record.examples)?;
+        show!("loss       {:.4}", record.loss)?;
     }
     Ok(())
 }

@@ -1,12 +1,20 @@
 //! How the process ends.
 
 use super::advice;
+use super::output::say;
+use super::signals::STOPPED;
 use crate::error::Error;
 use std::process::ExitCode;
 
 /// An error in one line: what, where, why, and what to do about it.
 pub fn describe(error: &anyhow::Error) -> String {
     advice::line(error.as_ref())
+}
+
+/// Says what went wrong, and with which code the process ends.
+pub fn fail(error: &anyhow::Error) -> ExitCode {
+    say!("error: {}", describe(error));
+    exit_code(error)
 }
 
 /// The documented exit code of an error.
@@ -20,7 +28,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         Some(Error::Device(_)) => 4,
         Some(Error::OutOfMemory(_)) => 5,
         Some(Error::Diverged { .. }) => 6,
-        Some(Error::Interrupted { .. }) => 130,
+        Some(Error::Stopped | Error::Interrupted { .. }) => STOPPED,
         Some(Error::Io(_)) | None => 1,
     })
 }
@@ -45,12 +53,13 @@ mod tests {
     fn each_kind_of_error_has_its_exit_code() {
         let (tensor, stage, path) = ("the loss".to_owned(), "subset".to_owned(), Path::new("x"));
         let denied = || std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        let kinds: [(anyhow::Error, u8); 8] = [
+        let kinds: [(anyhow::Error, u8); 9] = [
             (Error::usage("why").into(), 2),
             (Error::unreadable(path, denied()).into(), 3),
             (Error::from(DeviceError::NoAdapter).into(), 4),
             (Error::from(MemoryError::Device { adapter: "a".to_owned() }).into(), 5),
             (Error::Diverged { tensor, iteration: 1, stage: stage.clone() }.into(), 6),
+            (Error::Stopped.into(), 130),
             (Error::Interrupted { iteration: 1, stage }.into(), 130),
             (Error::io("writing", path, denied()).into(), 1),
             (anyhow::anyhow!("anything else"), 1),

@@ -2,6 +2,9 @@
 
 use super::exit::ChildFailure;
 use super::grid::{Baseline, ExperimentFile, Planned, plan};
+use super::output::{say, show};
+use super::signals::{self, STOPPED};
+use crate::device::Interrupt;
 use crate::error::{Error, RunError};
 use crate::files::write_atomically;
 use crate::report::{Row, RowOptions, costs_to_reach, table};
@@ -9,8 +12,12 @@ use crate::run::{FolderLock, RunFolder, RunRecord};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often the end of a run is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Args)]
 pub(super) struct ExperimentArgs {
@@ -38,13 +45,12 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
     let planned = plan(&described, &args.file, &args.data, &out)?;
     let baseline = Baseline::of(&described, &args.file)?;
     if args.dry_run {
-        planned.iter().for_each(|run| println!("{}", run.folder.display()));
-        return Ok(());
+        return Ok(planned.iter().try_for_each(|run| show!("{}", run.folder.display()))?);
     }
     std::fs::create_dir_all(&out).map_err(|e| Error::io("creating", &out, e))?;
     let _lock = FolderLock::take(&out)?;
     let records = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
-    println!("{}", conclude(&out, &records, &described.targets)?);
+    show!("{}", conclude(&out, &records, &described.targets)?)?;
     Ok(())
 }
 
@@ -56,16 +62,20 @@ fn run_all(
     out: &Path,
     targets: &[f64],
 ) -> Result<Vec<(RowOptions, RunRecord)>> {
-    let start = Instant::now();
+    let (start, interrupt) = (Instant::now(), signals::hold());
     let (mut done, mut records, mut i) = (0, Vec::new(), 0);
     while let Some(run) = planned.get(i) {
         let controls = planned[i..].iter().filter(|run| baseline.is_some() && run.is_on_subsets()).count() * 2;
         let (all, runs_left) = (planned.len() + controls, planned.len() + controls - i);
         let left = start.elapsed().as_secs_f64() / f64::from(done.max(1)) * runs_left as f64;
         let left = if done == 0 { String::new() } else { format!(", about {left:.0} s left") };
-        eprintln!("run {} of {all}{left}: {}", i + 1, run.folder.display());
+        say!("run {} of {all}{left}: {}", i + 1, run.folder.display());
         if !run.folder.join("run.json").exists() {
-            train(run, args)?;
+            if interrupt.is_asked() {
+                let message = "stopped between two runs; the same command goes on".to_owned();
+                return Err(ChildFailure { code: Some(STOPPED.into()), message }.into());
+            }
+            train(run, args, &interrupt)?;
             done += 1;
         }
         let (row, record) = (run.row.clone(), record(&run.folder)?);
@@ -84,7 +94,7 @@ fn run_all(
 }
 
 /// Runs one in a process of its own, or goes on with it; what it says goes to `train.log` beside its folder.
-fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
+fn train(run: &Planned, args: &ExperimentArgs, interrupt: &Interrupt) -> Result<()> {
     std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("creating", &run.folder, e))?;
     let log = run.folder.join("train.log");
     let file = std::fs::File::create(&log).map_err(|e| Error::io("writing", &log, e))?;
@@ -96,15 +106,34 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
     } else {
         command.args(run.arguments(&args.data)?).arg("--overwrite").arg("--out").arg(&run.folder);
     }
-    let status = command.status().map_err(|e| Error::io("starting", &program, e))?;
+    let status = wait(command, &program, interrupt)?;
     if status.success() {
         return Ok(());
     }
     let said = std::fs::read_to_string(&log).unwrap_or_default();
     let why = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    let hint = if status.code() == Some(130) { "; the same command goes on" } else { "" };
+    let hint = if status.code() == Some(STOPPED.into()) { "; the same command goes on" } else { "" };
     let message = format!("{}: {}{hint}", run.folder.display(), why.map_or(status.to_string(), str::to_owned));
     Err(ChildFailure { code: status.code(), message }.into())
+}
+
+/// Runs a command to its end, and passes on to it, once, that it is to stop. A terminal's Ctrl-C does not reach it
+/// besides: a second would end it at once.
+fn wait(mut command: Command, program: &Path, interrupt: &Interrupt) -> Result<ExitStatus> {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.spawn().map_err(|e| Error::io("starting", program, e))?;
+    let mut is_told = false;
+    loop {
+        if let Some(status) = child.try_wait().map_err(|e| Error::io("waiting for", program, e))? {
+            return Ok(status);
+        }
+        if interrupt.is_asked() && !is_told {
+            signals::terminate(&child);
+            is_told = true;
+        }
+        thread::sleep(LOOK_EVERY);
+    }
 }
 
 fn record(folder: &Path) -> Result<RunRecord> {

@@ -12,12 +12,15 @@ mod experiment;
 mod given;
 mod grid;
 mod method;
+mod new_run;
+mod output;
 mod plan;
 mod progress;
 mod report;
 mod request;
+mod signals;
 mod train;
 mod values;
 
 pub use command::{prepare_environment, run};
-pub use exit::{describe, exit_code};
+pub use exit::{describe, exit_code, fail};

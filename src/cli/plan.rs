@@ -2,6 +2,7 @@
 
 use super::device::DeviceArgs;
 use super::method::ScheduleName;
+use super::output::{say, show};
 use super::request::RunRequest;
 use super::values::value_name;
 use crate::data::Dataset;
@@ -48,7 +49,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let gpu = args.device.open()?;
     let run = Run::new(&gpu, &config, &data)?;
     if !args.json {
-        eprintln!("measuring for some seconds");
+        say!("measuring for some seconds");
     }
     let parameters = run.model().parameters();
     let stages = config.plan.stages();
@@ -68,9 +69,9 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         forecast: &forecast,
     };
     if args.json {
-        println!("{}", serde_json::to_string(&record).expect("a plan is plain data"));
+        show!("{}", serde_json::to_string(&record).expect("a plan is plain data"))?;
     } else {
-        print(&record, &data, stages);
+        print(&record, &data, stages)?;
     }
     Ok(())
 }
@@ -98,35 +99,36 @@ fn why(schedule: ScheduleName, subset: usize, q: f64) -> String {
     }
 }
 
-fn print(plan: &PlanRecord<'_>, data: &Dataset, stages: usize) {
+fn print(plan: &PlanRecord<'_>, data: &Dataset, stages: usize) -> anyhow::Result<()> {
     let forecast = plan.forecast;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    println!("data      {}: N = {} examples {}, M = {} classes", plan.data, plan.examples, data.shape, plan.classes);
-    println!("model     {}: P = {} parameters", plan.model, plan.parameters);
-    println!("device    {}", plan.adapter);
-    println!(
+    show!("data      {}: N = {} examples {}, M = {} classes", plan.data, plan.examples, data.shape, plan.classes)?;
+    show!("model     {}: P = {} parameters", plan.model, plan.parameters)?;
+    show!("device    {}", plan.adapter)?;
+    show!(
         "memory    at most {:.0} MiB of the device, data included; activations of {} examples at a time",
         mib(forecast.memory_bytes),
         forecast.chunk
-    );
-    println!();
-    println!("fraction  examples K  Q = K·M/P  a pass: epochs  seconds");
+    )?;
+    show!("")?;
+    show!("fraction  examples K  Q = K·M/P  a pass: epochs  seconds")?;
     let well_above_one = |fraction: &&Fraction| fraction.overdetermination >= WELL_ABOVE_ONE;
     let least = forecast.fractions.iter().rev().find(well_above_one).map(|of| of.one_of);
     for Fraction { one_of, examples, overdetermination, seconds } in &forecast.fractions {
         let mark =
             if Some(*one_of) == least { format!("  the smallest with Q ≥ {WELL_ABOVE_ONE}") } else { String::new() };
         let epochs = *examples as f64 / plan.examples as f64;
-        println!("1/{one_of:<8}{examples:>10}{overdetermination:>11.2}{epochs:>16.3}{seconds:>9.2}{mark}");
+        show!("1/{one_of:<8}{examples:>10}{overdetermination:>11.2}{epochs:>16.3}{seconds:>9.2}{mark}")?;
     }
-    println!();
+    show!("")?;
     let at_most = if stages > 1 { "at most " } else { "" };
-    println!("schedule  {}: {}", plan.schedule, plan.why);
-    println!("cost      {at_most}{:.0} units = {:.2} epochs", forecast.cost_units, forecast.cost_epochs);
-    println!(
+    show!("schedule  {}: {}", plan.schedule, plan.why)?;
+    show!("cost      {at_most}{:.0} units = {:.2} epochs", forecast.cost_units, forecast.cost_epochs)?;
+    show!(
         "time      {at_most}{:.1} s, by {:.1} s of measuring ({:.1} µs a unit)",
         forecast.seconds,
         forecast.measured_seconds,
         1e6 * forecast.seconds_per_unit
-    );
+    )?;
+    Ok(())
 }

@@ -1,11 +1,11 @@
-//! Progress on a terminal, plain lines elsewhere; steps and checkpoints into the run folder; Ctrl-C.
+//! Progress on a terminal, plain lines elsewhere; steps and checkpoints into the run folder.
 
+use super::output::say;
+use crate::device::Interrupt;
 use crate::error::Result;
 use crate::run::{Run, RunFolder};
 use crate::subset::{Observer, Progress, ScreeningReport, StageReport, StepRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Units a bar counts are thousandths of the planned cost.
@@ -22,12 +22,12 @@ pub(super) struct Watcher<'a> {
     checkpoint_every: Duration,
     last_checkpoint: Instant,
     last_line: Instant,
-    interrupted: Arc<AtomicBool>,
+    interrupt: Interrupt,
 }
 
 impl<'a> Watcher<'a> {
-    /// Of a run into its folder, without a bar where quiet.
-    pub(super) fn new(run: &Run<'_>, folder: &'a mut RunFolder, quiet: bool) -> Self {
+    /// Of a run into its folder, without a bar where quiet, until it is told to stop.
+    pub(super) fn new(run: &Run<'_>, folder: &'a mut RunFolder, quiet: bool, interrupt: Interrupt) -> Self {
         let bar = ProgressBar::with_draw_target(Some(TICKS as u64), ProgressDrawTarget::stderr());
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
@@ -35,18 +35,6 @@ impl<'a> Watcher<'a> {
         let style =
             ProgressStyle::with_template("{bar:24} {percent:>3}% {msg} eta {eta}").expect("a constant template");
         bar.set_style(style);
-        let interrupted = Arc::new(AtomicBool::new(false));
-        let flag = interrupted.clone();
-        // A second Ctrl-C ends the process at once, for a step that takes long.
-        let handler = move || {
-            if flag.swap(true, Ordering::SeqCst) {
-                std::process::exit(130);
-            }
-            eprintln!("stopping after this iteration; again to stop at once");
-        };
-        if let Err(e) = ctrlc::set_handler(handler) {
-            tracing::warn!("Ctrl-C will not save a checkpoint: {e}");
-        }
         Self {
             folder,
             bar,
@@ -55,7 +43,7 @@ impl<'a> Watcher<'a> {
             checkpoint_every: Duration::from_secs_f64(run.config().checkpoint_every),
             last_checkpoint: Instant::now(),
             last_line: Instant::now(),
-            interrupted,
+            interrupt,
         }
     }
 
@@ -76,7 +64,7 @@ impl<'a> Watcher<'a> {
     /// A line that stays: above the bar on a terminal, on stderr elsewhere.
     fn say(&self, line: &str) {
         if self.bar.is_hidden() {
-            eprintln!("{line}");
+            say!("{line}");
         } else {
             self.bar.println(line);
         }
@@ -91,7 +79,7 @@ impl Observer for Watcher<'_> {
         if self.bar.is_hidden() && self.last_line.elapsed() >= Duration::from_secs(2) {
             self.last_line = Instant::now();
             let left = record.wall_seconds * (self.planned / record.units - 1.0).max(0.0);
-            eprintln!("{}, about {left:.0} s left", self.line(record));
+            say!("{}, about {left:.0} s left", self.line(record));
         }
         Ok(())
     }
@@ -135,6 +123,6 @@ impl Observer for Watcher<'_> {
     }
 
     fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::SeqCst)
+        self.interrupt.is_asked()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::advice;
 use super::device::DeviceArgs;
+use super::output::{say, show};
 use super::values::parse_resize;
 use crate::checkpoint;
 use crate::data::{Dataset, ReadOptions};
@@ -56,8 +57,8 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     charts.iter().try_for_each(|chart| write_plots(chart, &plots))?;
     write_atomically(&path, html.as_bytes())?;
     let drawn = charts.iter().filter(|chart| !chart.is_empty()).count();
-    println!("report   {}", path.display());
-    println!("plots    {} ({drawn} charts, SVG and PNG)", plots.display());
+    show!("report   {}", path.display())?;
+    show!("plots    {} ({drawn} charts, SVG and PNG)", plots.display())?;
     Ok(())
 }
 
@@ -121,7 +122,7 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
         Err(why) if evaluator.args.data.is_some() => return Err(why),
         Err(why) => {
             let why = advice::line(&why);
-            eprintln!("note: {name}: no evaluation: {why}");
+            say!("note: {name}: no evaluation: {why}");
             Err(why)
         }
     };

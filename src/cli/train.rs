@@ -2,11 +2,14 @@
 
 use super::advice;
 use super::device::DeviceArgs;
+use super::new_run::{NewRun, unused_folder};
+use super::output::{say, show};
 use super::progress::Watcher;
-use super::report::remove_report;
 use super::request::RunRequest;
+use super::signals;
 use super::values::non_negative;
 use crate::data::Dataset;
+use crate::device::Interrupt;
 use crate::error::Error;
 use crate::optimise::Rule;
 use crate::run::{CHECKPOINT_EVERY, Config, Resumed, Run, RunFolder, RunRecord};
@@ -22,7 +25,7 @@ pub(super) struct TrainArgs {
     /// Run folder; by default runs/DATA-MODEL-SEED
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Replace the run in --out; the old one is in its folder `replaced` until the new one has weights
+    /// Replace the run in --out
     #[arg(long, requires = "out")]
     overwrite: bool,
     /// Go on with a run that was stopped; it keeps its own configuration
@@ -58,39 +61,51 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let (config, data, resumed) = prepare(args)?;
     let gpu = args.device.open()?;
     let mut run = Run::new(&gpu, &config, &data)?;
-    // Not before everything is in place: a run that cannot start leaves nothing behind.
-    let (mut folder, progress) = match resumed {
+    // Not before everything is in place: a run that cannot start leaves nothing behind, and a signal ends it.
+    let interrupt = signals::hold();
+    gpu.heed(&interrupt);
+    let (record, path) = match resumed {
         Some(mut folder) => {
             let progress = latest(&mut folder, &run)?;
-            (folder, progress)
+            (finish(&mut run, &mut folder, progress, args, interrupt)?, folder.path().to_owned())
         }
-        None => (create_folder(args, &data, &config)?, None),
+        None => {
+            let path = args.out.clone().unwrap_or_else(|| unused_folder(&data.name, &config));
+            let mut new = NewRun::create(&path, args.overwrite, &config)?;
+            let record = finish(&mut run, &mut new.folder, None, args, interrupt);
+            (record.inspect_err(|error| new.take_back_after(error))?, path)
+        }
     };
-    introduce(&run, &folder);
-    let path = folder.path().to_owned();
-    let mut watcher = Watcher::new(&run, &mut folder, args.json);
-    let trained = run.resume(progress, &mut watcher);
-    watcher.finish();
-    let trained = trained.map_err(|error| folder.of_checkpoint(error))?;
-    trained.save(folder.weights())?;
-    folder.finish(&trained.record)?;
-    if args.json {
-        println!("{}", serde_json::to_string(&trained.record)?);
-    } else {
-        summarise(&trained.record, &path);
-    }
-    Ok(())
+    if args.json { Ok(show!("{}", serde_json::to_string(&record)?)?) } else { Ok(summarise(&record, &path)?) }
 }
 
 /// Where a run goes on: at its latest checkpoint, or the one before it, or else at its start.
 fn latest(folder: &mut RunFolder, run: &Run<'_>) -> crate::error::Result<Option<Progress<Vec<f32>>>> {
     let Resumed { progress, fault } = folder.resume(run.config(), run.model().vector_len())?;
     match (&progress, fault) {
-        (_, Some(why)) => eprintln!("note: {}; going on from the checkpoint before it", advice::line(&why)),
-        (None, None) => eprintln!("note: there is no checkpoint, so the run starts anew from its configuration"),
+        (_, Some(why)) => say!("note: {}; going on from the checkpoint before it", advice::line(&why)),
+        (None, None) => say!("note: there is no checkpoint, so the run starts anew from its configuration"),
         (Some(_), None) => {}
     }
     Ok(progress)
+}
+
+/// Trains to the end, and leaves weights and record in the folder.
+fn finish(
+    run: &mut Run<'_>,
+    folder: &mut RunFolder,
+    progress: Option<Progress<Vec<f32>>>,
+    args: &TrainArgs,
+    interrupt: Interrupt,
+) -> crate::error::Result<RunRecord> {
+    introduce(run, folder);
+    let mut watcher = Watcher::new(run, folder, args.json, interrupt);
+    let trained = run.resume(progress, &mut watcher);
+    watcher.finish();
+    let trained = trained.map_err(|error| folder.of_checkpoint(error))?;
+    trained.save(folder.weights())?;
+    folder.finish(&trained.record)?;
+    Ok(trained.record)
 }
 
 /// The configuration and its data, and the folder of a run that is resumed.
@@ -132,27 +147,10 @@ fn check_alone(request: &RunRequest, option: &str) -> Result<()> {
     }
 }
 
-fn create_folder(args: &TrainArgs, data: &Dataset, config: &Config) -> Result<RunFolder> {
-    let folder = match &args.out {
-        Some(path) => RunFolder::create(path, args.overwrite, config)?,
-        None => RunFolder::create(&unused_folder(&data.name, config), false, config)?,
-    };
-    remove_report(folder.path())?;
-    Ok(folder)
-}
-
-/// `runs/DATA-MODEL-SEED`, numbered from the second on.
-fn unused_folder(data: &str, config: &Config) -> PathBuf {
-    let plain = |name: &str| name.replace(|c: char| !c.is_alphanumeric() && c != '-', "_");
-    let base = format!("{}-{}-{}", plain(data), plain(&config.model.name), config.seed);
-    let candidates = (1..).map(|k| if k == 1 { base.clone() } else { format!("{base}-{k}") });
-    candidates.map(|name| Path::new("runs").join(name)).find(|path| !path.exists()).expect("the names never end")
-}
-
 /// What is about to happen, on stderr.
 fn introduce(run: &Run<'_>, folder: &RunFolder) {
     let (data, config) = (run.data(), run.config());
-    eprintln!(
+    say!(
         "{}: {} training and {} test images {} of {} classes ({})",
         data.name,
         data.train.len(),
@@ -173,7 +171,7 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
         Plan::Stages { stages, .. } if stages[0].subset.is_some() => format!("subset of {k} examples, Q = {q:.1}"),
         _ => format!("{k} examples, Q = {q:.1}"),
     };
-    eprintln!(
+    say!(
         "{}: {} parameters; {works_on}; {} held out; run folder {}",
         config.model.name,
         run.model().parameters(),
@@ -181,18 +179,18 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
         folder.path().display()
     );
     if q < WELL_ABOVE_ONE {
-        eprintln!(
+        say!(
             "note: Q = {q:.2} is not well above one, so the subset's minimum may not stand for the whole set's; \
              a larger --subset or a smaller --model raises it"
         );
     }
 }
 
-fn summarise(record: &RunRecord, folder: &Path) {
-    println!("test accuracy   {:.2}%", 100.0 * record.test_accuracy);
-    println!("test loss       {:.4}", record.test_loss);
-    println!("training loss   {:.4}", record.train_loss);
-    println!("cost            {:.2} epochs", record.cost_epochs);
-    println!("wall time       {:.1} s", record.wall_seconds);
-    println!("run folder      {}", folder.display());
+fn summarise(record: &RunRecord, folder: &Path) -> crate::error::Result<()> {
+    show!("test accuracy   {:.2}%", 100.0 * record.test_accuracy)?;
+    show!("test loss       {:.4}", record.test_loss)?;
+    show!("training loss   {:.4}", record.train_loss)?;
+    show!("cost            {:.2} epochs", record.cost_epochs)?;
+    show!("wall time       {:.1} s", record.wall_seconds)?;
+    show!("run folder      {}", folder.display())
 }

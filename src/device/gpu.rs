@@ -3,6 +3,8 @@
 use super::adapter::AdapterChoice;
 use super::buf::Buf;
 use super::faults::Faults;
+use super::interrupt::Interrupt;
+use super::lock::lock;
 use super::pipelines::Pipelines;
 use super::profile::{MAX_STORAGE, Profile, Storage};
 use super::quads::Quads;
@@ -11,6 +13,10 @@ use crate::error::{DeviceError, Lack, Result};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How often whoever waits looks whether the device is asked to stop.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// An open device with its queue, pipelines and faults. Cloning shares it.
 #[derive(Clone)]
@@ -19,6 +25,8 @@ pub struct Gpu {
     pub(crate) queue: wgpu::Queue,
     pub(crate) pipelines: Arc<Pipelines<Self>>,
     faults: Faults,
+    /// What ends its work.
+    interrupt: Arc<Mutex<Interrupt>>,
     /// Numbers that kernels read as uniforms.
     pub(super) numbers: Arc<Mutex<HashMap<u32, Buf>>>,
     /// What is bound where nothing is written.
@@ -101,6 +109,7 @@ impl Gpu {
 
         Ok(Self {
             faults: Faults::of(&device),
+            interrupt: Arc::default(),
             pipelines: Arc::new(pipelines(device.clone())),
             device,
             queue,
@@ -124,12 +133,41 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::read`].
     pub fn wait(&self) -> Result<()> {
-        let waited = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.wait_for(None)?;
         self.pipelines.ran();
-        self.check()?;
-        waited
-            .map_err(|source| DeviceError::Unfinished { adapter: self.info.name.clone(), source: Box::new(source) })?;
-        Ok(())
+        self.check()
+    }
+
+    /// Waits for a submission, of everything submitted where none is named.
+    ///
+    /// # Errors
+    /// As [`Gpu::read`].
+    pub(crate) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(LOOK_EVERY) };
+        loop {
+            let waited = self.device.poll(poll.clone());
+            self.check()?;
+            match waited {
+                Ok(_) => return Ok(()),
+                Err(wgpu::PollError::Timeout) => {}
+                Err(source) => {
+                    let adapter = self.info.name.clone();
+                    return Err(DeviceError::Unfinished { adapter, source: Box::new(source) }.into());
+                }
+            }
+        }
+    }
+
+    /// Heeds an interrupt from now on, in place of the one before, for all who share the device. Half a second after it
+    /// was asked for, whatever runs on the device ends with [`Error::Stopped`](crate::error::Error::Stopped): a good
+    /// end has to be found before.
+    pub fn heed(&self, interrupt: &Interrupt) {
+        *lock(&self.interrupt) = interrupt.clone();
+    }
+
+    /// Whether the device is asked to stop.
+    pub fn is_asked_to_stop(&self) -> bool {
+        lock(&self.interrupt).is_asked()
     }
 
     /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
@@ -141,8 +179,10 @@ impl Gpu {
     ///
     /// # Errors
     /// [`Error::Device`](crate::error::Error::Device) for a lost device or a rejected command,
-    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), and
+    /// [`Error::Stopped`](crate::error::Error::Stopped) when an interrupt is overdue ([`Gpu::heed`]).
     pub fn check(&self) -> Result<()> {
-        self.faults.check(&self.info.name)
+        self.faults.check(&self.info.name)?;
+        lock(&self.interrupt).check()
     }
 }

@@ -24,7 +24,10 @@ impl Reader {
     /// when the device failed at anything since the last call.
     pub fn collect<T: Pod>(&self, gpu: &Gpu) -> Result<Vec<T>> {
         self.staging.raw.map_async(wgpu::MapMode::Read, .., |_| {}); // a failure shows in get_mapped_range below
-        gpu.wait()?;
+        if let Err(error) = gpu.wait() {
+            self.staging.raw.unmap(); // or it could not be mapped again
+            return Err(error);
+        }
         let mapped = self.staging.raw.get_mapped_range(..);
         let mapped = mapped
             .map_err(|source| DeviceError::Unread { adapter: gpu.info.name.clone(), source: Box::new(source) })?;

@@ -39,6 +39,9 @@ pub enum Error {
     /// A file of ours that cannot be written.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// A device that was told to stop did so in the middle of its work, a result of which there is not.
+    #[error("stopped in the middle of a step")]
+    Stopped,
     /// An observer stopped the run (the program's at Ctrl-C and SIGTERM), after it was handed a last checkpoint.
     #[error("stopped in iteration {iteration} of the {stage}")]
     Interrupted {

@@ -40,6 +40,7 @@ fn tensors() -> safetensors::SafeTensorError {
 pub(crate) fn all() -> Vec<Error> {
     let mut all = vec![
         Error::Diverged { tensor: "the loss".to_owned(), iteration: 3, stage: "subset".to_owned() },
+        Error::Stopped,
         Error::Interrupted { iteration: 3, stage: "full set".to_owned() },
     ];
     all.extend(usage().into_iter().map(Error::from));

@@ -13,14 +13,20 @@ use crate::batch::{Batch, Draw};
 use crate::cost::Cost;
 use crate::device::{ALIGNMENT, Buf, Reader};
 use crate::error::Result;
+use crate::files::nan_if_null;
 use crate::kernels::gather::PADDING;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector;
 use crate::program::Program;
+use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
-/// Mini-batches that run before the host waits for them.
+/// Mini-batches that run before the host waits for them, at most.
 const SLOTS: usize = 64;
+
+/// Seconds that the device may be behind: with larger networks the host waits for fewer mini-batches, and so comes to
+/// know soon when it is told to stop.
+const BEHIND: f64 = 0.25;
 
 /// Mini-batches out of an objective's list, all of one length: the program of one, and what those before it left.
 pub struct Minibatches {
@@ -43,9 +49,9 @@ pub struct Minibatches {
     used: usize,
     since: Instant,
     /// Sums over the mini-batches whose slots were read.
-    sums: Sums,
-    /// How often the host waited.
-    waits: usize,
+    sums: MinibatchSums,
+    /// Mini-batches after which the host waits.
+    ahead: usize,
     /// θ of the last mini-batch, and the stamp of its pass.
     last: Option<(Buf, u64)>,
     cost: Cost,
@@ -68,12 +74,13 @@ impl<'a> Activations<'a> {
     }
 }
 
-/// Losses and hits of mini-batches.
-#[derive(Clone, Debug, Default)]
-struct Sums {
+/// Losses and hits of mini-batches that were not evaluated yet.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MinibatchSums {
     batches: usize,
     /// What their examples counted: as much as there are mini-batches, on average.
     weight: f64,
+    #[serde(deserialize_with = "nan_if_null")]
     cross_entropy: f64,
     accuracy: f64,
     not_finite: Option<String>,
@@ -145,8 +152,9 @@ impl Minibatches {
             slot,
             used: 0,
             since: Instant::now(),
-            sums: Sums::default(),
-            waits: 0,
+            sums: MinibatchSums::default(),
+            ahead: 1, // the first may compile
+
             last: None,
             cost: Cost::default(),
         })
@@ -181,9 +189,21 @@ impl Minibatches {
         if draw.is_none() {
             self.cost.backward += positions.len() as u64;
         }
-        // The first run may compile, the second tells how long one takes.
-        let wait_after = if self.waits < 2 { 1 } else { SLOTS };
-        if self.used >= wait_after { self.collect() } else { Ok(()) }
+        if self.used >= self.ahead { self.collect() } else { Ok(()) }
+    }
+
+    /// Waits for the mini-batches so far, and hands out what they came to, which is forgotten here.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn suspend(&mut self) -> Result<MinibatchSums> {
+        self.collect()?;
+        Ok(std::mem::take(&mut self.sums))
+    }
+
+    /// Goes on after the mini-batches of these sums, and none since.
+    pub fn take_up(&mut self, sums: MinibatchSums) {
+        self.sums = sums;
     }
 
     /// Means over the mini-batches since last asked, for each at the θ it ran at; the penalty is that of what θ holds
@@ -196,7 +216,8 @@ impl Minibatches {
     /// When there was no mini-batch.
     pub fn take_evaluation(&mut self) -> Result<Evaluation> {
         self.collect()?;
-        let Sums { batches, weight, cross_entropy, accuracy, not_finite, backward } = std::mem::take(&mut self.sums);
+        let MinibatchSums { batches, weight, cross_entropy, accuracy, not_finite, backward } =
+            std::mem::take(&mut self.sums);
         let (theta, _) = self.last.as_ref().filter(|_| batches > 0).expect("a mini-batch ran since last asked");
         let (examples, decay) = (self.objective.len, self.objective.weight_decay);
         self.cost.backward += backward;
@@ -267,7 +288,9 @@ impl Minibatches {
         let Objective { gpu, workspace, index, len, .. } = &self.objective;
         gpu.copy(&self.slots, self.reader.staging());
         let words: Vec<u32> = self.reader.collect(gpu)?;
-        self.program.took(self.since.elapsed().as_secs_f64() / self.used as f64);
+        let seconds = self.since.elapsed().as_secs_f64() / self.used as f64;
+        self.program.took(seconds);
+        self.ahead = ((BEHIND / seconds.max(1e-9)) as usize).clamp(1, SLOTS);
         let (padded, aligned) = (index.len(), self.chosen.len() / 3);
         let sum = |words: &[u32]| words[..*len].iter().map(|&bits| f64::from(f32::from_bits(bits))).sum::<f64>();
         for slot in words.chunks_exact(self.slot).take(self.used) {
@@ -279,7 +302,6 @@ impl Minibatches {
                 self.sums.not_finite.take().or_else(|| self.objective.not_finite(Pass::Gradient, marks));
         }
         self.sums.batches += self.used;
-        self.waits += 1;
         self.used = 0;
         Ok(())
     }

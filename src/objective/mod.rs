@@ -20,6 +20,6 @@ pub use evaluation::Evaluation;
 pub use examples::Examples;
 pub use kronecker::Kronecker;
 pub use loss::Objective;
-pub use minibatches::{Activations, Minibatches};
+pub use minibatches::{Activations, MinibatchSums, Minibatches};
 pub use whitening::Whitening;
 pub use workspace::{DEFAULT_MEMORY, Workspace};

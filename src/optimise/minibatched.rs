@@ -61,8 +61,9 @@ pub struct Update {
 
 /// A method that takes a step of its [`UpdateRule`] for every mini-batch until a budget is spent. One
 /// [`Optimiser::step`] is a stretch of mini-batches ([`BatchPlan::batches_per_step`]), so that the host reads back once
-/// in a while. Its [`Outcome`] has, unlike that of other methods, the loss averaged over the stretch, each mini-batch
-/// at the parameters it met, and the gradient norm of the last one.
+/// in a while; it pauses where its problem asks for it ([`Stochastic::is_to_pause`]). Its [`Outcome`] has, unlike that
+/// of other methods, the loss averaged over the stretch, each mini-batch at the parameters it met, and the gradient
+/// norm of the last one.
 pub struct Minibatched<P: Stochastic, R> {
     rule: R,
     /// At whose end the learning rate is 0 and the run over, unless it is constant.
@@ -79,6 +80,8 @@ pub struct Minibatched<P: Stochastic, R> {
     iteration: u64,
     evaluation: Option<P::Evaluation>,
     spent: Spent,
+    /// Where a stretch was paused.
+    stretch: Option<Stretch<P::Sums>>,
     order: Order,
     gradient: Vector<P>,
     // the parameters reported before a step, and how far it moved them
@@ -97,6 +100,28 @@ struct Spent {
     /// What one costs, by those of the last step.
     of_update: Units,
 }
+
+/// A stretch of mini-batches in the middle.
+#[derive(Clone, Serialize, Deserialize)]
+struct Stretch<S> {
+    /// Mini-batches of it so far.
+    done: u64,
+    /// What these cost, as far as it is known.
+    cost: Cost,
+    /// What they came to.
+    sums: S,
+}
+
+/// The numbers of a [`State`].
+#[derive(Serialize, Deserialize)]
+struct Numbers<S> {
+    #[serde(flatten)]
+    spent: Spent,
+    stretch: Option<Stretch<S>>,
+}
+
+/// The vector that a state holds in the middle of a stretch: where it began.
+const BEFORE: &str = "before";
 
 impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
     /// Starts at x, with a budget, in the order of the examples that follows from the seed. Loss and gradient norm are
@@ -125,8 +150,12 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
         let memory = R::MEMORY.iter().map(|name| problem.space().copied(&state.vector(name)?));
         let memory = memory.collect::<Result<_>>()?;
         let iterate = if rule.batches().average { state.vector("iterate")? } else { state.parameters.clone() };
-        let spent = state.numbers()?;
-        Ok(Self { spent, ..Self::at(problem, &iterate, state, memory, (rule, budget, seed))? })
+        let Numbers { spent, stretch } = state.numbers()?;
+        let mut method = Self::at(problem, &iterate, state, memory, (rule, budget, seed))?;
+        if stretch.is_some() {
+            problem.space().copy(&state.vector(BEFORE)?, &mut method.before)?;
+        }
+        Ok(Self { spent, stretch, ..method })
     }
 
     /// At x with memory of its own, since updates are in place.
@@ -149,6 +178,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
             iteration: state.scalars.iteration,
             evaluation: None,
             spent: Spent { updates: 0, cost: Cost::default(), of_update },
+            stretch: None,
             order: Order::new(*batches, seed, problem.examples(), problem.inclusion()),
             gradient: space.zeros()?,
             before: space.zeros()?,
@@ -162,13 +192,17 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
         self.average.as_ref().unwrap_or(&self.x)
     }
 
-    /// `count` mini-batches; returns the last update. What they cost is known afterwards: on the way it is reckoned
-    /// with what those before did.
-    fn run(&mut self, problem: &mut P, count: u64) -> Result<Update> {
+    /// Mini-batches `done..count` of a stretch; returns the last update, and how many were done by then: fewer where it
+    /// was paused. What they cost is known afterwards: on the way it is reckoned with what those before did.
+    fn run(&mut self, problem: &mut P, done: u64, count: u64) -> Result<(Update, u64)> {
         let (batches, examples) = (*self.rule.batches(), problem.examples());
         let Spent { cost, of_update, .. } = self.spent;
         let mut update = Update { number: self.spent.updates, rate: 0.0 };
-        for i in 0..count {
+        for i in done..count {
+            // one at least, or it would never come to an end
+            if i > done && problem.is_to_pause() {
+                return Ok((update, i));
+            }
             let batch = self.order.batch(self.spent.updates);
             problem.minibatch_gradient(&self.x, batch, &mut self.gradient)?;
             self.spent.updates += 1;
@@ -183,7 +217,19 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
                 problem.space().average((eta + 1.0) / (t + eta), x, average)?;
             }
         }
-        Ok(update)
+        Ok((update, count))
+    }
+
+    /// Takes note of where a stretch begins, or goes on with one that was paused: how many of its mini-batches are
+    /// done, and what they cost.
+    fn begin(&mut self, problem: &mut P) -> Result<(u64, Cost)> {
+        if let Some(Stretch { done, cost, sums }) = self.stretch.take() {
+            problem.take_up_minibatches(self.rule.batches(), sums)?;
+            return Ok((done, cost));
+        }
+        let reported = self.average.as_ref().unwrap_or(&self.x);
+        problem.space().copy(reported, &mut self.before)?;
+        Ok((0, Cost::default()))
     }
 
     /// Back to where the step began, and no further: what the method remembers is spoilt.
@@ -207,17 +253,22 @@ impl<P: Stochastic, R: UpdateRule<P>> Optimiser<P> for Minibatched<P, R> {
             return Ok(outcome);
         }
 
-        let reported = self.average.as_ref().unwrap_or(&self.x);
-        problem.space().copy(reported, &mut self.before)?;
+        let (done, earlier_cost) = self.begin(problem)?;
         let before = problem.cost();
-        let last = self.run(problem, count)?;
+        let (last, done) = self.run(problem, done, count)?;
+        if done < count {
+            let sums = problem.suspend_minibatches()?;
+            self.stretch = Some(Stretch { done, cost: earlier_cost + (problem.cost() - before), sums });
+            outcome.stop = Some(Stop::Paused);
+            return Ok(outcome);
+        }
         outcome.step_length = last.rate;
         self.rule.describe(last, problem.examples(), &mut outcome);
         outcome.evaluations = count as usize;
         let evaluation = problem.take_minibatch_evaluation()?;
         let loss = evaluation.loss();
         self.evaluation = Some(evaluation);
-        let cost = problem.cost() - before;
+        let cost = earlier_cost + (problem.cost() - before);
         self.spent.cost += cost;
         self.spent.of_update = Units::new(cost.units().count() / count as f64);
         let reported = self.average.as_ref().unwrap_or(&self.x);
@@ -254,6 +305,9 @@ impl<P: Stochastic, R: UpdateRule<P>> Optimiser<P> for Minibatched<P, R> {
         if self.average.is_some() {
             vectors.push(("iterate".to_owned(), self.x.clone()));
         }
-        (vectors, to_json(&self.spent))
+        if self.stretch.is_some() {
+            vectors.push((BEFORE.to_owned(), self.before.clone()));
+        }
+        (vectors, to_json(&Numbers { spent: self.spent, stretch: self.stretch.clone() }))
     }
 }

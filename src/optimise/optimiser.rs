@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 /// A method that lowers the loss of a problem step by step. It may be moved to another thread.
 pub trait Optimiser<P: Problem>: Send {
     /// One step: a direction and a search along it, or a stretch of mini-batches. A step that stops leaves the
-    /// parameters where they were. What was found where it ended is in [`Optimiser::snapshot`].
+    /// parameters where they were; one that is [paused](super::Stop::Paused) is finished by the next call. What was
+    /// found where it ended is in [`Optimiser::snapshot`].
     ///
     /// # Errors
     /// What the problem reports.

@@ -34,7 +34,7 @@ pub struct Outcome {
     pub inner_iterations: usize,
     /// Why the trial point was not taken, and the parameters stay where they were. The method goes on.
     pub rejected: Option<Rejected>,
-    /// Set when no step was taken, and no further one can be.
+    /// Set when no step was taken, and no further one can be; or when a step was paused.
     #[serde(skip)]
     pub stop: Option<Stop>,
 }
@@ -82,6 +82,8 @@ pub enum Stop {
     NotFinite,
     /// The learning rate has fallen to zero.
     ScheduleEnded,
+    /// Its problem asked for a pause in the middle of a stretch of mini-batches: the next step goes on with it.
+    Paused,
 }
 
 impl fmt::Display for Stop {
@@ -91,6 +93,7 @@ impl fmt::Display for Stop {
             Self::LineSearchFailed => "no lower loss along the negative gradient: the limit of its precision",
             Self::NotFinite => "the loss or its gradient is not finite",
             Self::ScheduleEnded => "the schedule of the learning rate has ended",
+            Self::Paused => "paused between two mini-batches",
         })
     }
 }

@@ -1,10 +1,13 @@
 //! What a method minimises, and what it may ask of it.
 
+use super::batch_plan::BatchPlan;
 use super::order::Inclusion;
 use super::space::{Elementwise, Space};
 use crate::batch::Batch;
 use crate::cost::Cost;
 use crate::error::Result;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The vectors a problem is posed in.
@@ -99,6 +102,9 @@ impl Refresh {
 
 /// A problem that is a mean over examples, of which a few tell something.
 pub trait Stochastic: Problem<Space: Elementwise> {
+    /// What mini-batches came to that were not evaluated yet.
+    type Sums: Clone + Send + Serialize + DeserializeOwned + 'static;
+
     /// How many examples.
     fn examples(&self) -> usize;
 
@@ -117,6 +123,17 @@ pub trait Stochastic: Problem<Space: Elementwise> {
     /// The mean over the mini-batches since last asked, each at its own x; its loss is not finite when any was. One
     /// read-back.
     fn take_minibatch_evaluation(&mut self) -> Result<Self::Evaluation>;
+
+    /// Whether a stretch of mini-batches should pause here, so that a run can be saved or stopped in the middle of it.
+    fn is_to_pause(&self) -> bool {
+        false
+    }
+
+    /// Hands out what the mini-batches since last asked came to, for a pause: from here on there were none.
+    fn suspend_minibatches(&mut self) -> Result<Self::Sums>;
+
+    /// Goes on after the mini-batches that these sums are of, in the same process or in another.
+    fn take_up_minibatches(&mut self, batches: &BatchPlan, sums: Self::Sums) -> Result<()>;
 
     /// What all of it has cost up to the mini-batch whose evaluation was taken last.
     fn cost(&self) -> Cost;

@@ -3,12 +3,17 @@
 use super::dispatch::Dispatch;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Seconds that a submission should take on the average. Windows takes a device away after two (TDR), and steps differ:
 /// a fortieth leaves room for one that takes as long as forty.
 const SUBMISSION: f64 = 0.05;
+
+/// Submissions of one run that the device may be behind: less than half a second, so that it comes to rest as soon when
+/// it is told to stop.
+const AHEAD: usize = 8;
 
 /// Steps of a submission before anything was measured.
 const FIRST: usize = 2;
@@ -73,13 +78,17 @@ impl Program {
         gpu.check()?;
         let stride = self.stride.load(Ordering::Relaxed);
         let mut parts = self.steps.chunks(stride).peekable();
+        let mut behind = VecDeque::new();
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         before.iter().for_each(|copy| copy.0.record_copy(copy.1, &mut encoder));
         while let Some(part) = parts.next() {
             record(gpu, &mut encoder, part)?;
             if parts.peek().is_some() {
                 let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+                behind.push_back(gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]));
+                if behind.len() > AHEAD {
+                    gpu.wait_for(behind.pop_front())?;
+                }
             }
         }
         after.iter().for_each(|copy| copy.0.record_copy(copy.1, &mut encoder));

@@ -74,7 +74,8 @@ impl<'a> Run<'a> {
         let initial = self.model.initialise(self.config.seed);
         let before = self.reporting_cost();
         let finished = self.trainer.run(&initial, checkpoint, observer)?;
-        self.conclude(&finished, before)
+        let concluded = self.conclude(&finished, before);
+        concluded.map_err(|error| self.trainer.save_if_stopped(error, observer))
     }
 
     /// The resolved configuration.

@@ -2,6 +2,7 @@
 //! Pretraining*, arXiv 2410.16523): sampling, the overdetermination ratio, the plan of a run, and the run that follows
 //! it.
 
+mod kept;
 mod observer;
 mod overdetermination;
 mod plan;

@@ -32,7 +32,8 @@ pub trait Observer {
         Ok(())
     }
 
-    /// Whether a checkpoint is due. Asked after every iteration, since making one reads the vectors back.
+    /// Whether a checkpoint is due. Asked after every iteration, since making one reads the vectors back, and once a
+    /// second in the middle of one over mini-batches.
     fn wants_checkpoint(&mut self) -> bool {
         false
     }
@@ -45,7 +46,8 @@ pub trait Observer {
         Ok(())
     }
 
-    /// Whether the run is to stop here.
+    /// Whether the run is to stop here. Asked as often. A device that [heeds](crate::device::Gpu::heed) an interrupt
+    /// stops sooner, and in the middle of other iterations as well.
     fn is_interrupted(&self) -> bool {
         false
     }

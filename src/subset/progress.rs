@@ -31,6 +31,8 @@ pub struct ProgressScalars {
     /// Cross entropy where the optimiser stands, over the examples it works on.
     #[serde(deserialize_with = "nan_if_null")]
     pub cross_entropy: f64,
+    /// Whether the optimiser is in the middle of an iteration: between two of its mini-batches.
+    pub is_within: bool,
     /// The losses one and two iterations ago.
     #[serde(deserialize_with = "infinite_pair_if_null")]
     pub earlier_losses: [f64; 2],
@@ -57,6 +59,7 @@ impl Default for ProgressScalars {
             state: StateScalars::default(),
             initial_gradient_norm: f64::INFINITY,
             cross_entropy: f64::NAN,
+            is_within: false,
             earlier_losses: [f64::INFINITY; 2],
             step_norm: 0.0,
             stage_cost: Cost::default(),

@@ -1,12 +1,17 @@
 //! A stage in the middle.
 
 use super::progress::Progress;
+use super::record::{HeldOut, StageKind, StepRecord};
 use crate::cost::Cost;
 use crate::device::Buf;
 use crate::error::Result;
 use crate::objective::Evaluation;
-use crate::optimise::{Optimiser, Outcome, Problem};
+use crate::optimise::{Optimiser, Outcome, Problem, Stop};
 use crate::training::SubsetProblem;
+use std::time::Duration;
+
+/// An iteration over mini-batches that takes longer is paused once in a while, to see whether the run is to stop.
+const PAUSE_AFTER: Duration = Duration::from_secs(1);
 
 /// A stage in the middle, with what works on it.
 pub(super) struct Running {
@@ -23,16 +28,24 @@ impl Running {
         self.progress
     }
 
-    /// One step of the optimiser, taken note of.
+    /// One step of the optimiser, or a part of one that is paused, taken note of.
     pub(super) fn step(&mut self) -> Result<Outcome> {
-        let scalars = &mut self.progress.scalars;
-        scalars.earlier_losses = [scalars.state.loss, scalars.earlier_losses[0]];
+        let scalars = &self.progress.scalars;
+        let earlier_losses = [scalars.state.loss, scalars.earlier_losses[0]];
+        self.problem.pause_after(PAUSE_AFTER);
         let outcome = self.optimiser.step(&mut self.problem)?;
+        if outcome.stop == Some(Stop::Paused) {
+            self.progress.take(self.optimiser.state(), self.problem.memory());
+            self.progress.scalars.stage_cost = self.cost_before + self.problem.cost();
+            self.progress.scalars.is_within = true;
+            return Ok(outcome);
+        }
         if let Some(cross_entropy) = self.taken(&outcome).map(|found| found.cross_entropy) {
             self.progress.scalars.cross_entropy = cross_entropy;
         }
         self.progress.take(self.optimiser.state(), self.problem.memory());
         let scalars = &mut self.progress.scalars;
+        (scalars.earlier_losses, scalars.is_within) = (earlier_losses, false);
         scalars.stage_cost = self.cost_before + self.problem.cost();
         if scalars.initial_gradient_norm.is_infinite() {
             scalars.initial_gradient_norm = scalars.state.gradient_norm;
@@ -41,7 +54,33 @@ impl Running {
     }
 
     /// What was found where a step ended, unless it was not taken.
-    pub(super) fn taken(&self, outcome: &Outcome) -> Option<&Evaluation> {
+    fn taken(&self, outcome: &Outcome) -> Option<&Evaluation> {
         self.optimiser.snapshot().evaluation.filter(|_| outcome.rejected.is_none())
+    }
+
+    /// The record of a step of this stage, which works on so many `examples` of `all`.
+    pub(super) fn record(
+        &self,
+        stage: StageKind,
+        [examples, all]: [usize; 2],
+        outcome: &Outcome,
+        held_out: Option<HeldOut>,
+    ) -> StepRecord {
+        let scalars = &self.progress.scalars;
+        let found = self.taken(outcome);
+        let units = scalars.cost().units();
+        StepRecord {
+            stage,
+            examples,
+            iteration: scalars.state.iteration,
+            outcome: *outcome,
+            cross_entropy: found.map(|evaluation| evaluation.cross_entropy),
+            accuracy: found.map(|evaluation| evaluation.accuracy),
+            kept: found.and_then(|evaluation| evaluation.kept),
+            held_out,
+            units: units.count(),
+            cost_epochs: units.passes(all),
+            wall_seconds: scalars.wall_seconds,
+        }
     }
 }

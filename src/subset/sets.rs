@@ -1,9 +1,13 @@
 //! What a run is given and what it ends with.
 
+use super::overdetermination::overdetermination;
 use super::progress::Progress;
+use super::record::{HeldOut, StageKind, StageReport};
 use super::sampling::Subset;
 use super::screening::ScreeningReport;
 use crate::device::Buf;
+use crate::error::Result;
+use crate::model::Model;
 use crate::objective::{Examples, Objective};
 use std::sync::Arc;
 
@@ -30,6 +34,40 @@ pub struct TrainingSets {
     pub train_loss: Objective,
     /// The test set, for reports.
     pub test: Objective,
+}
+
+impl TrainingSets {
+    /// What the stage came to where a run stands, and why it ended.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub(super) fn report(
+        &mut self,
+        stage: StageKind,
+        model: &Model,
+        progress: &Progress<Buf>,
+        held_out: Option<HeldOut>,
+        stopped: String,
+    ) -> Result<StageReport> {
+        let (scalars, theta) = (&progress.scalars, &progress.vectors.parameters);
+        let examples = self.stages[scalars.stages.len()].len();
+        let (train, test) = (self.train_loss.loss(theta)?, self.test.loss(theta)?);
+        Ok(StageReport {
+            stage,
+            examples,
+            overdetermination: overdetermination(examples, model.classes, model.parameters()),
+            iterations: scalars.state.iteration,
+            passes: scalars.stage_cost.units().passes(examples),
+            loss: scalars.state.loss,
+            cross_entropy: Some(scalars.cross_entropy),
+            train_loss: Some(train.cross_entropy),
+            gradient_reduction: scalars.state.gradient_norm / scalars.initial_gradient_norm,
+            held_out,
+            test_accuracy: test.accuracy,
+            test_loss: Some(test.cross_entropy),
+            stopped,
+        })
+    }
 }
 
 /// A run that is over.

@@ -1,21 +1,21 @@
 //! A run of a plan: stages, validations, checkpoints, stopping.
 
+use super::kept::LastState;
 use super::observer::Observer;
-use super::overdetermination::overdetermination;
 use super::plan::{Plan, StagePlan};
 use super::preparation::{Preparation, is_affordable, screened};
 use super::progress::{Progress, ProgressScalars, ProgressVectors};
-use super::record::{HeldOut, StageKind, StageReport, StepRecord};
+use super::record::{HeldOut, StageKind};
 use super::running::Running;
 use super::sampling::Subset;
 use super::screening::Screening;
 use super::sets::{Finished, StartOptions, TrainingSets};
 use super::stopping::reason_to_stop;
 use crate::cost::{Cost, Units};
-use crate::device::{Buf, Gpu};
+use crate::device::{Buf, Gpu, Interrupt};
 use crate::error::{Error, Result, UsageError};
 use crate::objective::{Evaluation, Objective, Whitening, Workspace};
-use crate::optimise::{Optimiser, Outcome, Problem, Space, State, Stop};
+use crate::optimise::{Optimiser, Problem, Space, State, Stop};
 use crate::training::{GpuSpace, SubsetProblem};
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,6 +27,8 @@ pub struct Trainer {
     sets: TrainingSets,
     workspace: Arc<Workspace>,
     space: GpuSpace,
+    /// Where the run stood a short while ago, on the host.
+    kept: LastState,
 }
 
 impl Trainer {
@@ -40,15 +42,42 @@ impl Trainer {
     pub fn new(workspace: &Arc<Workspace>, plan: Plan, sets: TrainingSets, start: StartOptions) -> Result<Self> {
         assert_eq!(plan.stages(), sets.stages.len(), "a set for each stage");
         let space = GpuSpace::new(sets.test.gpu(), workspace.model.vector_len())?;
-        Ok(Self { plan, start, sets, workspace: workspace.clone(), space })
+        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, kept: LastState::new() })
     }
 
     /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
     ///
     /// # Errors
-    /// [`Error::Diverged`], [`Error::Interrupted`] after a last checkpoint, and what the device or the observer
-    /// reports.
+    /// [`Error::Diverged`], [`Error::Interrupted`] after a last checkpoint if there was anything to save, and what the
+    /// device or the observer reports.
     pub fn run(
+        &mut self,
+        initial: &[f32],
+        resumed: Option<Progress<Vec<f32>>>,
+        observer: &mut dyn Observer,
+    ) -> Result<Finished> {
+        self.kept = LastState::new();
+        let ended = self.run_stages(initial, resumed, observer);
+        ended.map_err(|error| self.save_if_stopped(error, observer))
+    }
+
+    /// Hands the observer a last checkpoint where a device was stopped in the middle of a step: what the method had
+    /// there is spoilt, so it is the state of a short while ago.
+    pub(crate) fn save_if_stopped(&self, error: Error, observer: &mut dyn Observer) -> Error {
+        if !matches!(error, Error::Stopped) {
+            return error;
+        }
+        let (mut iteration, mut stage) = (0, 0);
+        if let Some(last) = self.kept.progress() {
+            if let Err(unsaved) = observer.checkpoint(last) {
+                return unsaved;
+            }
+            (iteration, stage) = (last.scalars.state.iteration, last.scalars.stages.len());
+        }
+        Error::Interrupted { iteration, stage: self.plan.kind(stage).to_string() }
+    }
+
+    fn run_stages(
         &mut self,
         initial: &[f32],
         resumed: Option<Progress<Vec<f32>>>,
@@ -66,6 +95,7 @@ impl Trainer {
             }
         };
         loop {
+            self.kept.keep(&running, &self.space)?;
             self.run_stage(&mut running, &preparation, observer)?;
             let ended = running.progress.scalars.stages.len();
             if ended == self.plan.stages() {
@@ -88,6 +118,12 @@ impl Trainer {
     /// What it works on.
     pub fn sets(&self) -> &TrainingSets {
         &self.sets
+    }
+
+    /// Where the run stood a short while ago, on the host: all there is when its device is lost. None before the first
+    /// step.
+    pub fn last(&self) -> Option<&Progress<Vec<f32>>> {
+        self.kept.progress()
     }
 
     /// The losses that report, to be evaluated elsewhere.
@@ -254,11 +290,14 @@ impl Trainer {
         let (clock, seconds_before) = (Instant::now(), running.progress.scalars.wall_seconds);
         let stage = running.progress.scalars.stages.len();
         let (kind, validation) = (self.plan.kind(stage), self.plan.validation(stage));
-        let rules = self.plan.rules(stage, self.sets.stages[stage].len());
+        let examples = self.sets.stages[stage].len();
+        let rules = self.plan.rules(stage, examples);
         let prepared = if self.plan.rule().is_some() { preparation.cost } else { Cost::default() };
         let stopped = loop {
             let scalars = &running.progress.scalars;
-            if let Some(reason) = reason_to_stop(&rules, (scalars.stage_cost + prepared).units(), scalars) {
+            if !scalars.is_within
+                && let Some(reason) = reason_to_stop(&rules, (scalars.stage_cost + prepared).units(), scalars)
+            {
                 break reason.to_string();
             }
             let outcome = running.step()?;
@@ -267,19 +306,18 @@ impl Trainer {
                 Some(Stop::NotFinite) => {
                     return Err(diverged(kind, iteration, running.optimiser.snapshot().evaluation));
                 }
+                Some(Stop::Paused) => {
+                    running.progress.scalars.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
+                    self.save(running, observer)?;
+                    continue;
+                }
                 Some(stop) => break stop.to_string(),
                 None => running.progress.scalars.step_norm = outcome.step_norm,
             }
             let held_out = if validation.is_due(iteration) { self.validate(&mut running.progress)? } else { None };
             running.progress.scalars.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
-            observer.step(&self.record(running, &outcome, held_out))?;
-            let interrupted = observer.is_interrupted();
-            if interrupted || observer.wants_checkpoint() {
-                observer.checkpoint(&running.progress.convert(|vector| self.space.download(vector))?)?;
-            }
-            if interrupted {
-                return Err(Error::Interrupted { iteration, stage: kind.to_string() });
-            }
+            observer.step(&running.record(kind, [examples, self.sets.train.len()], &outcome, held_out))?;
+            self.save(running, observer)?;
         };
         let progress = &mut running.progress;
         if let (0, Plan::Stochastic { budget, .. }) = (progress.scalars.state.iteration, &self.plan) {
@@ -291,10 +329,27 @@ impl Trainer {
             _ => self.validate(progress)?,
         };
         progress.scalars.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
-        let report = self.report(progress, held_out, stopped)?;
+        let report = self.sets.report(kind, &self.workspace.model, progress, held_out, stopped)?;
         observer.stage(&report)?;
         progress.scalars.stages.push(report);
         Ok(())
+    }
+
+    /// Makes a checkpoint where one is wanted, and stops where the run is to.
+    fn save(&mut self, running: &Running, observer: &mut dyn Observer) -> Result<()> {
+        if observer.is_interrupted() {
+            // what is left is to save it, however long that takes
+            self.gpu().heed(&Interrupt::default());
+            observer.checkpoint(self.kept.copy(running, &self.space)?)?;
+            let scalars = &running.progress.scalars;
+            let stage = self.plan.kind(scalars.stages.len()).to_string();
+            return Err(Error::Interrupted { iteration: scalars.state.iteration, stage });
+        }
+        if observer.wants_checkpoint() {
+            observer.checkpoint(self.kept.copy(running, &self.space)?)
+        } else {
+            self.kept.keep(running, &self.space)
+        }
     }
 
     /// Evaluates the held-out examples at the present parameters, charges for it, and remembers the best.
@@ -315,48 +370,6 @@ impl Trainer {
             scalars.validations_since_best = 0;
         }
         Ok(Some(held_out))
-    }
-
-    fn record(&self, running: &Running, outcome: &Outcome, held_out: Option<HeldOut>) -> StepRecord {
-        let scalars = &running.progress.scalars;
-        let found = running.taken(outcome);
-        let units = scalars.cost().units();
-        StepRecord {
-            stage: self.plan.kind(scalars.stages.len()),
-            examples: self.sets.stages[scalars.stages.len()].len(),
-            iteration: scalars.state.iteration,
-            outcome: *outcome,
-            cross_entropy: found.map(|evaluation| evaluation.cross_entropy),
-            accuracy: found.map(|evaluation| evaluation.accuracy),
-            kept: found.and_then(|evaluation| evaluation.kept),
-            held_out,
-            units: units.count(),
-            cost_epochs: units.passes(self.sets.train.len()),
-            wall_seconds: scalars.wall_seconds,
-        }
-    }
-
-    fn report(&mut self, progress: &Progress<Buf>, held_out: Option<HeldOut>, stopped: String) -> Result<StageReport> {
-        let model = &self.workspace.model;
-        let (scalars, theta) = (&progress.scalars, &progress.vectors.parameters);
-        let stage = scalars.stages.len();
-        let examples = self.sets.stages[stage].len();
-        let (train, test) = (self.sets.train_loss.loss(theta)?, self.sets.test.loss(theta)?);
-        Ok(StageReport {
-            stage: self.plan.kind(stage),
-            examples,
-            overdetermination: overdetermination(examples, model.classes, model.parameters()),
-            iterations: scalars.state.iteration,
-            passes: scalars.stage_cost.units().passes(examples),
-            loss: scalars.state.loss,
-            cross_entropy: Some(scalars.cross_entropy),
-            train_loss: Some(train.cross_entropy),
-            gradient_reduction: scalars.state.gradient_norm / scalars.initial_gradient_norm,
-            held_out,
-            test_accuracy: test.accuracy,
-            test_loss: Some(test.cross_entropy),
-            stopped,
-        })
     }
 }
 

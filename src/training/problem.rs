@@ -5,9 +5,10 @@ use crate::batch::Batch;
 use crate::cost::Cost;
 use crate::device::Buf;
 use crate::error::{Result, RunError};
-use crate::objective::{Evaluation, Kronecker, Minibatches, Objective};
-use crate::optimise::{Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic};
+use crate::objective::{Evaluation, Kronecker, MinibatchSums, Minibatches, Objective};
+use crate::optimise::{BatchPlan, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Curvature is that of a quarter of the examples, of this many at least: fewer, and steps that a small loss makes long
 /// go too far (a subset of 7,500 needed 26 passes to a loss of 0.001 with 512 examples, 20 with a quarter). The full
@@ -31,8 +32,12 @@ pub struct SubsetProblem {
     kronecker: Option<Kronecker>,
     /// Whether these hold anything: a run that goes on remembers them.
     has_factors: bool,
+    /// How often its factors were made anew.
+    refreshes: u64,
     /// What mini-batches of another size have cost.
     earlier_cost: Cost,
+    /// When a stretch of mini-batches comes back before its end.
+    pause_at: Option<Instant>,
 }
 
 impl SubsetProblem {
@@ -44,15 +49,18 @@ impl SubsetProblem {
         let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
         let (minibatches, curvature, kronecker) = (None, None, None);
         let earlier_cost = Cost::default();
+        let (inclusion, has_factors, refreshes) = (None, false, 0);
         Ok(Self {
             objective,
             space,
-            inclusion: None,
+            inclusion,
             minibatches,
             curvature,
             kronecker,
-            has_factors: false,
+            has_factors,
+            refreshes,
             earlier_cost,
+            pause_at: None,
         })
     }
 
@@ -64,6 +72,12 @@ impl SubsetProblem {
     /// Takes an epoch's examples with these probabilities from now on, all as likely where there are none.
     pub fn set_inclusion(&mut self, inclusion: Option<Arc<Inclusion>>) {
         self.inclusion = inclusion;
+    }
+
+    /// Lets a stretch of mini-batches come back before its end if it takes longer than this, or at once when the device
+    /// is asked to stop.
+    pub fn pause_after(&mut self, seconds: Duration) {
+        self.pause_at = Some(Instant::now() + seconds);
     }
 
     /// Records what a rule will run, so that its kernels are compiled while others run.
@@ -114,6 +128,11 @@ impl SubsetProblem {
         self.kronecker.as_mut().filter(|_| self.has_factors).ok_or_else(lacks)
     }
 
+    /// How often what it remembers was made anew.
+    pub fn refreshes(&self) -> u64 {
+        self.refreshes
+    }
+
     /// What all of it has cost so far.
     pub fn cost(&self) -> Cost {
         let minibatches = self.minibatches.as_ref().map_or(Cost::default(), Minibatches::cost);
@@ -146,6 +165,7 @@ impl Problem for SubsetProblem {
     }
 
     fn remember(&mut self, memory: &[(String, Buf)]) -> Result<()> {
+        self.refreshes += 1;
         if !memory.is_empty() {
             self.kronecker()?.restore(memory)?;
             self.has_factors = true;
@@ -172,6 +192,7 @@ impl Curved for SubsetProblem {
             self.factors()?; // that it keeps a part of
         }
         self.has_factors = true;
+        self.refreshes += 1;
         let Self { minibatches, kronecker: Some(kronecker), .. } = self else { unreachable!("just made") };
         let activations = minibatches.as_ref().filter(|_| refresh.at_minibatch).and_then(Minibatches::activations);
         match activations {
@@ -192,6 +213,8 @@ impl Curved for SubsetProblem {
 }
 
 impl Stochastic for SubsetProblem {
+    type Sums = MinibatchSums;
+
     fn examples(&self) -> usize {
         self.objective.len()
     }
@@ -206,6 +229,19 @@ impl Stochastic for SubsetProblem {
 
     fn take_minibatch_evaluation(&mut self) -> Result<Evaluation> {
         self.minibatches.as_mut().expect("a mini-batch ran").take_evaluation()
+    }
+
+    fn is_to_pause(&self) -> bool {
+        self.pause_at.is_some_and(|at| self.objective.gpu().is_asked_to_stop() || Instant::now() >= at)
+    }
+
+    fn suspend_minibatches(&mut self) -> Result<MinibatchSums> {
+        self.minibatches.as_mut().expect("a mini-batch ran").suspend()
+    }
+
+    fn take_up_minibatches(&mut self, batches: &BatchPlan, sums: MinibatchSums) -> Result<()> {
+        self.minibatches(batches.batch_of(self.objective.len()), batches.select)?.take_up(sums);
+        Ok(())
     }
 
     fn cost(&self) -> Cost {

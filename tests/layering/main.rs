@@ -1,5 +1,6 @@
 //! Who may use whom: arrows point down only, between rooms and between the files of one; wgpu stays behind two rooms,
-//! options are named in `cli` alone; files are short and finished, and a type's name stands for one thing.
+//! options are named in `cli` alone; files are short and finished, a type's name stands for one thing, and one file
+//! prints.
 
 mod circles;
 mod rooms;
@@ -46,6 +47,11 @@ fn the_files_of_a_room_have_no_circle() {
 fn files_are_short_and_finished() {
     let faults = FOLDERS.into_iter().flat_map(files).flat_map(|path| words::file_faults(&path, &read(&path)));
     none(&faults.collect::<Vec<_>>());
+}
+
+#[test]
+fn one_file_writes_to_the_streams() {
+    none(&words::printing_faults(&sources()));
 }
 
 #[test]

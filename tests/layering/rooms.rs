@@ -17,7 +17,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("kernels", &["shape", "update", "error", "device", "program"]),
     ("model", &["shape", "error", "device", "files", "program", "kernels"]),
     ("export", &["shape", "error", "files", "data", "model"]),
-    ("objective", &["batch", "cost", "shape", "error", "device", "program", "kernels", "model"]),
+    ("objective", &["batch", "cost", "shape", "error", "device", "files", "program", "kernels", "model"]),
     ("bench", &["shape", "error", "device", "program", "kernels", "model", "objective"]),
     ("training", &["batch", "cost", "update", "error", "device", "optimise", "program", "kernels", "objective"]),
     ("subset", &["cost", "error", "device", "files", "optimise", "model", "objective", "training"]),

@@ -1,4 +1,4 @@
-//! What every file keeps to: length, width, no unfinished work; and one name for one type.
+//! What every file keeps to: length, width, no unfinished work; one name for one type, one place that prints.
 
 use super::source::{code_and_strings, without_tests};
 use std::collections::BTreeMap;
@@ -25,6 +25,26 @@ pub fn file_faults(path: &str, text: &str) -> Vec<String> {
     let unfinished = UNFINISHED.iter().filter(|mark| text.contains(*mark));
     faults.extend(unfinished.map(|mark| format!("{path}: {mark} is unfinished work")));
     faults
+}
+
+/// Macros that panic where a stream is gone, and the file that writes to streams in their place.
+const PRINTING: [&str; 5] = ["println!", "eprintln!", "print!", "eprint!", "dbg!"];
+const WRITES: &str = "src/cli/output.rs";
+
+/// Who prints by himself, tests aside.
+pub fn printing_faults(sources: &[(String, String)]) -> Vec<String> {
+    let faults = sources.iter().flat_map(|(path, text)| {
+        let (code, _) = code_and_strings(text);
+        let code = without_tests(&code);
+        let is_word = |at: usize| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let uses = |name: &&&str| code.match_indices(**name).any(|(at, _)| is_word(at));
+        let found: Vec<_> = PRINTING.iter().filter(uses).collect();
+        found
+            .into_iter()
+            .map(|name| format!("{path}: {name} panics where nobody reads: {WRITES} says it"))
+            .collect::<Vec<_>>()
+    });
+    faults.collect()
 }
 
 /// Types of one name.
@@ -56,6 +76,18 @@ fn the_checkers_of_files_see_what_they_should() {
     assert!(file_faults("src/a.rs", &format!("\n{}", "×".repeat(MOST_COLUMNS + 1)))[0].contains("a.rs:2: 121 columns"));
     for mark in UNFINISHED {
         assert!(file_faults("src/a.rs", &format!("fn f() {{ {mark} }}"))[0].contains("unfinished"));
+    }
+}
+
+#[test]
+fn the_checker_of_printing_sees_what_it_should() {
+    let file = |text: &str| [("src/a.rs".to_owned(), text.to_owned())];
+    for fine in ["// println!()\nlet s = \"dbg!\"; my_print!(); write!(f)", "#[cfg(test)]\nmod tests { println!(); }"] {
+        assert_eq!(printing_faults(&file(fine)), [""; 0]);
+    }
+    for name in PRINTING {
+        let faults = printing_faults(&file(&format!("fn f() {{ std::{name}(1) }}")));
+        assert!(faults.len() == 1 && faults[0].contains(name), "{faults:?}");
     }
 }
 

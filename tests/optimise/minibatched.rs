@@ -215,6 +215,41 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
 }
 
 #[test]
+fn a_step_that_is_paused_is_the_same_step_in_parts_here_or_elsewhere() -> Result<()> {
+    let plan = BatchPlan { batches_per_step: 5, ..BATCH_PLAN };
+    for rule in methods(plan).map(|method| method.with_epochs(10.0)) {
+        for is_moved in [false, true] {
+            let mut problem = Regression::new();
+            let mut paused_problem = Regression { pause_every: 2, ..Regression::new() };
+            let mut whole = rule.start(&mut problem)?;
+            let mut paused = rule.start(&mut paused_problem)?;
+            let (mut pauses, mut stop) = (0, None);
+            while stop.is_none() {
+                let expected = whole.step(&mut problem)?;
+                let mut outcome = paused.step(&mut paused_problem)?;
+                while outcome.stop == Some(Stop::Paused) {
+                    pauses += 1;
+                    assert_eq!(paused.iteration(), whole.iteration() - 1, "{rule:?}: no step yet");
+                    if is_moved {
+                        let (state, memory) = (paused.state(), paused_problem.memory());
+                        let minibatches = paused_problem.minibatches;
+                        paused_problem = Regression { pause_every: 2, minibatches, ..Regression::new() };
+                        paused_problem.remember(&memory)?;
+                        paused = rule.resume(&paused_problem, &state)?;
+                    }
+                    outcome = paused.step(&mut paused_problem)?;
+                }
+                assert_eq!(outcome, expected, "{rule:?}");
+                assert_eq!(paused.state(), whole.state(), "{rule:?}");
+                stop = outcome.stop;
+            }
+            assert!(pauses > 5, "{rule:?}: {pauses}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_loss_that_is_not_finite_ends_the_run_where_it_was() -> Result<()> {
     for rule in methods(BATCH_PLAN) {
         // in the first mini-batch of all, and in the first and the second of a later step

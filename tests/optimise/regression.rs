@@ -4,7 +4,9 @@ use crate::problem::{Uniform, dot};
 use gpu_subset::batch::Batch;
 use gpu_subset::cost::Cost;
 use gpu_subset::error::Result;
-use gpu_subset::optimise::{Curved, Euclidean, Lbfgs, LbfgsSettings, Optimiser, Problem, Refresh, Stochastic};
+use gpu_subset::optimise::{
+    BatchPlan, Curved, Euclidean, Lbfgs, LbfgsSettings, Optimiser, Problem, Refresh, Stochastic,
+};
 
 pub const EXAMPLES: usize = 75;
 pub const FEATURES: usize = 5;
@@ -26,6 +28,8 @@ pub struct Regression {
     pub losses: Vec<f64>,
     /// K as it was last refreshed.
     pub diagonal: Vec<f64>,
+    /// Pauses before each mini-batch whose number is a multiple of this; 0: never.
+    pub pause_every: usize,
 }
 
 impl Regression {
@@ -46,6 +50,7 @@ impl Regression {
             refreshes: 0,
             losses: Vec::new(),
             diagonal: vec![f64::NAN; FEATURES],
+            pause_every: 0,
         }
     }
 
@@ -94,6 +99,8 @@ impl Problem for Regression {
 }
 
 impl Stochastic for Regression {
+    type Sums = Vec<f64>;
+
     fn examples(&self) -> usize {
         EXAMPLES
     }
@@ -115,6 +122,19 @@ impl Stochastic for Regression {
         let mean = self.losses.iter().sum::<f64>() / self.losses.len() as f64;
         self.losses.clear();
         Ok(mean)
+    }
+
+    fn is_to_pause(&self) -> bool {
+        self.pause_every > 0 && self.minibatches.is_multiple_of(self.pause_every)
+    }
+
+    fn suspend_minibatches(&mut self) -> Result<Vec<f64>> {
+        Ok(std::mem::take(&mut self.losses))
+    }
+
+    fn take_up_minibatches(&mut self, _: &BatchPlan, sums: Vec<f64>) -> Result<()> {
+        self.losses = sums;
+        Ok(())
     }
 
     fn cost(&self) -> Cost {

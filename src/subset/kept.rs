@@ -1,0 +1,70 @@
+//! The last state of a run on the host: what there is to go on from when the device is lost, or told to stop in the
+//! middle of a step, which spoils what the method had there.
+
+use super::progress::{Progress, ProgressVectors};
+use super::running::Running;
+use crate::device::Buf;
+use crate::error::Result;
+use crate::training::GpuSpace;
+use std::time::{Duration, Instant};
+
+/// The share of a run's time that copies may take.
+const SHARE: f64 = 0.02;
+
+/// A copy on the host of where a run stood a short while ago.
+pub(super) struct LastState {
+    progress: Option<Progress<Vec<f32>>>,
+    /// The stage that what its problem remembers is of, and how often that had been made anew.
+    memory_of: Option<(usize, u64)>,
+    start: Instant,
+    /// What copies have taken.
+    copying: Duration,
+}
+
+impl LastState {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self { progress: None, memory_of: None, start: Instant::now(), copying: Duration::ZERO }
+    }
+
+    /// The latest copy.
+    pub(super) fn progress(&self) -> Option<&Progress<Vec<f32>>> {
+        self.progress.as_ref()
+    }
+
+    /// Copies where a stage stands, unless copies have had their share of the time: of a run of short steps, some.
+    ///
+    /// # Errors
+    /// What the device reports; the copy before is kept.
+    pub(super) fn keep(&mut self, running: &Running, space: &GpuSpace) -> Result<()> {
+        if self.copying.as_secs_f64() > SHARE * self.start.elapsed().as_secs_f64() {
+            return Ok(());
+        }
+        self.copy(running, space).map(|_| ())
+    }
+
+    /// Copies where a stage stands. What the problem remembers is the largest part, and changes once in a while.
+    ///
+    /// # Errors
+    /// As [`LastState::keep`].
+    pub(super) fn copy(&mut self, running: &Running, space: &GpuSpace) -> Result<&Progress<Vec<f32>>> {
+        let start = Instant::now();
+        let Progress { scalars, vectors } = &running.progress;
+        let all = |vectors: &[(String, Buf)]| -> Result<Vec<_>> {
+            vectors.iter().map(|(name, vector)| Ok((name.clone(), space.download(vector)?))).collect()
+        };
+        let parameters = space.download(&vectors.parameters)?;
+        let (optimiser, best) = (all(&vectors.optimiser)?, vectors.best.as_ref().map(|best| space.download(best)));
+        let memory_of = Some((scalars.stages.len(), running.problem.refreshes()));
+        let is_known = self.memory_of == memory_of;
+        let anew = if is_known { None } else { Some(all(&vectors.problem)?) };
+        let vectors = ProgressVectors { parameters, optimiser, problem: Vec::new(), best: best.transpose()? };
+        let before = self.progress.replace(Progress { scalars: scalars.clone(), vectors });
+        let problem = anew.or(before.map(|before| before.vectors.problem)).unwrap_or_default();
+        self.memory_of = memory_of;
+        self.copying += start.elapsed();
+        let progress = self.progress.as_mut().expect("just put there");
+        progress.vectors.problem = problem;
+        Ok(progress)
+    }
+}
