@@ -7,6 +7,7 @@ mod config;
 mod folder;
 mod forecast;
 mod record;
+mod recovery;
 mod trained;
 mod weights;
 
