@@ -1,5 +1,6 @@
 //! The kernels that are measured, on the shapes of the networks that we train and of those that others publish.
 
+use super::check::{Check, error_of};
 use super::random::random_blocks;
 use super::timed::Timed;
 use crate::device::{Buf, Gpu, Quads};
@@ -27,6 +28,15 @@ enum ProductKind {
 }
 
 impl ProductKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Forward => "forward",
+            Self::Jvp => "jvp",
+            Self::GradInput => "grad_input",
+            Self::GradWeight => "grad_weight",
+        }
+    }
+
     /// Which way it goes through the layer: how it reads its weights, if it does.
     fn direction(self) -> Direction {
         if self == Self::GradInput { Direction::Backward } else { Direction::Forward }
@@ -114,19 +124,36 @@ impl Case {
         let most = 4 * gpu.profile.block + 8;
         let examples = (REFERENCE * self.batch / self.multiply_adds()).clamp(CHECKED, most);
         let setup = Setup::new(gpu, self, examples.min(self.batch))?;
-        let mut program = Program::default();
-        program.extend(setup.record(gpu)?);
-        program.run(gpu)?;
-        let (got, want) = (setup.result(gpu)?, setup.reference());
-        let scale = want.iter().fold(1e-30f64, |scale, w| scale.max(w.abs()));
-        // NaN counts as the largest of errors
-        let error =
-            got.iter().zip(&want).map(|(g, w)| (g - w).abs() / scale).fold(0.0, |a: f64, b| if b <= a { a } else { b });
+        let error = error_of(&setup.run(gpu)?, &setup.reference());
         if error <= TOLERANCE {
             Ok(error)
         } else {
             Err(DeviceError::Wrong { adapter: gpu.info.name.clone(), what: self.to_string(), error }.into())
         }
+    }
+
+    /// The products of a layer on so many examples, that to its input where anyone asks for it.
+    pub(super) fn of_layer(
+        name: &str,
+        product: &Arc<dyn Product>,
+        examples: usize,
+        with_input: bool,
+    ) -> impl Iterator<Item = Self> {
+        let case = move |kind| Self { layer: name.to_owned(), product: product.clone(), kind, batch: examples };
+        PRODUCTS.into_iter().filter(move |&kind| kind != ProductKind::GradInput || with_input).map(case)
+    }
+
+    /// The product on so many examples, twice, against its reference.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub(super) fn compare(&self, gpu: &Gpu, examples: usize, tolerance: f64) -> Result<Check> {
+        let setup = Setup::new(gpu, self, examples)?;
+        let [first, again] = [setup.run(gpu)?, Setup::new(gpu, self, examples)?.run(gpu)?];
+        let [input, output] = self.product.shapes();
+        let shapes = format!("{input} -> {output} x{examples}");
+        let what = format!("{} {}", self.layer, self.kind.name());
+        Ok(Check::new(&what, shapes, tolerance, [&first, &again], &setup.reference()))
     }
 
     /// Times the candidate tiles of its shape and keeps the fastest.
@@ -149,13 +176,7 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.kind {
-            ProductKind::Forward => "forward",
-            ProductKind::Jvp => "jvp",
-            ProductKind::GradInput => "grad_input",
-            ProductKind::GradWeight => "grad_weight",
-        };
-        write!(f, "{} x{} {kind}", self.layer, self.batch)
+        write!(f, "{} x{} {}", self.layer, self.batch, self.kind.name())
     }
 }
 
@@ -217,15 +238,18 @@ impl<'a> Setup<'a> {
         })
     }
 
-    fn result(&self, gpu: &Gpu) -> Result<Vec<f64>> {
-        let floats: Vec<f32> = if self.case.kind == ProductKind::GradWeight {
-            gpu.read(&self.gradient)?
+    /// Runs it once.
+    fn run(&self, gpu: &Gpu) -> Result<Vec<f32>> {
+        let mut program = Program::default();
+        program.extend(self.record(gpu)?);
+        program.run(gpu)?;
+        if self.case.kind == ProductKind::GradWeight {
+            gpu.read(&self.gradient)
         } else {
             let [input, output] = self.case.product.shapes();
             let shape = if self.case.kind == ProductKind::GradInput { input } else { output };
-            from_blocks(&gpu.read_quads(&self.out)?, shape.len(), gpu.profile.block, self.examples)
-        };
-        Ok(floats.into_iter().map(f64::from).collect())
+            Ok(from_blocks(&gpu.read_quads(&self.out)?, shape.len(), gpu.profile.block, self.examples))
+        }
     }
 
     fn reference(&self) -> Vec<f64> {

@@ -1,8 +1,11 @@
 //! What the kernels, an objective's passes and the Kronecker factors give on a device: each kernel's result is checked
 //! against its f64 reference, then timed in turns with the others, and held against the device's own ceilings of
-//! arithmetic and copying, measured in the same run.
+//! arithmetic and copying, measured in the same run. And whether a network is right on a device, part by part and as a
+//! whole.
 
 mod cases;
+mod check;
+mod doctor;
 mod factors;
 mod kernels;
 mod network;
@@ -12,6 +15,8 @@ mod table;
 mod timed;
 
 pub use cases::Case;
+pub use check::Check;
+pub use doctor::doctor;
 pub use factors::{FactorStep, factors};
 pub use kernels::kernels;
 pub use objective::{PassRow, passes};

@@ -10,6 +10,10 @@ use std::io::ErrorKind;
 /// Where adapters come from.
 const DRIVER: &str = "install a Vulkan driver (Debian: `apt install mesa-vulkan-drivers` gives the software one)";
 
+/// Where a device computes what is wrong.
+const REPORT: &str = "update the driver or choose another with --adapter, and report it with what `gpu-subset doctor` \
+                      prints";
+
 /// An error in one line: what and where, why as far as its sources add to that, and what to do about it.
 pub(super) fn line(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string().replace(char::is_control, " ");
@@ -148,9 +152,15 @@ fn of_io(cause: &IoError) -> Option<&'static str> {
 fn of_device(cause: &DeviceError) -> Option<&'static str> {
     match cause {
         DeviceError::Unfit { .. } | DeviceError::Unopened { .. } => Some("choose another with --adapter"),
-        DeviceError::Lost { .. } => {
-            Some("if the driver reset it, run again with --resume; a smaller --memory makes shorter submissions")
+        DeviceError::Lost { .. } => Some("update the driver, see `gpu-subset doctor`, and go on with --resume"),
+        DeviceError::Gone { .. } => {
+            Some("go on with --resume once `gpu-subset doctor` finds it, or choose another with --adapter")
         }
+        DeviceError::Rejected { .. } | DeviceError::Shader(_) | DeviceError::Unfinished { .. } => {
+            Some("update the driver; if it stays, report it with what `gpu-subset doctor` prints")
+        }
+        DeviceError::Unread { .. } | DeviceError::NotFinite { .. } => Some(REPORT),
+        DeviceError::Wrong { .. } | DeviceError::Unsteady { .. } => Some(REPORT),
         _ => None,
     }
 }
@@ -173,7 +183,7 @@ mod tests {
     use crate::error::samples;
 
     /// A fragment of what an error says, and of what is said to be done about it.
-    const TABLE: [(&str, &str); 54] = [
+    const TABLE: [(&str, &str); 59] = [
         ("resize to 0x8", "--resize"),
         ("interfaces vulkan, gl", "--backend"),
         ("augmentation crop=8", "--augment"),
@@ -221,7 +231,12 @@ mod tests {
         ("no adapter is called", "--adapter"),
         (", 128 are needed", "--adapter"),
         ("does not open", "--adapter"),
-        ("was lost", "with --resume; a smaller --memory"),
+        ("was lost (", "see `gpu-subset doctor`, and go on with --resume"),
+        ("does not open again", "--resume once `gpu-subset doctor`"),
+        ("rejected a command", "`gpu-subset doctor`"),
+        ("is not finite on", "`gpu-subset doctor`"),
+        ("of the largest value", "`gpu-subset doctor`"),
+        ("other bits on", "--adapter"),
         ("theta needs", "lower --memory or use a smaller model (--model)"),
         ("is out of memory", "lower --memory"),
         ("no memory for", "smaller data set (--data)"),

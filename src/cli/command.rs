@@ -1,7 +1,7 @@
 //! The commands, and running the one that was asked for.
 
 use super::output::shown;
-use super::{bench, devices, eval, experiment, plan, report, signals, train};
+use super::{bench, devices, doctor, eval, experiment, plan, report, signals, train};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
@@ -13,7 +13,7 @@ Exit codes:
   1    a file could not be written, or another failure of the system
   2    usage: a bad option or model description
   3    data: a data set, weights file or run folder that cannot be read
-  4    device: no adapter, a lost device, a driver that rejects a command
+  4    device: no adapter, a lost device, a driver that rejects a command, a result that is wrong
   5    out of memory, on the device or in the budget of --memory
   6    diverged: a value was not finite
   130  stopped by Ctrl-C or SIGTERM; `train --resume` goes on with a run
@@ -50,6 +50,9 @@ enum Command {
     /// List the adapters with the limits and features that matter here
     #[command(after_help = EXIT_CODES)]
     Devices(devices::DevicesArgs),
+    /// Check a network on a device, kernel by kernel and as a whole: the first thing to send with a bug report
+    #[command(after_help = EXIT_CODES)]
+    Doctor(doctor::DoctorArgs),
     /// Measure the kernels on a device, checked and against its ceilings
     #[command(after_help = EXIT_CODES)]
     Bench(bench::BenchArgs),
@@ -86,6 +89,7 @@ pub fn run() -> Result<()> {
         Command::Eval(args) => eval::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Devices(args) => devices::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
     }
 }

@@ -6,6 +6,7 @@ mod bench;
 mod command;
 mod device;
 mod devices;
+mod doctor;
 mod eval;
 mod exit;
 mod experiment;

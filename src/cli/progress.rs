@@ -4,7 +4,7 @@ use super::output::say;
 use crate::device::Interrupt;
 use crate::error::Result;
 use crate::run::{Run, RunFolder};
-use crate::subset::{Observer, Progress, ScreeningReport, StageReport, StepRecord};
+use crate::subset::{Incident, Observer, Progress, ScreeningReport, StageReport, StepRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -110,6 +110,11 @@ impl Observer for Watcher<'_> {
         } else {
             format!("screening: a linear model, right on {right:.1}%, is no help: all examples in every epoch")
         });
+        Ok(())
+    }
+
+    fn incident(&mut self, incident: &Incident) -> Result<()> {
+        self.say(&format!("note: {incident}"));
         Ok(())
     }
 

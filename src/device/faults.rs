@@ -37,6 +37,11 @@ impl Faults {
         faults
     }
 
+    /// Whether the device is gone.
+    pub(super) fn are_loss(&self) -> bool {
+        matches!(*lock(&self.0), Some(Fault::Lost(_)))
+    }
+
     /// The first as an error that names the adapter.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use super::lock::lock;
 use super::pipelines::Pipelines;
 use super::profile::{MAX_STORAGE, Profile, Storage};
 use super::quads::Quads;
+use super::submissions::Submissions;
 use super::tile_choices::Tuning;
 use crate::error::{DeviceError, Lack, Result};
 use std::collections::HashMap;
@@ -24,14 +25,18 @@ pub struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     pub(crate) pipelines: Arc<Pipelines<Self>>,
-    faults: Faults,
+    pub(super) faults: Faults,
+    pub(super) adapter: wgpu::Adapter,
     /// What ends its work.
-    interrupt: Arc<Mutex<Interrupt>>,
+    pub(super) interrupt: Arc<Mutex<Interrupt>>,
     /// Numbers that kernels read as uniforms.
     pub(super) numbers: Arc<Mutex<HashMap<u32, Buf>>>,
     /// What is bound where nothing is written.
     pub(super) unused: Arc<Mutex<Option<(Quads, Buf)>>>,
     pub(super) tuning: Arc<Mutex<Tuning>>,
+    pub(super) submissions: Submissions,
+    /// The most bytes that one allocation may take, where tests set a limit.
+    pub(super) most_at_once: Arc<AtomicU64>,
     /// Bytes of device memory taken.
     pub(super) taken: Arc<AtomicU64>,
     /// Name, backend, driver and class of the adapter.
@@ -109,6 +114,7 @@ impl Gpu {
 
         Ok(Self {
             faults: Faults::of(&device),
+            adapter: adapter.clone(),
             interrupt: Arc::default(),
             pipelines: Arc::new(pipelines(device.clone())),
             device,
@@ -116,6 +122,8 @@ impl Gpu {
             numbers: Arc::default(),
             unused: Arc::default(),
             tuning: Arc::default(),
+            submissions: Submissions::new(),
+            most_at_once: Arc::new(AtomicU64::new(u64::MAX)),
             taken: Arc::default(),
             info,
             limits,
@@ -168,11 +176,6 @@ impl Gpu {
     /// Whether the device is asked to stop.
     pub fn is_asked_to_stop(&self) -> bool {
         lock(&self.interrupt).is_asked()
-    }
-
-    /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
-    pub fn lose(&self) {
-        self.device.destroy();
     }
 
     /// What the driver reported since the device was opened, as an error; the first report stays.

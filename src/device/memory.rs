@@ -13,6 +13,16 @@ impl Gpu {
         self.taken.load(Ordering::Relaxed)
     }
 
+    /// Refuses allocations of more bytes, as a device does that has no room for them: for tests of what follows.
+    pub fn refuse_beyond(&self, bytes: u64) {
+        self.most_at_once.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether so many bytes are refused.
+    pub(super) fn refuses(&self, bytes: u64) -> bool {
+        bytes > self.most_at_once.load(Ordering::Relaxed)
+    }
+
     /// Largest view that a kernel can bind, in 32-bit words.
     pub fn max_binding_words(&self) -> usize {
         (self.limits.max_storage_buffer_binding_size.min(self.limits.max_buffer_size) / 4) as usize
@@ -40,7 +50,7 @@ impl Gpu {
                 | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        if pollster::block_on(scope.pop()).is_some() {
+        if pollster::block_on(scope.pop()).is_some() || self.refuses(bytes) {
             return Err(self.no_memory(label, bytes, None));
         }
         self.check()?;

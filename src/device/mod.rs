@@ -1,6 +1,7 @@
 //! An open adapter ([`Gpu`]) and views into its memory ([`Buf`]). Only this room and `program` touch wgpu.
 
 mod adapter;
+mod again;
 mod buf;
 mod faults;
 mod gpu;
@@ -14,6 +15,8 @@ mod profile;
 mod quads;
 mod quads_memory;
 mod reader;
+mod submissions;
+mod submit;
 mod summary;
 mod tile_choices;
 mod tuning;
@@ -31,4 +34,5 @@ pub use profile::{MAX_BINDINGS, MAX_STORAGE, Profile, Storage, Variant};
 pub(crate) use quads::Blank;
 pub use quads::{Binding, QUADS_WIDTH, Quads};
 pub use reader::Reader;
+pub use submissions::SubmissionTimes;
 pub use summary::AdapterSummary;

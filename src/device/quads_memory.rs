@@ -48,7 +48,7 @@ impl Gpu {
             usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::COPY_SRC,
             view_formats: &[],
         });
-        if pollster::block_on(scope.pop()).is_some() {
+        if pollster::block_on(scope.pop()).is_some() || self.refuses(4 * words as u64) {
             return Err(self.no_memory(label, 4 * words as u64, None));
         }
         self.check()?;

@@ -10,8 +10,9 @@ use std::fmt;
 /// One adapter with the limits and features that the kernels care about.
 #[derive(Clone, Debug, Serialize)]
 pub struct AdapterSummary {
-    /// Position among the adapters of this call; `--adapter` takes it.
-    pub index: usize,
+    /// Position among the adapters of a list; `--adapter` takes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
     /// Name the driver gives it.
     pub name: String,
     /// vulkan, metal, dx12 or gl.
@@ -50,7 +51,7 @@ impl AdapterChoice {
         if choice.backend.is_none() && wgpu::Backends::from_env().is_none() {
             choice.backend = Some("vulkan,metal,dx12,gl".to_owned());
         }
-        Ok(choice.enumerate()?.iter().enumerate().map(|(index, adapter)| summary(index, adapter)).collect())
+        Ok(choice.enumerate()?.iter().enumerate().map(|(index, adapter)| summary(Some(index), adapter)).collect())
     }
 }
 
@@ -70,13 +71,18 @@ impl Gpu {
         backend(&self.info)
     }
 
+    /// What matters about the adapter.
+    pub fn summary(&self) -> AdapterSummary {
+        summary(None, &self.adapter)
+    }
+
     /// Driver and its version.
     pub fn driver(&self) -> String {
         driver(&self.info)
     }
 }
 
-fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
+fn summary(index: Option<usize>, adapter: &wgpu::Adapter) -> AdapterSummary {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
     AdapterSummary {
         index,
@@ -105,7 +111,8 @@ fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
 impl fmt::Display for AdapterSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { index, name, backend, driver, class, subgroup_size: (least, most), .. } = self;
-        writeln!(f, "{index}: {name}  [{backend}, {class}{}]", if self.usable { "" } else { ", too small" })?;
+        let index = index.map_or(String::new(), |index| format!("{index}: "));
+        writeln!(f, "{index}{name}  [{backend}, {class}{}]", if self.usable { "" } else { ", too small" })?;
         writeln!(f, "   driver              {driver}")?;
         writeln!(f, "   binding / buffer    {} / {} MiB", self.max_binding >> 20, self.max_buffer >> 20)?;
         writeln!(

@@ -111,6 +111,16 @@ pub enum DeviceError {
         /// What the driver says, on one line.
         why: String,
     },
+    /// A device that was lost and does not open again.
+    #[error("{} was lost and does not open again, tried {tries} times", shown(adapter))]
+    Gone {
+        /// Name of the adapter.
+        adapter: String,
+        /// How often it was tried.
+        tries: u32,
+        /// What stopped the last try.
+        source: BoxError,
+    },
     /// A command that the driver does not take.
     #[error("{} rejected a command: {why}", shown(adapter))]
     Rejected {
@@ -141,6 +151,14 @@ pub enum DeviceError {
     /// A result that is not finite where its reference is.
     #[error("{what} is not finite on {}", shown(adapter))]
     NotFinite {
+        /// Name of the adapter.
+        adapter: String,
+        /// What was computed.
+        what: String,
+    },
+    /// A result that is another one when it is computed again.
+    #[error("{what}: computed twice, it has other bits on {}", shown(adapter))]
+    Unsteady {
         /// Name of the adapter.
         adapter: String,
         /// What was computed.

@@ -181,6 +181,8 @@ fn device() -> Vec<DeviceError> {
         DeviceError::Unfinished { adapter: adapter(), source: source() },
         DeviceError::Unread { adapter: adapter(), source: source() },
         DeviceError::NotFinite { adapter: adapter(), what: "the gradient".to_owned() },
+        DeviceError::Gone { adapter: adapter(), tries: 3, source: Box::new(std::fmt::Error) },
+        DeviceError::Unsteady { adapter: adapter(), what: "conv1 forward".to_owned() },
         DeviceError::Wrong { adapter: adapter(), what: "matmul".to_owned(), error: 0.5 },
     ];
     all.extend(lacks.map(|lack| DeviceError::Unfit { adapter: adapter(), backend: backend(), lack }));

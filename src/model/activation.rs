@@ -1,6 +1,7 @@
 //! Element-wise activation layers.
 
 use super::layer::{At, Layer};
+use super::reference::Map;
 use crate::device::Quads;
 use crate::error::Result;
 use crate::kernels::activation::{self, Activation};
@@ -34,6 +35,10 @@ impl Layer for ActivationLayer {
 
     fn activation(&self) -> Option<Activation> {
         Some(self.function)
+    }
+
+    fn reference(&self) -> Map {
+        Map::Elementwise(self.function, self.shape)
     }
 
     fn forward(&self, at: &At<'_>, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {

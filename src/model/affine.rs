@@ -1,6 +1,7 @@
 //! Convolution and dense layers: y = w x + b. Both are bilinear in (x, w), so jvp is two forward products.
 
 use super::layer::{At, Layer, LayerWeights};
+use super::reference::Map;
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::conv2d::Conv2d;
@@ -10,6 +11,7 @@ use crate::kernels::tune;
 use crate::kernels::weights::{Direction, Packing, WeightShape, reduce_partials};
 use crate::program::Dispatch;
 use crate::shape::Shape;
+use std::sync::Arc;
 
 /// A product with trained weights.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ fn required<'a>(at: &At<'a>) -> &'a LayerWeights {
     at.weights.expect("the model gives every layer with parameters its weights")
 }
 
-impl<P: Product> Layer for Affine<P> {
+impl<P: Product + Clone + 'static> Layer for Affine<P> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -53,6 +55,10 @@ impl<P: Product> Layer for Affine<P> {
 
     fn multiply_adds(&self) -> usize {
         self.product.multiply_adds()
+    }
+
+    fn reference(&self) -> Map {
+        Map::Affine(Arc::new(self.product.clone()))
     }
 
     fn packing(&self, gpu: &Gpu, direction: Direction) -> Option<Packing> {

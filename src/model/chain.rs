@@ -84,7 +84,13 @@ impl Chain<'_> {
     }
 
     /// A product, and the activation after it.
-    fn affine(&mut self, kind: &str, product: impl Product + 'static, activation: Option<Activation>, is_last: bool) {
+    fn affine(
+        &mut self,
+        kind: &str,
+        product: impl Product + Clone + 'static,
+        activation: Option<Activation>,
+        is_last: bool,
+    ) {
         let weights = product.weights();
         let (fan_in, fan_out) = (weights.patches() as f64, (weights.outputs * weights.taps) as f64);
         let gain = match activation {

@@ -70,11 +70,12 @@ fn one() -> usize {
     1
 }
 
-const BUILTIN: [(&str, &str); 4] = [
-    ("digits-1k", include_str!("builtin/digits-1k.toml")),
-    ("mnist-2k", include_str!("builtin/mnist-2k.toml")),
-    ("mnist-14k", include_str!("builtin/mnist-14k.toml")),
-    ("cifar-43k", include_str!("builtin/cifar-43k.toml")),
+/// Name, images that it is made for, and text.
+const BUILTIN: [(&str, Shape, &str); 4] = [
+    ("digits-1k", Shape::new(1, 8, 8), include_str!("builtin/digits-1k.toml")),
+    ("mnist-2k", Shape::new(1, 28, 28), include_str!("builtin/mnist-2k.toml")),
+    ("mnist-14k", Shape::new(1, 28, 28), include_str!("builtin/mnist-14k.toml")),
+    ("cifar-43k", Shape::new(3, 32, 32), include_str!("builtin/cifar-43k.toml")),
 ];
 
 impl Description {
@@ -88,7 +89,12 @@ impl Description {
 
     /// Names of the built-in descriptions.
     pub fn builtin_names() -> impl Iterator<Item = &'static str> {
-        BUILTIN.iter().map(|(name, _)| *name)
+        BUILTIN.iter().map(|(name, ..)| *name)
+    }
+
+    /// The images that a built-in description is made for.
+    pub fn input_of(name: &str) -> Option<Shape> {
+        BUILTIN.iter().find(|(builtin, ..)| *builtin == name).map(|(_, input, _)| *input)
     }
 
     /// A built-in description by name, or a TOML file by path.
@@ -96,7 +102,7 @@ impl Description {
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) when there is neither, or the file is no description.
     pub fn open(name: &str) -> Result<Self> {
-        if let Some((_, toml)) = BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
+        if let Some((.., toml)) = BUILTIN.iter().find(|(builtin, ..)| *builtin == name) {
             return Self::parse(toml, name);
         }
         let toml = std::fs::read_to_string(name).map_err(|source| ModelError::Unknown {

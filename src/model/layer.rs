@@ -1,5 +1,6 @@
 //! What a layer is: shapes, parameters, and the products with its Jacobians.
 
+use super::reference::Map;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::activation::Activation;
@@ -64,6 +65,8 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn multiply_adds(&self) -> usize {
         0
     }
+    /// The same map in f64.
+    fn reference(&self) -> Map;
     /// The function of a layer that is nothing but an element-wise activation; a product before it takes it over.
     fn activation(&self) -> Option<Activation> {
         None

@@ -7,6 +7,7 @@ mod description;
 mod layer;
 mod network;
 mod pool;
+pub mod reference;
 
 pub use description::{Description, Initialisation};
 pub use layer::{At, Layer, LayerWeights};

@@ -1,6 +1,7 @@
 //! Pooling layers.
 
 use super::layer::{At, Layer};
+use super::reference::Map;
 use crate::device::Quads;
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Mask};
@@ -44,6 +45,10 @@ impl Layer for Pooling {
 
     fn output(&self) -> Shape {
         self.output
+    }
+
+    fn reference(&self) -> Map {
+        if self.is_max { Map::Max(self.window) } else { Map::Average(self.window) }
     }
 
     fn forward(&self, at: &At<'_>, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {

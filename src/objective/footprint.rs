@@ -34,17 +34,22 @@ impl Footprint {
         Self { features, largest, fixed, of_example }
     }
 
+    /// Chunks are multiples of so many examples: they start where a view may start.
+    pub(super) fn unit(gpu: &Gpu) -> usize {
+        gpu.profile.block.max(ALIGNMENT)
+    }
+
     /// Examples of a chunk, as many as the device profile, the binding limit, the time of a dispatch and `memory`
-    /// bytes allow.
+    /// bytes allow, and at most `most`.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when not even one block fits.
-    pub(super) fn chunk(&self, gpu: &Gpu, model: &Model, memory: u64) -> Result<usize> {
-        let unit = gpu.profile.block.max(ALIGNMENT); // chunks start where a view may start
+    pub(super) fn chunk(&self, gpu: &Gpu, model: &Model, memory: u64, most: usize) -> Result<usize> {
+        let unit = Self::unit(gpu);
         let room = memory.saturating_sub(self.fixed as u64) / self.of_example as u64;
         let heaviest = model.layers().iter().map(|layer| layer.multiply_adds()).max().unwrap_or(1).max(1);
         let work = (DISPATCH / heaviest).max(unit);
-        let most = gpu.profile.chunk.min(gpu.max_quads_words() / self.largest).min(work);
+        let most = most.min(gpu.profile.chunk).min(gpu.max_quads_words() / self.largest).min(work);
         let chunk = (room as usize).min(most) / unit * unit;
         if chunk > 0 {
             return Ok(chunk);

@@ -331,6 +331,7 @@ mod tests {
     use crate::error::Error;
     use crate::kernels::epilogue::{Epilogue, Mask};
     use crate::kernels::weights::WeightShape;
+    use crate::model::reference::Map;
     use crate::model::{At, Description};
     use crate::program::Dispatch;
     use crate::shape::Shape;
@@ -351,6 +352,9 @@ mod tests {
         }
         fn weights(&self) -> Option<WeightShape> {
             Some(WeightShape { outputs: 3, inputs: 1, taps: 1 })
+        }
+        fn reference(&self) -> Map {
+            unreachable!("never compared")
         }
         fn forward(&self, _: &At<'_>, _: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
             unreachable!("never recorded")

@@ -11,6 +11,7 @@ mod loss;
 mod minibatches;
 mod pass;
 mod record;
+pub mod reference;
 mod selection;
 mod stage;
 mod whitening;

@@ -64,10 +64,18 @@ impl Workspace {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when not even one block fits.
     pub fn new(gpu: &Gpu, model: Arc<Model>, memory: u64) -> Result<Self> {
+        Self::of_chunks(gpu, model, memory, usize::MAX)
+    }
+
+    /// The same for chunks of at most so many examples.
+    ///
+    /// # Errors
+    /// As [`Workspace::new`].
+    pub fn of_chunks(gpu: &Gpu, model: Arc<Model>, memory: u64, most: usize) -> Result<Self> {
         check_bindings(gpu, &model)?;
         let stages = stages(&model);
         let footprint = Footprint::new(gpu, &model, &stages);
-        let chunk = footprint.chunk(gpu, &model, memory)?;
+        let chunk = footprint.chunk(gpu, &model, memory, most)?;
         let first = model.layers().iter().position(|layer| layer.weights().is_some()).unwrap_or(0);
         tune(gpu, &model, first, chunk)?;
         let vector = |label: &str| gpu.alloc(label, model.vector_len());
@@ -99,6 +107,19 @@ impl Workspace {
             report,
             passes: AtomicU64::new(0),
         })
+    }
+
+    /// Chunks are multiples of so many examples.
+    pub fn unit(gpu: &Gpu) -> usize {
+        Footprint::unit(gpu)
+    }
+
+    /// Examples of a chunk that [`Workspace::of_chunks`] would have.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when not even one block fits.
+    pub fn chunk_of(gpu: &Gpu, model: &Model, memory: u64, most: usize) -> Result<usize> {
+        Footprint::new(gpu, model, &stages(model)).chunk(gpu, model, memory, most)
     }
 
     /// The stamp of a forward pass that is about to overwrite the activations.

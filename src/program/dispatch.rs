@@ -21,6 +21,11 @@ pub struct Dispatch {
 }
 
 impl Dispatch {
+    /// Name of the kernel.
+    pub(super) fn shader(&self) -> &'static str {
+        self.shader
+    }
+
     /// Appends it to a pass; the first time, it waits for the pipeline and binds to it.
     pub(super) fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>) -> Result<()> {
         let pipeline = self.pipeline.get()?;

@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// Seconds that a submission should take on the average. Windows takes a device away after two (TDR), and steps differ:
-/// a fortieth leaves room for one that takes as long as forty.
-const SUBMISSION: f64 = 0.05;
+/// an eightieth leaves room for one that takes as long as eighty. Nine in ten of a hundred take less than twice that.
+const SUBMISSION: f64 = 0.025;
+
+/// Steps of a submission at the first run, at which a software driver compiles each; and at the next ones, until
+/// somebody tells how long they take.
+const FIRST: usize = 1;
+const UNMEASURED: usize = 2;
 
 /// Submissions of one run that the device may be behind: less than half a second, so that it comes to rest as soon when
 /// it is told to stop.
 const AHEAD: usize = 8;
-
-/// Steps of a submission before anything was measured.
-const FIRST: usize = 2;
 
 #[derive(Clone)]
 enum Step {
@@ -77,6 +79,9 @@ impl Program {
     pub fn run_between(&self, gpu: &Gpu, before: &[CopyPair<'_>], after: &[CopyPair<'_>]) -> Result<()> {
         gpu.check()?;
         let stride = self.stride.load(Ordering::Relaxed);
+        if stride == FIRST {
+            self.stride.store(UNMEASURED, Ordering::Relaxed);
+        }
         let mut parts = self.steps.chunks(stride).peekable();
         let mut behind = VecDeque::new();
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -85,18 +90,18 @@ impl Program {
             record(gpu, &mut encoder, part)?;
             if parts.peek().is_some() {
                 let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                behind.push_back(gpu.queue.submit([std::mem::replace(&mut encoder, next).finish()]));
+                behind.push_back(gpu.submit(std::mem::replace(&mut encoder, next).finish(), kernels(part))?);
                 if behind.len() > AHEAD {
                     gpu.wait_for(behind.pop_front())?;
                 }
             }
         }
         after.iter().for_each(|copy| copy.0.record_copy(copy.1, &mut encoder));
-        gpu.queue.submit([encoder.finish()]);
+        gpu.submit(encoder.finish(), kernels(self.steps.chunks(stride).last().unwrap_or_default()))?;
         Ok(())
     }
 
-    /// Tells how many seconds a run took, so that later ones submit as many steps at once as take a twentieth of a
+    /// Tells how many seconds a run took, so that later ones submit as many steps at once as take a fortieth of a
     /// second.
     pub fn took(&self, seconds: f64) {
         let steps = (self.steps.len() as f64 * SUBMISSION / seconds.max(1e-9)).max(1.0);
@@ -133,6 +138,14 @@ impl Program {
         drop(pass);
         stamps.seconds(gpu, encoder)
     }
+}
+
+/// What steps run, by name.
+fn kernels(steps: &[Step]) -> impl Iterator<Item = &str> {
+    steps.iter().map(|step| match step {
+        Step::Run(dispatch) => dispatch.shader(),
+        Step::Clear(_) => "clear",
+    })
 }
 
 fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> Result<()> {

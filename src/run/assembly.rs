@@ -2,30 +2,40 @@
 
 use super::config::Config;
 use super::record::RunRecord;
+use super::recovery::Recovery;
 use super::trained::Trained;
 use super::weights::Weights;
 use crate::cost::Cost;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
-use crate::error::{MemoryError, Result};
+use crate::error::{Error, MemoryError, Result};
 use crate::export::Signature;
 use crate::files::hex;
 use crate::model::Model;
 use crate::objective::{Examples, Kronecker, Objective, Workspace};
 use crate::subset::{
-    Finished, Observer, Plan, Progress, StageKind, StageReport, StartOptions, Subset, Trainer, TrainingSets,
-    overdetermination,
+    Finished, Incident, Observer, Once, Plan, Progress, StageKind, StageReport, StartOptions, Subset, Trainer,
+    TrainingSets, overdetermination,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// A run on a device. It may be moved to another thread.
+///
+/// A device that is lost is opened again, and the run goes on from its last state; one that has too little memory gets
+/// smaller chunks of examples.
 pub struct Run<'a> {
     config: Config,
     data: &'a Dataset,
     model: Arc<Model>,
-    trainer: Trainer,
+    /// All that is on the device; nothing where that is gone for good.
+    trainer: Option<Trainer>,
     signature: Signature,
+    recovery: Recovery,
+    /// What happened to the device that nobody was told of yet.
+    incidents: Vec<Incident>,
+    /// What reporting losses have cost that are gone with their device.
+    earlier_reporting: Cost,
 }
 
 /// Streams of random numbers that keep draws of one seed apart.
@@ -45,16 +55,55 @@ impl<'a> Run<'a> {
         if config.plan.is_preconditioned() {
             Kronecker::check(&model)?;
         }
-        let workspace = Arc::new(Workspace::new(gpu, model.clone(), config.memory)?);
+        let selects = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select);
+        let least = selects.map_or(0, |batches| batches.batch.min(data.train.len()));
+        let mut run = Self {
+            config: config.clone(),
+            data,
+            signature: Signature::new(&config.model, data),
+            model,
+            trainer: None,
+            recovery: Recovery::new(gpu, config.memory, least),
+            incidents: Vec::new(),
+            earlier_reporting: Cost::default(),
+        };
+        match run.build() {
+            Ok(trainer) => run.trainer = Some(trainer),
+            Err(error) => run.rebuild(error, None)?,
+        }
+        Ok(run)
+    }
+
+    /// All that is on the device.
+    fn build(&self) -> Result<Trainer> {
+        let Self { config, data, model, signature, recovery: Recovery { gpu, most, .. }, .. } = self;
+        let workspace = Arc::new(Workspace::of_chunks(gpu, model.clone(), config.memory, *most)?);
         if let Some(batches) = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select) {
             workspace.check_choice(batches.batch.min(data.train.len()))?;
         }
-        let signature = Signature::new(&config.model, data);
         let sets = training_sets(gpu, config, data, &workspace, &signature.normalisation)?;
         let Config { weight_decay, whiten, seed, .. } = *config;
         let start = StartOptions { weight_decay, whiten, seed };
-        let trainer = Trainer::new(&workspace, config.plan.clone(), sets, start)?;
-        Ok(Self { config: config.clone(), data, model, trainer, signature })
+        Trainer::new(&workspace, config.plan.clone(), sets, start)
+    }
+
+    /// The same again after an error of a run that had come so far, if anything can be done about it.
+    fn rebuild(&mut self, mut error: Error, at: Option<(usize, u64)>) -> Result<()> {
+        if self.trainer.is_some() {
+            self.earlier_reporting = self.reporting_cost();
+        }
+        loop {
+            self.trainer = None; // its memory is needed
+            let incident = self.recovery.take(error, &self.model, at)?;
+            self.incidents.push(incident);
+            match self.build() {
+                Ok(trainer) => {
+                    self.trainer = Some(trainer);
+                    return Ok(());
+                }
+                Err(again) => error = again,
+            }
+        }
     }
 
     /// Trains, and tells the observer how it goes: `()` for nobody, or a closure that takes each step's record.
@@ -73,9 +122,35 @@ impl<'a> Run<'a> {
     pub fn resume(&mut self, checkpoint: Option<Progress<Vec<f32>>>, observer: &mut dyn Observer) -> Result<Trained> {
         let initial = self.model.initialise(self.config.seed);
         let before = self.reporting_cost();
-        let finished = self.trainer.run(&initial, checkpoint, observer)?;
-        let concluded = self.conclude(&finished, before);
-        concluded.map_err(|error| self.trainer.save_if_stopped(error, observer))
+        let (mut from, mut observer) = (checkpoint, Once::new(observer));
+        loop {
+            for incident in self.incidents.drain(..) {
+                observer.incident(&incident)?;
+            }
+            observer.goes_on_from(from.as_ref());
+            let error = match self.attempt(&initial, from.clone(), before, &mut observer) {
+                Ok(trained) => return Ok(trained),
+                Err(error @ (Error::Device(_) | Error::OutOfMemory(_))) => error,
+                Err(error) => return Err(error),
+            };
+            from = self.trainer().last().cloned().or(from);
+            if let Some(last) = &from {
+                observer.checkpoint(last)?; // whatever becomes of the device
+            }
+            self.rebuild(error, Some(observer.told()))?;
+        }
+    }
+
+    fn attempt(
+        &mut self,
+        initial: &[f32],
+        from: Option<Progress<Vec<f32>>>,
+        reported_before: Cost,
+        observer: &mut dyn Observer,
+    ) -> Result<Trained> {
+        let finished = self.trainer_mut().run(initial, from, observer)?;
+        let concluded = self.conclude(&finished, reported_before);
+        concluded.map_err(|error| self.trainer().save_if_stopped(error, observer))
     }
 
     /// The resolved configuration.
@@ -93,13 +168,21 @@ impl<'a> Run<'a> {
         &self.model
     }
 
+    /// The device that it is on: another than it was given, once that was lost.
+    pub fn gpu(&self) -> &Gpu {
+        &self.recovery.gpu
+    }
+
     /// What runs the plan.
+    ///
+    /// # Panics
+    /// After an error that left it without a device.
     pub fn trainer(&self) -> &Trainer {
-        &self.trainer
+        self.trainer.as_ref().expect("the device is open")
     }
 
     pub(super) fn trainer_mut(&mut self) -> &mut Trainer {
-        &mut self.trainer
+        self.trainer.as_mut().expect("the device is open")
     }
 
     /// Q = K·M/P of so many examples.
@@ -109,8 +192,8 @@ impl<'a> Run<'a> {
 
     /// What the losses that report have cost, over all runs of this one's parts.
     fn reporting_cost(&self) -> Cost {
-        let sets = self.trainer.sets();
-        sets.train_loss.cost() + sets.test.cost()
+        let sets = self.trainer().sets();
+        self.earlier_reporting + sets.train_loss.cost() + sets.test.cost()
     }
 
     /// The weights to keep and the last record. Nothing here is charged: it decides nothing.
@@ -120,7 +203,7 @@ impl<'a> Run<'a> {
             Some(best) => (best, "lowest held-out loss"),
             None => (&vectors.parameters, "last iteration"),
         };
-        let sets = self.trainer.sets_mut();
+        let sets = self.trainer_mut().sets_mut();
         // the last stage's report has the losses already, unless better parameters came before its end
         let (train_loss, test_loss, test_accuracy) = match scalars.stages.last() {
             Some(&StageReport { train_loss: Some(train), test_loss: Some(test), test_accuracy, .. })
@@ -136,9 +219,9 @@ impl<'a> Run<'a> {
         let n = sets.train.len();
         let gpu = sets.test.gpu().clone();
         let reporting = self.reporting_cost() - reported_before;
-        let theta = self.trainer.space().download(theta)?;
+        let theta = self.trainer().space().download(theta)?;
         let digest = Sha256::digest(bytemuck::cast_slice::<f32, u8>(&self.model.compact(&theta)));
-        let subset = self.trainer.first();
+        let subset = self.trainer().first();
         let record = RunRecord {
             test_accuracy,
             test_loss,

@@ -9,6 +9,7 @@ mod folder;
 mod forecast;
 mod lock;
 mod record;
+mod recovery;
 mod steps;
 mod trained;
 mod weights;

@@ -2,8 +2,10 @@
 //! Pretraining*, arXiv 2410.16523): sampling, the overdetermination ratio, the plan of a run, and the run that follows
 //! it.
 
+mod incident;
 mod kept;
 mod observer;
+mod once;
 mod overdetermination;
 mod plan;
 mod preparation;
@@ -16,7 +18,9 @@ mod sets;
 mod stopping;
 mod trainer;
 
+pub use incident::Incident;
 pub use observer::Observer;
+pub(crate) use once::Once;
 pub use overdetermination::{WELL_ABOVE_ONE, overdetermination};
 pub use plan::{Plan, StageOptions, StagePlan, Validation};
 pub use progress::{Progress, ProgressScalars, ProgressVectors};

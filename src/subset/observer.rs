@@ -1,5 +1,6 @@
 //! Who is told how a run goes, and may stop it.
 
+use super::incident::Incident;
 use super::progress::Progress;
 use super::record::{StageReport, StepRecord};
 use super::screening::ScreeningReport;
@@ -29,6 +30,14 @@ pub trait Observer {
     /// # Errors
     /// Ends the run.
     fn stage(&mut self, _report: &StageReport) -> Result<()> {
+        Ok(())
+    }
+
+    /// When the device was lost or had too little memory, and the run goes on all the same.
+    ///
+    /// # Errors
+    /// Ends the run.
+    fn incident(&mut self, _incident: &Incident) -> Result<()> {
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use super::{rng, uniform};
 use gpu_subset::device::Gpu;
 use gpu_subset::kernels::augment::{self, Augmentation};
 use gpu_subset::kernels::gather;
-use gpu_subset::kernels::softmax_xent::reference as xent;
 use gpu_subset::objective::Examples;
+use gpu_subset::objective::reference::Loss;
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
@@ -86,35 +86,34 @@ impl Problem {
         self.labels[index as usize % self.labels.len()] as usize
     }
 
-    /// (logits, label) of each chosen example.
-    fn rows<'a>(&'a self, logits: &'a [f64]) -> impl Iterator<Item = (&'a [f64], usize)> {
-        let labels = self.indices.iter().map(|&i| self.label(i));
-        logits.chunks_exact(self.twin.model.classes).zip(labels)
+    /// Its loss in f64, of which the chosen examples have these labels.
+    pub fn reference<'a>(&'a self, labels: &'a [u32]) -> Loss<'a> {
+        Loss { maps: &self.twin.ops, x: &self.x, labels, weight_decay: self.weight_decay }
+    }
+
+    /// Classes of the chosen examples.
+    pub fn chosen_labels(&self) -> Vec<u32> {
+        self.indices.iter().map(|&i| self.label(i) as u32).collect()
     }
 
     pub fn cross_entropy(&self, theta: &[f64]) -> f64 {
-        let x = self.activations(theta);
-        self.rows(&x[x.len() - 1]).map(|(z, label)| xent::loss(z, label)).sum::<f64>() / self.indices.len() as f64
+        self.reference(&self.chosen_labels()).cross_entropy(&self.activations(theta))
     }
 
     pub fn loss(&self, theta: &[f64]) -> f64 {
-        self.cross_entropy(theta) + 0.5 * self.weight_decay * theta.iter().map(|p| p * p).sum::<f64>()
+        self.reference(&self.chosen_labels()).loss(theta, &self.activations(theta))
     }
 
     pub fn accuracy(&self, theta: &[f64]) -> f64 {
-        let x = self.activations(theta);
-        let hits = self.rows(&x[x.len() - 1]).filter(|(z, label)| xent::correct(z, *label)).count();
-        hits as f64 / self.indices.len() as f64
+        self.reference(&self.chosen_labels()).accuracy(&self.activations(theta))
     }
 
     pub fn gradient(&self, theta: &[f64]) -> Vec<f64> {
-        let x = self.activations(theta);
-        let dz = self.rows(&x[x.len() - 1]).flat_map(|(z, label)| xent::gradient(z, label)).collect();
-        self.mean_and_decay(self.twin.vjp(theta, &x, dz), theta)
+        self.reference(&self.chosen_labels()).gradient(theta, &self.activations(theta))
     }
 
     /// (1/K) Σ + λ at
     pub fn mean_and_decay(&self, sums: Vec<f64>, at: &[f64]) -> Vec<f64> {
-        sums.iter().zip(at).map(|(sum, at)| sum / self.indices.len() as f64 + self.weight_decay * at).collect()
+        self.reference(&self.chosen_labels()).mean_and_decay(sums, at)
     }
 }

@@ -52,6 +52,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "data",
             "optimise",
             "kernels",
+            "model",
             "bench",
             "subset",
             "checkpoint",

@@ -1,0 +1,118 @@
+//! A loss and its derivatives in f64, by the references of the kernels: what a device is compared with.
+
+use crate::kernels::blocks::reference as blocks;
+use crate::kernels::conv2d::Conv2d;
+use crate::kernels::kronecker::reference as factors;
+use crate::kernels::softmax_xent::reference as xent;
+use crate::model::reference::{self, Map};
+
+/// The mean cross entropy of a chain of maps over K examples, plus λ/2 ‖θ‖². Parameters are compact.
+#[derive(Clone, Copy, Debug)]
+pub struct Loss<'a> {
+    /// The chain.
+    pub maps: &'a [Map],
+    /// Features of the examples, plain `[K][C][H][W]`.
+    pub x: &'a [f64],
+    /// Class of each example.
+    pub labels: &'a [u32],
+    /// λ
+    pub weight_decay: f64,
+}
+
+impl Loss<'_> {
+    /// x of each map, and last the logits `[K][M]`.
+    pub fn activations(&self, theta: &[f64]) -> Vec<Vec<f64>> {
+        reference::forward(self.maps, theta, self.x.to_vec())
+    }
+
+    /// (logits, label) of each example.
+    fn rows<'a>(&'a self, x: &'a [Vec<f64>]) -> impl Iterator<Item = (&'a [f64], usize)> {
+        let logits = &x[x.len() - 1];
+        let labels = self.labels.iter().map(|&label| label as usize);
+        logits.chunks_exact(logits.len() / self.labels.len()).zip(labels)
+    }
+
+    /// (1/K) Σ + λ at
+    pub fn mean_and_decay(&self, sums: Vec<f64>, at: &[f64]) -> Vec<f64> {
+        sums.iter().zip(at).map(|(sum, at)| sum / self.labels.len() as f64 + self.weight_decay * at).collect()
+    }
+
+    /// The cross entropy alone, where activations are known.
+    pub fn cross_entropy(&self, x: &[Vec<f64>]) -> f64 {
+        self.rows(x).map(|(z, label)| xent::loss(z, label)).sum::<f64>() / self.labels.len() as f64
+    }
+
+    /// The share of examples whose largest logit is their class's.
+    pub fn accuracy(&self, x: &[Vec<f64>]) -> f64 {
+        let hits = self.rows(x).filter(|(z, label)| xent::correct(z, *label)).count();
+        hits as f64 / self.labels.len() as f64
+    }
+
+    /// f(θ)
+    pub fn loss(&self, theta: &[f64], x: &[Vec<f64>]) -> f64 {
+        self.cross_entropy(x) + 0.5 * self.weight_decay * theta.iter().map(|p| p * p).sum::<f64>()
+    }
+
+    /// ∇f(θ)
+    pub fn gradient(&self, theta: &[f64], x: &[Vec<f64>]) -> Vec<f64> {
+        let dz = self.rows(x).flat_map(|(z, label)| xent::gradient(z, label)).collect();
+        self.mean_and_decay(reference::vjp(self.maps, theta, x, dz, |_, _| {}), theta)
+    }
+
+    /// (G + λI) v, G the Gauss-Newton matrix (1/K) Σ JᵀHJ.
+    pub fn gauss_newton_product(&self, theta: &[f64], x: &[Vec<f64>], v: &[f64]) -> Vec<f64> {
+        let u = reference::jvp(self.maps, theta, x, v);
+        let rows = self.rows(x).zip(u.chunks_exact(u.len() / self.labels.len()));
+        let dz = rows.flat_map(|((z, _), u)| xent::hvp(z, u)).collect();
+        self.mean_and_decay(reference::vjp(self.maps, theta, x, dz, |_, _| {}), v)
+    }
+
+    /// G⁻¹ V A⁻¹ of every layer: v divided by the Kronecker factors over all examples, damped by λ. The random signs of
+    /// an example follow from its `index` and the `seed`.
+    ///
+    /// # Panics
+    /// When a product has no patches.
+    pub fn divided(
+        &self,
+        theta: &[f64],
+        x: &[Vec<f64>],
+        (indices, seed): (&[u32], u32),
+        lambda: f64,
+        v: &[f64],
+    ) -> Vec<f64> {
+        let dz = self.rows(x).zip(indices).flat_map(|((z, _), &index)| xent::root(z, index, seed)).collect();
+        let (v, examples) = (reference::split(self.maps, v), self.labels.len());
+        let mut parts = Vec::new();
+        reference::vjp(self.maps, theta, x, dz, |i, dy| {
+            if let Map::Affine(product) = &self.maps[i] {
+                let patches = product.patches().expect("a product with patches has factors");
+                parts.push(divided_layer(&patches, [&x[i], dy], examples, lambda, v[i]));
+            }
+        });
+        parts.into_iter().rev().flatten().collect()
+    }
+}
+
+/// A layer's part, by its inputs and the gradients to its outputs.
+fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], examples: usize, lambda: f64, v: &[f64]) -> Vec<f64> {
+    let out = conv.output().expect("the filter fits");
+    let pixels = Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 };
+    let mean = |sum: Vec<f64>, count: usize| sum.into_iter().map(|s| s / count as f64).collect::<Vec<_>>();
+    let a = mean(factors::gram(conv, x, true), examples);
+    let g = mean(factors::gram(&pixels, dy, false), examples * out.pixels());
+    let [delta_a, delta_g] = factors::damping(&a, &g, lambda);
+    let inverse = |mut s: Vec<f64>, delta: f64| {
+        let side = s.len().isqrt();
+        (0..side).for_each(|i| s[i * side + i] += delta);
+        blocks::inverse(&s)
+    };
+    // weights and then biases, as a matrix with the biases as its last column
+    let (outputs, patches) = (conv.channels, conv.weights().patches());
+    let at = |o: usize, r: usize| if r == patches { outputs * patches + o } else { o * patches + r };
+    let entries = || (0..outputs).flat_map(|o| (0..=patches).map(move |r| at(o, r)));
+    let matrix: Vec<f64> = entries().map(|i| v[i]).collect();
+    let product = blocks::between(&inverse(g, delta_g), &matrix, &inverse(a, delta_a));
+    let mut part = vec![0.0; v.len()];
+    entries().zip(product).for_each(|(i, value)| part[i] = value);
+    part
+}
