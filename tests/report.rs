@@ -118,7 +118,9 @@ fn a_run_in_the_middle_has_a_page_too() {
     // a line cut short, and no checkpoint yet
     let steps = fs::read(out.join("steps.jsonl")).unwrap();
     fs::write(out.join("steps.jsonl"), &steps[..steps.len() - 9]).unwrap();
-    fs::remove_file(out.join("checkpoint.safetensors")).unwrap();
+    for checkpoint in ["checkpoint.safetensors", "checkpoint.previous.safetensors"] {
+        fs::remove_file(out.join(checkpoint)).unwrap();
+    }
     let (html, stderr) = report(&[out_text], &out);
     assert!(html.contains("<svg") && html.contains("No evaluation: there are no weights yet"), "{stderr}");
 }

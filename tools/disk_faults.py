@@ -5,8 +5,8 @@
 
 Needs Linux and a C compiler. A run on the digits (a new one, one that is resumed, one that replaces another) is made
 once undisturbed, and its operations on files of its folder are counted: creating, opening, writing, syncing, renaming,
-removing. Then, for each of them and each fault (no room, no room from then on, an I/O error, half of a write), it is made
-again with that fault. Afterwards has to hold:
+removing. Then, for each of them and each fault (no room, no room from then on, an I/O error, half of a write), it is
+made again with that fault. Afterwards has to hold:
 
     the exit code is documented, and a code other than 0 comes with one line on stderr
     no .partial is left
@@ -26,7 +26,8 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-TRAIN = ["train", "--method", "lbfgs", "--schedule", "full", "--full-passes", "4", "--checkpoint-every", "0", "--no-autotune"]
+TRAIN = ["train", "--method", "lbfgs", "--schedule", "full", "--full-passes", "4"]
+TRAIN += ["--checkpoint-every", "0", "--no-autotune"]
 OTHER_SEED = ["--seed", "1"]
 NEEDS_ROOM = {"create", "write", "mkdir"}
 CODES = {0, 1, 3}

@@ -135,7 +135,9 @@ fn of_run(cause: &RunError) -> Option<&'static str> {
     match cause {
         RunError::Incomplete { .. } => Some("go on with train --resume"),
         RunError::OtherImages { .. } => Some("choose other data, or --resize"),
-        RunError::OtherConfiguration { .. } => Some("undo what was changed, or start another run with --config"),
+        RunError::OtherConfiguration { .. } | RunError::OtherSteps { .. } => {
+            Some("undo what was changed, or start another run with --config")
+        }
         _ => None,
     }
 }
@@ -183,7 +185,7 @@ mod tests {
     use crate::error::samples;
 
     /// A fragment of what an error says, and of what is said to be done about it.
-    const TABLE: [(&str, &str); 59] = [
+    const TABLE: &[(&str, &str)] = &[
         ("resize to 0x8", "--resize"),
         ("interfaces vulkan, gl", "--backend"),
         ("augmentation crop=8", "--augment"),
@@ -200,6 +202,7 @@ mod tests {
         ("in use by", "another --out"),
         ("not of a run of this program", "another --out"),
         ("not the configuration that", "--config"),
+        ("are not the records that", "--config"),
         ("neither a built-in model", "--model"),
         ("there is no default model", "--model"),
         ("no Kronecker factors", "--method lbfgs"),

@@ -238,8 +238,8 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Removes what a run that came to nothing has left, as far as that can be removed. The run that it was to replace is
-    /// as it was. The folder itself stays.
+    /// Removes what a run that came to nothing has left, as far as that can be removed. The run that it was to replace
+    /// is as it was. The folder itself stays.
     pub fn remove_run(&self) {
         let removed = contents::clear(&self.path).and_then(|()| contents::bring_back(&self.path));
         removed.unwrap_or_else(|why| warn(&why));
