@@ -52,7 +52,7 @@ fn on_signal() {
         }
         held => {
             if held.is_none() {
-                say!("stopped before there was anything to save");
+                say!("error: stopped before there was anything to save");
             }
             end();
         }
