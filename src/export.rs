@@ -90,7 +90,7 @@ pub fn load_weights(path: &Path) -> Result<(Model, Vec<f32>, Signature)> {
     }
     let model = Model::new(&signature.model, signature.input, signature.classes.len())
         .map_err(|e| RunError::Model { path: file(), source: Box::new(e) })?;
-    let mut theta = vec![0.0; model.vector_len()];
+    let mut parts = Vec::new(); // all of them are looked at before anything as large as the model is taken
     for tensor in model.tensors() {
         let missing = || RunError::MissingTensor { path: file(), tensor: tensor.name.clone() };
         let values = tensors.get(&tensor.name).ok_or_else(missing)?;
@@ -98,7 +98,9 @@ pub fn load_weights(path: &Path) -> Result<(Model, Vec<f32>, Signature)> {
         if found != expected {
             return Err(RunError::TensorSize { path: file(), tensor: tensor.name, found, expected }.into());
         }
-        theta[tensor.range].copy_from_slice(values);
+        parts.push((tensor.range, values));
     }
+    let mut theta = vec![0.0; model.vector_len()];
+    parts.into_iter().for_each(|(range, values)| theta[range].copy_from_slice(values));
     Ok((model, theta, signature))
 }

@@ -3,6 +3,7 @@
 //! arithmetic and copying, measured in the same run.
 
 mod cases;
+mod chain;
 mod factors;
 mod kernels;
 mod network;
@@ -12,6 +13,7 @@ mod table;
 mod timed;
 
 pub use cases::Case;
+pub use chain::{FactorChain, factor_chain};
 pub use factors::{FactorStep, factors};
 pub use kernels::kernels;
 pub use objective::{PassRow, passes};

@@ -89,6 +89,7 @@ fn of_model(cause: &ModelError) -> Option<&'static str> {
         ModelError::Units { .. } => Some("give it units = …"),
         ModelError::Outputs { .. } => Some("end it with kind = \"dense\" without units"),
         ModelError::NoParameters { .. } => Some("give it a conv or dense layer"),
+        ModelError::TooLarge { .. } => Some("make the layers smaller"),
         ModelError::Syntax { .. } | ModelError::Size { .. } | ModelError::Window { .. } => None,
     }
 }
@@ -148,7 +149,12 @@ fn of_memory(cause: &MemoryError) -> Option<&'static str> {
         MemoryError::Host { .. } | MemoryError::Examples { .. } => "use a smaller data set (--data)",
         MemoryError::Chunk { .. } => "raise --memory or use a smaller model (--model)",
         MemoryError::Parameters { .. } => "use a smaller model (--model)",
-        MemoryError::Grid { .. } => "use smaller images (--resize) or a smaller model (--model)",
+        MemoryError::Factor { .. } => {
+            "choose a method without factors, such as --method lbfgs or adam, or pool before the layer"
+        }
+        MemoryError::Turns { .. } | MemoryError::Binding { .. } | MemoryError::Grid { .. } => {
+            "use smaller images (--resize) or a smaller model (--model)"
+        }
         MemoryError::Copies { .. } => return None,
     })
 }
@@ -159,7 +165,7 @@ mod tests {
     use crate::error::samples;
 
     /// A fragment of what an error says, and of what is said to be done about it.
-    const TABLE: [(&str, &str); 50] = [
+    const TABLE: [(&str, &str); 55] = [
         ("resize to 0x8", "--resize"),
         ("interfaces vulkan, gl", "--backend"),
         ("augmentation crop=8", "--augment"),
@@ -209,6 +215,11 @@ mod tests {
         ("no memory for", "smaller data set (--data)"),
         ("a chunk of 64 examples", "raise --memory or use a smaller model (--model)"),
         ("parameters are more than", "smaller model (--model)"),
+        ("factor of 6145 rows", "--method lbfgs or adam"),
+        ("factor of 6145 rows", "pool before the layer"),
+        ("binds at most", "smaller images (--resize) or a smaller model (--model)"),
+        ("ends them after", "smaller images (--resize) or a smaller model (--model)"),
+        ("weights are more than any device", "make the layers smaller"),
         ("a side are allowed", "smaller images (--resize) or a smaller model (--model)"),
     ];
 

@@ -55,6 +55,10 @@ impl<P: Product> Layer for Affine<P> {
         self.product.multiply_adds()
     }
 
+    fn turns(&self, gpu: &Gpu) -> usize {
+        self.product.turns(gpu)
+    }
+
     fn packing(&self, gpu: &Gpu, direction: Direction) -> Option<Packing> {
         Some(self.product.packing(gpu, direction))
     }

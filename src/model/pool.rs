@@ -1,7 +1,7 @@
 //! Pooling layers.
 
 use super::layer::{At, Layer};
-use crate::device::Quads;
+use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::pool::{self, Pool};
@@ -44,6 +44,10 @@ impl Layer for Pooling {
 
     fn output(&self) -> Shape {
         self.output
+    }
+
+    fn turns(&self, _: &Gpu) -> usize {
+        self.window.turns(self.is_max)
     }
 
     fn forward(&self, at: &At<'_>, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {

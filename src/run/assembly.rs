@@ -43,7 +43,8 @@ impl<'a> Run<'a> {
         config.check(data)?;
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         if config.plan.is_preconditioned() {
-            Kronecker::check(&model)?;
+            Workspace::check(gpu, &model)?;
+            Kronecker::check(gpu, &model)?;
         }
         let workspace = Arc::new(Workspace::new(gpu, model.clone(), config.memory)?);
         if let Some(batches) = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select) {
