@@ -1,7 +1,7 @@
 //! Large Kronecker factors: those of a dense layer, the damped inverse of the larger one and a product with both, each
 //! against f64.
 //!
-//! The layer reads few examples, so that its factors A = ZᵀZ / n are of low rank and (A + δI)⁻¹ = (I − Zᵀ M⁻¹ Z) / δ with
+//! The layer reads a block of examples, so that its factors A = ZᵀZ / n are of low rank and (A + δI)⁻¹ = (I − Zᵀ M⁻¹ Z) / δ with
 //! M = nδI + ZZᵀ (Woodbury 1950): every entry is known without inverting anything large.
 
 use super::random::random_blocks;
@@ -38,9 +38,6 @@ pub struct FactorChain {
 /// Units of the layer.
 const OUTPUTS: usize = 10;
 
-/// Examples that its factors are of: whole blocks of every profile.
-const EXAMPLES: usize = 64;
-
 /// Damping.
 const LAMBDA: f64 = 1e-2;
 
@@ -53,11 +50,11 @@ const TOLERANCE: f64 = 1e-4;
 /// As [`Kronecker::check`] where the device cannot bind them; [`Error::Device`](crate::error::Error::Device) for values
 /// that are wrong, and for what the device reports.
 pub fn factor_chain(gpu: &Gpu, rows: usize) -> Result<FactorChain> {
-    let inputs = rows - 1;
+    let (inputs, examples) = (rows - 1, gpu.profile.block);
     Kronecker::check(gpu, &Model::new(&Description::linear(1), Shape::vector(inputs), OUTPUTS)?)?;
     let mut rng = ChaCha8Rng::seed_from_u64(rows as u64);
-    let (x, x_quads) = random_blocks(gpu, &mut rng, EXAMPLES, inputs)?;
-    let (dy, dy_quads) = random_blocks(gpu, &mut rng, EXAMPLES, OUTPUTS)?;
+    let (x, x_quads) = random_blocks(gpu, &mut rng, examples, inputs)?;
+    let (dy, dy_quads) = random_blocks(gpu, &mut rng, examples, OUTPUTS)?;
     let v: Vec<f32> = (0..rows * OUTPUTS).map(|_| rng.random_range(-1.0..1.0)).collect();
 
     let room = Blocks::new(gpu, &[[rows, OUTPUTS], [OUTPUTS, rows]])?;
@@ -99,8 +96,9 @@ fn record_factor(
     matrix: Buf,
 ) -> Result<()> {
     let factor = Factor::new(gpu, patches, with_bias, matrix)?;
-    factor.weigh(gpu, 0.0, 1.0 / EXAMPLES as f64, EXAMPLES);
-    let partial = gpu.alloc("bench.partial", factor.partial_len(gpu, EXAMPLES / gpu.profile.block))?;
+    let examples = gpu.profile.block;
+    factor.weigh(gpu, 0.0, 1.0 / examples as f64, examples);
+    let partial = gpu.alloc("bench.partial", factor.partial_len(gpu, 1))?;
     program.extend(factor.accumulate(gpu, x, &partial)?);
     Ok(())
 }
@@ -137,18 +135,22 @@ fn combine(c: &[f64], rows: &[f64], columns: usize) -> Vec<f64> {
 }
 
 impl LowRank {
+    fn examples(&self) -> usize {
+        self.z.len() / self.side
+    }
+
     fn column(&self, i: usize) -> Vec<f64> {
         self.z[i..].iter().step_by(self.side).copied().collect()
     }
 
     fn row(&self, i: usize) -> Vec<f64> {
         let mut row = combine(&self.column(i), &self.z, self.side);
-        row.iter_mut().for_each(|sum| *sum /= EXAMPLES as f64);
+        row.iter_mut().for_each(|sum| *sum /= self.examples() as f64);
         row
     }
 
     fn mean_of_diagonal(&self) -> f64 {
-        self.z.iter().map(|z| z * z).sum::<f64>() / (EXAMPLES * self.side) as f64
+        self.z.iter().map(|z| z * z).sum::<f64>() / self.z.len() as f64
     }
 
     /// z\[k\] · v of every example.
@@ -158,9 +160,10 @@ impl LowRank {
 
     fn damped(&self, delta: f64) -> Damped<'_> {
         let mut m: Vec<f64> = self.z.chunks_exact(self.side).flat_map(|z| self.along(z)).collect();
-        (0..EXAMPLES).for_each(|k| m[k * EXAMPLES + k] += EXAMPLES as f64 * delta);
+        let n = self.examples();
+        (0..n).for_each(|k| m[k * n + k] += n as f64 * delta);
         let inverse = reference::inverse(&m);
-        let y = inverse.chunks_exact(EXAMPLES).flat_map(|c| combine(c, &self.z, self.side)).collect();
+        let y = inverse.chunks_exact(n).flat_map(|c| combine(c, &self.z, self.side)).collect();
         Damped { of: self, y, delta }
     }
 }

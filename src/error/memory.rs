@@ -90,7 +90,7 @@ pub enum MemoryError {
     },
     /// A Kronecker factor that a kernel cannot bind.
     #[error(
-        "layer {}: its Kronecker factor of {rows} rows takes {}, more than {} binds at once ({})",
+        "layer {}: its Kronecker factor of {rows} rows takes an array of {}, more than {} binds at once ({})",
         shown(layer), size(*bytes), shown(adapter), size(*limit)
     )]
     Factor {
