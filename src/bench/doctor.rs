@@ -65,7 +65,7 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, mut progress: impl FnMut(&str)) -> 
     checks.extend(softmax(gpu, model.classes, examples)?);
     progress("the whole network");
     checks.extend(whole(gpu, model, &maps, examples)?);
-    if Kronecker::check(model).is_ok() {
+    if Kronecker::check(gpu, model).is_ok() {
         progress("Kronecker factors");
         checks.push(inverse(gpu, model, &maps, blocks * gpu.profile.block)?);
     }

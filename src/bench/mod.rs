@@ -4,6 +4,7 @@
 //! whole.
 
 mod cases;
+mod chain;
 mod check;
 mod doctor;
 mod factors;
@@ -15,6 +16,7 @@ mod table;
 mod timed;
 
 pub use cases::Case;
+pub use chain::{FactorChain, factor_chain};
 pub use check::Check;
 pub use doctor::doctor;
 pub use factors::{FactorStep, factors};

@@ -97,6 +97,7 @@ fn of_model(cause: &ModelError) -> Option<&'static str> {
         ModelError::Units { .. } => Some("give it units = …"),
         ModelError::Outputs { .. } => Some("end it with kind = \"dense\" without units"),
         ModelError::NoParameters { .. } => Some("give it a conv or dense layer"),
+        ModelError::TooLarge { .. } => Some("make the layers smaller"),
         ModelError::Syntax { .. } | ModelError::Size { .. } | ModelError::Window { .. } => None,
     }
 }
@@ -174,7 +175,12 @@ fn of_memory(cause: &MemoryError) -> Option<&'static str> {
         MemoryError::Host { .. } | MemoryError::Examples { .. } => "use a smaller data set (--data)",
         MemoryError::Chunk { .. } => "raise --memory or use a smaller model (--model)",
         MemoryError::Parameters { .. } => "use a smaller model (--model)",
-        MemoryError::Grid { .. } => "use smaller images (--resize) or a smaller model (--model)",
+        MemoryError::Factor { .. } => {
+            "choose a method without factors, such as --method lbfgs or adam, or pool before the layer"
+        }
+        MemoryError::Turns { .. } | MemoryError::Binding { .. } | MemoryError::Grid { .. } => {
+            "use smaller images (--resize) or a smaller model (--model)"
+        }
         MemoryError::Copies { .. } => return None,
     })
 }
@@ -245,6 +251,11 @@ mod tests {
         ("no memory for", "smaller data set (--data)"),
         ("a chunk of 64 examples", "raise --memory or use a smaller model (--model)"),
         ("parameters are more than", "smaller model (--model)"),
+        ("factor of 6145 rows", "--method lbfgs or adam"),
+        ("factor of 6145 rows", "pool before the layer"),
+        ("binds at most", "smaller images (--resize) or a smaller model (--model)"),
+        ("ends them after", "smaller images (--resize) or a smaller model (--model)"),
+        ("weights are more than any device", "make the layers smaller"),
         ("a side are allowed", "smaller images (--resize) or a smaller model (--model)"),
     ];
 
@@ -257,7 +268,7 @@ mod tests {
             ("more than a binding of a\u{fffd}b\u{fffd} indexes", "smaller data set (--data)"),
         ];
         let samples = samples::all();
-        for (what, to_do) in TABLE.into_iter().chain(more) {
+        for (what, to_do) in TABLE.iter().copied().chain(more) {
             let found: Vec<_> = samples.iter().filter(|error| error.to_string().contains(what)).collect();
             assert!(!found.is_empty(), "nothing says {what}");
             for error in found {

@@ -3,7 +3,7 @@
 use super::device::DeviceArgs;
 use super::output::show;
 use super::values::Bytes;
-use crate::bench::{self, Case, FactorStep, PassRow, Table};
+use crate::bench::{self, Case, FactorChain, FactorStep, PassRow, Table};
 use crate::error::Error;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -29,6 +29,14 @@ pub(super) struct BenchArgs {
         value_parser = clap::value_parser!(u64).range(1..=1_000_000)
     )]
     examples: u64,
+    /// Rows of a large Kronecker factor: its entries, its inverse's and a product's against f64, in place of the rest
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "filter",
+        value_parser = clap::value_parser!(u32).range(2..=65_536)
+    )]
+    rows: Option<u32>,
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
@@ -52,14 +60,19 @@ enum What {
     Factors,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct BenchReport {
     kernels: Option<Table>,
     objective: Option<Vec<PassRow>>,
     factors: Option<Vec<FactorStep>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<FactorChain>,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
+    if let Some(rows) = args.rows {
+        return chain(args, rows as usize);
+    }
     let gpu = args.device.open()?;
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
     let progress = |what: &str| {
@@ -76,7 +89,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         }
         gpu.remember_tuning();
     }
-    let (mut record, cases) = (BenchReport { kernels: None, objective: None, factors: None }, Case::all(&args.filter));
+    let (mut record, cases) = (BenchReport::default(), Case::all(&args.filter));
     if wants(What::Kernels) && !cases.is_empty() {
         record.kernels = Some(bench::kernels(&gpu, &cases, repetitions, progress)?);
     }
@@ -105,6 +118,22 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     if let Some(steps) = &record.factors {
         print_steps(steps)?;
     }
+    Ok(())
+}
+
+/// A large factor of so many rows.
+fn chain(args: &BenchArgs, rows: usize) -> Result<()> {
+    if args.what.is_some_and(|what| what != What::Factors) {
+        return Err(Error::usage("--rows is of factors: leave one of them out".to_owned()).into());
+    }
+    let chain = bench::factor_chain(&args.device.open()?, rows)?;
+    if args.json {
+        show!("{}", serde_json::to_string_pretty(&BenchReport { chain: Some(chain), ..BenchReport::default() })?)?;
+        return Ok(());
+    }
+    let FactorChain { factor, inverse, product, seconds: [accumulate, invert, apply], .. } = chain;
+    show!("{:>6} {:>9} {:>9} {:>9} {:>10} {:>10} {:>10}", "rows", "factor", "inverse", "product", "s", "s", "s")?;
+    show!("{rows:>6} {factor:>9.0e} {inverse:>9.0e} {product:>9.0e} {accumulate:>10.2} {invert:>10.2} {apply:>10.2}")?;
     Ok(())
 }
 

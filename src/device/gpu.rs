@@ -136,6 +136,12 @@ impl Gpu {
         self.info.device_type == wgpu::DeviceType::Cpu
     }
 
+    /// Turns that all loops of an invocation make together, at most: Mesa's software drivers leave a loop after so many
+    /// (`LP_MAX_TGSI_LOOP_ITERATIONS`), without a word.
+    pub fn max_turns(&self) -> usize {
+        if self.info.name.contains("llvmpipe") { 65_535 } else { u32::MAX as usize }
+    }
+
     /// Waits for everything submitted.
     ///
     /// # Errors

@@ -2,13 +2,14 @@
 
 use super::buf::{ALIGNMENT, Buf};
 use super::lock::lock;
+use crate::error::Result;
 use std::sync::Mutex;
 
-/// Grids that follow one count, at most: those of a backward pass.
-const MOST: usize = 256;
+/// Grids whose words share a buffer.
+const GRIDS: usize = 256;
 
 /// Words that hold them.
-pub(super) const GRID_WORDS: usize = MOST * ALIGNMENT;
+pub(super) const GRID_WORDS: usize = GRIDS * ALIGNMENT;
 
 /// The number of blocks in use of the [`Quads`](crate::device::Quads) that share it. Memory and recorded programs are
 /// for as many as there may be.
@@ -18,8 +19,8 @@ pub struct BlockCount {
     pub blocks: Buf,
     /// What is asked of each grid, in order.
     asked: Mutex<Vec<GridRequest>>,
-    /// The grids, three words each at an alignment of its own.
-    arguments: Buf,
+    /// The grids, three words each at an alignment of its own: as many buffers as it takes.
+    arguments: Mutex<Vec<Buf>>,
 }
 
 /// A grid, one side of which is ⌈blocks / `per`⌉.
@@ -58,22 +59,27 @@ impl Grid {
 }
 
 impl BlockCount {
-    /// With a word for the count, and [`GRID_WORDS`] for the grids.
-    pub(super) fn of(blocks: Buf, arguments: Buf) -> Self {
-        Self { blocks, asked: Mutex::default(), arguments }
+    /// With a word for the count.
+    pub(super) fn of(blocks: Buf) -> Self {
+        Self { blocks, asked: Mutex::default(), arguments: Mutex::default() }
     }
 
-    /// A grid that follows the count.
-    pub(super) fn grid(&self, asked: GridRequest) -> Grid {
-        let mut all = lock(&self.asked);
-        assert!(all.len() < MOST, "a pass of more than {MOST} grids");
-        let at = all.len() * ALIGNMENT;
+    /// A grid that follows the count; `more` makes another buffer of [`GRID_WORDS`].
+    pub(super) fn grid(&self, asked: GridRequest, more: impl FnOnce() -> Result<Buf>) -> Result<Grid> {
+        let (mut all, mut arguments) = (lock(&self.asked), lock(&self.arguments));
+        if all.len() == GRIDS * arguments.len() {
+            arguments.push(more()?);
+        }
+        let at = all.len() % GRIDS * ALIGNMENT;
         all.push(asked);
-        Grid::Indirect(asked.most, self.arguments.view(at..at + 3))
+        Ok(Grid::Indirect(asked.most, arguments[arguments.len() - 1].view(at..at + 3)))
     }
 
-    /// Every grid asked for so far, and the words that [`kernels::live`](crate::kernels::live) puts them into.
-    pub fn asked(&self) -> (Vec<GridRequest>, Buf) {
-        (lock(&self.asked).clone(), self.arguments.clone())
+    /// Every grid asked for so far, with the words that [`kernels::live`](crate::kernels::live) puts them into: some of
+    /// them share a buffer.
+    pub fn asked(&self) -> Vec<(Vec<GridRequest>, Buf)> {
+        let (all, arguments) = (lock(&self.asked), lock(&self.arguments));
+        let shared = all.chunks(GRIDS).zip(arguments.iter());
+        shared.map(|(asked, words)| (asked.to_vec(), words.prefix(asked.len() * ALIGNMENT))).collect()
     }
 }

@@ -84,7 +84,7 @@ impl Profile {
         {
             return Some(Lack::Subgroups { invocations: self.lanes() });
         }
-        let (offered, needed) = (limits.max_compute_invocations_per_workgroup, self.lanes() * self.rows);
+        let (offered, needed) = (limits.max_compute_invocations_per_workgroup, self.invocations());
         if (offered as usize) < needed {
             return Some(Lack::Invocations { offered, needed });
         }
@@ -112,6 +112,11 @@ impl Profile {
     /// is one.
     pub fn width(&self) -> usize {
         if self.variant == Variant::Software { 8 } else { 64 }
+    }
+
+    /// Invocations of a workgroup of a product.
+    pub fn invocations(&self) -> usize {
+        self.lanes() * self.rows
     }
 
     /// Invocations along a block: one a vec4 of images.

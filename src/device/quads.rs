@@ -1,7 +1,7 @@
 //! Arrays of four-component vectors, in a buffer or a texture as the profile says: what the hot kernels read and write.
 
 use super::buf::Buf;
-use super::live::{BlockCount, Grid, GridRequest};
+use super::live::BlockCount;
 use std::sync::Arc;
 
 /// Texels of a row: vec4 i is texel (i mod 8192, i / 8192). The side that every adapter offers.
@@ -106,11 +106,6 @@ impl Quads {
     /// The same memory, of which as many blocks are in use as `live` says.
     pub fn counted(&self, live: &Arc<BlockCount>) -> Self {
         Self { live: Some(live.clone()), ..self.clone() }
-    }
-
-    /// The grid of a kernel whose workgroups own `per` blocks along `side`; `most` is for all blocks.
-    pub fn grid(&self, most: [usize; 3], side: usize, per: usize) -> Grid {
-        self.live.as_ref().map_or(Grid::Fixed(most), |live| live.grid(GridRequest { most, side, per }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::buf::Buf;
 use super::gpu::Gpu;
-use super::live::{BlockCount, GRID_WORDS};
+use super::live::{BlockCount, GRID_WORDS, Grid, GridRequest};
 use super::lock::lock;
 use super::profile::Storage;
 use super::quads::{Binding, Blank, Home, QUAD, QUADS_WIDTH, Quads};
@@ -144,6 +144,15 @@ impl Quads {
     pub fn block_count(&self, gpu: &Gpu, blocks: usize) -> Result<Buf> {
         self.live.as_ref().map_or_else(|| gpu.uniform(blocks), |live| Ok(live.blocks.clone()))
     }
+
+    /// The grid of a kernel whose workgroups own `per` blocks along `side`; `most` is for all blocks.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc`].
+    pub fn grid(&self, gpu: &Gpu, most: [usize; 3], side: usize, per: usize) -> Result<Grid> {
+        let Some(live) = &self.live else { return Ok(Grid::Fixed(most)) };
+        live.grid(GridRequest { most, side, per }, || gpu.alloc("live.arguments", GRID_WORDS))
+    }
 }
 
 impl BlockCount {
@@ -152,7 +161,7 @@ impl BlockCount {
     /// # Errors
     /// As [`Gpu::alloc`].
     pub fn new(gpu: &Gpu) -> Result<Self> {
-        Ok(Self::of(gpu.alloc("live.blocks", 1)?, gpu.alloc("live.arguments", GRID_WORDS)?))
+        Ok(Self::of(gpu.alloc("live.blocks", 1)?))
     }
 }
 

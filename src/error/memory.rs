@@ -88,6 +88,47 @@ pub enum MemoryError {
         /// Name of the adapter.
         adapter: String,
     },
+    /// A Kronecker factor that a kernel cannot bind.
+    #[error(
+        "layer {}: its Kronecker factor of {rows} rows takes an array of {}, more than {} binds at once ({})",
+        shown(layer), size(*bytes), shown(adapter), size(*limit)
+    )]
+    Factor {
+        /// Name of the layer.
+        layer: String,
+        /// Rows of the factor, and columns.
+        rows: usize,
+        /// Bytes of the array that is too large: of the factor, of its sums, or of what its inverse is made in.
+        bytes: u64,
+        /// Bytes of the largest binding.
+        limit: u64,
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// An array that a kernel cannot bind.
+    #[error("{kernel} needs {} at once, {} binds at most {}", size(*bytes), shown(adapter), size(*limit))]
+    Binding {
+        /// Name of the shader.
+        kernel: &'static str,
+        /// Bytes of the array.
+        bytes: u64,
+        /// Bytes of the largest binding.
+        limit: u64,
+        /// Name of the adapter.
+        adapter: String,
+    },
+    /// A sum that is too long for the driver.
+    #[error("{}: its loops take {turns} turns, {} ends them after {limit}", shown(what), shown(adapter))]
+    Turns {
+        /// The layer or the shader.
+        what: String,
+        /// Turns of all loops of an invocation.
+        turns: usize,
+        /// The most that the driver makes.
+        limit: usize,
+        /// Name of the adapter.
+        adapter: String,
+    },
     /// A layer that takes more workgroups than WebGPU runs.
     #[error(
         "a layer takes {} × {} × {} workgroups of {kernel}, {limit} a side are allowed", groups[0], groups[1], groups[2]

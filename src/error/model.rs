@@ -42,6 +42,21 @@ pub enum ModelError {
         /// Most that it may be.
         most: usize,
     },
+    /// A layer with sizes that no device has room for.
+    #[error(
+        "model {}, layer {layer}: {values} values an example and {weights} weights are more than any device holds",
+        shown(model)
+    )]
+    TooLarge {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1; 0: the images themselves.
+        layer: usize,
+        /// Values of an example that come out of it.
+        values: u128,
+        /// Its weights.
+        weights: u128,
+    },
     /// A window that is larger than what it slides over.
     #[error("model {}, layer {layer}: {window} does not fit into {input}", shown(model))]
     Window {

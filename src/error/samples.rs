@@ -84,6 +84,7 @@ fn model() -> Vec<ModelError> {
         ModelError::Unknown { name: name(), known: vec!["digits-1k", "mnist-14k"], source: denied() },
         ModelError::Syntax { file: name(), line: 3, source: toml() },
         ModelError::Size { model: model.clone(), layer, what: "units", value: 0, least: 1, most: 9 },
+        ModelError::TooLarge { model: model.clone(), layer, values: 1 << 70, weights: 1 << 60 },
         ModelError::Window { model: model.clone(), layer, window: "a 9×9 filter".to_owned(), input },
         ModelError::Units { model: model.clone(), layer },
         ModelError::Outputs { model: model.clone(), outputs: input, classes: 10 },
@@ -201,6 +202,9 @@ fn memory() -> Vec<MemoryError> {
         MemoryError::Parameters { model: model(), parameters: 1 << 32, limit: 1 << 31, adapter: adapter() },
         MemoryError::Examples { examples: 1 << 30, adapter: adapter() },
         MemoryError::Copies { copies: 1_500_000, examples: 1 << 31, adapter: adapter() },
+        MemoryError::Factor { layer: name(), rows: 6145, bytes: 151_191_552, limit: 1 << 27, adapter: adapter() },
+        MemoryError::Binding { kernel: "conv2d", bytes: 1 << 28, limit: 1 << 27, adapter: adapter() },
+        MemoryError::Turns { what: what(), turns: 70_000, limit: 65_535, adapter: adapter() },
         MemoryError::Grid { kernel: "conv2d", groups: [70_000, 1, 1], limit: 65_535 },
     ]
 }

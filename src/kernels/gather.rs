@@ -63,7 +63,7 @@ pub fn gather(gpu: &Gpu, shape: Shape, page: &Page, index: &Buf, by: &Normalisat
         ("ROWS", rows),
     ];
     let bindings = [(&page.bytes).into(), index.into(), (&by.0).into(), x.into()];
-    let grid = x.grid([page.sixteens.div_ceil(rows), blocks, 1], 1, 1);
+    let grid = x.grid(gpu, [page.sixteens.div_ceil(rows), blocks, 1], 1, 1)?;
     Dispatch::new(gpu, &GATHER, &constants, &bindings, grid)
 }
 

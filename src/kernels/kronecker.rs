@@ -4,7 +4,7 @@
 
 use super::blocks::Blocks;
 use super::conv2d::Conv2d;
-use super::grid::elementwise_grid;
+use super::grid::{elementwise_grid, looping_grid, turns};
 use super::jobs::{DampingJob, word};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
@@ -62,16 +62,21 @@ impl Factor {
     pub fn accumulate(&self, gpu: &Gpu, x: &Quads, partial: &Buf) -> Result<[Dispatch; 2]> {
         let constants = [("SIDE", self.side()), ("BIAS", usize::from(self.with_bias))];
         let bindings = [partial.into(), (&self.coefficients).into(), (&self.matrix).into()];
-        Ok([
-            self.patches.gram(gpu, x, partial)?,
-            Dispatch::new(gpu, &REDUCE, &constants, &bindings, elementwise_grid(gpu, self.matrix.len()))?,
-        ])
+        let of_splits = turns(partial.len() / self.patches.gram_shape().partial_len(), 0);
+        let grid = looping_grid(gpu, &REDUCE, self.matrix.len(), of_splits)?;
+        Ok([self.patches.gram(gpu, x, partial)?, Dispatch::new(gpu, &REDUCE, &constants, &bindings, grid)?])
     }
 }
 
 /// Rows of the factor of patches.
 pub fn factor_side(patches: &Conv2d, with_bias: bool) -> usize {
     patches.weights().patches() + usize::from(with_bias)
+}
+
+/// Words of the largest array that a kernel binds of the factor of patches: of the factor, or of a split of its sums.
+pub fn factor_words(patches: &Conv2d, with_bias: bool) -> usize {
+    let side = factor_side(patches, with_bias);
+    side.saturating_mul(side).max(patches.gram_shape().partial_len())
 }
 
 /// The deltas of `blocks`, whose matrices are A and G of each layer in turn: λ, a word on the device, shared out
@@ -152,9 +157,15 @@ pub mod reference {
     pub fn damping(a: &[f64], g: &[f64], lambda: f64) -> [f64; 2] {
         let mean = |m: &[f64]| {
             let side = m.len().isqrt();
-            ((0..side).map(|i| m[i * side + i]).sum::<f64>() / side as f64).max(1e-20)
+            (0..side).map(|i| m[i * side + i]).sum::<f64>() / side as f64
         };
-        let pi = (mean(a) / mean(g)).sqrt().clamp(1e-5, 1e5);
+        shared_damping([mean(a), mean(g)], lambda)
+    }
+
+    /// The same of the means of their diagonals.
+    pub fn shared_damping(means: [f64; 2], lambda: f64) -> [f64; 2] {
+        let [a, g] = means.map(|mean| mean.max(1e-20));
+        let pi = (a / g).sqrt().clamp(1e-5, 1e5);
         [pi * lambda.sqrt(), lambda.sqrt() / pi]
     }
 }

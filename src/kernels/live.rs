@@ -1,7 +1,7 @@
 //! Grids that follow a count of blocks on the device.
 
 use super::jobs::{GridJob, word};
-use crate::device::{ALIGNMENT, BlockCount, Gpu, GridRequest};
+use crate::device::{BlockCount, Buf, Gpu, GridRequest};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
@@ -11,19 +11,17 @@ pub(super) const GRIDS: Shader = shader!("live_grids");
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn grids(gpu: &Gpu, live: &BlockCount) -> Result<Dispatch> {
-    let (asked, arguments) = live.asked();
+pub fn grids(gpu: &Gpu, live: &BlockCount) -> Result<Vec<Dispatch>> {
     let job = |asked: &GridRequest| {
         let [x, y, z] = asked.most.map(word);
         GridJob { x, y, z, side: word(asked.side), per: word(asked.per) }
     };
-    let jobs: Vec<GridJob> = asked.iter().map(job).collect();
-    let bindings = [
-        (&live.blocks).into(),
-        gpu.upload("live.jobs", &jobs)?.into(),
-        (&arguments.prefix(asked.len() * ALIGNMENT)).into(),
-    ];
-    Dispatch::new(gpu, &GRIDS, &[], &bindings, [asked.len().div_ceil(64), 1, 1])
+    let dispatch = |(asked, arguments): (Vec<GridRequest>, Buf)| {
+        let jobs: Vec<GridJob> = asked.iter().map(job).collect();
+        let bindings = [(&live.blocks).into(), gpu.upload("live.jobs", &jobs)?.into(), arguments.into()];
+        Dispatch::new(gpu, &GRIDS, &[], &bindings, [asked.len().div_ceil(64), 1, 1])
+    };
+    live.asked().into_iter().map(dispatch).collect()
 }
 
 /// The same on the CPU.

@@ -2,6 +2,7 @@
 //! to the weights, dy xᵀ summed over the batch.
 
 use super::conv2d::Conv2d;
+use super::grid::{check_turns, turns};
 use super::product::{Operands, Product};
 use super::tile::{OuterTile, ProductTile};
 use super::weights::{Direction, Packing, WeightShape};
@@ -32,6 +33,12 @@ impl Dense {
             Direction::Forward => (self.inputs, self.outputs),
             Direction::Backward => (self.outputs, self.inputs),
         }
+    }
+
+    /// Turns of the loops of a product of so many sources.
+    fn product_turns(&self, gpu: &Gpu, direction: Direction, sources: usize) -> usize {
+        let [row, end] = self.tile(gpu, direction).turns(gpu, TAPS);
+        sources * turns(self.sides(direction).0.div_ceil(TAPS), row) + end
     }
 
     fn outer_tile(&self, gpu: &Gpu) -> OuterTile {
@@ -101,6 +108,7 @@ impl Product for Dense {
     fn product(&self, gpu: &Gpu, direction: Direction, blocks: usize, operands: &Operands<'_>) -> Result<Dispatch> {
         let (inputs, outputs) = self.sides(direction);
         let (packing, tile) = (self.packing(gpu, direction), self.tile(gpu, direction));
+        check_turns(gpu, MATMUL.name, self.product_turns(gpu, direction, operands.sources()))?;
         let mut constants = vec![("INPUTS", inputs), ("CO", outputs), ("PHASES", 1)];
         constants.extend(tile.constants(gpu, 1, TAPS, TAPS));
         constants.extend(operands.constants(&packing));
@@ -108,8 +116,12 @@ impl Product for Dense {
         let [x, w, tx, v, mask] = operands.inputs();
         let [y, derivative, found] = operands.outputs(gpu)?;
         let bindings = [x, w, tx, v, mask, input.block_count(gpu, blocks)?.into(), y, derivative, found];
-        let grid = input.grid([blocks.div_ceil(per), packing.tiles(), 1], 0, per);
+        let grid = input.grid(gpu, [blocks.div_ceil(per), packing.tiles(), 1], 0, per)?;
         Dispatch::new(gpu, &MATMUL, &constants, &bindings, grid)
+    }
+
+    fn turns(&self, gpu: &Gpu) -> usize {
+        self.product_turns(gpu, Direction::Forward, 2).max(self.product_turns(gpu, Direction::Backward, 1))
     }
 
     fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {

@@ -29,6 +29,7 @@ pub mod update;
 pub mod vector;
 pub mod weights;
 
+pub use grid::check_turns;
 pub use layout::{copy_quads, from_blocks, to_blocks};
 
 use crate::device::ALIGNMENT;

@@ -1,7 +1,7 @@
 //! Max, average and global-average pooling: forward, jvp and vjp.
 
 use super::epilogue::Mask;
-use super::grid::elementwise_grid;
+use super::grid::{looping_grid, turns};
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
@@ -43,6 +43,25 @@ impl Pool {
         self.output().expect("checked when the layer was made: the window fits")
     }
 
+    /// Turns of the loops over a window.
+    fn window_turns(&self) -> usize {
+        turns(self.height, turns(self.width, 0))
+    }
+
+    /// Turns of the loops over the windows that hold a pixel, each with so many turns inside.
+    fn windows_turns(&self, inside: usize) -> usize {
+        let out = self.out();
+        let [rows, columns] = [(self.height, out.height), (self.width, out.width)]
+            .map(|(window, windows)| window.div_ceil(self.stride).min(windows));
+        turns(rows, turns(columns, inside))
+    }
+
+    /// Turns of the loops over a value, at most; with `is_max`, of max pooling.
+    pub fn turns(&self, is_max: bool) -> usize {
+        let of_windows = self.windows_turns(if is_max { self.window_turns() } else { 0 });
+        turns(1, of_windows.max(self.window_turns()))
+    }
+
     fn constants(&self, gpu: &Gpu, window: &[(&'static str, usize)]) -> Vec<(&'static str, usize)> {
         let (x, y) = (self.input, self.out());
         let mut constants = vec![("H", x.height), ("W", x.width), ("OH", y.height), ("OW", y.width)];
@@ -74,7 +93,8 @@ pub fn max_select(gpu: &Gpu, pool: &Pool, x: &Quads, v: &Quads, out: &Quads) -> 
     assert_eq!(x.len(), v.len());
     let count = out.len() / 4;
     let bindings = [x.into(), v.into(), gpu.uniform(count)?.into(), out.into()];
-    Dispatch::new(gpu, &MAX_SELECT, &pool.max_constants(gpu), &bindings, elementwise_grid(gpu, count))
+    let grid = looping_grid(gpu, &MAX_SELECT, count, pool.window_turns())?;
+    Dispatch::new(gpu, &MAX_SELECT, &pool.max_constants(gpu), &bindings, grid)
 }
 
 /// dx = mask ⊙ the gradient of max pooling at its input x.
@@ -88,7 +108,8 @@ pub fn max_vjp(gpu: &Gpu, pool: &Pool, x: &Quads, dy: &Quads, dx: &Quads, mask: 
     let mut constants = pool.max_constants(gpu);
     constants.push(Mask::constant(mask));
     let bindings = [x.into(), dy.into(), Mask::binding(mask, x), gpu.uniform(count)?.into(), dx.into()];
-    Dispatch::new(gpu, &MAX_VJP, &constants, &bindings, elementwise_grid(gpu, count))
+    let grid = looping_grid(gpu, &MAX_VJP, count, pool.windows_turns(pool.window_turns()))?;
+    Dispatch::new(gpu, &MAX_VJP, &constants, &bindings, grid)
 }
 
 /// y = window means of x; also the jvp.
@@ -99,7 +120,8 @@ pub fn avg_forward(gpu: &Gpu, pool: &Pool, x: &Quads, y: &Quads) -> Result<Dispa
     pool.check(x, y);
     let count = y.len() / 4;
     let bindings = [x.into(), gpu.uniform(count)?.into(), y.into()];
-    Dispatch::new(gpu, &AVG_FORWARD, &pool.avg_constants(gpu), &bindings, elementwise_grid(gpu, count))
+    let grid = looping_grid(gpu, &AVG_FORWARD, count, pool.window_turns())?;
+    Dispatch::new(gpu, &AVG_FORWARD, &pool.avg_constants(gpu), &bindings, grid)
 }
 
 /// dx = mask ⊙ the gradient of average pooling.
@@ -112,7 +134,8 @@ pub fn avg_vjp(gpu: &Gpu, pool: &Pool, dy: &Quads, dx: &Quads, mask: Option<&Mas
     let mut constants = pool.avg_constants(gpu);
     constants.push(Mask::constant(mask));
     let bindings = [dy.into(), Mask::binding(mask, dy), gpu.uniform(count)?.into(), dx.into()];
-    Dispatch::new(gpu, &AVG_VJP, &constants, &bindings, elementwise_grid(gpu, count))
+    let grid = looping_grid(gpu, &AVG_VJP, count, pool.windows_turns(0))?;
+    Dispatch::new(gpu, &AVG_VJP, &constants, &bindings, grid)
 }
 
 /// The same in f64, on plain `[N][C][H][W]`.

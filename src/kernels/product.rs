@@ -27,6 +27,11 @@ pub struct Operands<'a> {
 }
 
 impl Operands<'_> {
+    /// Pairs of input and weights.
+    pub(super) fn sources(&self) -> usize {
+        1 + usize::from(self.second.is_some())
+    }
+
     /// What the shaders of all products are specialised to, besides their tile.
     pub(super) fn constants(&self, packing: &Packing) -> Vec<(&'static str, usize)> {
         let weights = [Some(self.source), self.second].into_iter().flatten().map(|(_, weights)| weights.len());
@@ -34,7 +39,7 @@ impl Operands<'_> {
         let mut constants = vec![
             ("TILE_ROWS", packing.rows()),
             ("BIAS", usize::from(packing.biases.is_some())),
-            ("SOURCES", 1 + usize::from(self.second.is_some())),
+            ("SOURCES", self.sources()),
         ];
         constants.extend(self.epilogue.constants());
         constants
@@ -77,6 +82,8 @@ pub trait Product: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// As [`Dispatch::new`].
     fn product(&self, gpu: &Gpu, direction: Direction, blocks: usize, operands: &Operands<'_>) -> Result<Dispatch>;
+    /// Turns of all loops of an invocation, at most, however a batch is split.
+    fn turns(&self, gpu: &Gpu) -> usize;
     /// Parts into which a weight gradient over so many batch blocks is split.
     fn splits(&self, gpu: &Gpu, blocks: usize) -> usize;
     /// partial\[s\] = the weight and bias gradient of split s; [`reduce_partials`](super::weights::reduce_partials)

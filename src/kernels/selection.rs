@@ -84,7 +84,8 @@ pub fn rows(gpu: &Gpu, x: &Quads, position: &Buf, y: &Quads) -> Result<Dispatch>
     assert!(y.len() == features * position.len() && x.len().is_multiple_of(features * block));
     let constants = [("FEATURES", features), ("LANES", gpu.profile.lanes()), ("ROWS", rows), ("EACH", EACH)];
     let bindings = [x.into(), position.into(), y.into()];
-    Dispatch::new(gpu, &ROWS, &constants, &bindings, y.grid([features.div_ceil(rows * EACH), blocks, 1], 1, 1))
+    let grid = y.grid(gpu, [features.div_ceil(rows * EACH), blocks, 1], 1, 1)?;
+    Dispatch::new(gpu, &ROWS, &constants, &bindings, grid)
 }
 
 /// The same in f64.

@@ -1,5 +1,6 @@
 //! How much of a product one invocation owns: what is held in registers is loaded once.
 
+use super::grid::turns;
 use crate::device::{Gpu, Variant};
 
 /// The most outputs of a tile of a product.
@@ -78,6 +79,15 @@ impl ProductTile {
         std::iter::once(self).chain(others.into_iter().filter(|tile| tile.outputs * tile.pixels <= most)).collect()
     }
 
+    /// Turns of the loop that fetches a row of so many `taps` an output, and of those that end a tile.
+    pub(super) fn turns(&self, gpu: &Gpu, taps: usize) -> [usize; 2] {
+        let row = match gpu.profile.variant {
+            Variant::Discrete => turns((self.outputs * taps).div_ceil(4 * gpu.profile.invocations()), 0),
+            Variant::Software | Variant::Portable => 0, // unrolled
+        };
+        [row, row + turns(self.pixels, 0)]
+    }
+
     /// What `product_tile.wgsl` and the workgroup are specialised to, where a step takes so many columns of each of
     /// `slices`.
     pub(super) fn constants(
@@ -116,6 +126,15 @@ impl OuterTile {
         let most_lines = (most_sums / (taps * quads)).clamp(1, MOST_LINES);
         let sizes: Vec<usize> = (1..=most_lines).collect();
         Self { lines: cover(lines, &sizes, 2), quads, pixels: pixels.min(width) }
+    }
+
+    /// Turns of the loops that end a tile of so many taps.
+    pub(super) fn end_turns(&self, gpu: &Gpu, taps: usize) -> usize {
+        let total = match gpu.profile.variant {
+            Variant::Software => 0, // without a loop
+            Variant::Discrete | Variant::Portable => turns(gpu.profile.invocations().ilog2() as usize, 0),
+        };
+        turns(taps, self.lines * self.quads * total) + self.quads * total
     }
 
     /// What `outer_tile.wgsl` and the workgroup are specialised to.

@@ -1,6 +1,6 @@
 //! Weights between the flat parameter vector (PyTorch's order) and the tiles that products read and gradients write.
 
-use super::grid::elementwise_grid;
+use super::grid::{elementwise_grid, looping_grid, turns};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
@@ -163,7 +163,9 @@ pub fn reduce_partials(gpu: &Gpu, shape: &WeightShape, partial: &Buf, g: &Buf) -
     assert_eq!(g.len(), shape.len());
     assert!(partial.len().is_multiple_of(shape.partial_len()));
     let constants = [("OUTPUTS", shape.outputs), ("PATCHES", shape.patches())];
-    Dispatch::new(gpu, &REDUCE, &constants, &[partial.into(), g.into()], elementwise_grid(gpu, g.len()))
+    let of_splits = turns(partial.len() / shape.partial_len(), 0);
+    let grid = looping_grid(gpu, &REDUCE, g.len(), of_splits)?;
+    Dispatch::new(gpu, &REDUCE, &constants, &[partial.into(), g.into()], grid)
 }
 
 /// The same in f64.

@@ -61,6 +61,10 @@ impl<P: Product + Clone + 'static> Layer for Affine<P> {
         Map::Affine(Arc::new(self.product.clone()))
     }
 
+    fn turns(&self, gpu: &Gpu) -> usize {
+        self.product.turns(gpu)
+    }
+
     fn packing(&self, gpu: &Gpu, direction: Direction) -> Option<Packing> {
         Some(self.product.packing(gpu, direction))
     }

@@ -17,6 +17,9 @@ use crate::shape::Shape;
 const MOST_UNITS: usize = 1 << 16;
 const LARGEST_WINDOW: usize = 1 << 10;
 
+/// Words of an example, and weights of a layer: a device counts them in 32 bits, and sums of them stay far from 64.
+const MOST_WORDS: usize = 1 << 36;
+
 type Layers = Vec<Box<dyn Layer>>;
 
 /// The layers for examples of shape `input`, and the standard deviation of each one's initial weights.
@@ -25,6 +28,10 @@ type Layers = Vec<Box<dyn Layer>>;
 /// [`Error::Usage`](crate::error::Error::Usage) naming the layer that does not fit.
 pub(super) fn layers(description: &Description, input: Shape, classes: usize) -> Result<(Layers, Vec<f64>)> {
     let (name, init) = (&description.name, description.initialisation);
+    if fits(input, 0, 0).is_none() {
+        let (model, values) = (name.clone(), values(input));
+        return Err(ModelError::TooLarge { model, layer: 0, values, weights: 0 }.into());
+    }
     let mut chain = Chain { name, init, number: 0, shape: input, layers: Vec::new(), deviations: Vec::new() };
     for (index, layer) in description.layer.iter().enumerate() {
         let is_last = index + 1 == description.layer.len();
@@ -35,6 +42,20 @@ pub(super) fn layers(description: &Description, input: Shape, classes: usize) ->
         return Err(ModelError::Outputs { model: name.clone(), outputs, classes }.into());
     }
     Ok((chain.layers, chain.deviations))
+}
+
+/// C·H·W, however large.
+fn values(shape: Shape) -> u128 {
+    [shape.channels, shape.height, shape.width].iter().fold(1, |values: u128, &n| values.saturating_mul(n as u128))
+}
+
+/// Whether values of an example, weights and multiply-adds of so many outputs of so many inputs can be counted.
+fn fits(output: Shape, outputs: usize, patches: usize) -> Option<()> {
+    let count = |factors: &[usize]| factors.iter().try_fold(1usize, |product, &n| product.checked_mul(n));
+    let values = count(&[output.channels, output.height, output.width])?;
+    let weights = count(&[outputs, patches])?;
+    count(&[values, patches])?;
+    ((1..=MOST_WORDS).contains(&values) && weights <= MOST_WORDS).then_some(())
 }
 
 /// Layers so far, and the shape that the next one meets.
@@ -63,14 +84,14 @@ impl Chain<'_> {
                 let Some(_) = conv.output() else {
                     return Err(self.too_small(format!("a {size}×{size} filter with padding {padding}")).into());
                 };
-                self.affine("conv", conv, activation, is_last);
+                self.affine("conv", conv, activation, is_last)?;
             }
             LayerDescription::Dense { units, activation } => {
                 let Some(outputs) = units.or(classes) else {
                     return Err(ModelError::Units { model: self.name.to_owned(), layer: self.number }.into());
                 };
                 self.check("units", outputs, 1, MOST_UNITS)?;
-                self.affine("dense", Dense { inputs: input.len(), outputs }, activation, is_last);
+                self.affine("dense", Dense { inputs: input.len(), outputs }, activation, is_last)?;
             }
             LayerDescription::MaxPool { size, stride, padding } => self.pool(true, size, stride, padding)?,
             LayerDescription::AvgPool { size, stride, padding } => self.pool(false, size, stride, padding)?,
@@ -90,8 +111,14 @@ impl Chain<'_> {
         product: impl Product + Clone + 'static,
         activation: Option<Activation>,
         is_last: bool,
-    ) {
+    ) -> Result<()> {
         let weights = product.weights();
+        let [_, output] = product.shapes();
+        if fits(output, weights.outputs, weights.patches()).is_none() {
+            let (model, layer) = (self.name.to_owned(), self.number);
+            let weights = weights.outputs as u128 * weights.patches() as u128;
+            return Err(ModelError::TooLarge { model, layer, values: values(output), weights }.into());
+        }
         let (fan_in, fan_out) = (weights.patches() as f64, (weights.outputs * weights.taps) as f64);
         let gain = match activation {
             Some(Activation::Relu | Activation::Silu) if !is_last => 2.0,
@@ -106,6 +133,7 @@ impl Chain<'_> {
             let name = self.named(function.name());
             self.add(ActivationLayer { name, function, shape: self.shape }, 0.0);
         }
+        Ok(())
     }
 
     /// Square windows of `size`, which do not overlap unless `stride` says so.

@@ -67,6 +67,10 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     }
     /// The same map in f64.
     fn reference(&self) -> Map;
+    /// Turns of all loops of an invocation of any of its kernels, at most.
+    fn turns(&self, _gpu: &Gpu) -> usize {
+        1
+    }
     /// The function of a layer that is nothing but an element-wise activation; a product before it takes it over.
     fn activation(&self) -> Option<Activation> {
         None

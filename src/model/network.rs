@@ -86,7 +86,7 @@ impl Model {
 
     /// Multiply-adds of one example's forward pass.
     pub fn multiply_adds(&self) -> usize {
-        self.layers.iter().map(|layer| layer.multiply_adds()).sum()
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.multiply_adds()))
     }
 
     /// The named tensors, in order.

@@ -2,7 +2,7 @@
 
 use super::layer::{At, Layer};
 use super::reference::Map;
-use crate::device::Quads;
+use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::pool::{self, Pool};
@@ -49,6 +49,10 @@ impl Layer for Pooling {
 
     fn reference(&self) -> Map {
         if self.is_max { Map::Max(self.window) } else { Map::Average(self.window) }
+    }
+
+    fn turns(&self, _: &Gpu) -> usize {
+        self.window.turns(self.is_max)
     }
 
     fn forward(&self, at: &At<'_>, y: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {

@@ -6,10 +6,10 @@ use super::minibatches::Activations;
 use super::pass::{Chunk, Forward, Pass};
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu, Quads};
-use crate::error::{ModelError, Result, RunError};
+use crate::error::{MemoryError, ModelError, Result, RunError};
 use crate::kernels::blocks::{Blocks, Part};
 use crate::kernels::conv2d::Conv2d;
-use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side};
+use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side, factor_words};
 use crate::kernels::softmax_xent;
 use crate::model::{Layer, Model};
 use crate::program::Program;
@@ -75,6 +75,26 @@ impl Shapes {
         let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
         [[a, g], [g, a]]
     }
+
+    /// Whether the device binds both factors of the layer of this name, and what their inverses are made in.
+    fn check(&self, gpu: &Gpu, layer: &str) -> Result<()> {
+        let [[a, g], _] = self.sizes();
+        let binding = gpu.max_binding_words();
+        let refuse = |rows: usize, words: usize, limit: usize| {
+            let [bytes, limit] = [words, limit].map(|words| (words as u64).saturating_mul(4));
+            MemoryError::Factor { layer: layer.to_owned(), rows, bytes, limit, adapter: gpu.info.name.clone() }
+        };
+        for (rows, words) in [(a, factor_words(&self.patches, true)), (g, factor_words(&self.pixels, false))] {
+            if words > binding {
+                return Err(refuse(rows, words, binding).into());
+            }
+        }
+        let (words, most) = (Blocks::words(&self.sizes()), gpu.max_quads_words());
+        if words > most {
+            return Err(refuse(a.max(g), words, most).into());
+        }
+        Ok(())
+    }
 }
 
 /// What the factors of each layer with parameters are made of.
@@ -136,12 +156,14 @@ impl LayerFactors {
 }
 
 impl Kronecker {
-    /// Whether every layer of a model that has parameters has factors.
+    /// Whether every layer of a model that has parameters has factors, which the device can bind.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) naming one that has none.
-    pub fn check(model: &Model) -> Result<()> {
-        shapes(model.layers()).map(|_| ())
+    /// [`Error::Usage`](crate::error::Error::Usage) naming a layer that has none,
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) naming one whose are too large.
+    pub fn check(gpu: &Gpu, model: &Model) -> Result<()> {
+        let layers = model.layers();
+        shapes(layers)?.iter().try_for_each(|shapes| shapes.check(gpu, layers[shapes.layer].name()))
     }
 
     /// Factors from about `examples` of those of `objective`.
@@ -150,6 +172,7 @@ impl Kronecker {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the factors do not fit; as [`Kronecker::check`].
     pub fn new(objective: &Objective, examples: usize) -> Result<Self> {
         let (gpu, workspace) = (objective.gpu.clone(), &objective.workspace);
+        Self::check(&gpu, &workspace.model)?;
         let sample = objective.sample_in_blocks(examples)?;
         let (mut layers, mut rooms) = (Vec::new(), Vec::new());
         for group in groups(&gpu, shapes(workspace.model.layers())?) {
@@ -372,6 +395,6 @@ mod tests {
         let why = shapes(&[Box::new(Scale)]).map(|_| ()).unwrap_err();
         assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains("scale1"), "{why}");
         let digits = Model::new(&Description::open("digits-1k").unwrap(), Shape::new(1, 8, 8), 10).unwrap();
-        Kronecker::check(&digits).unwrap();
+        shapes(digits.layers()).unwrap();
     }
 }

@@ -89,7 +89,7 @@ impl Selection {
         backward.push(softmax_xent::gradient(gpu, logits, &targets, &dz)?);
         batch.record_vjp(&mut backward, &chosen)?;
 
-        program.push(live::grids(gpu, &self.live)?);
+        program.extend(live::grids(gpu, &self.live)?);
         program.append(backward);
         Ok(())
     }

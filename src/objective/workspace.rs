@@ -6,6 +6,7 @@ use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{MemoryError, Result, UsageError};
 use crate::kernels::vector::PARTIALS;
 use crate::kernels::weights::{Direction, pack};
+use crate::kernels::{check_turns, softmax_xent};
 use crate::model::{LayerWeights, Model};
 use crate::program::Program;
 use std::sync::Arc;
@@ -72,7 +73,7 @@ impl Workspace {
     /// # Errors
     /// As [`Workspace::new`].
     pub fn of_chunks(gpu: &Gpu, model: Arc<Model>, memory: u64, most: usize) -> Result<Self> {
-        check_bindings(gpu, &model)?;
+        Self::check(gpu, &model)?;
         let stages = stages(&model);
         let footprint = Footprint::new(gpu, &model, &stages);
         let chunk = footprint.chunk(gpu, &model, memory, most)?;
@@ -122,6 +123,30 @@ impl Workspace {
         Footprint::new(gpu, model, &stages(model)).chunk(gpu, model, memory, most)
     }
 
+    /// Whether the model's vectors, packed weights and partial sums can be bound at all, and its sums made.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) where they cannot.
+    pub fn check(gpu: &Gpu, model: &Model) -> Result<()> {
+        model.layers().iter().try_for_each(|layer| check_turns(gpu, layer.name(), layer.turns(gpu)))?;
+        check_turns(gpu, "the loss", softmax_xent::turns(model.classes))?;
+        let fits = model.layers().iter().all(|layer| {
+            let packings = [Direction::Forward, Direction::Backward].map(|direction| layer.packing(gpu, direction));
+            packings.iter().flatten().all(|packing| packing.len() <= gpu.max_quads_words())
+                && layer.weights().is_none_or(|w| w.partial_len() <= gpu.max_binding_words())
+        });
+        if fits && model.vector_len() <= gpu.max_binding_words() {
+            return Ok(());
+        }
+        Err(MemoryError::Parameters {
+            model: model.name.clone(),
+            parameters: model.parameters(),
+            limit: 4 * gpu.max_binding_words() as u64,
+            adapter: gpu.info.name.clone(),
+        }
+        .into())
+    }
+
     /// The stamp of a forward pass that is about to overwrite the activations.
     pub(super) fn stamp(&self) -> u64 {
         self.passes.fetch_add(1, Ordering::Relaxed) + 1
@@ -168,25 +193,6 @@ impl Workspace {
         }
         Ok(())
     }
-}
-
-/// Whether the model's vectors, packed weights and partial sums can be bound at all.
-fn check_bindings(gpu: &Gpu, model: &Model) -> Result<()> {
-    let fits = model.layers().iter().all(|layer| {
-        let packings = [Direction::Forward, Direction::Backward].map(|direction| layer.packing(gpu, direction));
-        packings.iter().flatten().all(|packing| packing.len() <= gpu.max_quads_words())
-            && layer.weights().is_none_or(|w| w.partial_len() <= gpu.max_binding_words())
-    });
-    if fits && model.vector_len() <= gpu.max_binding_words() {
-        return Ok(());
-    }
-    Err(MemoryError::Parameters {
-        model: model.name.clone(),
-        parameters: model.parameters(),
-        limit: 4 * gpu.max_binding_words() as u64,
-        adapter: gpu.info.name.clone(),
-    }
-    .into())
 }
 
 /// Lets the layers find their tiles on so many examples, the most expensive first.

@@ -45,8 +45,8 @@ impl Dispatch {
     /// Records `shader`, specialised by `constants`, over `bindings` (group 0, in order) and a `grid` of workgroups.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the grid is larger than WebGPU
-    /// allows. A driver that rejects the shader shows at the first run.
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the grid is larger than WebGPU allows, or a buffer
+    /// than the adapter binds. A driver that rejects the shader shows at the first run.
     ///
     /// # Panics
     /// When the number of bindings is beyond what WebGPU guarantees: the host function of the kernel is wrong.
@@ -61,10 +61,27 @@ impl Dispatch {
         let most = grid.most();
         assert!(bindings.len() <= MAX_BINDINGS, "{}: {} bindings", shader.name, bindings.len());
         assert!(!most.contains(&0), "{}: grid {most:?}", shader.name);
+        check_bindings(gpu, shader.name, bindings)?;
         if most.iter().any(|&n| n > MAX_GROUPS) {
             return Err(MemoryError::Grid { kernel: shader.name, groups: most, limit: MAX_GROUPS }.into());
         }
         let pipeline = pipeline(gpu, shader, constants, bindings);
         Ok(Self { shader: shader.name, pipeline, bindings: bindings.to_vec(), group: OnceLock::new(), grid })
+    }
+}
+
+/// Whether the adapter binds as much at once.
+fn check_bindings(gpu: &Gpu, kernel: &'static str, bindings: &[Binding]) -> Result<()> {
+    let most = gpu.max_binding_words();
+    let words = bindings.iter().map(|binding| match binding {
+        Binding::Buf(buf) => buf.len(),
+        Binding::Texture(_) => 0,
+    });
+    match words.max().filter(|&words| words > most) {
+        None => Ok(()),
+        Some(words) => {
+            let [bytes, limit] = [words, most].map(|words| 4 * words as u64);
+            Err(MemoryError::Binding { kernel, bytes, limit, adapter: gpu.info.name.clone() }.into())
+        }
     }
 }

@@ -53,7 +53,8 @@ impl<'a> Run<'a> {
         config.check(data)?;
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         if config.plan.is_preconditioned() {
-            Kronecker::check(&model)?;
+            Workspace::check(gpu, &model)?;
+            Kronecker::check(gpu, &model)?;
         }
         let selects = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select);
         let least = selects.map_or(0, |batches| batches.batch.min(data.train.len()));

@@ -11,3 +11,4 @@ mod products;
 mod reductions;
 mod selection;
 mod softmax;
+mod turns;

@@ -94,7 +94,7 @@ fn chosen_rows_are_brought_together_as_far_as_they_are_in_use() {
                 gpu.write(&live.blocks, &[used as u32]);
                 let y = unwritten_blocks(&gpu, examples, features).counted(&live);
                 let rows = selection::rows(&gpu, &from, &gpu.upload("test", &position).unwrap(), &y).unwrap();
-                run(&gpu, [live::grids(&gpu, &live).unwrap(), rows]);
+                run(&gpu, live::grids(&gpu, &live).unwrap().into_iter().chain([rows]));
                 let want: Vec<f64> = position[..used * block].iter().flat_map(|&p| row(p)).collect();
                 let got = download_quads(&gpu, &y);
                 let (written, rest) = got.split_at(used * block * features);
@@ -111,17 +111,20 @@ fn grids_follow_the_count() {
         let live = Arc::new(BlockCount::new(&gpu).unwrap());
         let quads = unwritten_blocks(&gpu, 1, 4).counted(&live);
         let mut asked = Vec::new();
-        for most in [[1, 1, 1], [3, 5, 7], [17, 255, 257]] {
+        // more than share a buffer
+        for most in [[1, 1, 1], [3, 5, 7], [17, 255, 257]].repeat(60) {
             for (side, per) in [(0, 1), (1, 8), (2, 3)] {
-                quads.grid(most, side, per);
+                quads.grid(&gpu, most, side, per).unwrap();
                 asked.push(GridRequest { most, side, per });
             }
         }
         let grids = live::grids(&gpu, &live).unwrap();
         for blocks in [0, 1, 17, 255] {
             gpu.write(&live.blocks, &[blocks as u32]);
-            run(&gpu, [grids.clone()]);
-            let words: Vec<u32> = gpu.read(&live.asked().1).unwrap();
+            run(&gpu, grids.clone());
+            let buffers = live.asked();
+            assert!(buffers.len() > 1 && buffers.iter().map(|(asked, _)| asked.len()).sum::<usize>() == asked.len());
+            let words: Vec<u32> = buffers.iter().flat_map(|(_, words)| gpu.read::<u32>(words).unwrap()).collect();
             for (asked, words) in asked.iter().zip(words.chunks(ALIGNMENT)) {
                 let want = live::reference::grid(asked, blocks);
                 assert_eq!(words[..3], want.map(|n| n as u32), "{asked:?} with {blocks}");

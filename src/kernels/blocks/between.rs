@@ -2,7 +2,7 @@
 
 use super::super::jobs::{DirectionJob, GradientJob, TransposeJob, word};
 use super::placement::{BlockProduct, Placement};
-use super::room::{Blocks, grid};
+use super::room::{Blocks, grid, strides};
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
@@ -33,8 +33,9 @@ impl Blocks {
         let placements: Vec<_> = parts.iter().zip(self.placements.as_chunks::<2>().0).collect();
         let fits = |(part, [a, g]): &(&Part, &[Placement; 2])| a.side == part.patches + 1 && g.side == part.outputs;
         assert!(2 * parts.len() == self.placements.len() && placements.iter().all(fits));
-        let grid = |of: fn(&[Placement; 2]) -> usize| {
-            grid(gpu, placements.iter().map(|(_, placements)| of(placements)).max().unwrap_or(1), parts.len())
+        let grid = |of: fn(&[Placement; 2]) -> [usize; 2]| {
+            let job = |[columns, items]: [usize; 2]| (columns, strides(gpu, items));
+            grid(gpu, placements.iter().map(|(_, placements)| job(of(placements))))
         };
         let width = [("WIDTH", gpu.profile.width())];
         let load = |(part, [a, _]): &(&Part, &[Placement; 2])| GradientJob {
@@ -47,7 +48,8 @@ impl Blocks {
         let jobs: Vec<GradientJob> = placements.iter().map(load).collect();
         let table = gpu.upload("blocks.gradient", &jobs)?;
         let bindings = [table.into(), g.into(), (&self.m).into()];
-        let mut steps = vec![Dispatch::new(gpu, &GRADIENT, &width, &bindings, grid(|[a, _]| a.columns()))?];
+        let mut steps =
+            vec![Dispatch::new(gpu, &GRADIENT, &width, &bindings, grid(|[a, g]| [a.columns(), g.columns() / 4]))?];
         steps.extend(self.multiply(gpu, 0)?);
         let transpose = |(_, [a, g]): &(&Part, &[Placement; 2])| TransposeJob {
             source: word(a.quad(a.places()[2], 0)),
@@ -58,7 +60,7 @@ impl Blocks {
         let jobs: Vec<TransposeJob> = placements.iter().map(transpose).collect();
         let table = gpu.upload("blocks.transpose", &jobs)?;
         let bindings = [table.into(), (&self.m).into()];
-        steps.push(Dispatch::new(gpu, &TRANSPOSE, &width, &bindings, grid(|[_, g]| g.columns()))?);
+        steps.push(Dispatch::new(gpu, &TRANSPOSE, &width, &bindings, grid(|[a, g]| [g.columns(), a.columns() / 4]))?);
         steps.extend(self.multiply(gpu, 1)?);
         let store = |(part, [_, g]): &(&Part, &[Placement; 2])| DirectionJob {
             d: word(part.start),
@@ -70,7 +72,7 @@ impl Blocks {
         let jobs: Vec<DirectionJob> = placements.iter().map(store).collect();
         let table = gpu.upload("blocks.direction", &jobs)?;
         let bindings = [table.into(), (&self.m).into(), d.into()];
-        steps.push(Dispatch::new(gpu, &DIRECTION, &width, &bindings, grid(|[_, g]| g.side))?);
+        steps.push(Dispatch::new(gpu, &DIRECTION, &width, &bindings, grid(|[a, g]| [g.side, a.side]))?);
         Ok(steps)
     }
 

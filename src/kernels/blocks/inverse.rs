@@ -2,7 +2,7 @@
 
 use super::super::jobs::{LoadJob, PivotJob, word};
 use super::placement::{BLOCK, BlockProduct, Placement};
-use super::room::{Blocks, grid};
+use super::room::{Blocks, grid, strides};
 use crate::device::Gpu;
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
@@ -27,11 +27,12 @@ impl Blocks {
                 matrix: word(i),
             };
             let jobs: Vec<LoadJob> = here().map(job).collect();
-            let columns = here().map(|(_, placement)| placement.columns()).max().unwrap_or(1);
+            let turns_of =
+                |(_, placement): (_, &Placement)| (placement.columns(), strides(gpu, placement.columns() / 4));
             let table = gpu.upload("blocks.load", &jobs)?;
             let bindings = [table.into(), matrices.into(), (&self.deltas).into(), (&self.m).into()];
             let constants = [("WIDTH", gpu.profile.width())];
-            steps.push(Dispatch::new(gpu, &LOAD, &constants, &bindings, grid(gpu, columns, jobs.len()))?);
+            steps.push(Dispatch::new(gpu, &LOAD, &constants, &bindings, grid(gpu, here().map(turns_of)))?);
         }
         for k in 0..self.placements.iter().map(|placement| placement.blocks).max().unwrap_or(0) {
             // rows k … of S and those of I that are no longer zero left of column block k + 1

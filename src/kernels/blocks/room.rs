@@ -1,5 +1,6 @@
 //! The row blocks of all matrices on a device.
 
+use super::super::grid::{iterations, turns};
 use super::super::jobs::ProductJob;
 use super::super::tile::SUBGROUP;
 use super::placement::{BLOCK, BlockProduct, LANES, Placement, ROW};
@@ -26,6 +27,9 @@ impl Blocks {
     ///
     /// # Errors
     /// As [`Gpu::alloc_quads`].
+    ///
+    /// # Panics
+    /// Where there is no matrix.
     pub fn new(gpu: &Gpu, sizes: &[[usize; 2]]) -> Result<Self> {
         Self::within(gpu, sizes, gpu.max_binding_words())
     }
@@ -35,12 +39,14 @@ impl Blocks {
     /// # Errors
     /// As [`Blocks::new`].
     pub fn within(gpu: &Gpu, sizes: &[[usize; 2]], most: usize) -> Result<Self> {
+        assert!(!sizes.is_empty(), "no matrices");
         let (mut placements, mut base, mut lengths) = (Vec::new(), 0, vec![0]);
         for &size in sizes {
             let placement = Placement::new(size);
             let words = (placement.side * placement.side).next_multiple_of(ALIGNMENT);
-            if lengths[lengths.len() - 1] + words > most {
-                lengths.push(0); // a single matrix that is too large says so when it is allocated
+            let last = lengths[lengths.len() - 1];
+            if last > 0 && last + words > most {
+                lengths.push(0); // a single matrix that is too large says so when it is bound
             }
             let buffer = lengths.len() - 1;
             placements.push(Placement { base, matrix: [buffer, lengths[buffer]], ..placement });
@@ -49,11 +55,7 @@ impl Blocks {
         }
         Ok(Self {
             m: gpu.alloc_quads("blocks", 4 * base, false)?,
-            matrices: lengths
-                .into_iter()
-                .filter(|&len| len > 0)
-                .map(|len| gpu.alloc("factors", len))
-                .collect::<Result<_>>()?,
+            matrices: lengths.into_iter().map(|len| gpu.alloc("factors", len)).collect::<Result<_>>()?,
             deltas: gpu.alloc("deltas", sizes.len().next_multiple_of(2))?,
             placements,
         })
@@ -103,7 +105,7 @@ impl Blocks {
             let table = gpu.upload("blocks.jobs", jobs)?;
             Dispatch::new(gpu, &PRODUCT, &constants, &[table.into(), (&self.m).into()], [jobs.len(), 1, 1])
         };
-        jobs.chunks(MAX_GROUPS).map(dispatch).collect()
+        bounded(&jobs).into_iter().map(dispatch).collect()
     }
 
     /// The inverse of matrix `i`, `[side][side]`, for tests.
@@ -117,7 +119,39 @@ impl Blocks {
     }
 }
 
-/// Grid over so many columns of `jobs`, striding beyond what keeps the device busy.
-pub(super) fn grid(gpu: &Gpu, columns: usize, jobs: usize) -> [usize; 3] {
-    [columns.min(gpu.profile.workgroups), jobs, 1]
+/// Multiply-adds of one dispatch, about: a tenth of a second on a CPU.
+const DISPATCH: usize = 4_000_000_000;
+
+/// Jobs in dispatches of bounded grid and work, as few as that takes.
+fn bounded(mut jobs: &[ProductJob]) -> Vec<&[ProductJob]> {
+    let mut parts = Vec::new();
+    while !jobs.is_empty() {
+        let mut work = 0;
+        let within = |job: &&ProductJob| {
+            work += job.rows as usize * job.taps as usize * BLOCK * BLOCK;
+            work <= DISPATCH
+        };
+        let count = jobs.iter().take_while(within).count().clamp(1, MAX_GROUPS);
+        let (part, rest) = jobs.split_at(count);
+        parts.push(part);
+        jobs = rest;
+    }
+    parts
+}
+
+/// Turns of a loop over so many items that the invocations of a workgroup share.
+pub(super) fn strides(gpu: &Gpu, items: usize) -> usize {
+    turns(items.div_ceil(gpu.profile.width()), 0)
+}
+
+/// Grid over the columns of jobs, (columns, turns of the loops in each): striding beyond what keeps the device busy, as
+/// far as the driver makes the turns.
+pub(super) fn grid(gpu: &Gpu, jobs: impl IntoIterator<Item = (usize, usize)>) -> [usize; 3] {
+    let (mut most, mut least, mut count) = (1, 1, 0);
+    for (columns, inside) in jobs {
+        most = columns.max(most);
+        least = columns.div_ceil(iterations(gpu, inside).max(1)).max(least);
+        count += 1;
+    }
+    [most.min(gpu.profile.workgroups).max(least), count, 1]
 }

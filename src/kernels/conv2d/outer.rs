@@ -4,6 +4,7 @@
 use super::{Conv2d, GRAD_WEIGHT, Window};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
+use crate::kernels::grid::{check_turns, iterations, turns};
 use crate::kernels::tile::OuterTile;
 use crate::kernels::weights::{Direction, WeightShape};
 use crate::program::Dispatch;
@@ -25,7 +26,17 @@ impl Conv2d {
     pub(super) fn outer_splits(&self, gpu: &Gpu, outputs: usize, blocks: usize) -> usize {
         let tile = self.outer_tile(gpu, outputs);
         let tiles = self.lines(gpu).0.div_ceil(tile.lines) * outputs.div_ceil(4 * tile.quads);
-        WeightShape { outputs, ..self.weights() }.splits(gpu, tiles, blocks)
+        let splits = WeightShape { outputs, ..self.weights() }.splits(gpu, tiles, blocks);
+        // the pixels of many large images are more turns than some drivers make
+        let iterations = iterations(gpu, self.outer_turns(gpu, outputs, 1)).max(1);
+        splits.max(blocks.div_ceil(gpu.profile.rows * iterations))
+    }
+
+    /// Turns of the loops of an invocation that sums over so many batch blocks.
+    pub(super) fn outer_turns(&self, gpu: &Gpu, outputs: usize, blocks: usize) -> usize {
+        let (tile, out) = (self.outer_tile(gpu, outputs), self.out());
+        let of_block = turns(out.height, turns(out.width.div_ceil(tile.pixels), 0));
+        turns(blocks, of_block) + tile.end_turns(gpu, self.lines(gpu).1.columns)
     }
 
     /// Σ patch patchᵀ as the weight gradient of a convolution whose cotangents are its patches.
@@ -52,6 +63,8 @@ impl Conv2d {
         let blocks = x.len() / (self.input.len() * gpu.profile.block);
         let (tile, splits) = (self.outer_tile(gpu, outputs), self.outer_splits(gpu, outputs, blocks));
         assert_eq!(partial.len(), splits * shape.partial_len());
+        let together = blocks.div_ceil(splits * gpu.profile.rows);
+        check_turns(gpu, GRAD_WEIGHT.name, self.outer_turns(gpu, outputs, together))?;
         let mut constants = vec![
             ("CI", self.input.channels),
             ("CO", outputs),

@@ -4,11 +4,22 @@
 use super::{CONV2D, Conv2d, Window};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
+use crate::kernels::grid::{check_turns, turns};
 use crate::kernels::product::{Operands, Product};
 use crate::kernels::tile::ProductTile;
 use crate::kernels::weights::{Direction, Packing, WeightShape};
 use crate::program::Dispatch;
 use crate::shape::Shape;
+
+impl Conv2d {
+    /// Turns of the loops of a product of so many sources.
+    fn product_turns(&self, gpu: &Gpu, direction: Direction, sources: usize) -> usize {
+        let Window { columns, segments, slices, .. } = self.window(gpu, direction);
+        let channels = if direction == Direction::Forward { self.input.channels } else { self.channels };
+        let [row, end] = self.tile(gpu, direction).turns(gpu, slices * columns);
+        sources * turns(channels.div_ceil(slices), turns(self.size * segments, row)) + end
+    }
+}
 
 impl Product for Conv2d {
     fn shapes(&self) -> [Shape; 2] {
@@ -83,6 +94,7 @@ impl Product for Conv2d {
         let (stride, phases) = if is_backward { (1, self.stride) } else { (self.stride, 1) };
         let (tile, window, packing) =
             (self.tile(gpu, direction), self.window(gpu, direction), self.packing(gpu, direction));
+        check_turns(gpu, CONV2D.name, self.product_turns(gpu, direction, operands.sources()))?;
         let mut constants = vec![
             ("CI", input.channels),
             ("CO", output.channels),
@@ -106,8 +118,14 @@ impl Product for Conv2d {
         let [y, derivative, found] = operands.outputs(gpu)?;
         let strips = output.height.div_ceil(phases) * (output.width.div_ceil(phases)).div_ceil(tile.pixels);
         let groups = [strips.div_ceil(gpu.profile.rows), packing.tiles() * phases, blocks];
-        let grid = operands.source.0.grid(groups, 2, 1);
+        let grid = operands.source.0.grid(gpu, groups, 2, 1)?;
         Dispatch::new(gpu, &CONV2D, &constants, &[x, w, tx, v, mask, y, derivative, found], grid)
+    }
+
+    fn turns(&self, gpu: &Gpu) -> usize {
+        let products =
+            self.product_turns(gpu, Direction::Forward, 2).max(self.product_turns(gpu, Direction::Backward, 1));
+        products.max(self.outer_turns(gpu, self.channels, 1))
     }
 
     fn splits(&self, gpu: &Gpu, blocks: usize) -> usize {

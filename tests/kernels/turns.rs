@@ -1,0 +1,286 @@
+//! Loops of more turns than Mesa's software drivers make (65,535 of an invocation, those of inner loops included): each
+//! kernel that strides, on a device whose profile has one workgroup do all of it, against the same kernel on many.
+
+use crate::common::*;
+use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile, Quads};
+use gpu_subset::error::{Error, MemoryError};
+use gpu_subset::kernels::activation::{self, Activation};
+use gpu_subset::kernels::blocks::{Blocks, Part};
+use gpu_subset::kernels::conv2d::Conv2d;
+use gpu_subset::kernels::epilogue::Epilogue;
+use gpu_subset::kernels::kronecker::{self, Factor};
+use gpu_subset::kernels::matmul::Dense;
+use gpu_subset::kernels::pool::{self, Pool};
+use gpu_subset::kernels::product::{Product, reference};
+use gpu_subset::kernels::softmax_xent::{self, Targets};
+use gpu_subset::kernels::weights::{self, Direction, WeightShape};
+use gpu_subset::kernels::{copy_quads, finite, update, vector};
+use gpu_subset::shape::Shape;
+
+/// Items that 64 invocations do not get through in so many turns each.
+const LONG: usize = 64 * 65_536 + 17;
+
+/// The adapter with lavapipe's profile, if it can run that, but so many workgroups.
+fn device(workgroups: usize) -> Option<TestGpu> {
+    gpu()?;
+    let adapter = AdapterChoice::default().select().ok()?;
+    let profile = Profile { workgroups, ..Profile::SOFTWARE };
+    let runs = profile.unmet(&adapter).is_none();
+    runs.then(|| TestGpu(Gpu::open_adapter(&adapter, profile).unwrap()))
+}
+
+/// Whether a kernel leaves the same numbers, all of them, in one workgroup and in many.
+fn agree(what: &str, outputs: impl Fn(&Gpu) -> Vec<f32>) {
+    let [Some(one), Some(many)] = [1, 1 << 12].map(device) else { return };
+    let (got, want) = (outputs(&one), outputs(&many));
+    assert!(want.iter().all(|x| x.is_finite()), "{what}: not finite in many workgroups");
+    let differs = got.iter().zip(&want).position(|(a, b)| a.to_bits() != b.to_bits());
+    assert_eq!(differs, None, "{what}: of {}", want.len());
+}
+
+/// Numbers between 1/2 and 3/2 that repeat after a thousand or so.
+fn values(len: usize) -> Vec<f32> {
+    (0..len).map(|i| 0.5 + (i % 1021) as f32 / 1021.0).collect()
+}
+
+fn buf(gpu: &Gpu, len: usize) -> Buf {
+    gpu.upload("test.input", &values(len)).unwrap()
+}
+
+fn quads(gpu: &Gpu, len: usize) -> Quads {
+    gpu.upload_quads("test.input", &values(len), false).unwrap()
+}
+
+fn read(gpu: &Gpu, of: &Buf) -> Vec<f32> {
+    gpu.read(of).unwrap()
+}
+
+fn read_quads(gpu: &Gpu, of: &Quads) -> Vec<f32> {
+    gpu.read_quads(of).unwrap()
+}
+
+#[test]
+fn vectors_are_gone_through_to_the_end() {
+    let len = 4 * LONG;
+    agree("axpby", |gpu| {
+        let (coefficients, y) = (gpu.upload("test", &[2.0f32, 0.5]).unwrap(), buf(gpu, len));
+        run(gpu, [vector::axpby(gpu, &coefficients, &buf(gpu, len), &y).unwrap()]);
+        read(gpu, &y)
+    });
+    agree("sgd", |gpu| {
+        let (coefficients, x) = (buf(gpu, 4), buf(gpu, len));
+        run(gpu, [update::momentum(gpu, &coefficients, &buf(gpu, len), &buf(gpu, len), &x).unwrap()]);
+        read(gpu, &x)
+    });
+    agree("adam", |gpu| {
+        let (coefficients, x, v) = (buf(gpu, 8), buf(gpu, len), buf(gpu, len));
+        run(gpu, [update::adam(gpu, &coefficients, &buf(gpu, len), [&buf(gpu, len), &v], &x).unwrap()]);
+        read(gpu, &x)
+    });
+    agree("natural", |gpu| {
+        let (coefficients, slope, x) = (buf(gpu, 4), buf(gpu, 1), buf(gpu, len));
+        run(gpu, [update::natural(gpu, &coefficients, &slope, &buf(gpu, len), &buf(gpu, len), &x).unwrap()]);
+        read(gpu, &x)
+    });
+    agree("quads_copy", |gpu| {
+        let out = unwritten(gpu, len);
+        run(gpu, [copy_quads(gpu, &quads(gpu, len), &out).unwrap()]);
+        read(gpu, &out)
+    });
+    let Some(one) = device(1) else { return };
+    let mut x = values(len);
+    x[len - 1] = f32::NAN;
+    let found = one.upload("found", &[0u32]).unwrap();
+    run(&one, [finite::check(&one, &one.upload("x", &x).unwrap(), &found).unwrap()]);
+    assert_eq!(one.read::<u32>(&found).unwrap()[0], 1, "the last value is looked at");
+}
+
+#[test]
+fn activations_are_gone_through_to_the_end() {
+    let len = 4 * LONG;
+    agree("activation", |gpu| {
+        let y = unwritten_quads(gpu, len);
+        run(gpu, [activation::forward(gpu, Activation::Relu, &quads(gpu, len), &y).unwrap()]);
+        read_quads(gpu, &y)
+    });
+    agree("its Jacobian", |gpu| {
+        let (x, out) = (quads(gpu, len), unwritten_quads(gpu, len));
+        run(gpu, [activation::product(gpu, Activation::Relu, &x, &x, &out).unwrap()]);
+        read_quads(gpu, &out)
+    });
+    // 17 windows of 60 × 60 an invocation
+    let input = Shape::new(17 * 4, 120, 120);
+    let pool = Pool { input, height: 60, width: 60, stride: 60, padding: 0 };
+    let outputs = pool.output().unwrap().len();
+    agree("avg_pool_forward", |gpu| {
+        let (block, y) = (gpu.profile.block, unwritten_quads(gpu, outputs * gpu.profile.block));
+        run(gpu, [pool::avg_forward(gpu, &pool, &quads(gpu, block * input.len()), &y).unwrap()]);
+        read_quads(gpu, &y)
+    });
+    agree("max_pool_select", |gpu| {
+        let (x, y) = (quads(gpu, gpu.profile.block * input.len()), unwritten_quads(gpu, outputs * gpu.profile.block));
+        run(gpu, [pool::max_select(gpu, &pool, &x, &x, &y).unwrap()]);
+        read_quads(gpu, &y)
+    });
+    let overlapping = Pool { input: Shape::new(8, 24, 24), height: 12, width: 12, stride: 2, padding: 5 };
+    let [x_len, y_len] = [overlapping.input, overlapping.output().unwrap()].map(|shape| shape.len());
+    agree("max_pool_vjp", |gpu| {
+        let [x, dy] = [x_len, y_len].map(|len| quads(gpu, len * gpu.profile.block));
+        let dx = unwritten_quads(gpu, x.len());
+        run(gpu, [pool::max_vjp(gpu, &overlapping, &x, &dy, &dx, None).unwrap()]);
+        read_quads(gpu, &dx)
+    });
+    let overlapping = Pool { input: Shape::new(16, 64, 64), ..overlapping };
+    let [x_len, y_len] = [overlapping.input, overlapping.output().unwrap()].map(|shape| shape.len());
+    agree("avg_pool_vjp", |gpu| {
+        let (dy, dx) = (quads(gpu, y_len * gpu.profile.block), unwritten_quads(gpu, x_len * gpu.profile.block));
+        run(gpu, [pool::avg_vjp(gpu, &overlapping, &dy, &dx, None).unwrap()]);
+        read_quads(gpu, &dx)
+    });
+}
+
+#[test]
+fn every_example_of_many_classes_has_its_loss_and_derivatives() {
+    const CLASSES: usize = 1000;
+    let examples = 32 * 64 * 2 * 9; // 18 of them, four to a vec4, an invocation
+    agree("softmax cross-entropy", |gpu| {
+        let [z, u] = [(); 2].map(|()| quads(gpu, examples * CLASSES));
+        let index: Vec<u32> = (0..examples as u32).collect();
+        let index = gpu.upload("test.index", &index).unwrap();
+        let label: Vec<u32> = (0..examples as u32).map(|n| n % CLASSES as u32).collect();
+        let targets = Targets { label: gpu.upload("test.label", &label).unwrap(), weight: buf(gpu, examples) };
+        let [loss, hits, score, uu, uv, vv] = [(); 6].map(|()| unwritten(gpu, examples));
+        let [dz, h, root] = [(); 3].map(|()| unwritten_quads(gpu, z.len()));
+        let steps = [
+            softmax_xent::loss(gpu, &z, &targets, &loss, &hits),
+            softmax_xent::residual(gpu, &z, &targets, &score),
+            softmax_xent::curvature(gpu, &z, [&u, &z], &targets, [&uu, &uv, &vv]),
+            softmax_xent::gradient(gpu, &z, &targets, &dz),
+            softmax_xent::hvp(gpu, &z, &u, &targets, &h),
+            softmax_xent::root(gpu, &z, &index, &buf(gpu, 1), &root),
+        ];
+        run(gpu, steps.map(Result::unwrap));
+        let words = [loss, hits, score, uu, uv, vv].iter().flat_map(|of| read(gpu, of)).collect::<Vec<_>>();
+        words.into_iter().chain([dz, h, root].iter().flat_map(|of| read_quads(gpu, of))).collect()
+    });
+}
+
+#[test]
+fn weights_are_packed_and_reduced_to_the_end() {
+    let dense = Dense { inputs: 4099, outputs: 4096 };
+    agree("pack_weights", |gpu| {
+        let packing = dense.packing(gpu, Direction::Forward);
+        let packed = unwritten_quads(gpu, packing.len());
+        run(gpu, [weights::pack(gpu, &packing, &buf(gpu, dense.weights().len()), &packed).unwrap()]);
+        read_quads(gpu, &packed)
+    });
+    let shape = WeightShape { outputs: 1024, inputs: 1400, taps: 1 };
+    agree("reduce_partials", |gpu| {
+        let (partial, g) = (buf(gpu, 2 * shape.partial_len()), gpu.alloc("test.g", shape.len()).unwrap());
+        run(gpu, [weights::reduce_partials(gpu, &shape, &partial, &g).unwrap()]);
+        read(gpu, &g)
+    });
+}
+
+#[test]
+fn large_factors_are_summed_inverted_and_multiplied_with() {
+    const SIDE: usize = 1500;
+    agree("factor_reduce", |gpu| {
+        let factor = Factor::new(gpu, Conv2d::dense(SIDE, 1), true, unwritten(gpu, (SIDE + 1).pow(2))).unwrap();
+        factor.weigh(gpu, 0.0, 0.25, gpu.profile.block);
+        let partial = unwritten(gpu, factor.partial_len(gpu, 1));
+        run(gpu, factor.accumulate(gpu, &quads(gpu, SIDE * gpu.profile.block), &partial).unwrap());
+        read(gpu, &factor.matrix)
+    });
+    let part = Part { start: 0, outputs: SIDE, patches: SIDE };
+    agree("inverse and product", |gpu| {
+        let blocks = Blocks::new(gpu, &[[SIDE + 1, SIDE], [SIDE, SIDE + 1]]).unwrap();
+        for (i, side) in [SIDE + 1, SIDE].into_iter().enumerate() {
+            let mut matrix = vec![1e-3f32; side * side];
+            (0..side).for_each(|row| matrix[row * side + row] = 1.0 + row as f32 / side as f32);
+            gpu.write(&blocks.matrix(i), &matrix);
+        }
+        gpu.write(&blocks.deltas, &[0.1f32; 2]);
+        let d = unwritten(gpu, SIDE * (SIDE + 1));
+        let mut steps = blocks.invert(gpu).unwrap();
+        steps.extend(blocks.apply_inverse(gpu, &[part], &buf(gpu, d.len()), &d).unwrap());
+        run(gpu, steps);
+        read(gpu, &d)
+    });
+    agree("kronecker_diagonal", |gpu| {
+        let [a, g] = [(2049, true), (2048, false)].map(|(side, with_bias)| {
+            let patches = Conv2d::dense(side - usize::from(with_bias), 1);
+            Factor::new(gpu, patches, with_bias, buf(gpu, side * side)).unwrap()
+        });
+        let (v, d) = (buf(gpu, 2048 * 2049), unwritten(gpu, 2048 * 2049));
+        run(gpu, [kronecker::diagonal(gpu, [&a, &g], &buf(gpu, 1), &v, &d).unwrap()]);
+        read(gpu, &d)
+    });
+}
+
+#[test]
+fn weight_gradients_of_many_large_images_are_split() {
+    let Some(gpu) = device(1) else { return };
+    let conv = Conv2d { input: Shape::new(1, 130, 130), channels: 4, size: 3, stride: 1, padding: 0 };
+    let batch = 8 * gpu.profile.block;
+    let mut rng = rng(71);
+    let [x, dy] = conv.shapes().map(|shape| uniform(batch * shape.len(), &mut rng));
+    let [x_quads, dy_quads] =
+        [(&x, conv.input.len()), (&dy, conv.output().unwrap().len())].map(|(of, len)| upload_blocks(&gpu, of, len));
+    let shape = conv.weights();
+    let partial = unwritten(&gpu, conv.splits(&gpu, 8) * shape.partial_len());
+    let g = upload(&gpu, &vec![0.0; shape.len()]);
+    let steps =
+        [conv.grad_weight(&gpu, &x_quads, &dy_quads, &partial), weights::reduce_partials(&gpu, &shape, &partial, &g)];
+    run(&gpu, steps.map(Result::unwrap));
+    assert_close("the gradient", &download(&gpu, &g), &reference::grad_weight(&conv, &x, &dy), 1e-4);
+
+    let factor = Factor::new(&gpu, conv, true, unwritten(&gpu, 100)).unwrap();
+    factor.weigh(&gpu, 0.0, 1.0, batch);
+    let partial = unwritten(&gpu, factor.partial_len(&gpu, 8));
+    run(&gpu, factor.accumulate(&gpu, &x_quads, &partial).unwrap());
+    let want = kronecker::reference::gram(&conv, &x, true);
+    assert_close("the factor", &download(&gpu, &factor.matrix), &want, 1e-4);
+}
+
+/// A dense layer's outputs of one block, or why there are none.
+fn dense_forward(gpu: &Gpu, inputs: usize) -> Result<f64, Error> {
+    let (dense, mut rng) = (Dense { inputs, outputs: 4 }, rng(72));
+    let (x, theta) = (uniform(gpu.profile.block * inputs, &mut rng), uniform(dense.weights().len(), &mut rng));
+    let packed = upload_quads(gpu, &weights::reference::pack(&dense.packing(gpu, Direction::Forward), &theta));
+    let (x_quads, y) = (upload_blocks(gpu, &x, inputs), unwritten_blocks(gpu, gpu.profile.block, 4));
+    run(gpu, [dense.forward(gpu, (&x_quads, &packed), &y, &Epilogue::default())?]);
+    let (got, want) = (download_blocks(gpu, &y, gpu.profile.block, 4), reference::forward(&dense, &x, &theta));
+    let scale = want.iter().fold(0.0, |most: f64, w| most.max(w.abs()));
+    Ok(got.iter().zip(want).map(|(g, w)| (g - w).abs() / scale).fold(0.0, f64::max))
+}
+
+#[test]
+fn a_sum_that_is_too_long_is_refused_and_one_as_long_as_can_be_is_right() {
+    let Some(gpu) = gpu() else { return };
+    let longest = 4 * 65_500;
+    let error = dense_forward(&gpu, longest).unwrap();
+    assert!(error <= 1e-4, "off by {error:e}");
+    match dense_forward(&gpu, longest + 4 * 40) {
+        Ok(error) => assert!(error <= 1e-4 && gpu.max_turns() > 65_535, "off by {error:e}"),
+        Err(Error::OutOfMemory(MemoryError::Turns { turns, limit, .. })) => assert!(turns > limit),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_buffer_as_large_as_a_binding_is_gone_through_and_a_larger_one_refused() {
+    let Some(gpu) = gpu() else { return };
+    let most = gpu.max_binding_words() / 4 * 4;
+    if most > 1 << 26 {
+        return; // more than a test should take
+    }
+    let coefficients = gpu.upload("test", &[2.0f32, 0.0]).unwrap();
+    let (x, y) = (buf(&gpu, most), gpu.alloc("test.y", most).unwrap());
+    run(&gpu, [vector::axpby(&gpu, &coefficients, &x, &y).unwrap()]);
+    let wrong = read(&gpu, &y).iter().zip(values(most)).position(|(y, x)| *y != 2.0 * x);
+    assert_eq!(wrong, None);
+    let [x, y] = [(); 2].map(|()| gpu.alloc("test", most + 4).unwrap());
+    let why = vector::axpby(&gpu, &coefficients, &x, &y).map(|_| ()).unwrap_err();
+    assert!(matches!(why, Error::OutOfMemory(MemoryError::Binding { kernel: "axpby", .. })), "{why}");
+}
