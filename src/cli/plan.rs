@@ -51,7 +51,6 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         eprintln!("measuring for some seconds");
     }
     let parameters = run.model().parameters();
-    let stages = config.plan.stages();
     let forecast = run.forecast(&gpu)?;
     let q = overdetermination(forecast.subset, data.classes.len(), parameters);
     let record = PlanRecord {
@@ -70,7 +69,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.json {
         println!("{}", serde_json::to_string(&record).expect("a plan is plain data"));
     } else {
-        print(&record, &data, stages);
+        print(&record, &data);
     }
     Ok(())
 }
@@ -98,7 +97,7 @@ fn why(schedule: ScheduleName, subset: usize, q: f64) -> String {
     }
 }
 
-fn print(plan: &PlanRecord<'_>, data: &Dataset, stages: usize) {
+fn print(plan: &PlanRecord<'_>, data: &Dataset) {
     let forecast = plan.forecast;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!("data      {}: N = {} examples {}, M = {} classes", plan.data, plan.examples, data.shape, plan.classes);
@@ -120,7 +119,7 @@ fn print(plan: &PlanRecord<'_>, data: &Dataset, stages: usize) {
         println!("1/{one_of:<8}{examples:>10}{overdetermination:>11.2}{epochs:>16.3}{seconds:>9.2}{mark}");
     }
     println!();
-    let at_most = if stages > 1 { "at most " } else { "" };
+    let at_most = if matches!(plan.plan, Plan::Stages { .. }) { "at most " } else { "" };
     println!("schedule  {}: {}", plan.schedule, plan.why);
     println!("cost      {at_most}{:.0} units = {:.2} epochs", forecast.cost_units, forecast.cost_epochs);
     println!(

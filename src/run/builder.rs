@@ -252,7 +252,7 @@ impl<'a> RunBuilder<'a> {
         let count = match size {
             SubsetSize::Count(count) => count,
             SubsetSize::Fraction(numerator, denominator) => {
-                (n * numerator as usize).checked_div(denominator as usize).unwrap_or(n)
+                n.saturating_mul(numerator as usize).checked_div(denominator as usize).unwrap_or(n)
             }
             SubsetSize::Auto if matches!(self.schedule, Schedule::Growing(_)) => (n / 20).min(1000),
             SubsetSize::Auto => n / 20,

@@ -1,5 +1,6 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
+use crate::cost::Cost;
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result, RunError, UsageError};
 use crate::files::{line_of, write_atomically};
@@ -95,9 +96,14 @@ impl Config {
         ];
         let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());
         let mut faults = required.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why);
-        match faults.next().or_else(|| self.plan.fault(available)) {
-            Some(why) => Err(UsageError::Configuration { why }.into()),
-            None => Ok(()),
+        if let Some(why) = faults.next().or_else(|| self.plan.fault(available)) {
+            return Err(UsageError::Configuration { why }.into());
+        }
+        match self.plan {
+            Plan::Stochastic { budget, .. } if !self.plan.affords_first_step(available, Cost::default()) => {
+                Err(UsageError::Budget { epochs: budget.passes(n), examples: n }.into())
+            }
+            _ => Ok(()),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::plan::Plan;
 use super::screening::Screening;
-use crate::cost::{Cost, Units};
+use crate::cost::Cost;
 use crate::error::Result;
 use crate::objective::Whitening;
 use crate::optimise::{BatchPlan, Inclusion};
@@ -21,10 +21,14 @@ pub(super) struct Preparation {
     pub whitening: Option<Whitening>,
 }
 
-/// Whether a preparation leaves the training nine tenths of its budget, if it has one.
-pub(super) fn is_affordable(plan: &Plan, cost: Cost) -> bool {
+/// Whether a part of a preparation leaves the training nine tenths of its budget, if it has one, and after what was
+/// spent before that a first step on so many examples.
+pub(super) fn is_affordable(plan: &Plan, cost: Cost, before: Cost, examples: usize) -> bool {
     match plan {
-        Plan::Stochastic { budget, .. } => cost.units() <= Units::new(MOST_OF_BUDGET * budget.count()),
+        Plan::Stochastic { budget, .. } => {
+            let is_small = cost.units().count() <= MOST_OF_BUDGET * budget.count();
+            is_small && plan.affords_first_step(examples, before + cost)
+        }
         Plan::Stages { .. } => true,
     }
 }
@@ -41,9 +45,9 @@ impl Preparation {
         self.screening = Some(screening);
     }
 
-    /// Takes over a whitened start that the plan can pay for.
-    pub(super) fn whiten(&mut self, plan: &Plan, whitening: Option<Whitening>) {
-        self.whitening = whitening.filter(|whitening| is_affordable(plan, whitening.cost()));
+    /// Takes over a whitened start that the plan can pay for beside a first step on so many examples.
+    pub(super) fn whiten(&mut self, plan: &Plan, examples: usize, whitening: Option<Whitening>) {
+        self.whitening = whitening.filter(|found| is_affordable(plan, found.cost(), self.cost, examples));
         self.cost += self.whitening.as_ref().map_or(Cost::default(), Whitening::cost);
     }
 

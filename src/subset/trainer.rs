@@ -55,7 +55,9 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<Finished> {
         let start = Instant::now();
-        let mut problem = self.problem(resumed.as_ref().map_or(0, |progress| progress.scalars.stages.len()))?;
+        let scalars = resumed.as_ref().map(|progress| &progress.scalars);
+        let (stage, spent) = scalars.map_or((0, Cost::default()), |known| (known.stages.len(), known.stage_cost));
+        let mut problem = self.problem(stage, spent)?;
         let preparation = self.prepare(&mut problem, observer)?;
         let mut running = match resumed {
             Some(host) => self.resume_stage(&host, problem, &preparation, start)?,
@@ -75,7 +77,7 @@ impl Trainer {
             let start = Instant::now();
             let progress = running.end();
             let theta = self.space.scaled(self.plan.shrink(ended - 1), &progress.vectors.parameters)?;
-            let problem = self.problem(ended)?;
+            let problem = self.problem(ended, Cost::default())?;
             running = self.start_stage(theta, Some(progress), problem, &preparation, start)?;
         }
     }
@@ -131,9 +133,15 @@ impl Trainer {
         self.sets.test.gpu()
     }
 
-    fn problem(&self, stage: usize) -> Result<SubsetProblem> {
+    /// The problem of a stage, some of whose passes may be spent already. Over mini-batches the method counts.
+    fn problem(&self, stage: usize, spent: Cost) -> Result<SubsetProblem> {
         let (indices, decay) = (&self.sets.stages[stage].indices, self.start.weight_decay);
-        SubsetProblem::new(Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, decay)?)
+        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, decay)?;
+        let mut problem = SubsetProblem::new(objective)?;
+        if let Plan::Stages { .. } = self.plan {
+            problem.set_allowance(self.plan.rules(stage, indices.len()).budget - spent.units());
+        }
+        Ok(problem)
     }
 
     /// Screens the examples and finds a whitened start, as the plan asks. What the first steps run is recorded before,
@@ -146,7 +154,7 @@ impl Trainer {
         if let Some(batches) = screened(&self.plan) {
             let (full, model) = (self.first(), &self.workspace.model);
             let batch = batches.batch_of(full.len());
-            let is_affordable = |cost| is_affordable(&self.plan, cost);
+            let is_affordable = |cost| is_affordable(&self.plan, cost, Cost::default(), full.len());
             if let Some(screening) = Screening::new(self.gpu(), &self.sets.train, full, model, batch, is_affordable)? {
                 observer.screening(&screening.report)?;
                 preparation.screen(screening);
@@ -154,7 +162,7 @@ impl Trainer {
             problem.set_inclusion(preparation.inclusion());
         }
         if self.start.whiten {
-            preparation.whiten(&self.plan, Whitening::of(problem.objective())?);
+            preparation.whiten(&self.plan, self.first().len(), Whitening::of(problem.objective())?);
         }
         Ok(preparation)
     }
