@@ -2,29 +2,47 @@
 
 use crate::error::{Result, RunError};
 use crate::export::{from_safetensors, to_safetensors};
-use crate::files::write_atomically;
+use crate::files::write_keeping;
 use crate::subset::{Progress, ProgressScalars, ProgressVectors, StageReport};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 const KEY: &str = "gpu-subset checkpoint";
 
-/// Writes a checkpoint over the one before it.
+/// What a run in the middle has to find in its folder, to go on to what it would have come to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Digests of the configurations that it may go on with: its own, and the one that is about to replace that.
+    pub configurations: Vec<String>,
+    /// SHA-256 of the records of its steps so far, as `steps.jsonl` has them.
+    pub steps_sha256: String,
+}
+
+/// The numbers of a checkpoint.
+#[derive(Serialize, Deserialize)]
+struct Document<S> {
+    provenance: Provenance,
+    progress: S,
+}
+
+/// Writes a checkpoint, and keeps the one before it as `previous`.
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) naming the file.
-pub fn save(path: &Path, progress: &Progress<Vec<f32>>) -> Result<()> {
+pub fn save(path: &Path, previous: &Path, progress: &Progress<Vec<f32>>, provenance: &Provenance) -> Result<()> {
     let vectors = progress.vectors.named();
     let tensors: Vec<_> =
         vectors.iter().map(|(name, values)| (name.as_str(), vec![values.len()], values.as_slice())).collect();
-    let json = serde_json::to_string(&progress.scalars).expect("a checkpoint is plain data");
-    write_atomically(path, &to_safetensors(&tensors, KEY, json)?)
+    let document = Document { provenance: provenance.clone(), progress: &progress.scalars };
+    write_keeping(path, previous, &to_safetensors(&tensors, KEY, &document)?)
 }
 
 /// Reads a checkpoint whose parameter vectors have `len` words.
 ///
 /// # Errors
-/// [`Error::Data`](crate::error::Error::Data) naming the file and what is wrong with it.
-pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
+/// [`Error::Data`](crate::error::Error::Data) naming the file and what is wrong with it. A file that is not to the bit
+/// what was written is refused.
+pub fn load(path: &Path, len: usize) -> Result<(Progress<Vec<f32>>, Provenance)> {
     let (tensors, json) = from_safetensors(path, KEY)?;
     let other = |why| RunError::Vectors { path: path.to_owned(), source: Box::new(why) };
     let vectors = ProgressVectors::from_named(tensors).map_err(other)?;
@@ -32,12 +50,12 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
     if let Some((tensor, found)) = of_parameters.map(|(name, v)| (name, v.len())).find(|&(_, found)| found != len) {
         return Err(RunError::TensorSize { path: path.to_owned(), tensor, found, expected: len }.into());
     }
-    let scalars = scalars(path, &json)?;
+    let Document { provenance, progress: scalars } = document(path, &json)?;
     if scalars.best.is_some() != vectors.best.is_some() {
         let source = RunError::State { lacks: "the best parameters".to_owned(), source: None };
         return Err(RunError::Vectors { path: path.to_owned(), source: Box::new(source) }.into());
     }
-    Ok(Progress { scalars, vectors })
+    Ok((Progress { scalars, vectors }, provenance))
 }
 
 /// The reports of the stages that had ended by then.
@@ -46,10 +64,10 @@ pub fn load(path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
 /// As [`load`].
 pub fn load_stages(path: &Path) -> Result<Vec<StageReport>> {
     let (_, json) = from_safetensors(path, KEY)?;
-    Ok(scalars(path, &json)?.stages)
+    Ok(document(path, &json)?.progress.stages)
 }
 
-fn scalars(path: &Path, json: &str) -> Result<ProgressScalars> {
+fn document(path: &Path, json: &str) -> Result<Document<ProgressScalars>> {
     serde_json::from_str(json).map_err(|source| RunError::Record { path: path.to_owned(), line: None, source }.into())
 }
 
@@ -94,35 +112,47 @@ mod tests {
         Progress { scalars, vectors }
     }
 
+    fn provenance() -> Provenance {
+        Provenance { configurations: vec!["a digest".to_owned()], steps_sha256: "another".to_owned() }
+    }
+
+    /// Saves it as the latest in a folder of its own.
+    fn saved(progress: &Progress<Vec<f32>>) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, previous] = ["checkpoint", "previous"].map(|name| folder.path().join(name));
+        save(&path, &previous, progress, &provenance()).unwrap();
+        (folder, path)
+    }
+
     #[test]
     fn a_checkpoint_comes_back_bit_for_bit() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("checkpoint.safetensors");
-        save(&path, &progress()).unwrap();
-        let mut loaded = load(&path, 2).unwrap();
+        let (_folder, path) = saved(&progress());
+        let (mut loaded, of) = load(&path, 2).unwrap();
         loaded.vectors.optimiser.sort_by(|(a, _), (b, _)| a.cmp(b)); // a file knows no order
-        assert_eq!(loaded, progress());
+        assert_eq!((loaded, of), (progress(), provenance()));
         assert_eq!(load_stages(&path).unwrap(), []);
     }
 
     #[test]
     fn what_is_not_known_yet_comes_back_too() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("checkpoint.safetensors");
         let vectors = ProgressVectors { optimiser: Vec::new(), problem: Vec::new(), best: None, ..progress().vectors };
-        save(&path, &Progress { scalars: ProgressScalars::default(), vectors }).unwrap();
-        let loaded = load(&path, 2).unwrap().scalars;
+        let (_folder, path) = saved(&Progress { scalars: ProgressScalars::default(), vectors });
+        let loaded = load(&path, 2).unwrap().0.scalars;
         assert!(loaded.initial_gradient_norm.is_infinite() && loaded.cross_entropy.is_nan());
         assert_eq!((loaded.earlier_losses, loaded.best), ([f64::INFINITY; 2], None));
     }
 
     #[test]
     fn a_checkpoint_of_another_model_or_a_damaged_one_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("checkpoint.safetensors");
-        save(&path, &progress()).unwrap();
+        let (_folder, path) = saved(&progress());
         assert!(matches!(load(&path, 3), Err(Error::Data(_))));
         let bytes = std::fs::read(&path).unwrap();
+        for bit in (0..8 * bytes.len()).step_by(7) {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, flipped).unwrap();
+            assert!(matches!(load(&path, 2), Err(Error::Data(_))), "{bit}");
+        }
         std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
         assert!(matches!(load(&path, 2), Err(Error::Data(_))));
     }

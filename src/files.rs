@@ -2,17 +2,53 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-/// Writes `bytes` so that a crash leaves either the old file or the new one.
+/// Writes `bytes` so that a crash, of the machine as well, leaves either the old file or the new one.
 ///
 /// # Errors
-/// [`Error::Io`] naming the file.
+/// [`Error::Io`] naming the file, which is as it was.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let temporary = path.with_extension("partial");
-    std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .map_err(|e| Error::io("writing", path, e))
+    write_aside(path, bytes, |aside| fs::rename(aside, path))
+}
+
+/// The same, and the file that was there is kept as `previous`. In between there is only that one.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub(crate) fn write_keeping(path: &Path, previous: &Path, bytes: &[u8]) -> Result<()> {
+    write_aside(path, bytes, |aside| {
+        rename_if_there(path, previous)?;
+        fs::rename(aside, path)
+    })
+}
+
+/// Writes a file beside `path`, has it put in place, and leaves nothing of it where that fails.
+fn write_aside(path: &Path, bytes: &[u8], put_in_place: impl FnOnce(&Path) -> io::Result<()>) -> Result<()> {
+    let aside = path.with_extension("partial");
+    let write = || {
+        let mut file = File::create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    let written = write().and_then(|()| put_in_place(&aside)).and_then(|()| sync_names(path));
+    written.map_err(|source| {
+        _ = fs::remove_file(&aside); // the first failure is the one to tell
+        Error::io("writing", path, source)
+    })
+}
+
+/// Renames a file, if there is one, over whatever is at `to`.
+pub(crate) fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to).or_else(unless_missing)
+}
+
+/// Has the names of a file's folder outlive a crash of the machine. Windows opens no folder, and keeps names by itself.
+fn sync_names(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if cfg!(unix) { File::open(parent.unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
 }
 
 /// Removes a file, if there is one.
@@ -20,10 +56,12 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// [`Error::Io`] naming the file.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    if path.exists() {
-        std::fs::remove_file(path).map_err(|e| Error::io("removing", path, e))?;
-    }
-    Ok(())
+    fs::remove_file(path).or_else(unless_missing).map_err(|e| Error::io("removing", path, e))
+}
+
+/// What is not there need not be done.
+fn unless_missing(error: io::Error) -> io::Result<()> {
+    if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }
 
 /// A digest as lower-case hexadecimal digits.
@@ -52,4 +90,34 @@ where
     D: Deserializer<'de>,
 {
     Ok(<[Option<f64>; 2]>::deserialize(deserializer)?.map(|number| number.unwrap_or(f64::INFINITY)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_before_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, previous] = ["a.bin", "a.previous.bin"].map(|name| folder.path().join(name));
+        write_keeping(&path, &previous, b"one").unwrap();
+        assert!(!previous.exists());
+        write_keeping(&path, &previous, b"two").unwrap();
+        write_keeping(&path, &previous, b"three").unwrap();
+        assert_eq!([&path, &previous].map(|path| fs::read(path).unwrap()), [b"three".to_vec(), b"two".to_vec()]);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_put_in_place_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.bin");
+        fs::create_dir(&path).unwrap(); // no file can be renamed over it
+        fs::write(path.join("full"), "").unwrap();
+        let why = write_atomically(&path, b"one").unwrap_err();
+        assert!(matches!(&why, Error::Io(_)) && why.to_string().contains("a.bin"), "{why}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

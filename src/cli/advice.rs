@@ -73,6 +73,8 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::RunExists { .. } => {
             Some("choose another --out, go on with it by --resume, or replace it with --overwrite")
         }
+        UsageError::RunInUse { .. } => Some("wait for it, or choose another --out"),
+        UsageError::NotOurs { .. } => Some("choose another --out, or move it away"),
         UsageError::HeldOut { .. }
         | UsageError::Copies { .. }
         | UsageError::NoStep
@@ -127,6 +129,7 @@ fn of_run(cause: &RunError) -> Option<&'static str> {
     match cause {
         RunError::Incomplete { .. } => Some("go on with train --resume"),
         RunError::OtherImages { .. } => Some("choose other data, or --resize"),
+        RunError::OtherConfiguration { .. } => Some("undo what was changed, or start another run with --config"),
         _ => None,
     }
 }
@@ -159,7 +162,7 @@ mod tests {
     use crate::error::samples;
 
     /// A fragment of what an error says, and of what is said to be done about it.
-    const TABLE: [(&str, &str); 50] = [
+    const TABLE: [(&str, &str); 53] = [
         ("resize to 0x8", "--resize"),
         ("interfaces vulkan, gl", "--backend"),
         ("augmentation crop=8", "--augment"),
@@ -172,6 +175,9 @@ mod tests {
         ("holds a run already", "another --out"),
         ("holds a run already", "by --resume"),
         ("holds a run already", "--overwrite"),
+        ("in use by", "another --out"),
+        ("not of a run of this program", "another --out"),
+        ("not the configuration that", "--config"),
         ("neither a built-in model", "--model"),
         ("there is no default model", "--model"),
         ("no Kronecker factors", "--method lbfgs"),

@@ -5,7 +5,7 @@ use super::grid::{Baseline, ExperimentFile, Planned, plan};
 use crate::error::{Error, RunError};
 use crate::files::write_atomically;
 use crate::report::{Row, RowOptions, costs_to_reach, table};
-use crate::run::{RunFolder, RunRecord};
+use crate::run::{FolderLock, RunFolder, RunRecord};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
         planned.iter().for_each(|run| println!("{}", run.folder.display()));
         return Ok(());
     }
+    std::fs::create_dir_all(&out).map_err(|e| Error::io("creating", &out, e))?;
+    let _lock = FolderLock::take(&out)?;
     let records = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
     println!("{}", conclude(&out, &records, &described.targets)?);
     Ok(())
@@ -89,7 +91,7 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
     let program = std::env::current_exe().context("finding this program failed")?;
     let mut command = Command::new(&program);
     command.arg("train").stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
-    if run.folder.join("checkpoint.safetensors").exists() {
+    if RunFolder::open(&run.folder).is_ok_and(|folder| folder.found_checkpoint().is_some()) {
         command.arg("--resume").arg(&run.folder);
     } else {
         command.args(run.arguments(&args.data)?).arg("--overwrite").arg("--out").arg(&run.folder);

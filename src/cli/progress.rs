@@ -1,6 +1,5 @@
 //! Progress on a terminal, plain lines elsewhere; steps and checkpoints into the run folder; Ctrl-C.
 
-use crate::checkpoint;
 use crate::error::Result;
 use crate::run::{Run, RunFolder};
 use crate::subset::{Observer, Progress, ScreeningReport, StageReport, StepRecord};
@@ -132,7 +131,7 @@ impl Observer for Watcher<'_> {
 
     fn checkpoint(&mut self, progress: &Progress<Vec<f32>>) -> Result<()> {
         self.last_checkpoint = Instant::now();
-        checkpoint::save(&self.folder.checkpoint(), progress)
+        self.folder.save_checkpoint(progress)
     }
 
     fn is_interrupted(&self) -> bool {

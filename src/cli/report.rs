@@ -109,10 +109,10 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
     let path = folder.config();
     let config = fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, e))?;
     let (record, steps) = (folder.read_record()?, folder.read_steps()?);
-    let stages = match &record {
-        Some(record) => record.stages.clone(),
-        None if folder.checkpoint().exists() => checkpoint::load_stages(&folder.checkpoint())?,
-        None => Vec::new(),
+    let stages = match (&record, folder.found_checkpoint()) {
+        (Some(record), _) => record.stages.clone(),
+        (None, Some(path)) => checkpoint::load_stages(&path)?,
+        (None, None) => Vec::new(),
     };
     let evaluation = match evaluator.evaluate(folder, record.as_ref()) {
         Ok(Some(found)) => Ok(found),
@@ -179,7 +179,7 @@ impl<'a> Evaluator<'a> {
         if args.no_evaluation {
             return Ok(None);
         }
-        if record.is_none() && !folder.checkpoint().exists() {
+        if record.is_none() && folder.found_checkpoint().is_none() {
             return Err(RunError::NoWeights.into());
         }
         let config = Config::load(&folder.config())?;

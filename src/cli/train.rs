@@ -1,11 +1,11 @@
 //! `gpu-subset train`
 
+use super::advice;
 use super::device::DeviceArgs;
 use super::progress::Watcher;
 use super::report::remove_report;
 use super::request::RunRequest;
 use super::values::non_negative;
-use crate::checkpoint;
 use crate::data::Dataset;
 use crate::error::Error;
 use crate::optimise::Rule;
@@ -60,23 +60,25 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let mut run = Run::new(&gpu, &config, &data)?;
     // Not before everything is in place: a run that cannot start leaves nothing behind.
     let (mut folder, progress) = match resumed {
-        Some(folder) => {
-            let progress = checkpoint::load(&folder.checkpoint(), run.model().vector_len())?;
-            let earlier: u64 = progress.scalars.stages.iter().map(|stage| stage.iterations).sum();
-            folder.keep_steps(earlier + progress.scalars.state.iteration)?;
+        Some(mut folder) => {
+            let (progress, fault) = folder.resume(&config, run.model().vector_len())?;
+            if let Some(why) = fault {
+                eprintln!("note: {}; going on from the checkpoint before it", advice::line(&why));
+            }
             (folder, Some(progress))
         }
         None => {
-            let folder = create_folder(args, &data, &config)?;
-            config.save(&folder.config())?;
+            let mut folder = create_folder(args, &data, &config)?;
+            folder.configure(&config)?;
             (folder, None)
         }
     };
     introduce(&run, &folder);
     let path = folder.path().to_owned();
     let mut watcher = Watcher::new(&run, &mut folder, args.json);
-    let trained = run.resume(progress, &mut watcher)?;
+    let trained = run.resume(progress, &mut watcher);
     watcher.finish();
+    let trained = trained.map_err(|error| folder.of_checkpoint(error))?;
     trained.save(folder.weights())?;
     folder.finish(&trained.record)?;
     if args.json {
@@ -93,7 +95,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<RunFolder>)> {
         check_alone(&args.request, option)?;
     }
     if let Some(path) = &args.resume {
-        let folder = RunFolder::open(path)?;
+        let folder = RunFolder::take(path)?;
         if folder.record().exists() {
             return Err(Error::usage(format!("--resume {}: this run is complete", path.display())).into());
         }

@@ -72,6 +72,70 @@ pub enum RunError {
         /// What the parser says.
         source: serde_json::Error,
     },
+    /// A run that ended before its first checkpoint.
+    #[error("{}: the run has not made a checkpoint", shown(path))]
+    NoCheckpoint {
+        /// The run folder.
+        path: PathBuf,
+    },
+    /// A configuration that is not the one that a checkpoint was made with.
+    #[error("{}: not the configuration that {} was made with", shown(path), shown(checkpoint))]
+    OtherConfiguration {
+        /// The configuration.
+        path: PathBuf,
+        /// The checkpoint.
+        checkpoint: PathBuf,
+    },
+    /// Records of steps that are not those that a checkpoint was made after.
+    #[error("{}: its first {records} lines are not the records that {} goes on from", shown(path), shown(checkpoint))]
+    OtherSteps {
+        /// `steps.jsonl`
+        path: PathBuf,
+        /// Records that there should be.
+        records: u64,
+        /// The checkpoint.
+        checkpoint: PathBuf,
+    },
+    /// A record that does not follow the one before it.
+    #[error("{}: line {line}: iteration {found} does not follow the record before", shown(path))]
+    Sequence {
+        /// `steps.jsonl`
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// Its iteration.
+        found: u64,
+    },
+    /// Fewer or more records than a complete run has made.
+    #[error("{}: {found} records, but the run made {expected}", shown(path))]
+    Records {
+        /// `steps.jsonl`
+        path: PathBuf,
+        /// Records in the file.
+        found: u64,
+        /// Steps that the run made.
+        expected: u64,
+    },
+    /// A safetensors file that does not say what its content is.
+    #[error("{}: no SHA-256 of its content: of an earlier version, or written by another program", shown(path))]
+    NotSealed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A safetensors file whose content is not what it says.
+    #[error("{}: damaged: its content does not have the SHA-256 that it had when it was written", shown(path))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A tensor with a value that is not finite.
+    #[error("{}: tensor {} has a value that is not finite", shown(path), shown(tensor))]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+    },
     /// Weights, or a checkpoint, in no safetensors file.
     #[error("{}: no safetensors file", shown(path))]
     NotSafetensors {

@@ -70,6 +70,8 @@ fn usage() -> Vec<UsageError> {
         UsageError::Configuration { why: "copies is 0" },
         UsageError::Budget { epochs: 0.3, examples: 1437 },
         UsageError::RunExists { path: path() },
+        UsageError::RunInUse { path: path(), holder: name() },
+        UsageError::NotOurs { path: path() },
         UsageError::Refused { why: name() },
     ]
 }
@@ -134,6 +136,14 @@ fn run() -> Vec<RunError> {
         RunError::Config { path: path(), line: 3, source: toml() },
         RunError::Record { path: path(), line: None, source: json() },
         RunError::Record { path: path(), line: Some(3), source: json() },
+        RunError::NoCheckpoint { path: path() },
+        RunError::OtherConfiguration { path: path(), checkpoint: path() },
+        RunError::OtherSteps { path: path(), records: 3, checkpoint: path() },
+        RunError::Sequence { path: path(), line: 3, found: 7 },
+        RunError::Records { path: path(), found: 3, expected: 4 },
+        RunError::NotSealed { path: path() },
+        RunError::Damaged { path: path() },
+        RunError::NotFinite { path: path(), tensor: tensor() },
         RunError::NotSafetensors { path: path(), source: tensors() },
         RunError::NoMetadata { path: path(), key: name() },
         RunError::Vectors { path: path(), source: Box::new(RunError::UnknownVector { vector: name() }) },

@@ -101,6 +101,20 @@ pub enum UsageError {
         /// The folder.
         path: PathBuf,
     },
+    /// A folder that another process works in.
+    #[error("{}: in use by {}", shown(path), shown(holder))]
+    RunInUse {
+        /// The folder.
+        path: PathBuf,
+        /// The process, as the lock names it.
+        holder: String,
+    },
+    /// A file where one of a run would be, in a folder that is no run's.
+    #[error("{}: not of a run of this program, which would write there", shown(path))]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
     /// What the command line refuses by itself.
     #[error("{}", shown(why))]
     Refused {

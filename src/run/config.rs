@@ -3,11 +3,12 @@
 use crate::cost::Cost;
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result, RunError, UsageError};
-use crate::files::{line_of, write_atomically};
+use crate::files::{hex, line_of, write_atomically};
 use crate::kernels::augment::Augmentation;
 use crate::model::Description;
 use crate::subset::{Plan, Sampling};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// Everything a run depends on besides the device.
@@ -65,6 +66,13 @@ impl Config {
         toml::from_str(&text).map_err(|e| {
             RunError::Config { path: path.to_owned(), line: line_of(&text, &e), source: Box::new(e) }.into()
         })
+    }
+
+    /// SHA-256 of all that the result depends on: not of where the data is, which has a digest of its own, nor of how
+    /// often a checkpoint is made. Checkpoints are of one.
+    pub fn digest(&self) -> String {
+        let of_result = Self { data: String::new(), checkpoint_every: 0.0, ..self.clone() };
+        hex(&Sha256::digest(toml::to_string(&of_result).expect("a configuration is plain data")))
     }
 
     /// Opens the data it names, which has to be that it was made on.

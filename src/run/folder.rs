@@ -1,53 +1,78 @@
-//! The run folder: `config.toml`, `steps.jsonl`, `checkpoint.safetensors` while it runs, then `weights.safetensors` and
-//! `run.json`.
+//! The run folder: `config.toml`, `steps.jsonl`, `checkpoint.safetensors` and the one before it while it runs, then
+//! `weights.safetensors` and `run.json`. One process at a time works in it.
 
+use super::config::Config;
+use super::contents;
+use super::lock::FolderLock;
 use super::record::RunRecord;
-use crate::error::{Error, Result, RunError, UsageError};
-use crate::files::{remove, write_atomically};
-use crate::subset::StepRecord;
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use super::steps::{StepLog, read_steps};
+use crate::checkpoint::{self, Provenance};
+use crate::error::{DataError, Error, Result, RunError};
+use crate::files::{rename_if_there, write_atomically};
+use crate::subset::{Progress, StepRecord};
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A folder that one run owns.
 pub struct RunFolder {
     path: PathBuf,
-    steps: Option<File>,
+    steps: StepLog,
+    /// None for somebody who only reads.
+    lock: Option<FolderLock>,
+    /// Whether the folder itself is this run's.
+    is_made: bool,
+    /// Digests of the configurations that a checkpoint may go on with.
+    configurations: Vec<String>,
 }
 
 impl RunFolder {
-    /// Makes the folder. One that holds a run is not touched unless `overwrite`.
+    /// Makes the folder and locks it. One that holds a run is not touched unless `overwrite`; then that run is set
+    /// aside until the new one has weights of its own.
     ///
     /// # Errors
-    /// [`Error::Usage`] when there is a run already, [`Error::Io`].
+    /// As [`RunFolder::check_free`]; [`Error::Io`].
     pub fn create(path: &Path, overwrite: bool) -> Result<Self> {
         Self::check_free(path, overwrite)?;
-        let folder = Self { path: path.to_owned(), steps: None };
+        let is_made = !path.exists();
         fs::create_dir_all(path).map_err(|e| Error::io("creating", path, e))?;
-        for old in [folder.steps_path(), folder.checkpoint(), folder.weights(), folder.record()] {
-            remove(&old)?;
-        }
-        Ok(folder)
+        let lock = FolderLock::take(path)?;
+        contents::check(path, overwrite)?; // another process may have been there since
+        contents::set_aside(path)?;
+        Ok(Self { lock: Some(lock), is_made, ..Self::at(path) })
     }
 
     /// Whether a run may be put there, without a trace of having asked.
     ///
     /// # Errors
-    /// [`Error::Usage`] when it holds one that is not to be replaced.
+    /// [`Error::Usage`] when it holds one that is not to be replaced or that another process works on, or files of
+    /// such names that are no run's.
     pub fn check_free(path: &Path, overwrite: bool) -> Result<()> {
-        if overwrite || !(Self { path: path.to_owned(), steps: None }).config().exists() {
-            return Ok(());
-        }
-        Err(UsageError::RunExists { path: path.to_owned() }.into())
+        contents::check(path, overwrite)?;
+        FolderLock::check_free(path)
     }
 
-    /// Opens the folder of a run.
+    /// Opens the folder of a run to read it.
     ///
     /// # Errors
     /// [`Error::Data`] when it holds none.
     pub fn open(path: &Path) -> Result<Self> {
-        let folder = Self { path: path.to_owned(), steps: None };
+        let folder = Self::at(path);
         if folder.config().is_file() { Ok(folder) } else { Err(RunError::NotARun { path: path.to_owned() }.into()) }
+    }
+
+    /// Opens and locks it, to go on with the run.
+    ///
+    /// # Errors
+    /// As [`RunFolder::open`]; [`Error::Usage`] when another process works on it.
+    pub fn take(path: &Path) -> Result<Self> {
+        let folder = Self::open(path)?;
+        Ok(Self { lock: Some(FolderLock::take(path)?), ..folder })
+    }
+
+    fn at(path: &Path) -> Self {
+        let steps = StepLog::new(path.join(contents::STEPS));
+        Self { path: path.to_owned(), steps, lock: None, is_made: false, configurations: Vec::new() }
     }
 
     /// The folder.
@@ -57,26 +82,32 @@ impl RunFolder {
 
     /// The resolved configuration.
     pub fn config(&self) -> PathBuf {
-        self.path.join("config.toml")
+        self.path.join(contents::CONFIG)
     }
 
     /// The latest checkpoint.
     pub fn checkpoint(&self) -> PathBuf {
-        self.path.join("checkpoint.safetensors")
+        self.path.join(contents::CHECKPOINT)
+    }
+
+    /// The checkpoint before it.
+    pub fn previous_checkpoint(&self) -> PathBuf {
+        self.path.join(contents::PREVIOUS)
+    }
+
+    /// The latest checkpoint that is there, if one is.
+    pub fn found_checkpoint(&self) -> Option<PathBuf> {
+        [self.checkpoint(), self.previous_checkpoint()].into_iter().find(|path| path.exists())
     }
 
     /// The final weights.
     pub fn weights(&self) -> PathBuf {
-        self.path.join("weights.safetensors")
+        self.path.join(contents::WEIGHTS)
     }
 
     /// The last record.
     pub fn record(&self) -> PathBuf {
-        self.path.join("run.json")
-    }
-
-    fn steps_path(&self) -> PathBuf {
-        self.path.join("steps.jsonl")
+        self.path.join(contents::RECORD)
     }
 
     /// Reads `run.json`; none where the run is not over.
@@ -95,20 +126,32 @@ impl RunFolder {
     /// Reads `steps.jsonl`. The end of a last line may still be missing: its run goes on, or was killed there.
     ///
     /// # Errors
-    /// [`Error::Data`] naming the line that is damaged.
+    /// [`Error::Data`] naming the line that is damaged or does not follow the one before, or when a complete run made
+    /// another number of steps.
     pub fn read_steps(&self) -> Result<Vec<StepRecord>> {
-        let path = self.steps_path();
-        let bytes = match fs::read(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            bytes => bytes.map_err(|e| Error::unreadable(&path, e))?,
-        };
-        let is_whole = |line: &&[u8]| line.ends_with(b"\n") || self.record().exists();
-        let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(is_whole).enumerate();
-        let step = |(i, line)| {
-            let invalid = |source| RunError::Record { path: path.clone(), line: Some(i + 1), source }.into();
-            serde_json::from_slice(line).map_err(invalid)
-        };
-        lines.map(step).collect()
+        let made = self.read_record()?.map(|record| record.stages.iter().map(|stage| stage.iterations).sum());
+        read_steps(&self.path.join(contents::STEPS), made)
+    }
+
+    /// Writes the configuration of a new run.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn configure(&mut self, config: &Config) -> Result<()> {
+        self.configurations = vec![config.digest()];
+        config.save(&self.config())
+    }
+
+    /// Puts another configuration in the place of the one that the run in the middle was resumed with. A crash in
+    /// between leaves one or the other, and checkpoints that go on with either.
+    ///
+    /// # Errors
+    /// As [`RunFolder::save_checkpoint`].
+    pub fn reconfigure(&mut self, config: &Config, progress: &Progress<Vec<f32>>) -> Result<()> {
+        self.configurations.push(config.digest());
+        self.save_checkpoint(progress)?;
+        self.save_checkpoint(progress)?; // the one before it as well
+        self.configure(config)
     }
 
     /// Appends a line to `steps.jsonl`.
@@ -116,35 +159,93 @@ impl RunFolder {
     /// # Errors
     /// [`Error::Io`]
     pub fn append(&mut self, record: &StepRecord) -> Result<()> {
-        let path = self.steps_path();
-        let error = |e: std::io::Error| Error::io("writing", &path, e);
-        if self.steps.is_none() {
-            self.steps = Some(OpenOptions::new().create(true).append(true).open(&path).map_err(error)?);
-        }
-        let steps = self.steps.as_mut().expect("opened above");
-        let line = serde_json::to_string(record).expect("a record is plain data");
-        writeln!(steps, "{line}").map_err(error)
+        self.steps.append(record)
     }
 
-    /// Drops the records that came after the checkpoint a run resumes from: it will write them again.
+    /// Writes a checkpoint, and keeps the one before it. `steps.jsonl` ends where it was made.
     ///
     /// # Errors
-    /// [`Error::Io`]
-    pub fn keep_steps(&self, count: u64) -> Result<()> {
-        let path = self.steps_path();
-        let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-        let kept: String = text.split_inclusive('\n').take(count as usize).collect();
-        write_atomically(&path, kept.as_bytes())
+    /// [`Error::Io`]; [`Error::Data`] when `steps.jsonl` lacks records.
+    pub fn save_checkpoint(&mut self, progress: &Progress<Vec<f32>>) -> Result<()> {
+        let path = self.checkpoint();
+        let steps_sha256 = self.steps.seal(progress.scalars.steps(), &path)?;
+        let provenance = Provenance { configurations: self.configurations.clone(), steps_sha256 };
+        checkpoint::save(&path, &self.previous_checkpoint(), progress, &provenance)
     }
 
-    /// Writes `run.json` and removes the checkpoint: the run is over.
+    /// Reads the latest checkpoint of a run of this configuration, whose vectors have `len` words, and cuts
+    /// `steps.jsonl` back to it: the run will write what comes after it again. Where it cannot be gone on from, so with
+    /// the one before it; then also why.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file that is missing, damaged, or not of this run; [`Error::Io`].
+    pub fn resume(&mut self, config: &Config, len: usize) -> Result<(Progress<Vec<f32>>, Option<Error>)> {
+        if self.found_checkpoint().is_none() {
+            return Err(RunError::NoCheckpoint { path: self.path.clone() }.into());
+        }
+        contents::remove_partial(&self.path)?;
+        self.configurations = vec![config.digest()];
+        let (path, previous) = (self.checkpoint(), self.previous_checkpoint());
+        let why = match self.resume_from(&path, len) {
+            Ok(progress) => return Ok((progress, None)),
+            Err(why @ Error::Io(_)) => return Err(why),
+            Err(why) => why,
+        };
+        let progress = match self.resume_from(&previous, len) {
+            Ok(progress) => progress,
+            Err(of_previous) => return Err(if path.exists() { why } else { of_previous }),
+        };
+        // in the other's place, so that the next one keeps it
+        rename_if_there(&previous, &path).map_err(|e| Error::io("moving", &previous, e))?;
+        Ok((progress, Some(why)))
+    }
+
+    fn resume_from(&mut self, path: &Path, len: usize) -> Result<Progress<Vec<f32>>> {
+        let (progress, provenance) = checkpoint::load(path, len)?;
+        if self.configurations.iter().all(|digest| !provenance.configurations.contains(digest)) {
+            let (path, checkpoint) = (self.config(), path.to_owned());
+            return Err(RunError::OtherConfiguration { path, checkpoint }.into());
+        }
+        self.steps.cut_back(progress.scalars.steps(), Some(&provenance.steps_sha256), path)?;
+        Ok(progress)
+    }
+
+    /// An error of a run that was resumed: where its checkpoint lacks something, that is named.
+    pub fn of_checkpoint(&self, error: Error) -> Error {
+        match error {
+            Error::Data(DataError::Run(cause @ RunError::State { .. })) => {
+                RunError::Vectors { path: self.checkpoint(), source: Box::new(cause) }.into()
+            }
+            other => other,
+        }
+    }
+
+    /// Writes `run.json`: the run is over. What it does not need any more goes, as far as that can be removed.
     ///
     /// # Errors
     /// [`Error::Io`]
     pub fn finish(&self, record: &RunRecord) -> Result<()> {
         let json = serde_json::to_string_pretty(record).expect("a record is plain data");
         write_atomically(&self.record(), format!("{json}\n").as_bytes())?;
-        remove(&self.checkpoint())
+        for removed in [contents::remove_passing(&self.path), contents::remove_replaced(&self.path)] {
+            removed.unwrap_or_else(|why| tracing::warn!("{why}: {:?}", std::error::Error::source(&why)));
+        }
+        Ok(())
+    }
+
+    /// Takes everything away again that a new run has written, which came to nothing; the run that it was to replace
+    /// is as it was.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn discard(self) -> Result<()> {
+        contents::clear(&self.path)?;
+        contents::bring_back(&self.path)?;
+        if self.is_made {
+            self.lock.into_iter().for_each(|lock| lock.remove(&self.path));
+            _ = fs::remove_dir(&self.path); // somebody's file may be there by now
+        }
+        Ok(())
     }
 }
 

@@ -4,9 +4,12 @@
 mod assembly;
 mod builder;
 mod config;
+mod contents;
 mod folder;
 mod forecast;
+mod lock;
 mod record;
+mod steps;
 mod trained;
 mod weights;
 
@@ -15,6 +18,7 @@ pub use builder::{CHECKPOINT_EVERY, RunBuilder, Schedule, WEIGHT_DECAY};
 pub use config::Config;
 pub use folder::RunFolder;
 pub use forecast::{Forecast, Fraction};
+pub use lock::FolderLock;
 pub use record::RunRecord;
 pub use trained::Trained;
 pub use weights::Weights;

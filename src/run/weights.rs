@@ -6,7 +6,7 @@ use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
 use crate::error::{Result, RunError};
-use crate::export::{Signature, load_weights, save_weights};
+use crate::export::{Signature, check_finite, load_weights, save_weights};
 use crate::model::Model;
 use crate::objective::{Evaluation, Examples, Objective, Workspace};
 use std::path::Path;
@@ -47,7 +47,11 @@ impl Weights {
     /// [`Error::Data`](crate::error::Error::Data) when its checkpoint cannot be read.
     pub fn of_checkpoint(folder: &RunFolder, config: &Config, data: &Dataset) -> Result<(Self, String)> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
-        let progress = checkpoint::load(&folder.checkpoint(), model.vector_len())?;
+        let path = folder.found_checkpoint().unwrap_or_else(|| folder.checkpoint());
+        let (progress, provenance) = checkpoint::load(&path, model.vector_len())?;
+        if !provenance.configurations.contains(&config.digest()) {
+            return Err(RunError::OtherConfiguration { path: folder.config(), checkpoint: path }.into());
+        }
         let signature = Signature::new(&config.model, data);
         let (theta, which) = match progress.vectors.best {
             Some(best) => (best, "lowest held-out loss so far".to_owned()),
@@ -57,6 +61,7 @@ impl Weights {
                 (progress.vectors.parameters, which)
             }
         };
+        check_finite(&path, &model, &theta)?;
         Ok((Self { model, theta, signature }, which))
     }
 

@@ -74,6 +74,11 @@ impl ProgressScalars {
     pub fn cost(&self) -> Cost {
         self.stage_cost + self.other_cost
     }
+
+    /// Steps of all stages so far, each of which has its record.
+    pub fn steps(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.iterations).sum::<u64>() + self.state.iteration
+    }
 }
 
 /// The vectors of a run in the middle.

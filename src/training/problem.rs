@@ -4,7 +4,7 @@ use super::space::GpuSpace;
 use crate::batch::Batch;
 use crate::cost::{Cost, Units};
 use crate::device::Buf;
-use crate::error::Result;
+use crate::error::{Result, RunError};
 use crate::objective::{Evaluation, Kronecker, Minibatches, Objective};
 use crate::optimise::{Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic, Work};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct SubsetProblem {
     /// Examples that tell the curvature, once asked for.
     curvature: Option<Objective>,
     kronecker: Option<Kronecker>,
+    /// Whether these hold anything: a run that goes on remembers them.
+    has_factors: bool,
     /// What mini-batches of another size have cost.
     earlier_cost: Cost,
     /// What all of it may cost.
@@ -54,7 +56,17 @@ impl SubsetProblem {
         let (minibatches, curvature, kronecker) = (None, None, None);
         let earlier_cost = Cost::default();
         let (inclusion, allowance) = (None, None);
-        Ok(Self { objective, space, inclusion, minibatches, curvature, kronecker, earlier_cost, allowance })
+        Ok(Self {
+            objective,
+            space,
+            inclusion,
+            minibatches,
+            curvature,
+            kronecker,
+            has_factors: false,
+            earlier_cost,
+            allowance,
+        })
     }
 
     /// What a method's work costs on so many examples, at most.
@@ -128,6 +140,12 @@ impl SubsetProblem {
         Ok(self.kronecker.as_mut().expect("just made"))
     }
 
+    /// The factors that were refreshed before, or taken over: a checkpoint may lack them.
+    fn factors(&mut self) -> Result<&mut Kronecker> {
+        let lacks = || RunError::State { lacks: "the Kronecker factors".to_owned(), source: None }.into();
+        self.kronecker.as_mut().filter(|_| self.has_factors).ok_or_else(lacks)
+    }
+
     /// What all of it has cost so far.
     pub fn cost(&self) -> Cost {
         let minibatches = self.minibatches.as_ref().map_or(Cost::default(), Minibatches::cost);
@@ -161,11 +179,15 @@ impl Problem for SubsetProblem {
     }
 
     fn memory(&self) -> Vec<(String, Buf)> {
-        self.kronecker.as_ref().map_or(Vec::new(), Kronecker::factors)
+        self.kronecker.as_ref().filter(|_| self.has_factors).map_or(Vec::new(), Kronecker::factors)
     }
 
     fn remember(&mut self, memory: &[(String, Buf)]) -> Result<()> {
-        if memory.is_empty() { Ok(()) } else { self.kronecker()?.restore(memory) }
+        if !memory.is_empty() {
+            self.kronecker()?.restore(memory)?;
+            self.has_factors = true;
+        }
+        Ok(())
     }
 }
 
@@ -183,6 +205,7 @@ impl Curved for SubsetProblem {
 
     fn refresh_preconditioner(&mut self, x: &Buf, refresh: Refresh) -> Result<()> {
         self.kronecker()?;
+        self.has_factors = true;
         let Self { minibatches, kronecker: Some(kronecker), .. } = self else { unreachable!("just made") };
         let activations = minibatches.as_ref().filter(|_| refresh.at_minibatch).and_then(Minibatches::activations);
         match activations {
@@ -193,12 +216,12 @@ impl Curved for SubsetProblem {
 
     fn precondition(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
         let lambda = damping + self.objective.weight_decay();
-        self.kronecker.as_mut().expect("refreshed before").precondition(lambda, v, out)
+        self.factors()?.precondition(lambda, v, out)
     }
 
     fn precondition_diagonally(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
         let lambda = damping + self.objective.weight_decay();
-        self.kronecker.as_mut().expect("refreshed before").precondition_diagonally(lambda, v, out)
+        self.factors()?.precondition_diagonally(lambda, v, out)
     }
 }
 

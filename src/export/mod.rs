@@ -1,0 +1,98 @@
+//! Weights as safetensors: the tensors by name in PyTorch's shapes, and in the metadata all it takes to use them.
+
+mod sealed;
+
+use crate::data::Dataset;
+use crate::error::{Result, RunError};
+use crate::files::write_atomically;
+use crate::model::{Description, Model, Tensor};
+use crate::shape::Shape;
+pub(crate) use sealed::{from_safetensors, to_safetensors};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Where the document is in the metadata.
+const KEY: &str = "gpu-subset";
+
+/// What the weights were made for: shape of an example, names of the classes, and the normalisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The model.
+    pub model: Description,
+    /// C × H × W of an example.
+    pub input: Shape,
+    /// Class names, in the order of the outputs.
+    pub classes: Vec<String>,
+    /// Mean and standard deviation of each channel, in units of a byte.
+    pub normalisation: Vec<(f64, f64)>,
+}
+
+impl Signature {
+    /// For a model trained on a data set.
+    pub fn new(model: &Description, data: &Dataset) -> Self {
+        Self {
+            model: model.clone(),
+            input: data.shape,
+            classes: data.classes.clone(),
+            normalisation: data.channel_statistics(),
+        }
+    }
+}
+
+/// Writes the parameters `theta` (a flat vector of `model`) with their signature.
+///
+/// # Errors
+/// [`Error::Io`](crate::error::Error::Io) naming the file.
+pub fn save_weights(path: &Path, model: &Model, theta: &[f32], signature: &Signature) -> Result<()> {
+    let tensors = model.tensors();
+    let views: Vec<_> = tensors.iter().map(|t| (t.name.as_str(), t.dims.clone(), &theta[t.range.clone()])).collect();
+    write_atomically(path, &to_safetensors(&views, KEY, signature)?)
+}
+
+/// Reads weights and builds the model they belong to. The parameters are a flat vector of it.
+///
+/// # Errors
+/// [`Error::Data`](crate::error::Error::Data) naming the file, and the tensor that is missing, of another size or not
+/// finite. A file that is not to the bit what was written is refused.
+pub fn load_weights(path: &Path) -> Result<(Model, Vec<f32>, Signature)> {
+    let (tensors, json) = from_safetensors(path, KEY)?;
+    let file = || path.to_owned();
+    let signature: Signature =
+        serde_json::from_str(&json).map_err(|source| RunError::Record { path: file(), line: None, source })?;
+    let (found, channels) = (signature.normalisation.len(), signature.input.channels);
+    if found != channels {
+        return Err(RunError::Normalisation { path: file(), found, channels }.into());
+    }
+    let model = Model::new(&signature.model, signature.input, signature.classes.len())
+        .map_err(|e| RunError::Model { path: file(), source: Box::new(e) })?;
+    let values = |tensor: &Tensor| -> Result<&Vec<f32>> {
+        let missing = || RunError::MissingTensor { path: file(), tensor: tensor.name.clone() };
+        let values = tensors.get(&tensor.name).ok_or_else(missing)?;
+        let (found, expected) = (values.len(), tensor.range.len());
+        if found != expected {
+            return Err(RunError::TensorSize { path: file(), tensor: tensor.name.clone(), found, expected }.into());
+        }
+        Ok(values)
+    };
+    // all are there before memory is taken for them: a few bytes may name a huge model
+    let parts = model.tensors();
+    let found = parts.iter().map(values).collect::<Result<Vec<_>>>()?;
+    let mut theta = vec![0.0; model.vector_len()];
+    for (tensor, values) in parts.iter().zip(found) {
+        theta[tensor.range.clone()].copy_from_slice(values);
+    }
+    check_finite(path, &model, &theta)?;
+    Ok((model, theta, signature))
+}
+
+/// Whether all parameters of a file are numbers.
+///
+/// # Errors
+/// [`Error::Data`](crate::error::Error::Data) naming the file and the tensor.
+pub(crate) fn check_finite(path: &Path, model: &Model, theta: &[f32]) -> Result<()> {
+    let is_finite = |tensor: &Tensor| theta[tensor.range.clone()].iter().all(|value| value.is_finite());
+    match model.tensors().into_iter().find(|tensor| !is_finite(tensor)) {
+        Some(tensor) => Err(RunError::NotFinite { path: path.to_owned(), tensor: tensor.name }.into()),
+        None => Ok(()),
+    }
+}

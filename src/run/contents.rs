@@ -1,0 +1,103 @@
+//! What is in a run folder, and what becomes of it when another run takes its place.
+//!
+//! A run with weights that is replaced goes to a folder of its own beside the new one's files, `replaced`, until that
+//! has weights as well. `config.toml` goes last and comes back first: where it is, there is the run.
+
+use crate::error::{Error, Result, UsageError};
+use crate::files::{remove, rename_if_there};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+pub(super) const CONFIG: &str = "config.toml";
+pub(super) const STEPS: &str = "steps.jsonl";
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+pub(super) const PREVIOUS: &str = "checkpoint.previous.safetensors";
+pub(super) const WEIGHTS: &str = "weights.safetensors";
+pub(super) const RECORD: &str = "run.json";
+const REPLACED: &str = "replaced";
+
+/// Of a complete run.
+const LASTING: [&str; 4] = [STEPS, RECORD, WEIGHTS, CONFIG];
+/// Of a run that goes on.
+const PASSING: [&str; 2] = [CHECKPOINT, PREVIOUS];
+/// Of one that was killed while it wrote.
+const PARTIAL: [&str; 4] = ["config.partial", "checkpoint.partial", "weights.partial", "run.partial"];
+
+/// Whether a run may be put there. Files of somebody else are never replaced.
+pub(super) fn check(folder: &Path, overwrite: bool) -> Result<()> {
+    let config = folder.join(CONFIG);
+    if !config.exists() {
+        let names = LASTING.iter().chain(&PASSING);
+        return match names.map(|name| folder.join(name)).find(|path| path.exists()) {
+            Some(path) => Err(UsageError::NotOurs { path }.into()),
+            None => Ok(()),
+        };
+    }
+    let table = fs::read_to_string(&config).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    match table {
+        Some(table) if table.contains_key("data_sha256") && overwrite => Ok(()),
+        Some(table) if table.contains_key("data_sha256") => {
+            Err(UsageError::RunExists { path: folder.to_owned() }.into())
+        }
+        _ => Err(UsageError::NotOurs { path: config }.into()),
+    }
+}
+
+/// Makes room for a new run: one with weights is kept in `replaced`, another goes.
+pub(super) fn set_aside(folder: &Path) -> Result<()> {
+    let aside = folder.join(REPLACED);
+    // of an attempt that did not come to its end
+    let is_begun = aside.exists() && !aside.join(CONFIG).exists();
+    if is_begun || folder.join(WEIGHTS).exists() {
+        if !is_begun {
+            remove_replaced(folder)?;
+        }
+        fs::create_dir_all(&aside).map_err(|e| Error::io("creating", &aside, e))?;
+        for name in LASTING {
+            move_if_there(&folder.join(name), &aside.join(name))?;
+        }
+    }
+    clear(folder)
+}
+
+/// Removes the files of a run.
+pub(super) fn clear(folder: &Path) -> Result<()> {
+    let names = PARTIAL.iter().chain(&PASSING).chain(&LASTING);
+    names.map(|name| folder.join(name)).try_for_each(|path| remove(&path))
+}
+
+/// Removes what a run left that was killed while it wrote.
+pub(super) fn remove_partial(folder: &Path) -> Result<()> {
+    PARTIAL.iter().try_for_each(|name| remove(&folder.join(name)))
+}
+
+/// Removes the run that was replaced, if there is one.
+pub(super) fn remove_replaced(folder: &Path) -> Result<()> {
+    let aside = folder.join(REPLACED);
+    LASTING.iter().try_for_each(|name| remove(&aside.join(name)))?;
+    match fs::remove_dir(&aside) {
+        Err(e) if ![ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&e.kind()) => {
+            Err(Error::io("removing", &aside, e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Removes what is needed only while a run goes on.
+pub(super) fn remove_passing(folder: &Path) -> Result<()> {
+    PASSING.iter().try_for_each(|name| remove(&folder.join(name)))
+}
+
+/// Brings the run back that was replaced, if there is one, where nothing is left of its successor.
+pub(super) fn bring_back(folder: &Path) -> Result<()> {
+    let aside = folder.join(REPLACED);
+    for name in LASTING.iter().rev() {
+        move_if_there(&aside.join(name), &folder.join(name))?;
+    }
+    remove_replaced(folder)
+}
+
+fn move_if_there(from: &Path, to: &Path) -> Result<()> {
+    rename_if_there(from, to).map_err(|e| Error::io("moving", from, e))
+}

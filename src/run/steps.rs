@@ -1,0 +1,118 @@
+//! The records of a run's steps, `steps.jsonl`: written line by line, cut back to a checkpoint, read for a page.
+
+use crate::error::{Error, Result, RunError};
+use crate::files::hex;
+use crate::subset::StepRecord;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+/// The log of a run that is going on.
+pub(super) struct StepLog {
+    path: PathBuf,
+    file: Option<File>,
+    /// Records in it, and their digest.
+    count: u64,
+    digest: Sha256,
+}
+
+impl StepLog {
+    /// An empty one, or one that is to be cut back first.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, file: None, count: 0, digest: Sha256::new() }
+    }
+
+    /// Appends a record.
+    ///
+    /// # Errors
+    /// [`Error::Io`]. A part of the line may be there: it is no record, and is cut off where the run goes on.
+    pub(super) fn append(&mut self, record: &StepRecord) -> Result<()> {
+        let line = serde_json::to_string(record).expect("a record is plain data") + "\n";
+        let written = self.file().and_then(|file| file.write_all(line.as_bytes()));
+        written.map_err(|e| Error::io("writing", &self.path, e))?;
+        self.count += 1;
+        self.digest.update(line);
+        Ok(())
+    }
+
+    /// The digest of the first `count` records, which a crash does not take from now on. What comes after them goes:
+    /// the run will write it again.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; [`Error::Data`] when there are not as many.
+    pub(super) fn seal(&mut self, count: u64, checkpoint: &Path) -> Result<String> {
+        if self.count != count {
+            self.cut_back(count, None, checkpoint)?;
+        }
+        if let Some(file) = &self.file {
+            file.sync_data().map_err(|e| Error::io("writing", &self.path, e))?;
+        }
+        Ok(hex(&self.digest.clone().finalize()))
+    }
+
+    /// Cuts it back to the first `count` records, those that a checkpoint goes on from.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when there are fewer, or their digest is another; [`Error::Io`].
+    pub(super) fn cut_back(&mut self, count: u64, digest: Option<&str>, checkpoint: &Path) -> Result<()> {
+        let bytes = read(&self.path)?;
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        let lines: Vec<&[u8]> = lines.take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
+        let len: usize = lines.iter().map(|line| line.len()).sum();
+        let found = Sha256::new_with_prefix(&bytes[..len]);
+        let is_it = lines.len() as u64 == count && digest.is_none_or(|digest| hex(&found.clone().finalize()) == digest);
+        if !is_it {
+            let (path, checkpoint) = (self.path.clone(), checkpoint.to_owned());
+            return Err(RunError::OtherSteps { path, records: count, checkpoint }.into());
+        }
+        if len < bytes.len() {
+            let cut = self.file().and_then(|file| file.set_len(len as u64));
+            cut.map_err(|e| Error::io("writing", &self.path, e))?;
+        }
+        (self.count, self.digest) = (count, found);
+        Ok(())
+    }
+
+    fn file(&mut self) -> io::Result<&mut File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => OpenOptions::new().create(true).append(true).open(&self.path)?,
+        };
+        Ok(self.file.insert(file))
+    }
+}
+
+/// The records of a run that has made so many steps, where it is complete. While it goes on, or was killed, the end of
+/// its last line may be missing. Where there is no file, there are no records.
+///
+/// # Errors
+/// [`Error::Data`] naming the line that is damaged or does not follow the one before.
+pub(super) fn read_steps(path: &Path, complete: Option<u64>) -> Result<Vec<StepRecord>> {
+    let bytes = read(path)?;
+    let is_whole = |line: &&[u8]| line.ends_with(b"\n") || complete.is_some();
+    let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(is_whole);
+    let mut records: Vec<StepRecord> = Vec::new();
+    for (i, line) in lines.enumerate() {
+        let invalid = |source| RunError::Record { path: path.to_owned(), line: Some(i + 1), source };
+        let record: StepRecord = serde_json::from_slice(line).map_err(invalid)?;
+        let follows = records.last().is_some_and(|last| record.iteration == last.iteration + 1);
+        if !follows && record.iteration != 1 {
+            return Err(RunError::Sequence { path: path.to_owned(), line: i + 1, found: record.iteration }.into());
+        }
+        records.push(record);
+    }
+    match complete {
+        Some(expected) if path.exists() && records.len() as u64 != expected => {
+            Err(RunError::Records { path: path.to_owned(), found: records.len() as u64, expected }.into())
+        }
+        _ => Ok(records),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        bytes => bytes.map_err(|e| Error::unreadable(path, e)),
+    }
+}
