@@ -128,6 +128,8 @@ fn of_images(cause: &ImagesError) -> Option<&'static str> {
 fn of_run(cause: &RunError) -> Option<&'static str> {
     match cause {
         RunError::Incomplete { .. } => Some("go on with train --resume"),
+        RunError::OtherData { .. } => Some("name where it is with --data"),
+        RunError::NoState { .. } => Some("repeat it with --config and a larger budget in that file"),
         RunError::OtherImages { .. } => Some("choose other data, or --resize"),
         RunError::OtherConfiguration { .. } => Some("undo what was changed, or start another run with --config"),
         _ => None,
@@ -162,7 +164,7 @@ mod tests {
     use crate::error::samples;
 
     /// A fragment of what an error says, and of what is said to be done about it.
-    const TABLE: [(&str, &str); 53] = [
+    const TABLE: [(&str, &str); 56] = [
         ("resize to 0x8", "--resize"),
         ("interfaces vulkan, gl", "--backend"),
         ("augmentation crop=8", "--augment"),
@@ -205,6 +207,9 @@ mod tests {
         ("expected a whole image", "replace the file"),
         ("the run is not complete", "train --resume"),
         ("but the run was trained on", "--resize"),
+        ("not the data that the run was made on", "--data"),
+        ("not the data that the run of a", "--data"),
+        ("kept no state.safetensors", "--config"),
         ("no GPU adapter", "mesa-vulkan-drivers"),
         ("no adapter is called", "--adapter"),
         (", 128 are needed", "--adapter"),

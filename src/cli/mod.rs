@@ -16,6 +16,7 @@ mod plan;
 mod progress;
 mod report;
 mod request;
+mod resume;
 mod train;
 mod values;
 

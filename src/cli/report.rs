@@ -158,9 +158,19 @@ impl<'a> Evaluator<'a> {
         Ok(evaluator)
     }
 
-    fn open_data(&mut self, source: DataSource) -> Result<()> {
-        if self.data.as_ref().is_none_or(|(known, _)| *known != source) {
-            let data = Dataset::open(&source.0, &ReadOptions { resize: source.1 })?;
+    /// The data of a run, or what the user asked for in its place.
+    fn open_data(&mut self, folder: &RunFolder, config: &Config) -> Result<()> {
+        let resize = self.args.resize.or(config.resize);
+        let source = (self.args.data.clone().unwrap_or_else(|| config.data.clone()), resize);
+        let is_open = |(known, data): &(DataSource, Dataset)| {
+            *known == source && (self.args.data.is_some() || data.sha256 == config.data_sha256)
+        };
+        if !self.data.as_ref().is_some_and(is_open) {
+            let data = match &self.args.data {
+                Some(data) => Dataset::open(data, &ReadOptions { resize })?,
+                None if self.args.resize.is_some() => config.open_resized(folder.path(), resize)?,
+                None => config.open_data_of(folder.path(), None)?,
+            };
             self.data = Some((source, data));
         }
         Ok(())
@@ -183,14 +193,10 @@ impl<'a> Evaluator<'a> {
             return Err(RunError::NoWeights.into());
         }
         let config = Config::load(&folder.config())?;
-        let resize = args.resize.or(config.resize);
-        self.open_data((args.data.clone().unwrap_or_else(|| config.data.clone()), resize))?;
+        self.open_data(folder, &config)?;
         let gpu = self.open_gpu()?;
         let Some((_, data)) = &self.data else { unreachable!("opened above") };
         let is_other = data.sha256 != config.data_sha256;
-        if is_other && args.data.is_none() && args.resize.is_none() {
-            return Err(RunError::OtherData { data: config.data }.into());
-        }
         if is_other && record.is_none() {
             return Err(Error::usage(format!(
                 "{}: in progress, so its weights go with the data it is made on; leave --data out",

@@ -139,6 +139,11 @@ impl RunRequest {
         Dataset::open(&self.problem.data, &ReadOptions { resize: self.problem.resize })
     }
 
+    /// Where the data is, if that was said.
+    pub(super) fn given_data(&self) -> Option<&str> {
+        self.given.has("data").then_some(&self.problem.data)
+    }
+
     /// The run on its data, with so many seconds between checkpoints.
     ///
     /// # Errors

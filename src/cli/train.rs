@@ -1,10 +1,10 @@
 //! `gpu-subset train`
 
-use super::advice;
 use super::device::DeviceArgs;
 use super::progress::Watcher;
 use super::report::remove_report;
 use super::request::RunRequest;
+use super::resume::{self, Resumed};
 use super::values::non_negative;
 use crate::data::Dataset;
 use crate::error::Error;
@@ -25,10 +25,12 @@ pub(super) struct TrainArgs {
     /// Replace the run in --out
     #[arg(long, requires = "out")]
     overwrite: bool,
-    /// Go on with a run that was stopped; it keeps its own configuration
+    /// Go on with a run that was stopped; it keeps its own configuration, but for --data, where its data is now, and a
+    /// larger --budget, with which a complete run goes on as well
     #[arg(long, value_name = "RUN", conflicts_with = "out")]
     resume: Option<PathBuf>,
-    /// Repeat a run from its config.toml, in place of the options that say what to do
+    /// Repeat a run from its config.toml, in place of the options that say what to do; --data says where its data is
+    /// now
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -60,12 +62,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let mut run = Run::new(&gpu, &config, &data)?;
     // Not before everything is in place: a run that cannot start leaves nothing behind.
     let (mut folder, progress) = match resumed {
-        Some(mut folder) => {
-            let (progress, fault) = folder.resume(&config, run.model().vector_len())?;
-            if let Some(why) = fault {
-                eprintln!("note: {}; going on from the checkpoint before it", advice::line(&why));
-            }
-            (folder, Some(progress))
+        Some(mut resumed) => {
+            let progress = resumed.progress(&config, run.model().vector_len())?;
+            (resumed.folder, Some(progress))
         }
         None => {
             let mut folder = create_folder(args, &data, &config)?;
@@ -79,6 +78,9 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let trained = run.resume(progress, &mut watcher);
     watcher.finish();
     let trained = trained.map_err(|error| folder.of_checkpoint(error))?;
+    if let Some(state) = &trained.state {
+        folder.save_state(state)?;
+    }
     trained.save(folder.weights())?;
     folder.finish(&trained.record)?;
     if args.json {
@@ -89,37 +91,32 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     Ok(())
 }
 
-/// The configuration and its data, and the folder of a run that is resumed.
-fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<RunFolder>)> {
-    if let Some(option) = args.resume.as_ref().map(|_| "--resume").or(args.config.as_ref().map(|_| "--config")) {
-        check_alone(&args.request, option)?;
-    }
+/// The configuration and its data, and the run that is resumed.
+fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<Resumed>)> {
     if let Some(path) = &args.resume {
-        let folder = RunFolder::take(path)?;
-        if folder.record().exists() {
-            return Err(Error::usage(format!("--resume {}: this run is complete", path.display())).into());
-        }
-        let config = Config::load(&folder.config())?;
-        let data = config.open_data()?;
-        return Ok((config, data, Some(folder)));
+        check_alone(&args.request, "--resume", &["data", "budget"])?;
+        let (config, data, resumed) = resume::open(path, &args.request)?;
+        return Ok((config, data, Some(resumed)));
     }
     if let Some(path) = &args.out {
         RunFolder::check_free(path, args.overwrite)?;
     }
     if let Some(path) = &args.config {
+        check_alone(&args.request, "--config", &["data"])?;
         let config = Config::load(path)?;
-        let data = config.open_data()?;
-        return Ok((config, data, None));
+        let data = config.open_data_of(path, args.request.given_data())?;
+        let (data_source, made_in) = (data.source.clone(), Config::start_of(&data.source));
+        return Ok((Config { data: data_source, made_in, ..config }, data, None));
     }
     let data = args.request.open_data()?;
     let config = args.request.builder(&data, args.checkpoints.checkpoint_every)?.config()?;
     Ok((config, data, None))
 }
 
-/// Whether nothing is said of what to do, which a configuration says already.
-fn check_alone(request: &RunRequest, option: &str) -> Result<()> {
+/// Whether nothing is said of what to do, which a configuration says already, but for what is `allowed`.
+fn check_alone(request: &RunRequest, option: &str, allowed: &[&str]) -> Result<()> {
     let given = &request.given;
-    match given.first_of::<RunRequest>().or_else(|| given.first_of::<CheckpointArgs>()) {
+    match given.first_but::<RunRequest>(allowed).or_else(|| given.first_of::<CheckpointArgs>()) {
         None => Ok(()),
         Some(other) => {
             let why = format!("{other}: the run of {option} has a configuration of its own; leave one of them out");

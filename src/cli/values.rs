@@ -1,5 +1,6 @@
 //! Values of options that the standard library does not read.
 
+use crate::cost::Units;
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use serde::Serialize;
@@ -44,6 +45,11 @@ pub(super) fn value_name(value: &impl ValueEnum) -> String {
 /// A number from 0 up.
 pub(super) fn non_negative(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0).ok_or_else(|| "not a number from 0 up".to_owned())
+}
+
+/// A budget as people read it.
+pub(super) fn epochs(budget: Units, examples: usize) -> String {
+    format!("{} epochs", (1e4 * budget.passes(examples)).round() / 1e4)
 }
 
 /// A size in bytes: `512MiB`, `2GiB`, `1048576`.

@@ -198,8 +198,9 @@ impl<'a> RunBuilder<'a> {
             }
             Schedule::Full(method) => Plan::full(method, &self.options),
         };
-        Ok(Config {
+        let config = Config {
             data: data.source.clone(),
+            made_in: Config::start_of(&data.source),
             resize: data.resize,
             data_sha256: data.sha256.clone(),
             examples: n,
@@ -214,7 +215,9 @@ impl<'a> RunBuilder<'a> {
             whiten: self.whiten.unwrap_or(matches!(self.schedule, Schedule::Stochastic(Rule::Sweep(_)))),
             plan,
             model: description,
-        })
+        };
+        config.check(data)?;
+        Ok(config)
     }
 
     /// Builds everything the run works on, on a device.

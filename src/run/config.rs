@@ -1,7 +1,7 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
 use crate::cost::Cost;
-use crate::data::{Dataset, ReadOptions};
+use crate::data::Dataset;
 use crate::error::{Error, Result, RunError, UsageError};
 use crate::files::{hex, line_of, write_atomically};
 use crate::kernels::augment::Augmentation;
@@ -9,7 +9,7 @@ use crate::model::Description;
 use crate::subset::{Plan, Sampling};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything a run depends on besides the device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +17,9 @@ use std::path::Path;
 pub struct Config {
     /// `digits`, or a path.
     pub data: String,
+    /// The folder that a path which is not absolute started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<PathBuf>,
     /// Height and width that images are brought to.
     pub resize: Option<(u32, u32)>,
     /// The data the run was made on.
@@ -71,18 +74,8 @@ impl Config {
     /// SHA-256 of all that the result depends on: not of where the data is, which has a digest of its own, nor of how
     /// often a checkpoint is made. Checkpoints are of one.
     pub fn digest(&self) -> String {
-        let of_result = Self { data: String::new(), checkpoint_every: 0.0, ..self.clone() };
+        let of_result = Self { data: String::new(), made_in: None, checkpoint_every: 0.0, ..self.clone() };
         hex(&Sha256::digest(toml::to_string(&of_result).expect("a configuration is plain data")))
-    }
-
-    /// Opens the data it names, which has to be that it was made on.
-    ///
-    /// # Errors
-    /// As [`Config::check`] and [`Dataset::open`].
-    pub fn open_data(&self) -> Result<Dataset> {
-        let data = Dataset::open(&self.data, &ReadOptions { resize: self.resize })?;
-        self.check(&data)?;
-        Ok(data)
     }
 
     /// Whether a run of it can be made on these data.
@@ -91,7 +84,7 @@ impl Config {
     /// [`Error::Data`] when they are others, [`Error::Usage`] when it contradicts itself.
     pub fn check(&self, data: &Dataset) -> Result<()> {
         if data.sha256 != self.data_sha256 {
-            return Err(RunError::OtherData { data: self.data.clone() }.into());
+            return Err(RunError::OtherData { data: data.source.clone(), run: None }.into());
         }
         let n = data.train.len();
         let is_from_0 = |x: f64| x.is_finite() && x >= 0.0;

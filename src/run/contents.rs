@@ -15,14 +15,15 @@ pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(super) const PREVIOUS: &str = "checkpoint.previous.safetensors";
 pub(super) const WEIGHTS: &str = "weights.safetensors";
 pub(super) const RECORD: &str = "run.json";
+pub(super) const STATE: &str = "state.safetensors";
 const REPLACED: &str = "replaced";
 
 /// Of a complete run.
-const LASTING: [&str; 4] = [STEPS, RECORD, WEIGHTS, CONFIG];
+const LASTING: [&str; 5] = [STEPS, STATE, RECORD, WEIGHTS, CONFIG];
 /// Of a run that goes on.
 const PASSING: [&str; 2] = [CHECKPOINT, PREVIOUS];
 /// Of one that was killed while it wrote.
-const PARTIAL: [&str; 4] = ["config.partial", "checkpoint.partial", "weights.partial", "run.partial"];
+const PARTIAL: [&str; 5] = ["config.partial", "checkpoint.partial", "state.partial", "weights.partial", "run.partial"];
 
 /// Whether a run may be put there. Files of somebody else are never replaced.
 pub(super) fn check(folder: &Path, overwrite: bool) -> Result<()> {

@@ -8,6 +8,7 @@ mod contents;
 mod folder;
 mod forecast;
 mod lock;
+mod moved;
 mod record;
 mod steps;
 mod trained;

@@ -15,6 +15,9 @@ pub enum Plan {
     Stochastic {
         /// What the run may cost, its preparation included.
         budget: Units,
+        /// The budget that its preparation was made for, where it has been raised since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prepared_for: Option<Units>,
         /// When held-out examples are looked at, if there are any.
         validation: Validation,
         /// What a mini-batch's gradient does.
@@ -106,7 +109,7 @@ impl Plan {
         let usual = (rule.batches().batch * updates) as f64;
         let usual = Units::new(usual.max(Units::of_passes(EPOCHS, examples).count()));
         let validation = Validation { every: options.check_every.unwrap_or(0), patience: options.patience };
-        Self::Stochastic { budget: budget.unwrap_or(usual), validation, rule }
+        Self::Stochastic { budget: budget.unwrap_or(usual), prepared_for: None, validation, rule }
     }
 
     /// The paper's: one subset of so many examples to its minimum, then the full set for a short adaptation.
@@ -170,16 +173,27 @@ impl Plan {
         required.into_iter().find(|(holds, _)| !holds).map(|(_, why)| why)
     }
 
+    /// The same with another budget, of a run that goes on: what came before its first step stays as it was. None in
+    /// stages, which have passes.
+    pub fn with_budget(&self, budget: Units) -> Option<Self> {
+        let Self::Stochastic { validation, rule, .. } = *self else { return None };
+        Some(Self::Stochastic { budget, prepared_for: self.budget_of_preparation(), validation, rule })
+    }
+
+    /// The budget that its preparation is made for, if it has one.
+    pub(super) fn budget_of_preparation(&self) -> Option<Units> {
+        match self {
+            Self::Stochastic { budget, prepared_for, .. } => Some(prepared_for.unwrap_or(*budget)),
+            Self::Stages { .. } => None,
+        }
+    }
+
     /// Whether its budget pays for a first step on so many examples after a preparation at this cost. Each stage gets
     /// what its first step takes.
     pub fn affords_first_step(&self, examples: usize, preparation: Cost) -> bool {
-        match self {
-            Self::Stochastic { budget, rule, .. } => {
-                let start = SubsetProblem::cost_of(rule.start_work(), examples).units();
-                rule.affords_first(examples, *budget - preparation.units(), start)
-            }
-            Self::Stages { .. } => true,
-        }
+        let (Some(rule), Some(budget)) = (self.rule(), self.budget_of_preparation()) else { return true };
+        let start = SubsetProblem::cost_of(rule.start_work(), examples).units();
+        rule.affords_first(examples, budget - preparation.units(), start)
     }
 
     /// The most that a stage over so many examples costs, where so many are held out for its validations. Mini-batches

@@ -3,7 +3,7 @@
 
 use super::plan::Plan;
 use super::screening::Screening;
-use crate::cost::Cost;
+use crate::cost::{Cost, Units};
 use crate::error::Result;
 use crate::objective::Whitening;
 use crate::optimise::{BatchPlan, Inclusion};
@@ -24,13 +24,8 @@ pub(super) struct Preparation {
 /// Whether a part of a preparation leaves the training nine tenths of its budget, if it has one, and after what was
 /// spent before that a first step on so many examples.
 pub(super) fn is_affordable(plan: &Plan, cost: Cost, before: Cost, examples: usize) -> bool {
-    match plan {
-        Plan::Stochastic { budget, .. } => {
-            let is_small = cost.units().count() <= MOST_OF_BUDGET * budget.count();
-            is_small && plan.affords_first_step(examples, before + cost)
-        }
-        Plan::Stages { .. } => true,
-    }
+    let is_small = |budget: Units| cost.units().count() <= MOST_OF_BUDGET * budget.count();
+    plan.budget_of_preparation().is_none_or(is_small) && plan.affords_first_step(examples, before + cost)
 }
 
 /// The mini-batches of a plan whose examples are to be screened.
