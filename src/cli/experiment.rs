@@ -2,15 +2,18 @@
 
 use super::exit::ChildFailure;
 use super::grid::{Baseline, ExperimentFile, Planned, plan};
-use crate::error::{Error, RunError};
+use crate::error::{Error, RunError, shown};
 use crate::files::write_atomically;
-use crate::report::{Row, RowOptions, costs_to_reach, table};
+use crate::report::{Failure, Row, RowOptions, costs_to_reach, failures, table};
 use crate::run::{FolderLock, RunFolder, RunRecord};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+/// How a run ends that diverged.
+const DIVERGED: i32 = 6;
 
 #[derive(Args)]
 pub(super) struct ExperimentArgs {
@@ -35,38 +38,50 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
         .map_err(|e| Error::usage(format!("{}: {}", args.file.display(), e.message().replace('\n', " "))))?;
     let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&*name));
-    let planned = plan(&described, &args.file, &args.data, &out)?;
+    let mut planned = plan(&described, &args.file, &args.data, &out)?;
     let baseline = Baseline::of(&described, &args.file)?;
     if args.dry_run {
-        planned.iter().for_each(|run| println!("{}", run.folder.display()));
-        return Ok(());
+        return Ok(planned.try_for_each(|run| run.map(|run| println!("{}", shown(&run.folder))))?);
     }
     std::fs::create_dir_all(&out).map_err(|e| Error::io("creating", &out, e))?;
     let _lock = FolderLock::take(&out)?;
-    let records = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
-    println!("{}", conclude(&out, &records, &described.targets)?);
-    Ok(())
+    let planned = planned.collect::<crate::error::Result<_>>()?;
+    let (records, failed) = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
+    println!("{}", conclude(&out, &records, &failed, &described.targets)?);
+    // what came to nothing because a value was not finite is what a grid is there to find out
+    let worst = failed.iter().find(|failure| failure.code == Some(DIVERGED)).or(failed.first());
+    let Some(Failure { code, why, .. }) = worst else { return Ok(()) };
+    let count = failed.len();
+    let message = format!("{count} of {} runs came to nothing; of these {why}", count + records.len());
+    Err(ChildFailure { code: *code, message }.into())
 }
 
-/// Runs what is not done yet, each run on subsets followed by its controls, and keeps the tables up to date.
+/// Runs what is not done yet, each run on subsets followed by its controls, and keeps the tables up to date. What fails
+/// is noted, and the others go on.
 fn run_all(
     mut planned: Vec<Planned>,
     baseline: Option<&Baseline>,
     args: &ExperimentArgs,
     out: &Path,
     targets: &[f64],
-) -> Result<Vec<(RowOptions, RunRecord)>> {
+) -> Result<(Vec<(RowOptions, RunRecord)>, Vec<Failure>)> {
     let start = Instant::now();
-    let (mut done, mut records, mut i) = (0, Vec::new(), 0);
+    let (mut done, mut records, mut failed, mut i) = (0, Vec::new(), Vec::new(), 0);
     while let Some(run) = planned.get(i) {
         let controls = planned[i..].iter().filter(|run| baseline.is_some() && run.is_on_subsets()).count() * 2;
         let (all, runs_left) = (planned.len() + controls, planned.len() + controls - i);
         let left = start.elapsed().as_secs_f64() / f64::from(done.max(1)) * runs_left as f64;
         let left = if done == 0 { String::new() } else { format!(", about {left:.0} s left") };
-        eprintln!("run {} of {all}{left}: {}", i + 1, run.folder.display());
+        eprintln!("run {} of {all}{left}: {}", i + 1, shown(&run.folder));
         if !run.folder.join("run.json").exists() {
-            train(run, args)?;
             done += 1;
+            if let Some(failure) = train(run, args)? {
+                eprintln!("note: {}", failure.why);
+                failed.push(failure);
+                conclude(out, &records, &failed, targets)?;
+                i += 1;
+                continue;
+            }
         }
         let (row, record) = (run.row.clone(), record(&run.folder)?);
         i += 1;
@@ -78,13 +93,14 @@ fn run_all(
         }
         records.push((row, record));
         // After every run, so that a look at the table needs no patience.
-        conclude(out, &records, targets)?;
+        conclude(out, &records, &failed, targets)?;
     }
-    Ok(records)
+    Ok((records, failed))
 }
 
-/// Runs one in a process of its own, or goes on with it; what it says goes to `train.log` beside its folder.
-fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
+/// Runs one in a process of its own, or goes on with it; what it says goes to `train.log` in its folder. One that comes
+/// to nothing is no error, but one that was stopped is.
+fn train(run: &Planned, args: &ExperimentArgs) -> Result<Option<Failure>> {
     std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("creating", &run.folder, e))?;
     let log = run.folder.join("train.log");
     let file = std::fs::File::create(&log).map_err(|e| Error::io("writing", &log, e))?;
@@ -98,13 +114,16 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<()> {
     }
     let status = command.status().map_err(|e| Error::io("starting", &program, e))?;
     if status.success() {
-        return Ok(());
+        return Ok(None);
     }
     let said = std::fs::read_to_string(&log).unwrap_or_default();
     let why = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    let hint = if status.code() == Some(130) { "; the same command goes on" } else { "" };
-    let message = format!("{}: {}{hint}", run.folder.display(), why.map_or(status.to_string(), str::to_owned));
-    Err(ChildFailure { code: status.code(), message }.into())
+    let why = format!("{}: {}", shown(&run.folder), why.map_or(status.to_string(), str::to_owned));
+    if status.code() == Some(130) {
+        return Err(ChildFailure { code: status.code(), message: format!("{why}; the same command goes on") }.into());
+    }
+    let name = run.folder.file_name().map(shown).unwrap_or_default();
+    Ok(Some(Failure { run: name, code: status.code(), why }))
 }
 
 fn record(folder: &Path) -> Result<RunRecord> {
@@ -113,12 +132,12 @@ fn record(folder: &Path) -> Result<RunRecord> {
 }
 
 /// Writes `table.md` and `table.json`, and returns the first.
-fn conclude(out: &Path, records: &[(RowOptions, RunRecord)], targets: &[f64]) -> Result<String> {
+fn conclude(out: &Path, records: &[(RowOptions, RunRecord)], failed: &[Failure], targets: &[f64]) -> Result<String> {
     let rows = Row::collect(records);
     let reached = costs_to_reach(&rows, targets);
-    let text = table(&rows, &reached);
+    let text = table(&rows, &reached) + &failures(failed);
     write_atomically(&out.join("table.md"), text.as_bytes())?;
-    let json = serde_json::json!({ "rows": rows, "targets": reached });
+    let json = serde_json::json!({ "rows": rows, "targets": reached, "failed": failed });
     write_atomically(&out.join("table.json"), format!("{json:#}\n").as_bytes())?;
     Ok(text)
 }

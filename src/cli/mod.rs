@@ -3,6 +3,7 @@
 mod advice;
 mod augment;
 mod bench;
+mod combinations;
 mod command;
 mod device;
 mod devices;
