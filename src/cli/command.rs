@@ -1,8 +1,10 @@
 //! The commands, and running the one that was asked for.
 
+use super::values::with_negative_numbers;
 use super::{bench, devices, eval, experiment, plan, report, train};
+use crate::error::printable;
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// Exit codes, as `--help` shows them.
@@ -70,7 +72,7 @@ pub fn prepare_environment() {
 pub fn run() -> Result<()> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("error"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
-    match Cli::parse().command {
+    match parse().command {
         Command::Train(args) => train::run(&args),
         Command::Plan(args) => plan::run(&args),
         Command::Experiment(args) => experiment::run(&args),
@@ -81,13 +83,27 @@ pub fn run() -> Result<()> {
     }
 }
 
+/// The arguments of the process. It ends here where they are refused, or ask for help.
+fn parse() -> Cli {
+    let mut command = with_negative_numbers(Cli::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command)));
+    parsed.unwrap_or_else(|why| {
+        let text = why.render().to_string();
+        if why.use_stderr() && printable(&text) != text {
+            eprint!("{}", printable(&text));
+            std::process::exit(why.exit_code());
+        }
+        why.exit()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+        with_negative_numbers(Cli::command()).debug_assert();
     }
 }

@@ -1,6 +1,7 @@
 //! `gpu-subset devices`
 
 use super::device::DeviceArgs;
+use crate::error::printable;
 use anyhow::Result;
 use clap::Args;
 
@@ -19,7 +20,7 @@ pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&adapters)?);
     } else {
-        adapters.iter().for_each(|adapter| println!("{adapter}"));
+        adapters.iter().for_each(|adapter| println!("{}", printable(&adapter.to_string())));
     }
     if adapters.is_empty() || choice.adapter.is_some() {
         choice.select()?; // says what to do when there is none, or none of that name

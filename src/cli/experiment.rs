@@ -2,8 +2,8 @@
 
 use super::exit::ChildFailure;
 use super::grid::{Baseline, ExperimentFile, Planned, plan};
-use crate::error::{Error, RunError, shown};
-use crate::files::write_atomically;
+use crate::error::{Error, RunError, printable, shown};
+use crate::files::{RECORDS, TEXT, read_text, write_atomically};
 use crate::report::{Failure, Row, RowOptions, costs_to_reach, failures, table};
 use crate::run::{FolderLock, RunFolder, RunRecord};
 use anyhow::{Context, Result};
@@ -33,7 +33,7 @@ pub(super) struct ExperimentArgs {
 }
 
 pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
-    let text = std::fs::read_to_string(&args.file).map_err(|e| Error::unreadable(&args.file, e))?;
+    let text = read_text(&args.file, TEXT).map_err(|e| Error::unreadable(&args.file, e))?;
     let described: ExperimentFile = toml::from_str(&text)
         .map_err(|e| Error::usage(format!("{}: {}", args.file.display(), e.message().replace('\n', " "))))?;
     let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
@@ -47,7 +47,7 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
     let _lock = FolderLock::take(&out)?;
     let planned = planned.collect::<crate::error::Result<_>>()?;
     let (records, failed) = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
-    println!("{}", conclude(&out, &records, &failed, &described.targets)?);
+    println!("{}", printable(&conclude(&out, &records, &failed, &described.targets)?));
     // what came to nothing because a value was not finite is what a grid is there to find out
     let worst = failed.iter().find(|failure| failure.code == Some(DIVERGED)).or(failed.first());
     let Some(Failure { code, why, .. }) = worst else { return Ok(()) };
@@ -116,7 +116,7 @@ fn train(run: &Planned, args: &ExperimentArgs) -> Result<Option<Failure>> {
     if status.success() {
         return Ok(None);
     }
-    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    let said = read_text(&log, RECORDS).unwrap_or_default();
     let why = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
     let why = format!("{}: {}", shown(&run.folder), why.map_or(status.to_string(), str::to_owned));
     if status.code() == Some(130) {

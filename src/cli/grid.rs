@@ -7,13 +7,14 @@ use super::given::options_of;
 use super::method::MethodArgs;
 use super::request::{ProblemArgs, RunRequest};
 use super::train::TrainArgs;
+use super::values::with_negative_numbers;
 use crate::cost::Units;
 use crate::error::{Error, Result};
 use crate::optimise::{BatchPlan, Rule};
 use crate::report::RowOptions;
 use crate::run::{Config, Schedule};
 use crate::subset::{Plan, StageOptions};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -106,7 +107,9 @@ fn parse(options: &[String]) -> std::result::Result<RunRequest, String> {
     if let Some(option) = options.iter().find(|option| OF_EXPERIMENT.contains(&option.as_str())) {
         return Err(format!("{option}: the experiment says that of each of its runs"));
     }
-    let parsed = Checked::try_parse_from(std::iter::once(&"train".to_owned()).chain(options));
+    let command = with_negative_numbers(Checked::command());
+    let matches = command.try_get_matches_from(std::iter::once(&"train".to_owned()).chain(options));
+    let parsed = matches.and_then(|matches| Checked::from_arg_matches(&matches));
     let request = parsed.map(|checked| checked.train.request).map_err(|e| {
         let why = e.to_string();
         why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()

@@ -5,6 +5,7 @@ use super::method::ScheduleName;
 use super::request::RunRequest;
 use super::values::value_name;
 use crate::data::Dataset;
+use crate::error::shown;
 use crate::run::{Forecast, Fraction, Run};
 use crate::subset::{Plan, WELL_ABOVE_ONE, overdetermination};
 use clap::Args;
@@ -100,9 +101,15 @@ fn why(schedule: ScheduleName, subset: usize, q: f64) -> String {
 fn print(plan: &PlanRecord<'_>, data: &Dataset) {
     let forecast = plan.forecast;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    println!("data      {}: N = {} examples {}, M = {} classes", plan.data, plan.examples, data.shape, plan.classes);
-    println!("model     {}: P = {} parameters", plan.model, plan.parameters);
-    println!("device    {}", plan.adapter);
+    println!(
+        "data      {}: N = {} examples {}, M = {} classes",
+        shown(plan.data),
+        plan.examples,
+        data.shape,
+        plan.classes
+    );
+    println!("model     {}: P = {} parameters", shown(plan.model), plan.parameters);
+    println!("device    {}", shown(plan.adapter));
     println!(
         "memory    at most {:.0} MiB of the device, data included; activations of {} examples at a time",
         mib(forecast.memory_bytes),

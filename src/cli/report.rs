@@ -6,12 +6,13 @@ use super::values::parse_resize;
 use crate::checkpoint;
 use crate::data::{Dataset, ReadOptions};
 use crate::device::Gpu;
-use crate::error::{Error, Result, RunError};
-use crate::files::{remove, write_atomically};
+use crate::error::{Error, Result, RunError, shown};
+use crate::files::{RECORDS, TEXT, read_regular, read_text, remove, write_atomically};
 use crate::report::{Chart, History, Labelled, TestEvaluation, charts, is_page, page};
 use crate::run::{Config, RunFolder, RunRecord, Weights};
 use clap::Args;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -56,14 +57,18 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     charts.iter().try_for_each(|chart| write_plots(chart, &plots))?;
     write_atomically(&path, html.as_bytes())?;
     let drawn = charts.iter().filter(|chart| !chart.is_empty()).count();
-    println!("report   {}", path.display());
-    println!("plots    {} ({drawn} charts, SVG and PNG)", plots.display());
+    println!("report   {}", shown(&path));
+    println!("plots    {} ({drawn} charts, SVG and PNG)", shown(&plots));
     Ok(())
 }
 
 /// Whether there is an older report, which is replaced; somebody else's file of that name is not.
 fn check_ours(path: &Path) -> Result<bool> {
-    match fs::read(path) {
+    match read_regular(path, RECORDS) {
+        // a folder, a pipe
+        Err(e) if e.kind() == ErrorKind::InvalidInput => {
+            Err(Error::usage(format!("{}: not a report of this program; choose another --out", path.display())))
+        }
         Ok(bytes) if !is_page(&bytes) => {
             Err(Error::usage(format!("{}: not a report of this program; choose another --out", path.display())))
         }
@@ -74,7 +79,7 @@ fn check_ours(path: &Path) -> Result<bool> {
 /// Removes the report of a run that is replaced, and its charts, if there is one.
 pub(super) fn remove_report(folder: &Path) -> Result<()> {
     let page = folder.join("report.html");
-    if !fs::read(&page).is_ok_and(|bytes| is_page(&bytes)) {
+    if !read_regular(&page, RECORDS).is_ok_and(|bytes| is_page(&bytes)) {
         return Ok(());
     }
     let plots = folder.join("plots");
@@ -107,7 +112,7 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
 
 fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> Result<History> {
     let path = folder.config();
-    let config = fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, e))?;
+    let config = read_text(&path, TEXT).map_err(|e| Error::unreadable(&path, e))?;
     let (record, steps) = (folder.read_record()?, folder.read_steps()?);
     let stages = match (&record, folder.found_checkpoint()) {
         (Some(record), _) => record.stages.clone(),
@@ -121,7 +126,7 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
         Err(why) if evaluator.args.data.is_some() => return Err(why),
         Err(why) => {
             let why = advice::line(&why);
-            eprintln!("note: {name}: no evaluation: {why}");
+            eprintln!("note: {}: no evaluation: {why}", shown(&name));
             Err(why)
         }
     };

@@ -7,7 +7,7 @@ use super::request::RunRequest;
 use super::resume::{self, Resumed};
 use super::values::non_negative;
 use crate::data::Dataset;
-use crate::error::Error;
+use crate::error::{Error, shown};
 use crate::optimise::Rule;
 use crate::run::{CHECKPOINT_EVERY, Config, Run, RunFolder, RunRecord};
 use crate::subset::{Plan, WELL_ABOVE_ONE};
@@ -50,8 +50,7 @@ struct CheckpointArgs {
         long,
         value_name = "SECONDS",
         default_value_t = CHECKPOINT_EVERY,
-        value_parser = non_negative,
-        allow_negative_numbers = true
+        value_parser = non_negative
     )]
     checkpoint_every: f64,
 }
@@ -147,7 +146,7 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
     let (data, config) = (run.data(), run.config());
     eprintln!(
         "{}: {} training and {} test images {} of {} classes ({})",
-        data.name,
+        shown(&data.name),
         data.train.len(),
         data.test.len(),
         data.shape,
@@ -168,10 +167,10 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
     };
     eprintln!(
         "{}: {} parameters; {works_on}; {} held out; run folder {}",
-        config.model.name,
+        shown(&config.model.name),
         run.model().parameters(),
         config.held_out,
-        folder.path().display()
+        shown(folder.path())
     );
     if q < WELL_ABOVE_ONE {
         eprintln!(
@@ -187,5 +186,5 @@ fn summarise(record: &RunRecord, folder: &Path) {
     println!("training loss   {:.4}", record.train_loss);
     println!("cost            {:.2} epochs", record.cost_epochs);
     println!("wall time       {:.1} s", record.wall_seconds);
-    println!("run folder      {}", folder.display());
+    println!("run folder      {}", shown(folder));
 }

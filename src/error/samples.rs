@@ -36,10 +36,17 @@ fn tensors() -> safetensors::SafeTensorError {
     safetensors::SafeTensors::deserialize(&[]).unwrap_err()
 }
 
+fn diverged(learning_rate: Option<f64>, weight_decay: f64) -> Error {
+    let (tensor, stage) = ("the loss".to_owned(), "subset".to_owned());
+    Error::Diverged { tensor, iteration: 3, stage, learning_rate, weight_decay }
+}
+
 /// An error of every cause.
 pub(crate) fn all() -> Vec<Error> {
     let mut all = vec![
-        Error::Diverged { tensor: "the loss".to_owned(), iteration: 3, stage: "subset".to_owned() },
+        diverged(Some(1e30), 1e-3),
+        diverged(None, 1e300),
+        diverged(None, 1e-3),
         Error::Interrupted { iteration: 3, stage: "full set".to_owned() },
     ];
     all.extend(usage().into_iter().map(Error::from));
@@ -63,7 +70,8 @@ fn usage() -> Vec<UsageError> {
         UsageError::Backend { name: name(), known: &["vulkan", "gl"] },
         UsageError::Augmentation { name: "crop", value: 8.0, most: 7.0 },
         UsageError::Copies { copies: 3_000_000, examples: 1437, most: 2988 },
-        UsageError::Choice { examples: 1024, room: 512 },
+        UsageError::Choice { examples: 1024, room: 512, most: 2048 },
+        UsageError::Choice { examples: 1025, room: 512, most: 512 },
         UsageError::Subset { size: "1/8".to_owned(), count: 0, examples: 7, available: 7 },
         UsageError::HeldOut { size: "1/1".to_owned(), examples: 1437 },
         UsageError::NoStep,

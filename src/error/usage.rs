@@ -55,6 +55,8 @@ pub enum UsageError {
         examples: usize,
         /// Examples whose activations fit.
         room: usize,
+        /// Examples whose activations the device takes at most, whatever the memory.
+        most: usize,
     },
     /// A subset of no examples, or of more than there are.
     #[error(

@@ -4,7 +4,7 @@
 //! has weights as well. `config.toml` goes last and comes back first: where it is, there is the run.
 
 use crate::error::{Error, Result, UsageError};
-use crate::files::{remove, rename_if_there};
+use crate::files::{TEXT, read_text, remove, rename_if_there};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -35,7 +35,7 @@ pub(super) fn check(folder: &Path, overwrite: bool) -> Result<()> {
             None => Ok(()),
         };
     }
-    let table = fs::read_to_string(&config).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    let table = read_text(&config, TEXT).ok().and_then(|text| text.parse::<toml::Table>().ok());
     match table {
         Some(table) if table.contains_key("data_sha256") && overwrite => Ok(()),
         Some(table) if table.contains_key("data_sha256") => {

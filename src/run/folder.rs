@@ -8,7 +8,7 @@ use super::record::RunRecord;
 use super::steps::{StepLog, read_steps};
 use crate::checkpoint::{self, Provenance};
 use crate::error::{DataError, Error, Result, RunError};
-use crate::files::{remove, rename_if_there, write_atomically};
+use crate::files::{RECORDS, read_text, remove, rename_if_there, write_atomically};
 use crate::subset::{Progress, StepRecord};
 use std::fs;
 use std::io::ErrorKind;
@@ -116,7 +116,7 @@ impl RunFolder {
     /// [`Error::Data`] when it is damaged.
     pub fn read_record(&self) -> Result<Option<RunRecord>> {
         let path = self.record();
-        let text = match fs::read_to_string(&path) {
+        let text = match read_text(&path, RECORDS) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             text => text.map_err(|e| Error::unreadable(&path, e))?,
         };

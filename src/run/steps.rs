@@ -1,10 +1,10 @@
 //! The records of a run's steps, `steps.jsonl`: written line by line, cut back to a checkpoint, read for a page.
 
 use crate::error::{Error, Result, RunError};
-use crate::files::hex;
+use crate::files::{RECORDS, hex, read_regular};
 use crate::subset::StepRecord;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -111,7 +111,7 @@ pub(super) fn read_steps(path: &Path, complete: Option<u64>) -> Result<Vec<StepR
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    match fs::read(path) {
+    match read_regular(path, RECORDS) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         bytes => bytes.map_err(|e| Error::unreadable(path, e)),
     }

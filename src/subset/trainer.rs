@@ -15,7 +15,7 @@ use crate::cost::{Cost, Units};
 use crate::device::{Buf, Gpu};
 use crate::error::{Error, Result, UsageError};
 use crate::objective::{Evaluation, Objective, Whitening, Workspace};
-use crate::optimise::{Optimiser, Outcome, Problem, Space, State, Stop};
+use crate::optimise::{Optimiser, Outcome, Problem, Rule, Space, State, Stop};
 use crate::training::{GpuSpace, SubsetProblem};
 use std::sync::Arc;
 use std::time::Instant;
@@ -201,7 +201,7 @@ impl Trainer {
         let snapshot = optimiser.snapshot();
         // where nothing is evaluated before the first step, they are infinite
         if self.plan.rule().is_none() && !(snapshot.loss.is_finite() && snapshot.gradient_norm.is_finite()) {
-            return Err(diverged(self.plan.kind(stages.len()), 0, snapshot.evaluation));
+            return Err(self.diverged(self.plan.kind(stages.len()), 0, snapshot.evaluation));
         }
         let (other_cost, wall_seconds) = match &before {
             Some(before) => (before.scalars.cost(), before.scalars.wall_seconds),
@@ -273,7 +273,7 @@ impl Trainer {
             let iteration = running.progress.scalars.state.iteration;
             match outcome.stop {
                 Some(Stop::NotFinite) => {
-                    return Err(diverged(kind, iteration, running.optimiser.snapshot().evaluation));
+                    return Err(self.diverged(kind, iteration, running.optimiser.snapshot().evaluation));
                 }
                 Some(stop) => break stop.to_string(),
                 None => running.progress.scalars.step_norm = outcome.step_norm,
@@ -303,6 +303,16 @@ impl Trainer {
         observer.stage(&report)?;
         progress.scalars.stages.push(report);
         Ok(())
+    }
+
+    fn diverged(&self, stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
+        let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
+        let learning_rate = match self.plan.rule() {
+            Some(Rule::Adam(_) | Rule::Sgd(_)) => self.plan.rule().map(|rule| rule.batches().learning_rate),
+            Some(Rule::Sweep(_)) | None => None,
+        };
+        let weight_decay = self.start.weight_decay;
+        Error::Diverged { tensor, iteration, stage: stage.to_string(), learning_rate, weight_decay }
     }
 
     /// Evaluates the held-out examples at the present parameters, charges for it, and remembers the best.
@@ -366,9 +376,4 @@ impl Trainer {
             stopped,
         })
     }
-}
-
-fn diverged(stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
-    let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
-    Error::Diverged { tensor, iteration, stage: stage.to_string() }
 }
