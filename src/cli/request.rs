@@ -106,7 +106,7 @@ struct SubsetArgs {
     /// 1/2, 1/4, … with Q = K·M/P ≥ 4) [default: auto; 1/64]
     #[arg(long, value_name = "1/8|7500|auto")]
     subset: Option<SubsetSize>,
-    /// paper, growing: passes over a subset, at most [default: 30 with kfac, 100 with others; 25]
+    /// paper, growing: passes over a subset, at most, but for a first step [default: 30 with kfac, 100 with others; 25]
     #[arg(long, value_name = "PASSES", value_parser = non_negative)]
     subset_passes: Option<f64>,
 }
@@ -123,7 +123,8 @@ struct BudgetArgs {
 /// Options of schedules that end by passes over the full set.
 #[derive(Args, Clone, Debug)]
 struct PassesArgs {
-    /// paper, growing, full: passes over the full training set, at most [default: 8; 30 with kfac, 100 with others]
+    /// paper, growing, full: passes over the full training set, at most, but for a first step [default: 8; 30 with kfac,
+    /// 100 with others]
     #[arg(long, value_name = "PASSES", value_parser = non_negative)]
     full_passes: Option<f64>,
 }
