@@ -123,8 +123,8 @@ struct BudgetArgs {
 /// Options of schedules that end by passes over the full set.
 #[derive(Args, Clone, Debug)]
 struct PassesArgs {
-    /// paper, growing, full: passes over the full training set, at most, but for a first step [default: 8; 30 with kfac,
-    /// 100 with others]
+    /// paper, growing, full: passes over the full training set, at most, but for a first step [default: 8; 30 with
+    /// kfac, 100 with others]
     #[arg(long, value_name = "PASSES", value_parser = non_negative)]
     full_passes: Option<f64>,
 }

@@ -82,8 +82,8 @@ impl Resumed {
         {
             let [new, old] = [new, old].map(|budget| epochs(*budget, config.examples));
             eprintln!(
-                "note: the budget is {new} in place of {old}: preparation and progress stay, steps are longer again and \
-                 shrink to nothing towards the new end; not the bits of a run that had it from the start"
+                "note: the budget is {new} in place of {old}: preparation and progress stay, steps are longer again \
+                 and shrink to nothing towards the new end; not the bits of a run that had it from the start"
             );
         }
         Ok(progress)

@@ -90,7 +90,9 @@ pub enum UsageError {
     #[error("no step can be taken, so there is nothing to plan")]
     NoStep,
     /// A budget that not even one step fits into.
-    #[error("a budget of {} epochs of {examples} examples is less than the first step costs", (1e3 * epochs).round() / 1e3)]
+    #[error(
+        "a budget of {} epochs of {examples} examples is less than the first step costs", (1e3 * epochs).round() / 1e3
+    )]
     Budget {
         /// Epochs that the training may cost.
         epochs: f64,
