@@ -3,8 +3,41 @@
 use crate::error::{Error, Result};
 use serde::{Deserialize, Deserializer};
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
+
+/// What a person writes, a model or an experiment, is no longer.
+pub(crate) const TEXT: u64 = 1 << 20;
+
+/// The records of a run are no longer.
+pub(crate) const RECORDS: u64 = 1 << 30;
+
+/// Reads a regular file of at most so many bytes. Anything else is left alone: a pipe would be waited for, and a device
+/// may never end.
+pub(crate) fn read_regular(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let other = |why: String| io::Error::new(ErrorKind::InvalidInput, why);
+    let metadata = fs::metadata(path)?;
+    if metadata.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() {
+        return Err(other("not a regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(other(format!("longer than {most} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// The same of a file of text.
+pub(crate) fn read_text(path: &Path, most: u64) -> io::Result<String> {
+    let text = String::from_utf8(read_regular(path, most)?);
+    text.map_err(|e| {
+        io::Error::new(ErrorKind::InvalidData, format!("no UTF-8 from byte {} on", e.utf8_error().valid_up_to()))
+    })
+}
 
 /// Writes `bytes` so that a crash, of the machine as well, leaves either the old file or the new one.
 ///
@@ -119,5 +152,21 @@ mod tests {
         let why = write_atomically(&path, b"one").unwrap_err();
         assert!(matches!(&why, Error::Io(_)) && why.to_string().contains("a.bin"), "{why}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_regular_files_that_are_not_too_long_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        fs::write(&path, "12345").unwrap();
+        assert_eq!(read_text(&path, 5).unwrap(), "12345");
+        assert!(read_text(&path, 4).unwrap_err().to_string().contains("longer than 4 bytes"));
+        fs::write(&path, b"ab\xff").unwrap();
+        assert!(read_text(&path, 5).unwrap_err().to_string().contains("from byte 2 on"));
+        assert_eq!(read_regular(folder.path(), 5).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(read_regular(&folder.path().join("none"), 5).unwrap_err().kind(), ErrorKind::NotFound);
+        if cfg!(unix) {
+            assert!(read_regular(Path::new("/dev/zero"), 5).unwrap_err().to_string().contains("not a regular file"));
+        }
     }
 }

@@ -106,7 +106,7 @@ fn an_option_of_another_method_is_refused() {
     refused(&["train", "--schedule", "paper", "--budget", "1"], 2, &["--budget", "sweep or minibatch"]);
     refused(&["train", "--full-passes", "1"], 2, &["--full-passes", "paper, growing or full"]);
     refused(&["train", "--subset", "1/2"], 2, &["--subset", "paper or growing"]);
-    refused(&["train", "--batch", "1024"], 2, &["--batch", "raise --memory"]);
+    refused(&["train", "--batch", "1024"], 2, &["there is room for", "; lower --batch\n"]);
     refused(&["train", "--augment", "crop,turn"], 2, &["turn", "rotate"]);
     refused(&["train", "--augment", "crop=8"], 2, &["crop=8", "from 0 to 7"]);
     refused(&["train", "--copies", "2"], 2, &["--augment"]);

@@ -145,8 +145,7 @@ fn a_checkpoint_goes_on_with_its_own_configuration_alone() {
     assert_eq!(resumed(at.path(), &moved).unwrap(), (5, false));
     assert_eq!(own.digest(), moved.digest());
 
-    let Plan::Stochastic { rule, validation, .. } = &own.plan else { panic!("{own:?}") };
-    let longer = Plan::Stochastic { budget: gpu_subset::cost::Units::new(1e4), rule: *rule, validation: *validation };
+    let longer = own.plan.with_budget(gpu_subset::cost::Units::new(1e4)).unwrap();
     let longer = Config { plan: longer, ..own.clone() };
     let mut folder = RunFolder::take(at.path()).unwrap();
     let progress = folder.resume(&own, 2).unwrap().progress.unwrap();

@@ -62,6 +62,8 @@ fn fixed(error: &Error) -> Option<&'static str> {
         Error::Io(cause) => of_io(cause),
         Error::Device(cause) => of_device(cause),
         Error::OutOfMemory(cause) => of_memory(cause),
+        Error::Diverged { weight_decay, .. } if *weight_decay > 1.0 => Some("lower --weight-decay"),
+        Error::Diverged { learning_rate: Some(_), .. } => Some("lower --learning-rate"),
         Error::Diverged { .. } => Some("try another --seed, more --weight-decay, or check the model"),
         Error::Stopped | Error::Interrupted { .. } => Some("go on with --resume"),
     }
@@ -73,7 +75,8 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::Resize { .. } => Some("choose other sides with --resize"),
         UsageError::Backend { .. } => Some("choose one of these with --backend"),
         UsageError::Augmentation { .. } => Some("choose another in --augment"),
-        UsageError::Choice { .. } => Some("lower --batch, or raise --memory"),
+        UsageError::Choice { examples, most, .. } if examples <= most => Some("lower --batch, or raise --memory"),
+        UsageError::Choice { .. } => Some("lower --batch"),
         UsageError::Subset { .. } => Some("choose another --subset, or hold out fewer with --held-out"),
         UsageError::Budget { .. } => Some("raise --budget"),
         UsageError::RunExists { .. } => {
@@ -135,6 +138,8 @@ fn of_images(cause: &ImagesError) -> Option<&'static str> {
 fn of_run(cause: &RunError) -> Option<&'static str> {
     match cause {
         RunError::Incomplete { .. } => Some("go on with train --resume"),
+        RunError::OtherData { .. } => Some("name where it is with --data"),
+        RunError::NoState { .. } => Some("repeat it with --config and a larger budget in that file"),
         RunError::OtherImages { .. } => Some("choose other data, or --resize"),
         RunError::OtherConfiguration { .. } | RunError::OtherSteps { .. } => {
             Some("undo what was changed, or start another run with --config")
@@ -236,6 +241,9 @@ mod tests {
         ("expected a whole image", "replace the file"),
         ("the run is not complete", "train --resume"),
         ("but the run was trained on", "--resize"),
+        ("not the data that the run was made on", "--data"),
+        ("not the data that the run of a", "--data"),
+        ("kept no state.safetensors", "--config"),
         ("no GPU adapter", "mesa-vulkan-drivers"),
         ("no adapter is called", "--adapter"),
         (", 128 are needed", "--adapter"),
@@ -263,7 +271,6 @@ mod tests {
     fn what_can_be_done_about_an_error_is_said_with_the_option_that_does_it() {
         let more = [
             ("come to 2147483648 examples", "fewer than --copies 1500000, or --schedule sweep"),
-            ("not finite in iteration 3 of the subset", "another --seed, more --weight-decay"),
             ("stopped in iteration 3 of the full set", "go on with --resume"),
             ("more than a binding of a\u{fffd}b\u{fffd} indexes", "smaller data set (--data)"),
         ];

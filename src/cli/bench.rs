@@ -4,7 +4,7 @@ use super::device::DeviceArgs;
 use super::output::show;
 use super::values::Bytes;
 use crate::bench::{self, Case, FactorChain, FactorStep, PassRow, Table};
-use crate::error::Error;
+use crate::error::{Error, shown};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -148,7 +148,7 @@ fn print_steps(steps: &[FactorStep]) -> Result<()> {
 }
 
 fn print_kernels(table: &Table) -> Result<()> {
-    show!("{} ({}), {} kernels", table.adapter, table.driver, table.variant)?;
+    show!("{} ({}), {} kernels", shown(&table.adapter), shown(&table.driver), table.variant)?;
     show!("ceilings: {:.1} GF/s of products and sums, {:.1} GB/s copied", table.ceiling.gflops, table.ceiling.gbytes)?;
     show!("{:<44} {:>9} {:>8} {:>5} {:>7} {:>5} {:>8}", "", "ms", "GF/s", "", "GB/s", "", "error")?;
     for row in &table.rows {

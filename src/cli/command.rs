@@ -1,9 +1,11 @@
 //! The commands, and running the one that was asked for.
 
-use super::output::shown;
+use super::output::{say, written};
+use super::values::with_negative_numbers;
 use super::{bench, devices, doctor, eval, experiment, plan, report, signals, train};
+use crate::error::printable;
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 /// Exit codes, as `--help` shows them.
@@ -77,10 +79,10 @@ pub fn run() -> Result<()> {
     // where stderr is gone, it would panic saying so
     log.log_internal_errors(false).init();
     signals::watch();
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
-        Err(refused) if refused.use_stderr() => refused.exit(),
-        Err(help) => return Ok(shown(help.print())?),
+        Err(refused) if refused.use_stderr() => refuse(&refused),
+        Err(help) => return Ok(written(help.print())?),
     };
     match cli.command {
         Command::Train(args) => train::run(&args),
@@ -94,13 +96,29 @@ pub fn run() -> Result<()> {
     }
 }
 
+/// The arguments of the process.
+fn parse() -> clap::error::Result<Cli> {
+    let mut command = with_negative_numbers(Cli::command());
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut command))
+}
+
+/// Says why the arguments are refused, as far as that can be printed, and ends the process.
+fn refuse(why: &clap::Error) -> ! {
+    let text = why.render().to_string();
+    if printable(&text) != text {
+        say!("{}", printable(&text).trim_end());
+        std::process::exit(why.exit_code());
+    }
+    why.exit()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+        with_negative_numbers(Cli::command()).debug_assert();
     }
 }

@@ -2,7 +2,7 @@
 
 use super::output::say;
 use crate::device::{AdapterChoice, Gpu};
-use crate::error::Result;
+use crate::error::{Result, shown};
 use clap::Args;
 
 /// Which adapter to use.
@@ -12,7 +12,7 @@ pub(super) struct DeviceArgs {
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,
     /// Adapter: part of its name, or its index in `gpu-subset devices`
-    #[arg(long, value_name = "NAME|INDEX")]
+    #[arg(long, value_name = "NAME|INDEX", allow_negative_numbers = true)]
     pub adapter: Option<String>,
     /// Take the default tiles; otherwise a few are timed for a new network, for some seconds once, and remembered in
     /// the cache folder
@@ -34,7 +34,7 @@ impl DeviceArgs {
             } else {
                 ""
             };
-            say!("note: {} is a software adapter: right, but slower than a GPU{other}", gpu.info.name);
+            say!("note: {} is a software adapter: right, but slower than a GPU{other}", shown(&gpu.info.name));
         }
         if !self.no_autotune {
             gpu.enable_tuning(None);

@@ -2,6 +2,7 @@
 
 use super::device::DeviceArgs;
 use super::output::show;
+use crate::error::printable;
 use anyhow::Result;
 use clap::Args;
 
@@ -20,7 +21,7 @@ pub(super) fn run(args: &DevicesArgs) -> Result<()> {
     if args.json {
         show!("{}", serde_json::to_string_pretty(&adapters)?)?;
     } else {
-        adapters.iter().try_for_each(|adapter| show!("{adapter}"))?;
+        adapters.iter().try_for_each(|adapter| show!("{}", printable(&adapter.to_string())))?;
     }
     if adapters.is_empty() || choice.adapter.is_some() {
         choice.select()?; // says what to do when there is none, or none of that name

@@ -60,8 +60,12 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
         return Err(Error::from(RunError::Incomplete { path: args.run.clone() }).into());
     }
     let weights = Weights::load(&folder.weights())?;
-    let options = ReadOptions { resize: args.resize.or(config.resize) };
-    let data = Dataset::open(args.data.as_ref().unwrap_or(&config.data), &options)?;
+    let resize = args.resize.or(config.resize);
+    let data = match &args.data {
+        Some(data) => Dataset::open(data, &ReadOptions { resize })?,
+        None if args.resize.is_some() => config.open_resized(&args.run, resize)?,
+        None => config.open_data_of(&args.run, None)?,
+    };
     weights.check(&data)?;
     let split = match args.split {
         SplitName::Train => &data.train,

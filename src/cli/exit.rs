@@ -58,7 +58,11 @@ mod tests {
             (Error::unreadable(path, denied()).into(), 3),
             (Error::from(DeviceError::NoAdapter).into(), 4),
             (Error::from(MemoryError::Device { adapter: "a".to_owned() }).into(), 5),
-            (Error::Diverged { tensor, iteration: 1, stage: stage.clone() }.into(), 6),
+            (
+                Error::Diverged { tensor, iteration: 1, stage: stage.clone(), learning_rate: None, weight_decay: 0.0 }
+                    .into(),
+                6,
+            ),
             (Error::Stopped.into(), 130),
             (Error::Interrupted { iteration: 1, stage }.into(), 130),
             (Error::io("writing", path, denied()).into(), 1),

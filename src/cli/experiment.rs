@@ -5,9 +5,9 @@ use super::grid::{Baseline, ExperimentFile, Planned, plan};
 use super::output::{say, show};
 use super::signals::{self, STOPPED};
 use crate::device::Interrupt;
-use crate::error::{Error, RunError};
-use crate::files::write_atomically;
-use crate::report::{Row, RowOptions, costs_to_reach, table};
+use crate::error::{Error, RunError, printable, shown};
+use crate::files::{RECORDS, TEXT, read_text, write_atomically};
+use crate::report::{Failure, Row, RowOptions, costs_to_reach, failures, table};
 use crate::run::{FolderLock, RunFolder, RunRecord};
 use anyhow::{Context, Result};
 use clap::Args;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 
 /// How often the end of a run is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How a run ends that diverged.
+const DIVERGED: i32 = 6;
 
 #[derive(Args)]
 pub(super) struct ExperimentArgs {
@@ -37,46 +40,59 @@ pub(super) struct ExperimentArgs {
 }
 
 pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
-    let text = std::fs::read_to_string(&args.file).map_err(|e| Error::unreadable(&args.file, e))?;
+    let text = read_text(&args.file, TEXT).map_err(|e| Error::unreadable(&args.file, e))?;
     let described: ExperimentFile = toml::from_str(&text)
         .map_err(|e| Error::usage(format!("{}: {}", args.file.display(), e.message().replace('\n', " "))))?;
     let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&*name));
-    let planned = plan(&described, &args.file, &args.data, &out)?;
+    let mut planned = plan(&described, &args.file, &args.data, &out)?;
     let baseline = Baseline::of(&described, &args.file)?;
     if args.dry_run {
-        return Ok(planned.iter().try_for_each(|run| show!("{}", run.folder.display()))?);
+        return Ok(planned.try_for_each(|run| show!("{}", shown(&run?.folder)))?);
     }
     std::fs::create_dir_all(&out).map_err(|e| Error::io("creating", &out, e))?;
     let _lock = FolderLock::take(&out)?;
-    let records = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
-    show!("{}", conclude(&out, &records, &described.targets)?)?;
-    Ok(())
+    let planned = planned.collect::<crate::error::Result<_>>()?;
+    let (records, failed) = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
+    show!("{}", printable(&conclude(&out, &records, &failed, &described.targets)?))?;
+    // what came to nothing because a value was not finite is what a grid is there to find out
+    let worst = failed.iter().find(|failure| failure.code == Some(DIVERGED)).or(failed.first());
+    let Some(Failure { code, why, .. }) = worst else { return Ok(()) };
+    let count = failed.len();
+    let message = format!("{count} of {} runs came to nothing; of these {why}", count + records.len());
+    Err(ChildFailure { code: *code, message }.into())
 }
 
-/// Runs what is not done yet, each run on subsets followed by its controls, and keeps the tables up to date.
+/// Runs what is not done yet, each run on subsets followed by its controls, and keeps the tables up to date. What fails
+/// is noted, and the others go on.
 fn run_all(
     mut planned: Vec<Planned>,
     baseline: Option<&Baseline>,
     args: &ExperimentArgs,
     out: &Path,
     targets: &[f64],
-) -> Result<Vec<(RowOptions, RunRecord)>> {
+) -> Result<(Vec<(RowOptions, RunRecord)>, Vec<Failure>)> {
     let (start, interrupt) = (Instant::now(), signals::hold());
-    let (mut done, mut records, mut i) = (0, Vec::new(), 0);
+    let (mut done, mut records, mut failed, mut i) = (0, Vec::new(), Vec::new(), 0);
     while let Some(run) = planned.get(i) {
         let controls = planned[i..].iter().filter(|run| baseline.is_some() && run.is_on_subsets()).count() * 2;
         let (all, runs_left) = (planned.len() + controls, planned.len() + controls - i);
         let left = start.elapsed().as_secs_f64() / f64::from(done.max(1)) * runs_left as f64;
         let left = if done == 0 { String::new() } else { format!(", about {left:.0} s left") };
-        say!("run {} of {all}{left}: {}", i + 1, run.folder.display());
+        say!("run {} of {all}{left}: {}", i + 1, shown(&run.folder));
         if !run.folder.join("run.json").exists() {
             if interrupt.is_asked() {
                 let message = "stopped between two runs; the same command goes on".to_owned();
                 return Err(ChildFailure { code: Some(STOPPED.into()), message }.into());
             }
-            train(run, args, &interrupt)?;
             done += 1;
+            if let Some(failure) = train(run, args, &interrupt)? {
+                say!("note: {}", failure.why);
+                failed.push(failure);
+                conclude(out, &records, &failed, targets)?;
+                i += 1;
+                continue;
+            }
         }
         let (row, record) = (run.row.clone(), record(&run.folder)?);
         i += 1;
@@ -88,13 +104,14 @@ fn run_all(
         }
         records.push((row, record));
         // After every run, so that a look at the table needs no patience.
-        conclude(out, &records, targets)?;
+        conclude(out, &records, &failed, targets)?;
     }
-    Ok(records)
+    Ok((records, failed))
 }
 
-/// Runs one in a process of its own, or goes on with it; what it says goes to `train.log` beside its folder.
-fn train(run: &Planned, args: &ExperimentArgs, interrupt: &Interrupt) -> Result<()> {
+/// Runs one in a process of its own, or goes on with it; what it says goes to `train.log` in its folder. One that comes
+/// to nothing is no error, but one that was stopped is.
+fn train(run: &Planned, args: &ExperimentArgs, interrupt: &Interrupt) -> Result<Option<Failure>> {
     std::fs::create_dir_all(&run.folder).map_err(|e| Error::io("creating", &run.folder, e))?;
     let log = run.folder.join("train.log");
     let file = std::fs::File::create(&log).map_err(|e| Error::io("writing", &log, e))?;
@@ -108,13 +125,16 @@ fn train(run: &Planned, args: &ExperimentArgs, interrupt: &Interrupt) -> Result<
     }
     let status = wait(command, &program, interrupt)?;
     if status.success() {
-        return Ok(());
+        return Ok(None);
     }
-    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    let said = read_text(&log, RECORDS).unwrap_or_default();
     let why = said.lines().rev().find_map(|line| line.strip_prefix("error: "));
-    let hint = if status.code() == Some(STOPPED.into()) { "; the same command goes on" } else { "" };
-    let message = format!("{}: {}{hint}", run.folder.display(), why.map_or(status.to_string(), str::to_owned));
-    Err(ChildFailure { code: status.code(), message }.into())
+    let why = format!("{}: {}", shown(&run.folder), why.map_or(status.to_string(), str::to_owned));
+    if status.code() == Some(STOPPED.into()) {
+        return Err(ChildFailure { code: status.code(), message: format!("{why}; the same command goes on") }.into());
+    }
+    let name = run.folder.file_name().map(shown).unwrap_or_default();
+    Ok(Some(Failure { run: name, code: status.code(), why }))
 }
 
 /// Runs a command to its end, and passes on to it, once, that it is to stop. A terminal's Ctrl-C does not reach it
@@ -142,12 +162,12 @@ fn record(folder: &Path) -> Result<RunRecord> {
 }
 
 /// Writes `table.md` and `table.json`, and returns the first.
-fn conclude(out: &Path, records: &[(RowOptions, RunRecord)], targets: &[f64]) -> Result<String> {
+fn conclude(out: &Path, records: &[(RowOptions, RunRecord)], failed: &[Failure], targets: &[f64]) -> Result<String> {
     let rows = Row::collect(records);
     let reached = costs_to_reach(&rows, targets);
-    let text = table(&rows, &reached);
+    let text = table(&rows, &reached) + &failures(failed);
     write_atomically(&out.join("table.md"), text.as_bytes())?;
-    let json = serde_json::json!({ "rows": rows, "targets": reached });
+    let json = serde_json::json!({ "rows": rows, "targets": reached, "failed": failed });
     write_atomically(&out.join("table.json"), format!("{json:#}\n").as_bytes())?;
     Ok(text)
 }

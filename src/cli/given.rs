@@ -11,7 +11,18 @@ pub(super) struct Given(BTreeSet<String>);
 impl Given {
     /// The first option of a group that was given, with its dashes.
     pub(super) fn first_of<G: Args>(&self) -> Option<String> {
-        options_of::<G>().into_iter().find(|(id, _)| self.0.contains(id)).map(|(_, long)| format!("--{long}"))
+        self.first_but::<G>(&[])
+    }
+
+    /// The first of a group that was given, others than these, with its dashes.
+    pub(super) fn first_but<G: Args>(&self, allowed: &[&str]) -> Option<String> {
+        let is_found = |(id, _): &(String, String)| self.has(id) && !allowed.contains(&id.as_str());
+        options_of::<G>().into_iter().find(is_found).map(|(_, long)| format!("--{long}"))
+    }
+
+    /// Whether the option of this id was given.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.0.contains(id)
     }
 }
 

@@ -1,20 +1,22 @@
 //! The runs of an experiment: every combination of a grid, and the conventional controls of those on subsets.
 
 use super::augment::AugmentArgs;
+use super::combinations::Combinations;
 use super::device::DeviceArgs;
 use super::given::options_of;
 use super::method::MethodArgs;
 use super::request::{ProblemArgs, RunRequest};
 use super::train::TrainArgs;
+use super::values::with_negative_numbers;
 use crate::cost::Units;
 use crate::error::{Error, Result};
 use crate::optimise::{BatchPlan, Rule};
 use crate::report::RowOptions;
 use crate::run::{Config, Schedule};
 use crate::subset::{Plan, StageOptions};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// The file of an experiment.
@@ -68,45 +70,36 @@ struct Checked {
     train: TrainArgs,
 }
 
-/// Every run of every grid, its options checked; those of `file` are named in messages, and relative paths of data
-/// start from `data`.
+/// Every run of every grid once, its options checked, one after another; those of `file` are named in messages, and
+/// relative paths of data start from `data`.
 ///
 /// # Errors
-/// [`Error::Usage`] for a grid that `train` would not take.
-pub(super) fn plan(described: &ExperimentFile, file: &Path, data: &Path, out: &Path) -> Result<Vec<Planned>> {
-    let invalid = |why: String| Error::usage(format!("{}: {why}", file.display()));
-    let mut planned: Vec<Planned> = Vec::new();
-    for grid in &described.grid {
-        for run in combinations(grid).map_err(invalid)? {
-            let seed = run.iter().find(|(key, _)| key == "seed").map_or("0", |(_, seed)| seed).to_owned();
-            let row: RowOptions = run.into_iter().filter(|(key, _)| key != "seed").collect();
-            let name = folder_name(&row, &seed);
-            let request = parse(&options(&row, &seed, data)).map_err(|why| invalid(format!("{name}: {why}")))?;
-            let folder = out.join(name);
-            if planned.iter().all(|other| other.folder != folder) {
-                planned.push(Planned { row, seed, folder, kind: Kind::Own(Box::new(request)) });
-            }
-        }
-    }
-    if planned.is_empty() {
+/// [`Error::Usage`] for a grid that `train` would not take, or that would not end.
+pub(super) fn plan<'a>(
+    described: &'a ExperimentFile,
+    file: &'a Path,
+    data: &'a Path,
+    out: &'a Path,
+) -> Result<impl Iterator<Item = Result<Planned>> + 'a> {
+    let invalid = move |why: String| Error::usage(format!("{}: {why}", file.display()));
+    let grids = described.grid.iter().map(|grid| Combinations::new(grid).map_err(invalid));
+    let grids = grids.collect::<Result<Vec<_>>>()?;
+    let mut runs = grids.into_iter().flatten().peekable();
+    if runs.peek().is_none() {
         return Err(invalid("no [[grid]], so nothing to run".to_owned()));
     }
-    Ok(planned)
-}
-
-/// Every combination of a grid's values.
-fn combinations(grid: &BTreeMap<String, toml::Value>) -> std::result::Result<Vec<RowOptions>, String> {
-    let mut runs = vec![Vec::new()];
-    for (key, values) in grid {
-        let values = match values {
-            toml::Value::Array(values) => values.iter().map(plain).collect::<Option<Vec<_>>>(),
-            value => plain(value).map(|value| vec![value]),
-        };
-        let values = values.ok_or_else(|| format!("{key} is neither a value nor a list of values"))?;
-        let with = |run: &RowOptions, value: &String| [&run[..], &[(key.clone(), value.clone())]].concat();
-        runs = runs.iter().flat_map(|run| values.iter().map(move |value| with(run, value))).collect();
-    }
-    Ok(runs)
+    let mut known = HashSet::new();
+    Ok(runs.filter_map(move |run| {
+        let seed = run.iter().find(|(key, _)| key == "seed").map_or("0", |(_, seed)| seed).to_owned();
+        let row: RowOptions = run.into_iter().filter(|(key, _)| key != "seed").collect();
+        let name = folder_name(&row, &seed);
+        if !known.insert(name.clone()) {
+            return None;
+        }
+        let request = parse(&options(&row, &seed, data)).map_err(|why| invalid(format!("{name}: {why}")));
+        let kind = |request| Kind::Own(Box::new(request));
+        Some(request.map(|request| Planned { row, seed, folder: out.join(name), kind: kind(request) }))
+    }))
 }
 
 /// The options of a run as `train` reads them, or why it would not.
@@ -114,7 +107,9 @@ fn parse(options: &[String]) -> std::result::Result<RunRequest, String> {
     if let Some(option) = options.iter().find(|option| OF_EXPERIMENT.contains(&option.as_str())) {
         return Err(format!("{option}: the experiment says that of each of its runs"));
     }
-    let parsed = Checked::try_parse_from(std::iter::once(&"train".to_owned()).chain(options));
+    let command = with_negative_numbers(Checked::command());
+    let matches = command.try_get_matches_from(std::iter::once(&"train".to_owned()).chain(options));
+    let parsed = matches.and_then(|matches| Checked::from_arg_matches(&matches));
     let request = parsed.map(|checked| checked.train.request).map_err(|e| {
         let why = e.to_string();
         why.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
@@ -220,7 +215,7 @@ impl Planned {
 }
 
 /// A value as the command line takes it.
-fn plain(value: &toml::Value) -> Option<String> {
+pub(super) fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => Some(value.to_string()),
@@ -266,7 +261,8 @@ mod tests {
     }
 
     fn planned(text: &str) -> Result<Vec<Planned>> {
-        plan(&file(text), Path::new("grid.toml"), Path::new("sets"), Path::new("out"))
+        let file = file(text);
+        plan(&file, Path::new("grid.toml"), Path::new("sets"), Path::new("out"))?.collect()
     }
 
     fn baseline(text: &str) -> Result<Option<Baseline>> {

@@ -131,7 +131,7 @@ impl LbfgsArgs {
 #[derive(Args, Clone, Debug)]
 struct DampingArgs {
     /// kfac, gauss-newton: λ added to the curvature in the first step [default: 0.01, 0.1; 0.1 in a sweep]
-    #[arg(long, value_name = "LAMBDA", value_parser = non_negative, allow_negative_numbers = true)]
+    #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
     damping: Option<f64>,
 }
 
@@ -177,10 +177,10 @@ impl GaussNewtonArgs {
 #[derive(Args, Clone, Debug)]
 struct RateArgs {
     /// adam, sgd: the largest learning rate [default: 8e-3, 0.05]
-    #[arg(long, value_name = "RATE", value_parser = non_negative, allow_negative_numbers = true)]
+    #[arg(long, value_name = "RATE", value_parser = non_negative)]
     learning_rate: Option<f64>,
     /// adam, sgd: epochs over which the learning rate rises from zero [default: 0.1]
-    #[arg(long, value_name = "EPOCHS", value_parser = non_negative, allow_negative_numbers = true)]
+    #[arg(long, value_name = "EPOCHS", value_parser = non_negative)]
     warm_up: Option<f64>,
     /// adam, sgd: how the learning rate falls then [default: linear]
     #[arg(long, value_parser = named(DECAYS), value_name = "NAME")]
@@ -238,7 +238,7 @@ impl BatchArgs {
 #[derive(Args, Clone, Debug)]
 struct SgdArgs {
     /// sgd: how much of the velocity is kept [default: 0.9]
-    #[arg(long, value_name = "MU", value_parser = non_negative, allow_negative_numbers = true)]
+    #[arg(long, value_name = "MU", value_parser = non_negative)]
     momentum: Option<f64>,
     /// sgd: Nesterov's momentum
     #[arg(long)]

@@ -3,6 +3,7 @@
 mod advice;
 mod augment;
 mod bench;
+mod combinations;
 mod command;
 mod device;
 mod devices;
@@ -19,6 +20,7 @@ mod plan;
 mod progress;
 mod report;
 mod request;
+mod resume;
 mod signals;
 mod train;
 mod values;

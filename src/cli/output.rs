@@ -33,17 +33,17 @@ pub(super) fn say_line(line: fmt::Arguments<'_>) {
 /// [`Error::Io`] where it cannot be written for another reason.
 pub(super) fn show_line(line: fmt::Arguments<'_>) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    shown(stdout.write_all(format!("{line}\n").as_bytes()).and_then(|()| stdout.flush()))
+    written(stdout.write_all(format!("{line}\n").as_bytes()).and_then(|()| stdout.flush()))
 }
 
 /// How writing to stdout ended.
 ///
 /// # Errors
 /// As [`show_line`].
-pub(super) fn shown(written: io::Result<()>) -> Result<()> {
-    match written {
+pub(super) fn written(result: io::Result<()>) -> Result<()> {
+    match result {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|e| Error::io("writing", Path::new("standard output"), e)),
+        result => result.map_err(|e| Error::io("writing", Path::new("standard output"), e)),
     }
 }
 
@@ -53,8 +53,8 @@ mod tests {
 
     #[test]
     fn only_a_reader_who_has_seen_enough_is_no_failure() {
-        assert!(shown(Ok(())).is_ok() && shown(Err(ErrorKind::BrokenPipe.into())).is_ok());
-        let full = shown(Err(ErrorKind::StorageFull.into())).unwrap_err();
+        assert!(written(Ok(())).is_ok() && written(Err(ErrorKind::BrokenPipe.into())).is_ok());
+        let full = written(Err(ErrorKind::StorageFull.into())).unwrap_err();
         assert!(full.to_string().contains("writing standard output"), "{full}");
     }
 }

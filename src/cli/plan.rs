@@ -6,6 +6,7 @@ use super::output::{say, show};
 use super::request::RunRequest;
 use super::values::value_name;
 use crate::data::Dataset;
+use crate::error::shown;
 use crate::run::{Forecast, Fraction, Run};
 use crate::subset::{Plan, WELL_ABOVE_ONE, overdetermination};
 use clap::Args;
@@ -52,7 +53,6 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         say!("measuring for some seconds");
     }
     let parameters = run.model().parameters();
-    let stages = config.plan.stages();
     let forecast = run.forecast(&gpu)?;
     let q = overdetermination(forecast.subset, data.classes.len(), parameters);
     let record = PlanRecord {
@@ -71,7 +71,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     if args.json {
         show!("{}", serde_json::to_string(&record).expect("a plan is plain data"))?;
     } else {
-        print(&record, &data, stages)?;
+        print(&record, &data)?;
     }
     Ok(())
 }
@@ -99,12 +99,18 @@ fn why(schedule: ScheduleName, subset: usize, q: f64) -> String {
     }
 }
 
-fn print(plan: &PlanRecord<'_>, data: &Dataset, stages: usize) -> anyhow::Result<()> {
+fn print(plan: &PlanRecord<'_>, data: &Dataset) -> anyhow::Result<()> {
     let forecast = plan.forecast;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    show!("data      {}: N = {} examples {}, M = {} classes", plan.data, plan.examples, data.shape, plan.classes)?;
-    show!("model     {}: P = {} parameters", plan.model, plan.parameters)?;
-    show!("device    {}", plan.adapter)?;
+    show!(
+        "data      {}: N = {} examples {}, M = {} classes",
+        shown(plan.data),
+        plan.examples,
+        data.shape,
+        plan.classes
+    )?;
+    show!("model     {}: P = {} parameters", shown(plan.model), plan.parameters)?;
+    show!("device    {}", shown(plan.adapter))?;
     show!(
         "memory    at most {:.0} MiB of the device, data included; activations of {} examples at a time",
         mib(forecast.memory_bytes),
@@ -121,7 +127,7 @@ fn print(plan: &PlanRecord<'_>, data: &Dataset, stages: usize) -> anyhow::Result
         show!("1/{one_of:<8}{examples:>10}{overdetermination:>11.2}{epochs:>16.3}{seconds:>9.2}{mark}")?;
     }
     show!("")?;
-    let at_most = if stages > 1 { "at most " } else { "" };
+    let at_most = if matches!(plan.plan, Plan::Stages { .. }) { "at most " } else { "" };
     show!("schedule  {}: {}", plan.schedule, plan.why)?;
     show!("cost      {at_most}{:.0} units = {:.2} epochs", forecast.cost_units, forecast.cost_epochs)?;
     show!(

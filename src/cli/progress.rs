@@ -40,7 +40,7 @@ impl<'a> Watcher<'a> {
             bar,
             planned: run.trainer().planned().count(),
             overdetermination: run.overdetermination(1),
-            checkpoint_every: Duration::from_secs_f64(run.config().checkpoint_every),
+            checkpoint_every: Duration::try_from_secs_f64(run.config().checkpoint_every).unwrap_or(Duration::MAX),
             last_checkpoint: Instant::now(),
             last_line: Instant::now(),
             interrupt,

@@ -7,12 +7,13 @@ use super::values::parse_resize;
 use crate::checkpoint;
 use crate::data::{Dataset, ReadOptions};
 use crate::device::Gpu;
-use crate::error::{Error, Result, RunError};
-use crate::files::{remove, write_atomically};
+use crate::error::{Error, Result, RunError, shown};
+use crate::files::{RECORDS, TEXT, read_regular, read_text, remove, write_atomically};
 use crate::report::{Chart, History, Labelled, TestEvaluation, charts, is_page, page};
 use crate::run::{Config, RunFolder, RunRecord, Weights};
 use clap::Args;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -57,14 +58,18 @@ pub(super) fn run(args: &ReportArgs) -> anyhow::Result<()> {
     charts.iter().try_for_each(|chart| write_plots(chart, &plots))?;
     write_atomically(&path, html.as_bytes())?;
     let drawn = charts.iter().filter(|chart| !chart.is_empty()).count();
-    show!("report   {}", path.display())?;
-    show!("plots    {} ({drawn} charts, SVG and PNG)", plots.display())?;
+    show!("report   {}", shown(&path))?;
+    show!("plots    {} ({drawn} charts, SVG and PNG)", shown(&plots))?;
     Ok(())
 }
 
 /// Whether there is an older report, which is replaced; somebody else's file of that name is not.
 fn check_ours(path: &Path) -> Result<bool> {
-    match fs::read(path) {
+    match read_regular(path, RECORDS) {
+        // a folder, a pipe
+        Err(e) if e.kind() == ErrorKind::InvalidInput => {
+            Err(Error::usage(format!("{}: not a report of this program; choose another --out", path.display())))
+        }
         Ok(bytes) if !is_page(&bytes) => {
             Err(Error::usage(format!("{}: not a report of this program; choose another --out", path.display())))
         }
@@ -75,7 +80,7 @@ fn check_ours(path: &Path) -> Result<bool> {
 /// Removes the report of a run that is replaced, and its charts, if there is one.
 pub(super) fn remove_report(folder: &Path) -> Result<()> {
     let page = folder.join("report.html");
-    if !fs::read(&page).is_ok_and(|bytes| is_page(&bytes)) {
+    if !read_regular(&page, RECORDS).is_ok_and(|bytes| is_page(&bytes)) {
         return Ok(());
     }
     let plots = folder.join("plots");
@@ -108,7 +113,7 @@ fn names(runs: &[PathBuf]) -> Vec<String> {
 
 fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> Result<History> {
     let path = folder.config();
-    let config = fs::read_to_string(&path).map_err(|e| Error::unreadable(&path, e))?;
+    let config = read_text(&path, TEXT).map_err(|e| Error::unreadable(&path, e))?;
     let (record, steps) = (folder.read_record()?, folder.read_steps()?);
     let stages = match (&record, folder.found_checkpoint()) {
         (Some(record), _) => record.stages.clone(),
@@ -122,7 +127,7 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
         Err(why) if evaluator.args.data.is_some() => return Err(why),
         Err(why) => {
             let why = advice::line(&why);
-            say!("note: {name}: no evaluation: {why}");
+            say!("note: {}: no evaluation: {why}", shown(&name));
             Err(why)
         }
     };
@@ -159,9 +164,19 @@ impl<'a> Evaluator<'a> {
         Ok(evaluator)
     }
 
-    fn open_data(&mut self, source: DataSource) -> Result<()> {
-        if self.data.as_ref().is_none_or(|(known, _)| *known != source) {
-            let data = Dataset::open(&source.0, &ReadOptions { resize: source.1 })?;
+    /// The data of a run, or what the user asked for in its place.
+    fn open_data(&mut self, folder: &RunFolder, config: &Config) -> Result<()> {
+        let resize = self.args.resize.or(config.resize);
+        let source = (self.args.data.clone().unwrap_or_else(|| config.data.clone()), resize);
+        let is_open = |(known, data): &(DataSource, Dataset)| {
+            *known == source && (self.args.data.is_some() || data.sha256 == config.data_sha256)
+        };
+        if !self.data.as_ref().is_some_and(is_open) {
+            let data = match &self.args.data {
+                Some(data) => Dataset::open(data, &ReadOptions { resize })?,
+                None if self.args.resize.is_some() => config.open_resized(folder.path(), resize)?,
+                None => config.open_data_of(folder.path(), None)?,
+            };
             self.data = Some((source, data));
         }
         Ok(())
@@ -184,14 +199,10 @@ impl<'a> Evaluator<'a> {
             return Err(RunError::NoWeights.into());
         }
         let config = Config::load(&folder.config())?;
-        let resize = args.resize.or(config.resize);
-        self.open_data((args.data.clone().unwrap_or_else(|| config.data.clone()), resize))?;
+        self.open_data(folder, &config)?;
         let gpu = self.open_gpu()?;
         let Some((_, data)) = &self.data else { unreachable!("opened above") };
         let is_other = data.sha256 != config.data_sha256;
-        if is_other && args.data.is_none() && args.resize.is_none() {
-            return Err(RunError::OtherData { data: config.data }.into());
-        }
         if is_other && record.is_none() {
             return Err(Error::usage(format!(
                 "{}: in progress, so its weights go with the data it is made on; leave --data out",

@@ -3,7 +3,7 @@
 use super::augment::AugmentArgs;
 use super::given::Given;
 use super::method::{MethodArgs, ScheduleName};
-use super::values::{Bytes, Switch, named, non_negative, parse_resize};
+use super::values::{Bytes, Switch, named, non_negative, parse_resize, whole};
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result};
 use crate::run::{Run, RunBuilder, Schedule, WEIGHT_DECAY};
@@ -51,8 +51,7 @@ pub(super) struct ProblemArgs {
         long,
         value_name = "LAMBDA",
         default_value_t = WEIGHT_DECAY,
-        value_parser = non_negative,
-        allow_negative_numbers = true
+        value_parser = non_negative
     )]
     weight_decay: f64,
     /// Device memory for activations
@@ -78,18 +77,17 @@ pub(super) struct CourseArgs {
     sampling: Sampling,
     /// Iterations between two validations, on the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on
     /// the full set, 0 with a budget]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole())]
     check_every: Option<u64>,
     /// End a stage after so many validations without a lower held-out loss; 0: never
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole())]
     patience: u64,
     /// paper, growing, full: end a stage when the gradient has fallen by this factor
     #[arg(
         long,
         value_name = "FACTOR",
         default_value_t = 1e-4,
-        value_parser = non_negative,
-        allow_negative_numbers = true
+        value_parser = non_negative
     )]
     tolerance: f64,
     /// Start the first layer as principal components of image patches, whitened (docs/how-a-run-works.md) [default: on
@@ -97,7 +95,7 @@ pub(super) struct CourseArgs {
     #[arg(long, value_enum, value_name = "on|off")]
     whiten: Option<Switch>,
     /// Seed of initialisation and sampling
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole())]
     seed: u64,
 }
 
@@ -108,8 +106,8 @@ struct SubsetArgs {
     /// 1/2, 1/4, … with Q = K·M/P ≥ 4) [default: auto; 1/64]
     #[arg(long, value_name = "1/8|7500|auto")]
     subset: Option<SubsetSize>,
-    /// paper, growing: passes over a subset, at most [default: 30 with kfac, 100 with others; 25]
-    #[arg(long, value_name = "PASSES", value_parser = non_negative, allow_negative_numbers = true)]
+    /// paper, growing: passes over a subset, at most, but for a first step [default: 30 with kfac, 100 with others; 25]
+    #[arg(long, value_name = "PASSES", value_parser = non_negative)]
     subset_passes: Option<f64>,
 }
 
@@ -118,15 +116,16 @@ struct SubsetArgs {
 struct BudgetArgs {
     /// sweep, minibatch: what the training may cost, in epochs of the training set; steps shrink to nothing towards its
     /// end [default: 1.5]
-    #[arg(long, value_name = "EPOCHS", value_parser = non_negative, allow_negative_numbers = true)]
+    #[arg(long, value_name = "EPOCHS", value_parser = non_negative)]
     budget: Option<f64>,
 }
 
 /// Options of schedules that end by passes over the full set.
 #[derive(Args, Clone, Debug)]
 struct PassesArgs {
-    /// paper, growing, full: passes over the full training set, at most [default: 8; 30 with kfac, 100 with others]
-    #[arg(long, value_name = "PASSES", value_parser = non_negative, allow_negative_numbers = true)]
+    /// paper, growing, full: passes over the full training set, at most, but for a first step [default: 8; 30 with
+    /// kfac, 100 with others]
+    #[arg(long, value_name = "PASSES", value_parser = non_negative)]
     full_passes: Option<f64>,
 }
 
@@ -137,6 +136,11 @@ impl RunRequest {
     /// As [`Dataset::open`].
     pub(super) fn open_data(&self) -> Result<Dataset> {
         Dataset::open(&self.problem.data, &ReadOptions { resize: self.problem.resize })
+    }
+
+    /// Where the data is, if that was said.
+    pub(super) fn given_data(&self) -> Option<&str> {
+        self.given.has("data").then_some(&self.problem.data)
     }
 
     /// The run on its data, with so many seconds between checkpoints.

@@ -1,18 +1,18 @@
 //! `gpu-subset train`
 
-use super::advice;
 use super::device::DeviceArgs;
 use super::new_run::{NewRun, unused_folder};
 use super::output::{say, show};
 use super::progress::Watcher;
 use super::request::RunRequest;
+use super::resume::{self, Continuation};
 use super::signals;
 use super::values::non_negative;
 use crate::data::Dataset;
 use crate::device::Interrupt;
-use crate::error::Error;
+use crate::error::{Error, shown};
 use crate::optimise::Rule;
-use crate::run::{CHECKPOINT_EVERY, Config, Resumed, Run, RunFolder, RunRecord};
+use crate::run::{CHECKPOINT_EVERY, Config, Run, RunFolder, RunRecord};
 use crate::subset::{Plan, Progress, WELL_ABOVE_ONE};
 use anyhow::Result;
 use clap::Args;
@@ -28,10 +28,12 @@ pub(super) struct TrainArgs {
     /// Replace the run in --out
     #[arg(long, requires = "out")]
     overwrite: bool,
-    /// Go on with a run that was stopped; it keeps its own configuration
+    /// Go on with a run that was stopped; it keeps its own configuration, but for --data, where its data is now, and a
+    /// larger --budget, with which a complete run goes on as well
     #[arg(long, value_name = "RUN", conflicts_with = "out")]
     resume: Option<PathBuf>,
-    /// Repeat a run from its config.toml, in place of the options that say what to do
+    /// Repeat a run from its config.toml, in place of the options that say what to do; --data says where its data is
+    /// now
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -51,8 +53,7 @@ struct CheckpointArgs {
         long,
         value_name = "SECONDS",
         default_value_t = CHECKPOINT_EVERY,
-        value_parser = non_negative,
-        allow_negative_numbers = true
+        value_parser = non_negative
     )]
     checkpoint_every: f64,
 }
@@ -65,9 +66,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     let interrupt = signals::hold();
     gpu.heed(&interrupt);
     let (record, path) = match resumed {
-        Some(mut folder) => {
-            let progress = latest(&mut folder, &run)?;
-            (finish(&mut run, &mut folder, progress, args, interrupt)?, folder.path().to_owned())
+        Some(mut resumed) => {
+            let progress = resumed.progress(&config, run.model().vector_len())?;
+            let path = resumed.folder.path().to_owned();
+            (finish(&mut run, &mut resumed.folder, progress, args, interrupt)?, path)
         }
         None => {
             let path = args.out.clone().unwrap_or_else(|| unused_folder(&data.name, &config));
@@ -77,17 +79,6 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         }
     };
     if args.json { Ok(show!("{}", serde_json::to_string(&record)?)?) } else { Ok(summarise(&record, &path)?) }
-}
-
-/// Where a run goes on: at its latest checkpoint, or the one before it, or else at its start.
-fn latest(folder: &mut RunFolder, run: &Run<'_>) -> crate::error::Result<Option<Progress<Vec<f32>>>> {
-    let Resumed { progress, fault } = folder.resume(run.config(), run.model().vector_len())?;
-    match (&progress, fault) {
-        (_, Some(why)) => say!("note: {}; going on from the checkpoint before it", advice::line(&why)),
-        (None, None) => say!("note: there is no checkpoint, so the run starts anew from its configuration"),
-        (Some(_), None) => {}
-    }
-    Ok(progress)
 }
 
 /// Trains to the end, and leaves weights and record in the folder.
@@ -103,42 +94,40 @@ fn finish(
     let trained = run.resume(progress, &mut watcher);
     watcher.finish();
     let trained = trained.map_err(|error| folder.of_checkpoint(error))?;
+    if let Some(state) = &trained.state {
+        folder.save_state(state)?;
+    }
     trained.save(folder.weights())?;
     folder.finish(&trained.record)?;
     Ok(trained.record)
 }
 
-/// The configuration and its data, and the folder of a run that is resumed.
-fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<RunFolder>)> {
-    if let Some(option) = args.resume.as_ref().map(|_| "--resume").or(args.config.as_ref().map(|_| "--config")) {
-        check_alone(&args.request, option)?;
-    }
+/// The configuration and its data, and the run that is resumed.
+fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<Continuation>)> {
     if let Some(path) = &args.resume {
-        let folder = RunFolder::take(path)?;
-        if folder.record().exists() {
-            return Err(Error::usage(format!("--resume {}: this run is complete", path.display())).into());
-        }
-        let config = Config::load(&folder.config())?;
-        let data = config.open_data()?;
-        return Ok((config, data, Some(folder)));
+        check_alone(&args.request, "--resume", &["data", "budget"])?;
+        let (config, data, resumed) = resume::open(path, &args.request)?;
+        return Ok((config, data, Some(resumed)));
     }
     if let Some(path) = &args.out {
         RunFolder::check_free(path, args.overwrite)?;
     }
     if let Some(path) = &args.config {
+        check_alone(&args.request, "--config", &["data"])?;
         let config = Config::load(path)?;
-        let data = config.open_data()?;
-        return Ok((config, data, None));
+        let data = config.open_data_of(path, args.request.given_data())?;
+        let (data_source, made_in) = (data.source.clone(), Config::start_of(&data.source));
+        return Ok((Config { data: data_source, made_in, ..config }, data, None));
     }
     let data = args.request.open_data()?;
     let config = args.request.builder(&data, args.checkpoints.checkpoint_every)?.config()?;
     Ok((config, data, None))
 }
 
-/// Whether nothing is said of what to do, which a configuration says already.
-fn check_alone(request: &RunRequest, option: &str) -> Result<()> {
+/// Whether nothing is said of what to do, which a configuration says already, but for what is `allowed`.
+fn check_alone(request: &RunRequest, option: &str, allowed: &[&str]) -> Result<()> {
     let given = &request.given;
-    match given.first_of::<RunRequest>().or_else(|| given.first_of::<CheckpointArgs>()) {
+    match given.first_but::<RunRequest>(allowed).or_else(|| given.first_of::<CheckpointArgs>()) {
         None => Ok(()),
         Some(other) => {
             let why = format!("{other}: the run of {option} has a configuration of its own; leave one of them out");
@@ -152,7 +141,7 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
     let (data, config) = (run.data(), run.config());
     say!(
         "{}: {} training and {} test images {} of {} classes ({})",
-        data.name,
+        shown(&data.name),
         data.train.len(),
         data.test.len(),
         data.shape,
@@ -173,10 +162,10 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
     };
     say!(
         "{}: {} parameters; {works_on}; {} held out; run folder {}",
-        config.model.name,
+        shown(&config.model.name),
         run.model().parameters(),
         config.held_out,
-        folder.path().display()
+        shown(folder.path())
     );
     if q < WELL_ABOVE_ONE {
         say!(
@@ -192,5 +181,5 @@ fn summarise(record: &RunRecord, folder: &Path) -> crate::error::Result<()> {
     show!("training loss   {:.4}", record.train_loss)?;
     show!("cost            {:.2} epochs", record.cost_epochs)?;
     show!("wall time       {:.1} s", record.wall_seconds)?;
-    show!("run folder      {}", folder.display())
+    show!("run folder      {}", shown(folder))
 }

@@ -6,9 +6,6 @@ use crate::error::{Result, UsageError};
 use crate::shape::Shape;
 use std::path::Path;
 
-/// The name under which [`Dataset::open`] finds the built-in set.
-const DIGITS: &str = "digits";
-
 /// Larger images than this are beyond any network trained here.
 const MAX_RESIZE: u32 = 4096;
 
@@ -39,6 +36,9 @@ pub struct Dataset {
 }
 
 impl Dataset {
+    /// The name under which [`Dataset::open`] finds the built-in set.
+    pub const DIGITS: &str = "digits";
+
     /// Opens the built-in set (`digits`) or the folder at a path; a folder that is called `digits` is
     /// `./digits`. If a folder holds several IDX sets, as EMNIST's does, the path goes on with the
     /// prefix of one, e.g. `DIR/emnist-balanced`.
@@ -54,8 +54,8 @@ impl Dataset {
         {
             return Err(UsageError::Resize { height, width, most: MAX_RESIZE }.into());
         }
-        let (name, parts) = if source == DIGITS {
-            (DIGITS.to_owned(), digits::read()?)
+        let (name, parts) = if source == Self::DIGITS {
+            (source.to_owned(), digits::read()?)
         } else {
             recognise::read(Path::new(source), options)?
         };
@@ -69,7 +69,7 @@ impl Dataset {
     ///
     /// None in practice; the signature is that of [`Dataset::open`].
     pub fn digits() -> Result<Self> {
-        Self::open(DIGITS, &ReadOptions::default())
+        Self::open(Self::DIGITS, &ReadOptions::default())
     }
 
     /// Mean and standard deviation of each channel over all pixels of the training images, in units of

@@ -84,27 +84,34 @@ pub(super) fn read(dir: &Path, prefix: &str, files: &Files) -> Result<Parts> {
 
 /// Reads training images, training labels, test images and test labels.
 ///
+/// All headers and labels are read before any image: what does not go together is told at the cost of its labels,
+/// whatever a gzipped file would unpack to.
+///
 /// The classes are the labels from 0 to the largest in the training part. If the smallest is 1, as in
 /// EMNIST letters, they are counted from there, and each class keeps its label as its name.
 pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
     let [mut train_images, mut train_labels, mut test_images, mut test_labels] = inputs;
-    let (shape, mut train) = read_split(&mut train_images, &mut train_labels)?;
-    let (test_shape, mut test) = read_split(&mut test_images, &mut test_labels)?;
-    if test_shape != shape {
+    let train_header = read_headers(&mut train_images, &mut train_labels)?;
+    let test_header = read_headers(&mut test_images, &mut test_labels)?;
+    let shape = train_header.shape;
+    if test_header.shape != shape {
         let expected = format!("images of {shape} as in {}", train_images.name());
-        return Err(inconsistent(&test_images, 4, expected, test_shape));
+        return Err(inconsistent(&test_images, 4, expected, test_header.shape));
     }
-    let first = u32::from(train.labels.iter().min() == Some(&1));
-    let last = train.labels.iter().copied().max().unwrap_or(0);
-    if let Some(stray) = test.labels.iter().position(|label| !(first..=last).contains(label)) {
+    let mut train = read_labels(&mut train_labels, train_header)?;
+    let mut test = read_labels(&mut test_labels, test_header)?;
+    let first = u32::from(train.iter().min() == Some(&1));
+    let last = train.iter().copied().max().unwrap_or(0);
+    if let Some(stray) = test.iter().position(|label| !(first..=last).contains(label)) {
         let expected = format!("a label from {first} to {last} as in {}", train_labels.name());
-        let found = test.labels[stray];
-        return Err(inconsistent(&test_labels, 8 + stray as u64, expected, found));
+        return Err(inconsistent(&test_labels, 8 + stray as u64, expected, test[stray]));
     }
-    for label in train.labels.iter_mut().chain(&mut test.labels) {
+    for label in train.iter_mut().chain(&mut test) {
         *label -= first;
     }
     let classes = (first..=last).map(|label| label.to_string()).collect();
+    let train = Split { images: read_images(&mut train_images, train_header)?, labels: train };
+    let test = Split { images: read_images(&mut test_images, test_header)?, labels: test };
     Ok(Parts { format: Format::Idx, shape, classes, train, test })
 }
 
@@ -113,7 +120,16 @@ fn inconsistent(input: &Input, offset: u64, expected: String, found: impl Displa
     SetError::Inconsistent { at: input.at(offset), expected, found: found.to_string() }.into()
 }
 
-fn read_split(images: &mut Input, labels: &mut Input) -> Result<(Shape, Split)> {
+/// What the headers of images and of their labels say.
+#[derive(Clone, Copy)]
+struct Header {
+    count: u32,
+    shape: Shape,
+    /// Bytes of all images.
+    length: u64,
+}
+
+fn read_headers(images: &mut Input, labels: &mut Input) -> Result<Header> {
     let magic = images.array("the IDX header")?;
     let channels_stored = match magic {
         IMAGES_MAGIC => false,
@@ -131,8 +147,7 @@ fn read_split(images: &mut Input, labels: &mut Input) -> Result<(Shape, Split)> 
         let found = format!("{count}×{channels}×{height}×{width}");
         return Err(images.unexpected(4, "dimensions of a data set", found));
     };
-    let pixels = images.bytes(length, "images")?;
-    images.end()?;
+    images.holds(length, "images")?;
 
     let magic = labels.array("the IDX header")?;
     if magic != LABELS_MAGIC {
@@ -143,11 +158,19 @@ fn read_split(images: &mut Input, labels: &mut Input) -> Result<(Shape, Split)> 
         let expected = format!("{count} labels, one for each image of {}", images.name());
         return Err(inconsistent(labels, 4, expected, label_count));
     }
+    Ok(Header { count, shape: Shape::new(channels as usize, height as usize, width as usize), length })
+}
 
-    let label_bytes = labels.bytes(u64::from(count), "labels")?;
+fn read_labels(labels: &mut Input, header: Header) -> Result<Vec<u32>> {
+    let bytes = labels.bytes(u64::from(header.count), "labels")?;
     labels.end()?;
-    let shape = Shape::new(channels as usize, height as usize, width as usize);
-    Ok((shape, Split { images: pixels, labels: label_bytes.into_iter().map(u32::from).collect() }))
+    Ok(bytes.into_iter().map(u32::from).collect())
+}
+
+fn read_images(images: &mut Input, header: Header) -> Result<Vec<u8>> {
+    let pixels = images.bytes(header.length, "images")?;
+    images.end()?;
+    Ok(pixels)
 }
 
 fn read_dimension(input: &mut Input, what: &str) -> Result<u32> {

@@ -138,15 +138,7 @@ impl Input {
     /// The next `length` bytes, a number that may come from the file itself: memory is taken for no
     /// more than the file can hold, and for gzip data for at most twice what has really arrived.
     pub(super) fn bytes(&mut self, length: u64, what: &str) -> Result<Vec<u8>> {
-        let rest = self.bound - self.offset.min(self.bound);
-        let length = match usize::try_from(length) {
-            Ok(fitting) if length <= rest => fitting,
-            _ => {
-                let most = if self.gzip { "a gzip file too small for more than" } else { "only" };
-                let (expected, found) = (format!("{length} bytes of {what}"), format!("{most} {rest}"));
-                return Err(self.unexpected(self.offset, expected, found));
-            }
-        };
+        let length = self.holds(length, what)?;
         let mut bytes = Vec::new();
         while bytes.len() < length {
             let missing = length - bytes.len();
@@ -157,6 +149,19 @@ impl Input {
             self.fill(&mut bytes[start..], what)?;
         }
         Ok(bytes)
+    }
+
+    /// Whether the file can hold `length` more bytes; as many.
+    pub(super) fn holds(&self, length: u64, what: &str) -> Result<usize> {
+        let rest = self.bound - self.offset.min(self.bound);
+        match usize::try_from(length) {
+            Ok(fitting) if length <= rest => Ok(fitting),
+            _ => {
+                let most = if self.gzip { "a gzip file too small for more than" } else { "only" };
+                let (expected, found) = (format!("{length} bytes of {what}"), format!("{most} {rest}"));
+                Err(self.unexpected(self.offset, expected, found))
+            }
+        }
     }
 
     /// Checks that the file ends here. For gzip data this also checks the checksum.

@@ -35,6 +35,10 @@ pub enum Error {
         iteration: u64,
         /// What the run was working on.
         stage: String,
+        /// The largest of a rule that has a choice of it.
+        learning_rate: Option<f64>,
+        /// λ
+        weight_decay: f64,
     },
     /// A file of ours that cannot be written.
     #[error(transparent)]

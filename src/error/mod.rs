@@ -28,5 +28,7 @@ pub use model::ModelError;
 pub use run::RunError;
 pub use set::{Instead, Place, SetError};
 pub use text::BoxError;
+#[cfg(feature = "cli")]
+pub(crate) use text::printable;
 pub(crate) use text::{one_line, shown};
 pub use usage::UsageError;

@@ -3,7 +3,12 @@
 use super::text::{BoxError, shown};
 use crate::shape::Shape;
 use safetensors::SafeTensorError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// Which run, if it has a name.
+fn of(run: Option<&Path>) -> String {
+    run.map_or(String::new(), |run| format!(" of {}", shown(run)))
+}
 
 /// Why a run folder, or a file of one, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +34,19 @@ pub enum RunError {
         /// The run folder.
         path: PathBuf,
     },
+    /// A complete run of which nothing is left to go on from.
+    #[error("{}: the run is complete and kept no state.safetensors to go on from", shown(path))]
+    NoState {
+        /// The run folder.
+        path: PathBuf,
+    },
     /// Data whose content is not what a run was made on.
-    #[error("{}: not the data that the run was made on", shown(data))]
+    #[error("{}: not the data that the run{} was made on", shown(data), of(run.as_deref()))]
     OtherData {
         /// Where the data is from.
         data: String,
+        /// The run folder, or the file of its configuration, where it has one.
+        run: Option<PathBuf>,
     },
     /// Data whose images or classes are not those that weights are for.
     #[error(

@@ -36,10 +36,17 @@ fn tensors() -> safetensors::SafeTensorError {
     safetensors::SafeTensors::deserialize(&[]).unwrap_err()
 }
 
+fn diverged(learning_rate: Option<f64>, weight_decay: f64) -> Error {
+    let (tensor, stage) = ("the loss".to_owned(), "subset".to_owned());
+    Error::Diverged { tensor, iteration: 3, stage, learning_rate, weight_decay }
+}
+
 /// An error of every cause.
 pub(crate) fn all() -> Vec<Error> {
     let mut all = vec![
-        Error::Diverged { tensor: "the loss".to_owned(), iteration: 3, stage: "subset".to_owned() },
+        diverged(Some(1e30), 1e-3),
+        diverged(None, 1e300),
+        diverged(None, 1e-3),
         Error::Stopped,
         Error::Interrupted { iteration: 3, stage: "full set".to_owned() },
     ];
@@ -65,7 +72,8 @@ fn usage() -> Vec<UsageError> {
         UsageError::Backend { name: name(), known: &["vulkan", "gl"] },
         UsageError::Augmentation { name: "crop", value: 8.0, most: 7.0 },
         UsageError::Copies { copies: 3_000_000, examples: 1437, most: 2988 },
-        UsageError::Choice { examples: 1024, room: 512 },
+        UsageError::Choice { examples: 1024, room: 512, most: 2048 },
+        UsageError::Choice { examples: 1025, room: 512, most: 512 },
         UsageError::Subset { size: "1/8".to_owned(), count: 0, examples: 7, available: 7 },
         UsageError::HeldOut { size: "1/1".to_owned(), examples: 1437 },
         UsageError::NoStep,
@@ -134,7 +142,9 @@ fn run() -> Vec<RunError> {
         RunError::Incomplete { path: path() },
         RunError::NoWeights,
         RunError::NoRecord { path: path() },
-        RunError::OtherData { data: name() },
+        RunError::NoState { path: path() },
+        RunError::OtherData { data: name(), run: None },
+        RunError::OtherData { data: name(), run: Some(path()) },
         RunError::OtherImages { data: name(), images, classes: 9, trained_images: images, trained_classes: 10 },
         RunError::Config { path: path(), line: 3, source: toml() },
         RunError::Record { path: path(), line: None, source: json() },

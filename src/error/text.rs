@@ -10,6 +10,12 @@ pub(crate) fn shown(name: impl AsRef<Path>) -> String {
     name.as_ref().display().to_string().replace(char::is_control, "\u{fffd}")
 }
 
+/// A text of some lines as a terminal may have it: a name in it does nothing there but show.
+#[cfg(feature = "cli")]
+pub(crate) fn printable(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
+}
+
 /// Messages of drivers and parsers come in paragraphs; errors of ours are one line.
 pub(crate) fn one_line(text: &str) -> String {
     text.split(|c: char| c.is_whitespace() || c.is_control())

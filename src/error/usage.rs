@@ -55,6 +55,8 @@ pub enum UsageError {
         examples: usize,
         /// Examples whose activations fit.
         room: usize,
+        /// Examples whose activations the device takes at most, whatever the memory.
+        most: usize,
     },
     /// A subset of no examples, or of more than there are.
     #[error(
@@ -88,7 +90,9 @@ pub enum UsageError {
     #[error("no step can be taken, so there is nothing to plan")]
     NoStep,
     /// A budget that not even one step fits into.
-    #[error("a budget of {epochs} epochs of {examples} examples is less than the first step costs")]
+    #[error(
+        "a budget of {} epochs of {examples} examples is less than the first step costs", (1e3 * epochs).round() / 1e3
+    )]
     Budget {
         /// Epochs that the training may cost.
         epochs: f64,

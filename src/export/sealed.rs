@@ -2,7 +2,7 @@
 //! own 64 digits taken as zeros. A file with one bit that was not written is refused.
 
 use crate::error::{Error, Result, RunError};
-use crate::files::hex;
+use crate::files::{hex, read_regular};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
@@ -52,7 +52,7 @@ pub(crate) fn to_safetensors<T: Serialize>(
 
 /// The f32 tensors of a file, and the document under `key`.
 pub(crate) fn from_safetensors(path: &Path, key: &str) -> Result<(HashMap<String, Vec<f32>>, String)> {
-    let bytes = std::fs::read(path).map_err(|e| Error::unreadable(path, e))?;
+    let bytes = read_regular(path, u64::MAX).map_err(|e| Error::unreadable(path, e))?;
     let unparsed = |source| RunError::NotSafetensors { path: path.to_owned(), source };
     let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unparsed)?;
     let document = header.metadata().as_ref().and_then(|metadata| metadata.get(key)).cloned();

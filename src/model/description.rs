@@ -1,7 +1,7 @@
 //! A model as a person writes it, in TOML.
 
-use crate::error::{ModelError, Result};
-use crate::files::line_of;
+use crate::error::{ModelError, Result, shown};
+use crate::files::{TEXT, line_of, read_text};
 use crate::kernels::activation::Activation;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
@@ -105,7 +105,7 @@ impl Description {
         if let Some((.., toml)) = BUILTIN.iter().find(|(builtin, ..)| *builtin == name) {
             return Self::parse(toml, name);
         }
-        let toml = std::fs::read_to_string(name).map_err(|source| ModelError::Unknown {
+        let toml = read_text(Path::new(name), TEXT).map_err(|source| ModelError::Unknown {
             name: name.to_owned(),
             known: Self::builtin_names().collect(),
             source,
@@ -139,6 +139,7 @@ impl Description {
         if description.name.is_empty() {
             description.name = Path::new(source).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
+        description.name = shown(&description.name);
         Ok(description)
     }
 }

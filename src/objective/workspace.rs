@@ -22,6 +22,8 @@ pub struct Workspace {
     pub model: Arc<Model>,
     /// Examples of a whole chunk, a multiple of the block.
     pub chunk: usize,
+    /// Those of one that no memory bounds.
+    largest_chunk: usize,
     /// The model's layers as they run.
     pub(super) stages: Vec<Stage>,
     /// x of each stage, and last the logits: `[chunk/B][features][B]`.
@@ -77,6 +79,7 @@ impl Workspace {
         let stages = stages(&model);
         let footprint = Footprint::new(gpu, &model, &stages);
         let chunk = footprint.chunk(gpu, &model, memory, most)?;
+        let largest_chunk = footprint.chunk(gpu, &model, u64::MAX, usize::MAX)?;
         let first = model.layers().iter().position(|layer| layer.weights().is_some()).unwrap_or(0);
         tune(gpu, &model, first, chunk)?;
         let vector = |label: &str| gpu.alloc(label, model.vector_len());
@@ -94,6 +97,7 @@ impl Workspace {
         Ok(Self {
             model,
             chunk,
+            largest_chunk,
             stages,
             activations,
             derivatives,
@@ -165,7 +169,7 @@ impl Workspace {
         if examples <= self.chunk {
             return Ok(());
         }
-        Err(UsageError::Choice { examples, room: self.chunk }.into())
+        Err(UsageError::Choice { examples, room: self.chunk, most: self.largest_chunk }.into())
     }
 
     /// Appends the steps that pack θ, and so many `tangents` (directions), into the tiles that the products read.

@@ -67,25 +67,25 @@ impl BatchPlan {
     }
 
     /// An amount of computing in mini-batches, all of whose examples go forward and backward.
-    fn batches(&self, units: Units, examples: usize) -> f64 {
-        units.passes(self.batch_of(examples))
+    fn batches(&self, units: f64, examples: usize) -> f64 {
+        units / self.batch_of(examples) as f64
     }
 
     /// Mini-batches of the next step, so much of the budget being spent: none at its end.
     pub(super) fn next_step(&self, examples: usize, budget: Units, spent: Units) -> u64 {
         let per_epoch = self.per_epoch(examples);
         let step = if self.batches_per_step == 0 { per_epoch.div_ceil(20) } else { self.batches_per_step as u64 };
-        let horizon = self.batches(budget, examples).ceil();
+        let horizon = self.batches(budget.count(), examples).ceil();
         // none costs more than all of its examples, forward and backward
-        let left = (horizon - self.batches(spent, examples)).max(0.0) as u64;
+        let left = (horizon - self.batches(spent.count(), examples)).max(0.0) as u64;
         if self.decay == Decay::Constant { step } else { step.min(left) }
     }
 
-    /// The learning rate of an update before which so much of the budget was spent. The last of the warm-up is the
-    /// first with all of it.
-    pub fn rate(&self, examples: usize, budget: Units, spent: Units) -> f64 {
-        let warm_up = self.batches(Units::of_passes(self.warm_up, examples), examples);
-        let (end, at) = (self.batches(budget, examples), self.batches(spent, examples));
+    /// The learning rate of an update before which so many units of the budget were spent, about. The last of the
+    /// warm-up is the first with all of it.
+    pub fn rate(&self, examples: usize, budget: Units, spent: f64) -> f64 {
+        let warm_up = self.batches(self.warm_up * examples as f64, examples);
+        let (end, at) = (self.batches(budget.count(), examples), self.batches(spent, examples));
         if at + 1.0 < warm_up {
             return self.learning_rate * (at + 1.0) / warm_up;
         }
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn the_learning_rate_rises_and_falls_as_it_should() {
         for decay in [Decay::Constant, Decay::Cosine, Decay::Linear] {
-            let rate = |updates| BatchPlan { decay, ..BATCH_PLAN }.rate(EXAMPLES, BUDGET, spent(updates));
+            let rate = |updates| BatchPlan { decay, ..BATCH_PLAN }.rate(EXAMPLES, BUDGET, spent(updates).count());
             let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-15, "{decay:?}: {got}, not {want}");
             close(rate(0), 0.05);
             close(rate(4), 0.25);
@@ -144,7 +144,7 @@ mod tests {
             close(rate(31), end);
         }
         let cold = BatchPlan { warm_up: 0.0, ..BATCH_PLAN };
-        assert_eq!(cold.rate(EXAMPLES, BUDGET, Units::default()), 0.5);
+        assert_eq!(cold.rate(EXAMPLES, BUDGET, 0.0), 0.5);
     }
 
     #[test]
@@ -164,6 +164,6 @@ mod tests {
         // 3 epochs of 70 are 210 units, though an epoch is one mini-batch of 40
         let steps = [180.0, 210.0].map(|spent| plan.next_step(EXAMPLES, BUDGET, Units::new(spent)));
         assert_eq!(steps, [1, 0]);
-        assert!(plan.rate(EXAMPLES, BUDGET, Units::new(200.0)) > 0.0);
+        assert!(plan.rate(EXAMPLES, BUDGET, 200.0) > 0.0);
     }
 }

@@ -5,7 +5,7 @@ use super::line_search::{LineSearch, Trial, Verdict, change};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
 use super::outcome::{Outcome, Rejected, Stop};
 use super::point::{Lowest, Point};
-use super::problem::{Curved, Evaluated, Problem, Refresh, Vector};
+use super::problem::{Curved, Evaluated, Problem, Refresh, Vector, Work, most_affordable, unaffordable};
 use super::space::Space;
 use super::truncated_cg::{Equations, Preconditioner, TruncatedCg};
 use crate::error::Result;
@@ -116,9 +116,21 @@ impl<P: Curved> GaussNewton<P> {
         })
     }
 
-    /// Iterates of conjugate gradients towards the solution of the damped equations; where none is downhill, a step
-    /// down the gradient.
-    fn solve(&mut self, problem: &mut P, outcome: &mut Outcome) -> Result<()> {
+    /// Iterations of conjugate gradients in the next step: as many as are paid for beside two evaluations, or beside
+    /// the one that there has to be.
+    fn iterations(&self, problem: &P) -> Option<usize> {
+        let GaussNewtonSettings { iterations, preconditioner, .. } = self.settings;
+        let refreshes = usize::from(preconditioner != Preconditioner::None);
+        let most = |evaluations| {
+            let work = |i: usize| Work { evaluations, products: i.saturating_add(1), planes: 0, refreshes };
+            most_affordable(problem, iterations, work).filter(|&most| most >= iterations.min(1))
+        };
+        most(2).or_else(|| most(1))
+    }
+
+    /// So many iterates of conjugate gradients towards the solution of the damped equations, at most; where none is
+    /// downhill, a step down the gradient.
+    fn solve(&mut self, problem: &mut P, iterations: usize, outcome: &mut Outcome) -> Result<()> {
         let Self { settings, point, solution, memory, cg, .. } = self;
         let (x, g) = (&point.parameters, &point.gradient);
         let preconditioner = settings.preconditioner;
@@ -127,7 +139,7 @@ impl<P: Curved> GaussNewton<P> {
         }
         problem.space().axpby(0.0, g, WARM_START, solution)?;
         let equations = Equations { x, g, damping: memory.damping, preconditioner };
-        outcome.inner_iterations = cg.solve(problem, &equations, settings.iterations, solution)?;
+        outcome.inner_iterations = cg.solve(problem, &equations, iterations, solution)?;
         if cg.iterates.is_empty() {
             cg.steepest(problem.space(), g, point.gradient_norm.powi(2), memory.step_norm / point.gradient_norm)?;
             problem.space().axpby(0.0, g, 0.0, solution)?;
@@ -154,6 +166,9 @@ impl<P: Curved> GaussNewton<P> {
             }
             swap(trial_g, &mut self.best_gradient);
             best = Some(BestIterate { index, tried, change });
+            if unaffordable(problem).is_some() {
+                break;
+            }
         }
         Ok(best.expect("one iterate at least"))
     }
@@ -215,7 +230,10 @@ impl<P: Curved> Optimiser<P> for GaussNewton<P> {
         if outcome.stop.is_some() {
             return Ok(outcome);
         }
-        self.solve(problem, &mut outcome)?;
+        let Some(iterations) = self.iterations(problem) else {
+            return Ok(Outcome { stop: Some(Stop::Unaffordable), ..outcome });
+        };
+        self.solve(problem, iterations, &mut outcome)?;
         let BestIterate { index, tried, change } = self.best_iterate(problem, &mut outcome)?;
 
         let Self { settings, point, memory, cg, .. } = self;
@@ -223,7 +241,8 @@ impl<P: Curved> Optimiser<P> for GaussNewton<P> {
         let (x, iterate, trial) = (&point.parameters, &cg.iterates[index], tried.trial);
         let rho = change / (iterate.model - 0.5 * damping * iterate.norm2); // of the model without damping
         let (mut is_known, mut last) = (true, tried);
-        let found = settings.line_search.search(point.loss, iterate.slope, 1.0, |alpha| {
+        let most = 1 + settings.line_search.most(problem);
+        let found = settings.line_search.search(most, (point.loss, iterate.slope), 1.0, |alpha| {
             if is_known {
                 problem.space().combine(&[(1.0, x), (alpha, &iterate.step)], trial_x)?;
                 swap(trial_g, &mut self.best_gradient);

@@ -6,7 +6,7 @@ use super::line_search::{NOISE, Trial, change};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
 use super::outcome::{Outcome, Rejected, Stop};
 use super::point::{Lowest, Point};
-use super::problem::{Curved, Evaluated, Refresh, Vector};
+use super::problem::{Curved, Evaluated, Refresh, Vector, Work};
 use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,9 @@ struct KfacMemory {
 }
 
 impl<P: Curved> Kfac<P> {
+    /// What a step takes where no refresh is due.
+    const STEP: Work = Work { planes: 1, ..Work::of_evaluations(1) };
+
     /// Starts at x, with one evaluation of the problem there. The λ and the last step are those of `before`, if that is
     /// K-FAC's state on a problem much like this one; an λ above that of the settings only says that it found no lower
     /// loss there.
@@ -112,16 +115,26 @@ impl<P: Curved> Kfac<P> {
         })
     }
 
-    /// Refreshes the factors where that is due.
-    fn refresh(&mut self, problem: &mut P) -> Result<()> {
+    /// Whether the factors are to be refreshed before the next step.
+    fn is_refresh_due(&self) -> bool {
         let KfacSettings { first_refreshes, refresh_every, .. } = self.settings;
         let iteration = self.point.iteration;
-        let is_due = match self.memory.refreshed {
+        match self.memory.refreshed {
             None => true,
             Some(last) if last == iteration => false,
-            Some(last) => iteration < first_refreshes || iteration >= last + refresh_every,
-        };
-        if is_due {
+            Some(last) => iteration < first_refreshes || iteration >= last.saturating_add(refresh_every),
+        }
+    }
+
+    /// What the next step takes, at most.
+    fn next(&self) -> Work {
+        Work { refreshes: usize::from(self.is_refresh_due()), ..Self::STEP }
+    }
+
+    /// Refreshes the factors where that is due.
+    fn refresh(&mut self, problem: &mut P) -> Result<()> {
+        if self.is_refresh_due() {
+            let iteration = self.point.iteration;
             self.memory.refreshed = Some(iteration);
             problem.refresh_preconditioner(&self.point.parameters, Refresh::anew(iteration))?;
         }
@@ -225,6 +238,7 @@ impl<P: Curved> Optimiser<P> for Kfac<P> {
         let before = self.point.before_step(self.settings.gradient_tolerance);
         let mut outcome = Outcome { damping: Some(self.memory.damping), ..before };
         outcome.stop = outcome.stop.or(self.memory.lowest.stop());
+        outcome.stop = outcome.stop.or((!problem.affords(self.next())).then_some(Stop::Unaffordable));
         if outcome.stop.is_some() {
             return Ok(outcome);
         }

@@ -5,7 +5,7 @@ use super::line_search::{ACUTE, LineSearch, Trial, Verdict, is_downhill};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
 use super::outcome::{Outcome, Stop};
 use super::point::{Lowest, Point};
-use super::problem::{Evaluated, Problem, Vector};
+use super::problem::{Evaluated, Problem, Vector, unaffordable};
 use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,8 @@ impl<P: Problem> Lbfgs<P> {
             let first = if pairs.is_empty() { memory.step_norm / point.gradient_norm } else { 1.0 };
             let (mut trial_gg, mut evaluation) = (f64::NAN, None);
             let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
-            let found = settings.line_search.search(point.loss, slope, first, |alpha| {
+            let most = settings.line_search.most(problem);
+            let found = settings.line_search.search(most, (point.loss, slope), first, |alpha| {
                 problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
                 let loss = evaluation.insert(problem.loss_and_gradient(trial_x, trial_g)?).loss();
                 let [slope, norm2] = problem.space().dots([(trial_g, d), (trial_g, trial_g)])?;
@@ -232,12 +233,12 @@ impl Gram {
 impl<P: Problem> Optimiser<P> for Lbfgs<P> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let mut outcome = self.point.before_step(self.settings.gradient_tolerance);
-        outcome.stop = outcome.stop.or(self.memory.lowest.stop());
+        outcome.stop = outcome.stop.or(self.memory.lowest.stop()).or(unaffordable(problem));
         if outcome.stop.is_some() {
             return Ok(outcome);
         }
         let Some(LbfgsStep { trial, evaluation, gg, dd }) = self.search(problem, &mut outcome)? else {
-            outcome.stop = Some(Stop::LineSearchFailed);
+            outcome.stop = unaffordable(problem).or(Some(Stop::LineSearchFailed));
             return Ok(outcome);
         };
 

@@ -1,6 +1,7 @@
 //! The search along a direction: Wolfe's conditions, in the form of Hager and Zhang that survives a loss in
 //! f32.
 
+use super::problem::{Problem, Work, most_affordable};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
@@ -75,15 +76,22 @@ pub struct Found {
 }
 
 impl LineSearch {
-    /// Searches from φ(0) = `loss` with φ'(0) = `slope` < 0, trying α = `first` first. `phi` gives (φ(α),
+    /// Evaluations that a search may take of a problem: as many as it affords.
+    pub(super) fn most<P: Problem>(&self, problem: &P) -> usize {
+        let most = self.evaluations.saturating_add(1);
+        most_affordable(problem, most, Work::of_evaluations).unwrap_or(0)
+    }
+
+    /// Searches from φ(0) = `loss` with φ'(0) = `slope` < 0, trying α = `first` first, with no more than `most`
+    /// evaluations whatever the settings say. `phi` gives (φ(α),
     /// φ'(α)).
     ///
     /// Unless the search fails, the last call of `phi` was at the step returned, so whatever `phi` left
     /// behind (the gradient there) belongs to it.
     pub fn search(
         &self,
-        loss: f64,
-        slope: f64,
+        most: usize,
+        (loss, slope): (f64, f64),
         first: f64,
         mut phi: impl FnMut(f64) -> Result<(f64, f64)>,
     ) -> Result<Found> {
@@ -95,7 +103,8 @@ impl LineSearch {
         let mut trial = start;
         let mut step = first;
         let mut evaluations = 0;
-        while evaluations < self.evaluations {
+        // the last of all is kept for the way back to the best
+        while evaluations < self.evaluations && evaluations < most && (best == start || evaluations + 1 < most) {
             let (loss, slope) = phi(step)?;
             trial = Trial { step, loss, slope };
             evaluations += 1;
@@ -206,7 +215,7 @@ mod tests {
         let (loss, slope) = phi(0.0);
         let mut calls = Vec::new();
         let found = search
-            .search(loss, slope, first, |step| {
+            .search(usize::MAX, (loss, slope), first, |step| {
                 let value = phi(step);
                 calls.push((step, value));
                 Ok(value)
@@ -271,7 +280,7 @@ mod tests {
         let mut losses = Vec::new();
         let impatient = LineSearch { evaluations: 6, ..LineSearch::default() };
         let (loss, slope) = steep(0.0);
-        let found = impatient.search(loss, slope, 10.0, |a| {
+        let found = impatient.search(usize::MAX, (loss, slope), 10.0, |a| {
             losses.push(steep(a).0);
             Ok(steep(a))
         });
@@ -291,6 +300,25 @@ mod tests {
         // Falling for ever: the last step is the lowest, and needs no second evaluation.
         let found = run(&impatient, "falling", 1.0, |a| (-a, -1.0));
         assert_eq!((found.verdict, found.evaluations, found.trial.step), (Verdict::Decrease, 6, 1e5));
+    }
+
+    #[test]
+    fn no_more_is_evaluated_than_may_be() {
+        let search = LineSearch::default();
+        for (name, phi) in FUNCTIONS {
+            for most in 0..8 {
+                for first in [1e-2, 0.5, 10.0, 1e3] {
+                    let (mut calls, mut last) = (0, f64::NAN);
+                    let count = |a| {
+                        (calls, last) = (calls + 1, a);
+                        Ok(phi(a))
+                    };
+                    let found = search.search(most, phi(0.0), first, count).unwrap();
+                    assert!(calls <= most && calls == found.evaluations, "{name} {first}: {calls} of {most}");
+                    assert!(found.verdict == Verdict::Failed || found.trial.step == last, "{name} {first}: {found:?}");
+                }
+            }
+        }
     }
 
     #[test]

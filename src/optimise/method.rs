@@ -8,7 +8,7 @@ use super::lbfgs::{Lbfgs, LbfgsSettings};
 use super::minibatched::Minibatched;
 use super::nonlinear_cg::{NcgSettings, NonlinearCg};
 use super::optimiser::{Optimiser, State};
-use super::problem::{Curved, Stochastic, Vector};
+use super::problem::{Curved, Stochastic, Vector, Work};
 use super::sgd::Sgd;
 use super::sweep::Sweep;
 use super::truncated_cg::Preconditioner;
@@ -37,6 +37,26 @@ impl Method {
             Self::Kfac(_) => true,
             Self::GaussNewton(settings) => settings.preconditioner != Preconditioner::None,
             Self::Ncg(_) | Self::Lbfgs(_) => false,
+        }
+    }
+
+    /// What it takes to start and to make a first step, at least: a stage that gets any passes gets these.
+    pub fn first_step(&self) -> Work {
+        let start_and_trial = Work::of_evaluations(2);
+        let refreshes = usize::from(self.is_preconditioned());
+        match self {
+            Self::Ncg(_) | Self::Lbfgs(_) => start_and_trial,
+            Self::GaussNewton(_) => Work { products: 2, refreshes, ..start_and_trial },
+            Self::Kfac(_) => Work { planes: 1, refreshes, ..start_and_trial },
+        }
+    }
+
+    /// What any step takes, at least.
+    pub fn least_step(&self) -> Work {
+        match self {
+            // one that does not lead downhill is not evaluated
+            Self::Kfac(_) => Work { planes: 1, ..Work::default() },
+            Self::Ncg(_) | Self::Lbfgs(_) | Self::GaussNewton(_) => Work::of_evaluations(1),
         }
     }
 
@@ -109,6 +129,16 @@ impl Rule {
     /// Whether it asks its problem for a preconditioner.
     pub fn is_preconditioned(&self) -> bool {
         matches!(self, Self::Sweep(_))
+    }
+
+    /// What it takes before the first mini-batch.
+    pub fn start_work(&self) -> Work {
+        Work { refreshes: usize::from(self.is_preconditioned()), ..Work::default() }
+    }
+
+    /// Whether a budget pays for a first mini-batch of so many examples after that has been spent.
+    pub fn affords_first(&self, examples: usize, budget: Units, spent: Units) -> bool {
+        spent < budget && self.batches().next_step(examples, budget, spent) > 0
     }
 
     /// Starts at x, with a budget, in the order of the examples that follows from the seed.

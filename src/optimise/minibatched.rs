@@ -97,8 +97,8 @@ struct Spent {
     /// What they cost, and what came before the first: whole examples, so that a run which goes on counts as one that
     /// was never stopped.
     cost: Cost,
-    /// What one costs, by those of the last step.
-    of_update: Units,
+    /// Units that one costs, by those of the last step: a mean, so no whole number of thirds.
+    of_update: f64,
 }
 
 /// A stretch of mini-batches in the middle.
@@ -167,7 +167,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
         (rule, budget, seed): (R, Units, u64),
     ) -> Result<Self> {
         let (space, batches) = (problem.space(), rule.batches());
-        let of_update = Units::new(batches.batch_of(problem.examples()) as f64);
+        let of_update = batches.batch_of(problem.examples()) as f64;
         let average = batches.average.then(|| space.copied(&state.parameters)).transpose()?;
         Ok(Self {
             x: space.copied(x)?,
@@ -207,7 +207,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
             problem.minibatch_gradient(&self.x, batch, &mut self.gradient)?;
             self.spent.updates += 1;
             update.number = self.spent.updates;
-            let spent = Units::new(cost.units().count() + i as f64 * of_update.count());
+            let spent = cost.units().count() + i as f64 * of_update;
             update.rate = batches.rate(examples, self.budget, spent);
             let Self { x, gradient, memory, .. } = self;
             self.rule.update(problem, update, gradient, memory, x)?;
@@ -270,7 +270,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Optimiser<P> for Minibatched<P, R> {
         self.evaluation = Some(evaluation);
         let cost = earlier_cost + (problem.cost() - before);
         self.spent.cost += cost;
-        self.spent.of_update = Units::new(cost.units().count() / count as f64);
+        self.spent.of_update = cost.units().count() / count as f64;
         let reported = self.average.as_ref().unwrap_or(&self.x);
         problem.space().combine(&[(1.0, reported), (-1.0, &self.before)], &mut self.moved)?;
         let (d, g) = (&self.moved, &self.gradient);

@@ -4,7 +4,7 @@ use super::line_search::{LineSearch, Trial, Verdict, is_downhill};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
 use super::outcome::{Outcome, Stop};
 use super::point::Point;
-use super::problem::{Evaluated, Problem, Vector};
+use super::problem::{Evaluated, Problem, Vector, unaffordable};
 use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -107,7 +107,8 @@ impl<P: Problem> NonlinearCg<P> {
             let first = memory.step_length * (memory.slope / slope).clamp(0.1, 10.0);
             let (mut products, mut evaluation) = ([f64::NAN; 3], None);
             let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
-            let found = settings.line_search.search(point.loss, slope, first, |alpha| {
+            let most = settings.line_search.most(problem);
+            let found = settings.line_search.search(most, (point.loss, slope), first, |alpha| {
                 problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
                 let loss = evaluation.insert(problem.loss_and_gradient(trial_x, trial_g)?).loss();
                 // All that the search and then β need, in one round trip.
@@ -142,12 +143,13 @@ struct NcgStep<P: Problem> {
 impl<P: Problem> Optimiser<P> for NonlinearCg<P> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let mut outcome = self.point.before_step(self.settings.gradient_tolerance);
+        outcome.stop = outcome.stop.or(unaffordable(problem));
         if outcome.stop.is_some() {
             return Ok(outcome);
         }
         let gg = self.point.gradient_norm.powi(2);
         let Some(searched) = self.search(problem, &mut outcome)? else {
-            outcome.stop = Some(Stop::LineSearchFailed);
+            outcome.stop = unaffordable(problem).or(Some(Stop::LineSearchFailed));
             return Ok(outcome);
         };
 

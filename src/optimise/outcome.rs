@@ -80,6 +80,8 @@ pub enum Stop {
     LineSearchFailed,
     /// The loss or its gradient is NaN or infinite where the method stands.
     NotFinite,
+    /// What may be spent does not pay for another step.
+    Unaffordable,
     /// The learning rate has fallen to zero.
     ScheduleEnded,
     /// Its problem asked for a pause in the middle of a stretch of mini-batches: the next step goes on with it.
@@ -92,6 +94,7 @@ impl fmt::Display for Stop {
             Self::Converged => "converged: the gradient is zero within its tolerance",
             Self::LineSearchFailed => "no lower loss along the negative gradient: the limit of its precision",
             Self::NotFinite => "the loss or its gradient is not finite",
+            Self::Unaffordable => "what is left of the passes is less than a step costs",
             Self::ScheduleEnded => "the schedule of the learning rate has ended",
             Self::Paused => "paused between two mini-batches",
         })

@@ -2,6 +2,7 @@
 
 use super::batch_plan::BatchPlan;
 use super::order::Inclusion;
+use super::outcome::Stop;
 use super::space::{Elementwise, Space};
 use crate::batch::Batch;
 use crate::cost::Cost;
@@ -43,6 +44,11 @@ pub trait Problem {
     /// That of a device that failed.
     fn loss_and_gradient(&mut self, x: &Vector<Self>, gradient: &mut Vector<Self>) -> Result<Self::Evaluation>;
 
+    /// Whether what may be spent on it pays for so much more. A method whose step it does not pay for takes none.
+    fn affords(&self, _work: Work) -> bool {
+        true
+    }
+
     /// What later calls depend on besides their arguments, such as Kronecker factors: vectors by name, of any length.
     /// A method that goes on from a saved state needs its problem to [`Problem::remember`] them.
     fn memory(&self) -> Vec<(String, Vector<Self>)> {
@@ -56,6 +62,49 @@ pub trait Problem {
     fn remember(&mut self, _memory: &[(String, Vector<Self>)]) -> Result<()> {
         Ok(())
     }
+}
+
+/// What a method asks of its problem.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Calls of [`Problem::loss_and_gradient`].
+    pub evaluations: usize,
+    /// Calls of [`Curved::gauss_newton_product`].
+    pub products: usize,
+    /// Calls of [`Curved::curvature`].
+    pub planes: usize,
+    /// Calls of [`Curved::refresh_preconditioner`].
+    pub refreshes: usize,
+}
+
+impl Work {
+    /// So many evaluations.
+    pub const fn of_evaluations(evaluations: usize) -> Self {
+        Self { evaluations, products: 0, planes: 0, refreshes: 0 }
+    }
+}
+
+/// The largest of 0..=`most` whose work a problem affords; none where that of 0 is too much.
+pub(super) fn most_affordable<P: Problem>(problem: &P, most: usize, work: impl Fn(usize) -> Work) -> Option<usize> {
+    if problem.affords(work(most)) {
+        return Some(most);
+    }
+    // no step is as long as that, and a configuration may say anything
+    let (mut affordable, mut too_much) = (None, most.min(1 << 20));
+    while affordable.map_or(0, |least: usize| least + 1) < too_much {
+        let middle = affordable.unwrap_or(0).midpoint(too_much);
+        if problem.affords(work(middle)) {
+            affordable = Some(middle);
+        } else {
+            too_much = middle;
+        }
+    }
+    affordable
+}
+
+/// Why a method stops whose steps take one evaluation at least.
+pub(super) fn unaffordable<P: Problem>(problem: &P) -> Option<Stop> {
+    (!problem.affords(Work::of_evaluations(1))).then_some(Stop::Unaffordable)
 }
 
 /// A problem that knows the curvature of its loss: the Gauss-Newton matrix G, weight decay included.

@@ -3,6 +3,7 @@
 mod chart;
 mod curves;
 mod evaluation;
+mod failure;
 mod headline;
 mod history;
 mod page;
@@ -14,6 +15,7 @@ mod table;
 pub use chart::{Axis, Chart, Mark, Scale, Series};
 pub use curves::charts;
 pub use evaluation::{Labelled, TestEvaluation, Worst};
+pub use failure::{Failure, failures};
 pub use history::History;
 pub use page::{is_page, page};
 pub use picture::example_png;

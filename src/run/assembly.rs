@@ -7,7 +7,7 @@ use super::trained::Trained;
 use super::weights::Weights;
 use crate::cost::Cost;
 use crate::data::{Dataset, Split};
-use crate::device::Gpu;
+use crate::device::{Buf, Gpu};
 use crate::error::{Error, MemoryError, Result};
 use crate::export::Signature;
 use crate::files::hex;
@@ -197,6 +197,16 @@ impl<'a> Run<'a> {
         self.earlier_reporting + sets.train_loss.cost() + sets.test.cost()
     }
 
+    /// A run over mini-batches as it was before its one stage came to its end.
+    fn state(&self, progress: &Progress<Buf>) -> Result<Option<Progress<Vec<f32>>>> {
+        if self.config.plan.rule().is_none() {
+            return Ok(None);
+        }
+        let mut state = progress.convert(|vector| self.trainer().space().download(vector))?;
+        state.scalars.stages.clear();
+        Ok(Some(state))
+    }
+
     /// The weights to keep and the last record. Nothing here is charged: it decides nothing.
     fn conclude(&mut self, finished: &Finished, reported_before: Cost) -> Result<Trained> {
         let Progress { scalars, vectors } = &finished.progress;
@@ -249,7 +259,7 @@ impl<'a> Run<'a> {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let weights = Weights { model: self.model.clone(), theta, signature: self.signature.clone() };
-        Ok(Trained { weights, record, memory: self.config.memory })
+        Ok(Trained { weights, record, state: self.state(&finished.progress)?, memory: self.config.memory })
     }
 }
 

@@ -198,8 +198,9 @@ impl<'a> RunBuilder<'a> {
             }
             Schedule::Full(method) => Plan::full(method, &self.options),
         };
-        Ok(Config {
+        let config = Config {
             data: data.source.clone(),
+            made_in: Config::start_of(&data.source),
             resize: data.resize,
             data_sha256: data.sha256.clone(),
             examples: n,
@@ -214,7 +215,9 @@ impl<'a> RunBuilder<'a> {
             whiten: self.whiten.unwrap_or(matches!(self.schedule, Schedule::Stochastic(Rule::Sweep(_)))),
             plan,
             model: description,
-        })
+        };
+        config.check(data)?;
+        Ok(config)
     }
 
     /// Builds everything the run works on, on a device.
@@ -252,7 +255,7 @@ impl<'a> RunBuilder<'a> {
         let count = match size {
             SubsetSize::Count(count) => count,
             SubsetSize::Fraction(numerator, denominator) => {
-                (n * numerator as usize).checked_div(denominator as usize).unwrap_or(n)
+                n.saturating_mul(numerator as usize).checked_div(denominator as usize).unwrap_or(n)
             }
             SubsetSize::Auto if matches!(self.schedule, Schedule::Growing(_)) => (n / 20).min(1000),
             SubsetSize::Auto => n / 20,

@@ -1,14 +1,15 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
-use crate::data::{Dataset, ReadOptions};
+use crate::cost::Cost;
+use crate::data::Dataset;
 use crate::error::{Error, Result, RunError, UsageError};
-use crate::files::{hex, line_of, write_atomically};
+use crate::files::{TEXT, hex, line_of, read_text, write_atomically};
 use crate::kernels::augment::Augmentation;
 use crate::model::Description;
 use crate::subset::{Plan, Sampling};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Everything a run depends on besides the device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,9 @@ use std::path::Path;
 pub struct Config {
     /// `digits`, or a path.
     pub data: String,
+    /// The folder that a path which is not absolute started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_in: Option<PathBuf>,
     /// Height and width that images are brought to.
     pub resize: Option<(u32, u32)>,
     /// The data the run was made on.
@@ -61,7 +65,7 @@ impl Config {
     /// # Errors
     /// [`Error::Data`] naming the file and what is wrong with it.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::unreadable(path, e))?;
+        let text = read_text(path, TEXT).map_err(|e| Error::unreadable(path, e))?;
         toml::from_str(&text).map_err(|e| {
             RunError::Config { path: path.to_owned(), line: line_of(&text, &e), source: Box::new(e) }.into()
         })
@@ -70,18 +74,8 @@ impl Config {
     /// SHA-256 of all that the result depends on: not of where the data is, which has a digest of its own, nor of how
     /// often a checkpoint is made. Checkpoints are of one.
     pub fn digest(&self) -> String {
-        let of_result = Self { data: String::new(), checkpoint_every: 0.0, ..self.clone() };
+        let of_result = Self { data: String::new(), made_in: None, checkpoint_every: 0.0, ..self.clone() };
         hex(&Sha256::digest(toml::to_string(&of_result).expect("a configuration is plain data")))
-    }
-
-    /// Opens the data it names, which has to be that it was made on.
-    ///
-    /// # Errors
-    /// As [`Config::check`] and [`Dataset::open`].
-    pub fn open_data(&self) -> Result<Dataset> {
-        let data = Dataset::open(&self.data, &ReadOptions { resize: self.resize })?;
-        self.check(&data)?;
-        Ok(data)
     }
 
     /// Whether a run of it can be made on these data.
@@ -90,7 +84,7 @@ impl Config {
     /// [`Error::Data`] when they are others, [`Error::Usage`] when it contradicts itself.
     pub fn check(&self, data: &Dataset) -> Result<()> {
         if data.sha256 != self.data_sha256 {
-            return Err(RunError::OtherData { data: self.data.clone() }.into());
+            return Err(RunError::OtherData { data: data.source.clone(), run: None }.into());
         }
         let n = data.train.len();
         let is_from_0 = |x: f64| x.is_finite() && x >= 0.0;
@@ -103,14 +97,73 @@ impl Config {
         ];
         let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());
         let mut faults = required.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why);
-        match faults.next().or_else(|| self.plan.fault(available)) {
-            Some(why) => Err(UsageError::Configuration { why }.into()),
-            None => Ok(()),
+        let fault = faults.next().or_else(|| self.plan.fault(available)).or_else(|| self.unwritable());
+        if let Some(why) = fault {
+            return Err(UsageError::Configuration { why }.into());
+        }
+        match self.plan {
+            Plan::Stochastic { budget, .. } if !self.plan.affords_first_step(available, Cost::default()) => {
+                Err(UsageError::Budget { epochs: budget.passes(n), examples: n }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Why its file could not hold it, or it would make no sense there.
+    fn unwritable(&self) -> Option<&'static str> {
+        match toml::Value::try_from(self) {
+            Err(_) => Some("a number is larger than its file can hold, 2^63 - 1"),
+            Ok(value) => (!is_finite(&value)).then_some("a number is not finite"),
         }
     }
 
     /// Copies of each example that a pass goes over: with mini-batches one, since every epoch takes another.
     pub fn copies_of_a_pass(&self) -> usize {
         if self.plan.rule().is_some() { 1 } else { self.copies.unwrap_or(1) }
+    }
+}
+
+/// Whether all numbers of a value are.
+fn is_finite(value: &toml::Value) -> bool {
+    match value {
+        toml::Value::Float(number) => number.is_finite(),
+        toml::Value::Array(values) => values.iter().all(is_finite),
+        toml::Value::Table(table) => table.values().all(is_finite),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::run::Run;
+
+    #[test]
+    fn numbers_that_a_file_cannot_hold_are_refused() {
+        let data = Dataset::digits().unwrap();
+        let config = Run::sweep(&data).config().unwrap();
+        assert!(config.check(&data).is_ok());
+        let refused = |config: &Config| match config.check(&data) {
+            Err(Error::Usage(why)) => why.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(refused(&Config { seed: u64::MAX, ..config.clone() }).contains("2^63"));
+        assert!(refused(&Config { memory: 1 << 63, ..config.clone() }).contains("2^63"));
+        for number in [-1.0, f64::NAN, f64::INFINITY] {
+            assert!(refused(&Config { checkpoint_every: number, ..config.clone() }).contains("checkpoint_every"));
+        }
+        let mut text: toml::Table = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
+        text["plan"]["rule"]["damping"] = f64::NAN.into();
+        assert!(refused(&text.try_into().unwrap()).contains("not finite"));
+    }
+
+    #[test]
+    fn a_budget_that_pays_for_no_step_is_refused_before_there_is_a_device() {
+        let data = Dataset::digits().unwrap();
+        for (budget, is_enough) in [(0.0, false), (0.3, false), (1.0, true)] {
+            let config = Run::sweep(&data).budget(budget).config();
+            assert_eq!(config.is_ok(), is_enough, "{budget}: {config:?}");
+        }
     }
 }

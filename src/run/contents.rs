@@ -4,7 +4,7 @@
 //! has weights as well. `config.toml` goes last and comes back first: where it is, there is the run.
 
 use crate::error::{Error, Result, UsageError};
-use crate::files::{remove, rename_if_there};
+use crate::files::{TEXT, read_text, remove, rename_if_there};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -15,14 +15,15 @@ pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(super) const PREVIOUS: &str = "checkpoint.previous.safetensors";
 pub(super) const WEIGHTS: &str = "weights.safetensors";
 pub(super) const RECORD: &str = "run.json";
+pub(super) const STATE: &str = "state.safetensors";
 const REPLACED: &str = "replaced";
 
 /// Of a complete run.
-const LASTING: [&str; 4] = [STEPS, RECORD, WEIGHTS, CONFIG];
+const LASTING: [&str; 5] = [STEPS, STATE, RECORD, WEIGHTS, CONFIG];
 /// Of a run that goes on.
 const PASSING: [&str; 2] = [CHECKPOINT, PREVIOUS];
 /// Of one that was killed while it wrote.
-const PARTIAL: [&str; 4] = ["config.partial", "checkpoint.partial", "weights.partial", "run.partial"];
+const PARTIAL: [&str; 5] = ["config.partial", "checkpoint.partial", "state.partial", "weights.partial", "run.partial"];
 
 /// Whether a run may be put there. Files of somebody else are never replaced: without a configuration of ours, all are.
 ///
@@ -37,8 +38,10 @@ pub(super) fn check(folder: &Path, overwrite: bool) -> Result<()> {
             None => Ok(()),
         };
     }
-    let bytes = fs::read(&config).map_err(|e| Error::unreadable(&config, e))?;
-    let table = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse::<toml::Table>().ok());
+    let table = match read_text(&config, TEXT) {
+        Err(e) if e.kind() != ErrorKind::InvalidData => return Err(Error::unreadable(&config, e)),
+        text => text.ok().and_then(|text| text.parse::<toml::Table>().ok()),
+    };
     match table.filter(|table| table.contains_key("data_sha256")) {
         Some(_) if overwrite => Ok(()),
         Some(_) => Err(UsageError::RunExists { path: folder.to_owned() }.into()),

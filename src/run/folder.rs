@@ -8,7 +8,7 @@ use super::record::RunRecord;
 use super::steps::{StepLog, read_steps};
 use crate::checkpoint::{self, Provenance};
 use crate::error::{DataError, Error, Result, RunError};
-use crate::files::{rename_if_there, write_atomically};
+use crate::files::{RECORDS, read_text, remove, rename_if_there, write_atomically};
 use crate::subset::{Progress, StepRecord};
 use std::fs;
 use std::io::ErrorKind;
@@ -124,7 +124,7 @@ impl RunFolder {
     /// [`Error::Data`] when it is damaged.
     pub fn read_record(&self) -> Result<Option<RunRecord>> {
         let path = self.record();
-        let text = match fs::read_to_string(&path) {
+        let text = match read_text(&path, RECORDS) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             text => text.map_err(|e| Error::unreadable(&path, e))?,
         };
@@ -141,7 +141,11 @@ impl RunFolder {
         read_steps(&self.path.join(contents::STEPS), made)
     }
 
-    fn configure(&mut self, config: &Config) -> Result<()> {
+    /// Writes the configuration; a checkpoint from now on goes with it.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn configure(&mut self, config: &Config) -> Result<()> {
         self.configurations = vec![config.digest()];
         config.save(&self.config())
     }
@@ -175,6 +179,30 @@ impl RunFolder {
         let steps_sha256 = self.steps.seal(progress.scalars.steps(), &path)?;
         let provenance = Provenance { configurations: self.configurations.clone(), steps_sha256 };
         checkpoint::save(&path, &self.previous_checkpoint(), progress, &provenance)
+    }
+
+    /// Keeps where a run ended, a checkpoint beside its weights: from there it goes on when it is given more.
+    ///
+    /// # Errors
+    /// As [`RunFolder::save_checkpoint`].
+    pub fn save_state(&mut self, progress: &Progress<Vec<f32>>) -> Result<()> {
+        let path = self.path.join(contents::STATE);
+        let steps_sha256 = self.steps.seal(progress.scalars.steps(), &path)?;
+        let provenance = Provenance { configurations: self.configurations.clone(), steps_sha256 };
+        checkpoint::save(&path, &self.previous_checkpoint(), progress, &provenance)
+    }
+
+    /// Makes a complete run one in the middle again, where it ended. Its weights stay until it has others.
+    ///
+    /// # Errors
+    /// [`Error::Data`] when it kept no state; [`Error::Io`].
+    pub fn reopen(&self) -> Result<()> {
+        let state = self.path.join(contents::STATE);
+        rename_if_there(&state, &self.checkpoint()).map_err(|e| Error::io("moving", &state, e))?;
+        if !self.checkpoint().exists() {
+            return Err(RunError::NoState { path: self.path.clone() }.into());
+        }
+        remove(&self.record())
     }
 
     /// Reads the latest checkpoint of a run of this configuration, whose vectors have `len` words, and cuts

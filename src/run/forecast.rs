@@ -33,7 +33,7 @@ pub struct Forecast {
     pub chunk: usize,
     /// Examples of the first stage, or of a mini-batch.
     pub subset: usize,
-    /// At most, where a plan may end a stage early.
+    /// At most, in stages, which may end early; over mini-batches, but for rounding the budget up to whole ones.
     pub cost_units: f64,
     /// The same in epochs.
     pub cost_epochs: f64,
@@ -80,8 +80,12 @@ struct Speed {
 struct StageSize {
     examples: f64,
     passes: f64,
+    /// What it may cost, its validations included, where that is known.
+    most: Option<Units>,
     /// Iterations between two validations; 0: one at the end.
     validate_every: u64,
+    /// Examples of a validation.
+    held_out: usize,
 }
 
 /// Watches a run, and ends it after [`SECONDS`].
@@ -117,14 +121,13 @@ impl Run<'_> {
     /// [`Error::Usage`] when no step can be taken, and what the device reports.
     pub fn forecast(mut self, gpu: &Gpu) -> Result<Forecast> {
         let stages = stages(self.trainer());
-        let sets = self.trainer().sets();
-        let (n, held_out) = (sets.train.len(), sets.held_out.as_ref().map_or(0, Objective::len));
+        let n = self.trainer().sets().train.len();
         let (classes, parameters) = (self.model().classes, self.model().parameters());
         let first = self.trainer().first().len();
         let rule = self.config().plan.rule();
         let subset = rule.map_or(first, |rule| rule.batches().batch.min(first));
         let speed = measure(&mut self, gpu)?;
-        let (cost, seconds) = speed.predict(&stages, held_out);
+        let (cost, seconds) = speed.predict(&stages);
         let fraction = |one_of: usize| Fraction {
             one_of,
             examples: n / one_of,
@@ -147,10 +150,13 @@ impl Run<'_> {
 
 /// Each stage with its examples and passes.
 fn stages(trainer: &Trainer) -> Vec<StageSize> {
+    let (plan, held_out) = (trainer.plan(), trainer.sets().held_out.as_ref().map_or(0, Objective::len));
     let size = |(i, set): (usize, &Subset)| StageSize {
         examples: set.len() as f64,
-        passes: trainer.plan().rules(i, set.len()).budget.passes(set.len()),
-        validate_every: trainer.plan().validation(i).every,
+        passes: plan.rules(i, set.len()).budget.passes(set.len()),
+        most: plan.most(i, set.len(), held_out),
+        validate_every: plan.validation(i).every,
+        held_out,
     };
     trainer.sets().stages.iter().enumerate().map(size).collect()
 }
@@ -217,27 +223,24 @@ fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f3
 
 impl Speed {
     /// Cost and seconds of a run through these stages.
-    fn predict(&self, stages: &[StageSize], held_out: usize) -> (Units, f64) {
+    fn predict(&self, stages: &[StageSize]) -> (Units, f64) {
         if let Some([units, seconds]) = self.whole {
             return (Units::new(units), seconds);
         }
-        let (mut cost, mut iterations) = (0.0, 0.0);
-        for &StageSize { examples, passes, validate_every } in stages {
-            let (steps, passes) = if self.passes > 0.0 {
-                // the last iteration may go beyond the budget
-                let iterations = (passes / self.passes).ceil();
-                (iterations, iterations * self.passes)
-            } else {
-                ((passes * examples / self.per_step.max(1.0)).ceil(), passes)
+        let (mut cost, mut iterations) = (Units::default(), 0.0);
+        for &StageSize { examples, passes, most, validate_every, held_out } in stages {
+            let steps = match self.passes > 0.0 {
+                true => (passes / self.passes).floor(),
+                false => (passes * examples / self.per_step.max(1.0)).ceil(),
             };
-            let every = validate_every as f64;
-            let validations = if validate_every > 0 { (steps / every).ceil().max(1.0) } else { 1.0 };
-            cost += passes * examples + validations * held_out as f64 / 3.0;
+            let validations = if validate_every > 0 { (steps / validate_every as f64).ceil().max(1.0) } else { 1.0 };
+            let likely = || Units::new(passes * examples + validations * held_out as f64 / 3.0);
+            cost = cost + most.unwrap_or_else(likely);
             iterations += steps;
         }
         let [seconds, units] = self.first;
-        let steady = (cost - units).max(0.0) * self.per_unit + (iterations - 1.0).max(0.0) * self.per_iteration;
+        let rest = (cost.count() - units).max(0.0) * self.per_unit + (iterations - 1.0).max(0.0) * self.per_iteration;
         // a run that ends in its first step takes what that step took
-        (Units::new(cost), seconds.min(seconds * cost / units) + steady)
+        (cost, seconds.min(seconds * cost.count() / units) + rest)
     }
 }

@@ -8,6 +8,7 @@ mod contents;
 mod folder;
 mod forecast;
 mod lock;
+mod moved;
 mod record;
 mod recovery;
 mod steps;

@@ -1,10 +1,10 @@
 //! The records of a run's steps, `steps.jsonl`: written line by line, cut back to a checkpoint, read for a page.
 
 use crate::error::{Error, Result, RunError};
-use crate::files::hex;
+use crate::files::{RECORDS, hex, read_regular};
 use crate::subset::StepRecord;
 use sha2::{Digest, Sha256};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -111,7 +111,7 @@ pub(super) fn read_steps(path: &Path, complete: Option<u64>) -> Result<Vec<StepR
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    match fs::read(path) {
+    match read_regular(path, RECORDS) {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         bytes => bytes.map_err(|e| Error::unreadable(path, e)),
     }
@@ -120,6 +120,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const STEP: &str = r#"{"stage":"full","examples":60000,"iteration":1,"loss":null,"gradient_norm":0.5,
         "step_norm":0.1,"step_length":1.0,"evaluations":16,"restarted":false,"damping":null,"rho":null,

@@ -6,6 +6,7 @@ use crate::data::Split;
 use crate::device::Gpu;
 use crate::error::Result;
 use crate::objective::Evaluation;
+use crate::subset::Progress;
 use std::path::Path;
 
 /// The weights that a run keeps, and its last record.
@@ -15,6 +16,8 @@ pub struct Trained {
     pub weights: Weights,
     /// What `run.json` holds: accuracy, losses, cost, digests.
     pub record: RunRecord,
+    /// Where a run over mini-batches ended: from there it goes on with a larger budget.
+    pub state: Option<Progress<Vec<f32>>>,
     /// Bytes of device memory that activations may take.
     pub(super) memory: u64,
 }

@@ -2,8 +2,9 @@
 
 use super::record::StageKind;
 use super::stopping::StopRules;
-use crate::cost::Units;
+use crate::cost::{Cost, Units};
 use crate::optimise::{Method, Rule, Sweep};
+use crate::training::SubsetProblem;
 use serde::{Deserialize, Serialize};
 
 /// What a run does, said once: it reaches the trainer as the configuration has it.
@@ -14,6 +15,9 @@ pub enum Plan {
     Stochastic {
         /// What the run may cost, its preparation included.
         budget: Units,
+        /// The budget that its preparation was made for, where it has been raised since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        prepared_for: Option<Units>,
         /// When held-out examples are looked at, if there are any.
         validation: Validation,
         /// What a mini-batch's gradient does.
@@ -49,7 +53,7 @@ impl Validation {
 pub struct StagePlan {
     /// K, the examples of a subset; none: all that are not held out.
     pub subset: Option<usize>,
-    /// Passes over the set, at most; a pass is K units.
+    /// Passes over the set, at most; a pass is K units. A stage that gets any gets those of its first step.
     pub passes: f64,
     /// When held-out examples are looked at.
     pub validation: Validation,
@@ -105,7 +109,7 @@ impl Plan {
         let usual = (rule.batches().batch * updates) as f64;
         let usual = Units::new(usual.max(Units::of_passes(EPOCHS, examples).count()));
         let validation = Validation { every: options.check_every.unwrap_or(0), patience: options.patience };
-        Self::Stochastic { budget: budget.unwrap_or(usual), validation, rule }
+        Self::Stochastic { budget: budget.unwrap_or(usual), prepared_for: None, validation, rule }
     }
 
     /// The paper's: one subset of so many examples to its minimum, then the full set for a short adaptation.
@@ -169,6 +173,40 @@ impl Plan {
         required.into_iter().find(|(holds, _)| !holds).map(|(_, why)| why)
     }
 
+    /// The same with another budget, of a run that goes on: what came before its first step stays as it was. None in
+    /// stages, which have passes.
+    pub fn with_budget(&self, budget: Units) -> Option<Self> {
+        let Self::Stochastic { validation, rule, .. } = *self else { return None };
+        Some(Self::Stochastic { budget, prepared_for: self.budget_of_preparation(), validation, rule })
+    }
+
+    /// The budget that its preparation is made for, if it has one.
+    pub(super) fn budget_of_preparation(&self) -> Option<Units> {
+        match self {
+            Self::Stochastic { budget, prepared_for, .. } => Some(prepared_for.unwrap_or(*budget)),
+            Self::Stages { .. } => None,
+        }
+    }
+
+    /// Whether its budget pays for a first step on so many examples after a preparation at this cost. Each stage gets
+    /// what its first step takes.
+    pub fn affords_first_step(&self, examples: usize, preparation: Cost) -> bool {
+        let (Some(rule), Some(budget)) = (self.rule(), self.budget_of_preparation()) else { return true };
+        let start = SubsetProblem::cost_of(rule.start_work(), examples).units();
+        rule.affords_first(examples, budget - preparation.units(), start)
+    }
+
+    /// The most that a stage over so many examples costs, where so many are held out for its validations. Mini-batches
+    /// are rounded up to whole ones, so of these nothing is said.
+    pub fn most(&self, stage: usize, examples: usize, held_out: usize) -> Option<Units> {
+        let Self::Stages { method, .. } = self else { return None };
+        let (budget, every) = (self.rules(stage, examples).budget, self.validation(stage).every);
+        let step = SubsetProblem::cost_of(method.least_step(), examples).units();
+        let iterations = (budget.count() / step.count()).floor();
+        let validations = if every > 0 { (iterations / every as f64).floor() + 1.0 } else { 1.0 };
+        Some(budget + Units::new(validations * held_out as f64 / 3.0))
+    }
+
     /// How it goes over mini-batches, if it does.
     pub fn rule(&self) -> Option<&Rule> {
         match self {
@@ -212,9 +250,11 @@ impl Plan {
             Self::Stochastic { budget, validation, .. } => {
                 StopRules { budget: *budget, examples, patience: validation.patience, ..StopRules::default() }
             }
-            Self::Stages { stages, .. } => {
+            Self::Stages { method, stages } => {
                 let StagePlan { passes, validation, tolerance, gap, stall, .. } = stages[stage];
-                let (budget, tolerance) = (Units::of_passes(passes, examples), Some(tolerance));
+                let first_step = SubsetProblem::cost_of(method.first_step(), examples).units();
+                let least = if passes > 0.0 { first_step } else { Units::default() };
+                let (budget, tolerance) = (Units::of_passes(passes, examples).max(least), Some(tolerance));
                 StopRules { budget, examples, tolerance, patience: validation.patience, gap, stall }
             }
         }

@@ -21,12 +21,11 @@ pub(super) struct Preparation {
     pub whitening: Option<Whitening>,
 }
 
-/// Whether a preparation leaves the training nine tenths of its budget, if it has one.
-pub(super) fn is_affordable(plan: &Plan, cost: Cost) -> bool {
-    match plan {
-        Plan::Stochastic { budget, .. } => cost.units() <= Units::new(MOST_OF_BUDGET * budget.count()),
-        Plan::Stages { .. } => true,
-    }
+/// Whether a part of a preparation leaves the training nine tenths of its budget, if it has one, and after what was
+/// spent before that a first step on so many examples.
+pub(super) fn is_affordable(plan: &Plan, cost: Cost, before: Cost, examples: usize) -> bool {
+    let is_small = |budget: Units| cost.units().count() <= MOST_OF_BUDGET * budget.count();
+    plan.budget_of_preparation().is_none_or(is_small) && plan.affords_first_step(examples, before + cost)
 }
 
 /// The mini-batches of a plan whose examples are to be screened.
@@ -41,9 +40,9 @@ impl Preparation {
         self.screening = Some(screening);
     }
 
-    /// Takes over a whitened start that the plan can pay for.
-    pub(super) fn whiten(&mut self, plan: &Plan, whitening: Option<Whitening>) {
-        self.whitening = whitening.filter(|whitening| is_affordable(plan, whitening.cost()));
+    /// Takes over a whitened start that the plan can pay for beside a first step on so many examples.
+    pub(super) fn whiten(&mut self, plan: &Plan, examples: usize, whitening: Option<Whitening>) {
+        self.whitening = whitening.filter(|found| is_affordable(plan, found.cost(), self.cost, examples));
         self.cost += self.whitening.as_ref().map_or(Cost::default(), Whitening::cost);
     }
 

@@ -160,7 +160,7 @@ impl<V: Clone> Progress<V> {
     ///
     /// # Errors
     /// Those of `convert`.
-    pub(super) fn convert<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<Progress<W>> {
+    pub(crate) fn convert<W>(&self, mut convert: impl FnMut(&V) -> Result<W>) -> Result<Progress<W>> {
         let named = self.vectors.named().into_iter().map(|(name, vector)| Ok((name, convert(vector)?)));
         let vectors = ProgressVectors::from_named(named.collect::<Result<Vec<_>>>()?)?;
         Ok(Progress { scalars: self.scalars.clone(), vectors })

@@ -111,10 +111,9 @@ impl SubsetSize {
     pub fn examples(self, n: usize, available: usize, classes: usize, parameters: usize) -> Result<usize> {
         let count = match self {
             Self::Count(count) => count,
-            Self::Fraction(1, 1) => available, // all there is, whatever is held out
-            Self::Fraction(numerator, denominator) => {
-                (n * numerator as usize).checked_div(denominator as usize).unwrap_or(0)
-            }
+            // all there is, whatever is held out
+            Self::Fraction(numerator, denominator) if numerator == denominator && numerator > 0 => available,
+            Self::Fraction(numerator, denominator) => part(n, numerator, denominator).unwrap_or(0),
             Self::Auto => {
                 let halvings = (1..)
                     .map(|k| n >> k)
@@ -127,6 +126,12 @@ impl SubsetSize {
         }
         Ok(count)
     }
+}
+
+/// That fraction of n, rounded down; none without a denominator.
+fn part(n: usize, numerator: u32, denominator: u32) -> Option<usize> {
+    let part = (n as u128 * u128::from(numerator)).checked_div(u128::from(denominator))?;
+    Some(usize::try_from(part).unwrap_or(usize::MAX))
 }
 
 impl fmt::Display for SubsetSize {
@@ -227,6 +232,10 @@ mod tests {
         }
         assert_eq!(SubsetSize::Fraction(1, 8).examples(60_000, 57_000, 10, 14_114).unwrap(), 7500);
         assert_eq!(SubsetSize::Auto.examples(60_000, 57_000, 10, 14_114).unwrap(), 7500); // Q = 5.3; 1/16 has 2.7
+        let equal = ["1/1", "3/3", "4294967295/4294967295"].map(|text| text.parse::<SubsetSize>().unwrap());
+        assert_eq!(equal.map(|size| size.examples(100, 90, 10, 10).unwrap()), [90; 3], "all that are not held out");
+        assert_eq!("2/16".parse::<SubsetSize>().unwrap().examples(60_000, 57_000, 10, 10).unwrap(), 7500);
+        assert!(SubsetSize::Fraction(3, 4).examples(usize::MAX, 90, 10, 10).is_err());
         assert_eq!(SubsetSize::Auto.examples(100, 90, 10, 14_114).unwrap(), 90); // never well above one: all there is
         assert!(SubsetSize::Count(0).examples(100, 90, 10, 10).is_err());
         assert!(SubsetSize::Count(95).examples(100, 90, 10, 10).is_err());

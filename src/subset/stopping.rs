@@ -136,7 +136,7 @@ mod tests {
             earlier_losses: [1.0, 1.0],
             ..middle()
         };
-        assert_eq!(reason_to_stop(&off, Units::new(1e300), &at), None);
+        assert_eq!(reason_to_stop(&off, Units::new(1e15), &at), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::cost::{Cost, Units};
 use crate::device::{Buf, Gpu, Interrupt};
 use crate::error::{Error, Result, UsageError};
 use crate::objective::{Evaluation, Objective, Whitening, Workspace};
-use crate::optimise::{Optimiser, Problem, Space, State, Stop};
+use crate::optimise::{Optimiser, Problem, Rule, Space, State, Stop};
 use crate::training::{GpuSpace, SubsetProblem};
 use std::sync::Arc;
 use std::time::Instant;
@@ -84,7 +84,9 @@ impl Trainer {
         observer: &mut dyn Observer,
     ) -> Result<Finished> {
         let start = Instant::now();
-        let mut problem = self.problem(resumed.as_ref().map_or(0, |progress| progress.scalars.stages.len()))?;
+        let scalars = resumed.as_ref().map(|progress| &progress.scalars);
+        let (stage, spent) = scalars.map_or((0, Cost::default()), |known| (known.stages.len(), known.stage_cost));
+        let mut problem = self.problem(stage, spent)?;
         let preparation = self.prepare(&mut problem, observer)?;
         let mut running = match resumed {
             Some(host) => self.resume_stage(&host, problem, &preparation, start)?,
@@ -105,7 +107,7 @@ impl Trainer {
             let start = Instant::now();
             let progress = running.end();
             let theta = self.space.scaled(self.plan.shrink(ended - 1), &progress.vectors.parameters)?;
-            let problem = self.problem(ended)?;
+            let problem = self.problem(ended, Cost::default())?;
             running = self.start_stage(theta, Some(progress), problem, &preparation, start)?;
         }
     }
@@ -167,9 +169,15 @@ impl Trainer {
         self.sets.test.gpu()
     }
 
-    fn problem(&self, stage: usize) -> Result<SubsetProblem> {
+    /// The problem of a stage, some of whose passes may be spent already. Over mini-batches the method counts.
+    fn problem(&self, stage: usize, spent: Cost) -> Result<SubsetProblem> {
         let (indices, decay) = (&self.sets.stages[stage].indices, self.start.weight_decay);
-        SubsetProblem::new(Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, decay)?)
+        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, decay)?;
+        let mut problem = SubsetProblem::new(objective)?;
+        if let Plan::Stages { .. } = self.plan {
+            problem.set_allowance(self.plan.rules(stage, indices.len()).budget - spent.units());
+        }
+        Ok(problem)
     }
 
     /// Screens the examples and finds a whitened start, as the plan asks. What the first steps run is recorded before,
@@ -182,7 +190,7 @@ impl Trainer {
         if let Some(batches) = screened(&self.plan) {
             let (full, model) = (self.first(), &self.workspace.model);
             let batch = batches.batch_of(full.len());
-            let is_affordable = |cost| is_affordable(&self.plan, cost);
+            let is_affordable = |cost| is_affordable(&self.plan, cost, Cost::default(), full.len());
             if let Some(screening) = Screening::new(self.gpu(), &self.sets.train, full, model, batch, is_affordable)? {
                 observer.screening(&screening.report)?;
                 preparation.screen(screening);
@@ -190,7 +198,7 @@ impl Trainer {
             problem.set_inclusion(preparation.inclusion());
         }
         if self.start.whiten {
-            preparation.whiten(&self.plan, Whitening::of(problem.objective())?);
+            preparation.whiten(&self.plan, self.first().len(), Whitening::of(problem.objective())?);
         }
         Ok(preparation)
     }
@@ -229,7 +237,7 @@ impl Trainer {
         let snapshot = optimiser.snapshot();
         // where nothing is evaluated before the first step, they are infinite
         if self.plan.rule().is_none() && !(snapshot.loss.is_finite() && snapshot.gradient_norm.is_finite()) {
-            return Err(diverged(self.plan.kind(stages.len()), 0, snapshot.evaluation));
+            return Err(self.diverged(self.plan.kind(stages.len()), 0, snapshot.evaluation));
         }
         let (other_cost, wall_seconds) = match &before {
             Some(before) => (before.scalars.cost(), before.scalars.wall_seconds),
@@ -304,7 +312,7 @@ impl Trainer {
             let iteration = running.progress.scalars.state.iteration;
             match outcome.stop {
                 Some(Stop::NotFinite) => {
-                    return Err(diverged(kind, iteration, running.optimiser.snapshot().evaluation));
+                    return Err(self.diverged(kind, iteration, running.optimiser.snapshot().evaluation));
                 }
                 Some(Stop::Paused) => {
                     running.progress.scalars.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
@@ -352,6 +360,16 @@ impl Trainer {
         }
     }
 
+    fn diverged(&self, stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
+        let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
+        let learning_rate = match self.plan.rule() {
+            Some(Rule::Adam(_) | Rule::Sgd(_)) => self.plan.rule().map(|rule| rule.batches().learning_rate),
+            Some(Rule::Sweep(_)) | None => None,
+        };
+        let weight_decay = self.start.weight_decay;
+        Error::Diverged { tensor, iteration, stage: stage.to_string(), learning_rate, weight_decay }
+    }
+
     /// Evaluates the held-out examples at the present parameters, charges for it, and remembers the best.
     fn validate(&mut self, progress: &mut Progress<Buf>) -> Result<Option<HeldOut>> {
         let Some(objective) = &mut self.sets.held_out else { return Ok(None) };
@@ -371,9 +389,4 @@ impl Trainer {
         }
         Ok(Some(held_out))
     }
-}
-
-fn diverged(stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
-    let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
-    Error::Diverged { tensor, iteration, stage: stage.to_string() }
 }

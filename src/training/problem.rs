@@ -2,11 +2,11 @@
 
 use super::space::GpuSpace;
 use crate::batch::Batch;
-use crate::cost::Cost;
+use crate::cost::{Cost, Units};
 use crate::device::Buf;
 use crate::error::{Result, RunError};
 use crate::objective::{Evaluation, Kronecker, MinibatchSums, Minibatches, Objective};
-use crate::optimise::{BatchPlan, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic};
+use crate::optimise::{BatchPlan, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic, Work};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,9 @@ const CURVATURE_EXAMPLES: [usize; 2] = [512, 4096];
 
 /// Examples that the Kronecker factors are taken from.
 const FACTOR_EXAMPLES: usize = 512;
+
+/// Examples of a block, on any adapter.
+const LARGEST_BLOCK: usize = 64;
 
 /// The loss over a subset as something to minimise: all of it, or mini-batches of it.
 pub struct SubsetProblem {
@@ -38,6 +41,14 @@ pub struct SubsetProblem {
     earlier_cost: Cost,
     /// When a stretch of mini-batches comes back before its end.
     pause_at: Option<Instant>,
+    /// What all of it may cost.
+    allowance: Option<Units>,
+}
+
+/// Examples that tell the curvature of so many.
+fn curvature_examples(all: usize) -> usize {
+    let [least, most] = CURVATURE_EXAMPLES;
+    (all / CURVATURE_SHARE).clamp(least, most).min(all)
 }
 
 impl SubsetProblem {
@@ -49,7 +60,7 @@ impl SubsetProblem {
         let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
         let (minibatches, curvature, kronecker) = (None, None, None);
         let earlier_cost = Cost::default();
-        let (inclusion, has_factors, refreshes) = (None, false, 0);
+        let (inclusion, has_factors, refreshes, allowance) = (None, false, 0, None);
         Ok(Self {
             objective,
             space,
@@ -61,7 +72,30 @@ impl SubsetProblem {
             refreshes,
             earlier_cost,
             pause_at: None,
+            allowance,
         })
+    }
+
+    /// What a method's work costs on so many examples, at most.
+    pub fn cost_of(work: Work, examples: usize) -> Cost {
+        let times = |times: usize, examples: usize| (times as u64).saturating_mul(examples as u64);
+        let Work { evaluations, products, planes, refreshes } = work;
+        let curvature = curvature_examples(examples);
+        let (evaluated, multiplied) = (times(evaluations, examples), times(products, curvature));
+        // factors are summed over whole blocks of examples
+        let factors = times(refreshes, FACTOR_EXAMPLES.min(examples.next_multiple_of(LARGEST_BLOCK)));
+        let of_planes = times(planes, curvature);
+        let sum = |parts: [u64; 4]| parts.into_iter().fold(0, u64::saturating_add);
+        Cost {
+            forward: sum([evaluated, multiplied, of_planes, factors]),
+            backward: sum([evaluated, multiplied, 0, factors]),
+            tangent: sum([multiplied, of_planes, of_planes, 0]),
+        }
+    }
+
+    /// Affords no more from now on than so much in all.
+    pub fn set_allowance(&mut self, allowance: Units) {
+        self.allowance = Some(allowance);
     }
 
     /// The loss over the subset.
@@ -107,10 +141,7 @@ impl SubsetProblem {
     /// The examples that tell the curvature (Martens 2010, section 4.5, takes it from a sample as well).
     fn curvature_sample(&mut self) -> Result<&mut Objective> {
         if self.curvature.is_none() {
-            let all = self.objective.len();
-            let [least, most] = CURVATURE_EXAMPLES;
-            let some = (all / CURVATURE_SHARE).clamp(least, most).min(all);
-            self.curvature = Some(self.objective.sample(some)?);
+            self.curvature = Some(self.objective.sample(curvature_examples(self.objective.len()))?);
         }
         Ok(self.curvature.as_mut().expect("just made"))
     }
@@ -158,6 +189,11 @@ impl Problem for SubsetProblem {
 
     fn loss_and_gradient(&mut self, x: &Buf, gradient: &mut Buf) -> Result<Evaluation> {
         self.objective.loss_and_gradient(x, gradient)
+    }
+
+    fn affords(&self, work: Work) -> bool {
+        let more = Self::cost_of(work, self.objective.len()).units();
+        self.allowance.is_none_or(|allowance| self.cost().units() + more <= allowance)
     }
 
     fn memory(&self) -> Vec<(String, Buf)> {
