@@ -3,7 +3,7 @@
 use gpu_subset::data::Dataset;
 use gpu_subset::error::{Error, Result};
 use gpu_subset::run::{Config, Resumed, Run, RunFolder};
-use gpu_subset::subset::{Plan, Progress, ProgressScalars, ProgressVectors, StepRecord};
+use gpu_subset::subset::{Progress, ProgressScalars, ProgressVectors, StepRecord};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
