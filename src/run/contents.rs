@@ -51,6 +51,7 @@ pub(super) fn check(folder: &Path, overwrite: bool) -> Result<()> {
 
 /// Makes room for a new run: one with weights is kept in `replaced`, another goes.
 pub(super) fn set_aside(folder: &Path) -> Result<()> {
+    remove_passing(folder)?;
     let aside = folder.join(REPLACED);
     // of an attempt that did not come to its end
     let is_begun = aside.exists() && !aside.join(CONFIG).exists();
