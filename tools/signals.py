@@ -32,7 +32,23 @@ CONFIGURATIONS = {
     "ncg": "--method ncg --subset 1/4 --subset-passes 40 --full-passes 8",
     "gauss-newton": "--method gauss-newton --schedule full --full-passes 30 --preconditioner kronecker",
     "growing": "--schedule growing --subset 40",
+    # one iteration is most of it, and is stopped between two of its mini-batches
+    "sweep, wide": "--model {wide} --budget 1.5 --seed 4",
 }
+WIDE = """
+[[layer]]
+kind = "dense"
+units = 700
+activation = "relu"
+
+[[layer]]
+kind = "dense"
+units = 700
+activation = "relu"
+
+[[layer]]
+kind = "dense"
+"""
 SIGNALS = {"KILL": signal.SIGKILL, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
 # a process that has not come to its own code yet ends as the system says
 STARTING = 0.2
@@ -142,9 +158,12 @@ def main():
     rows = {name: collections.Counter() for name in names}
     failures, known = [], {}
     with tempfile.TemporaryDirectory() as scratch:
+        wide = os.path.join(scratch, "wide.toml")
+        with open(wide, "w", encoding="utf-8") as file:
+            file.write(WIDE)
         for i in range(arguments.count):
             name = names[i % len(names)]
-            options, folder = CONFIGURATIONS[name].split(), os.path.join(scratch, "run")
+            options, folder = CONFIGURATIONS[name].format(wide=wide).split(), os.path.join(scratch, "run")
             if name not in known:
                 program.run(["--out", folder, *options])
                 known[name] = outcome(folder), program.seconds

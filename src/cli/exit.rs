@@ -2,7 +2,7 @@
 
 use super::advice;
 use super::output::say;
-use super::signals::STOPPED;
+use super::signals::{self, STOPPED};
 use crate::error::Error;
 use std::process::ExitCode;
 
@@ -15,6 +15,13 @@ pub fn describe(error: &anyhow::Error) -> String {
 pub fn fail(error: &anyhow::Error) -> ExitCode {
     say!("error: {}", describe(error));
     exit_code(error)
+}
+
+/// Ends a process that was told to stop, and has saved what there is. Nobody waits for what the device still has to do,
+/// or for the kernels that threads compile, as dropping it would.
+pub(super) fn leave(stopped: &Error) -> ! {
+    say!("error: {}", advice::line(stopped));
+    signals::end()
 }
 
 /// The documented exit code of an error.

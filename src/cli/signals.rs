@@ -61,12 +61,12 @@ fn on_signal() {
 
 /// Ends the process as a signal would: what the C library does at an exit would meet a driver at work.
 #[cfg(unix)]
-fn end() -> ! {
+pub(super) fn end() -> ! {
     signal_hook::low_level::exit(STOPPED.into())
 }
 
 #[cfg(not(unix))]
-fn end() -> ! {
+pub(super) fn end() -> ! {
     std::process::exit(STOPPED.into())
 }
 

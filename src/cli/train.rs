@@ -1,6 +1,7 @@
 //! `gpu-subset train`
 
 use super::device::DeviceArgs;
+use super::exit::leave;
 use super::new_run::{NewRun, unused_folder};
 use super::output::{say, show};
 use super::progress::Watcher;
@@ -65,19 +66,23 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     // Not before everything is in place: a run that cannot start leaves nothing behind, and a signal ends it.
     let interrupt = signals::hold();
     gpu.heed(&interrupt);
-    let (record, path) = match resumed {
+    let (ended, path) = match resumed {
         Some(mut resumed) => {
             let progress = resumed.progress(&config, run.model().vector_len())?;
             let path = resumed.folder.path().to_owned();
-            (finish(&mut run, &mut resumed.folder, progress, args, interrupt)?, path)
+            (finish(&mut run, &mut resumed.folder, progress, args, interrupt), path)
         }
         None => {
             let path = args.out.clone().unwrap_or_else(|| unused_folder(&data.name, &config));
             let mut new = NewRun::create(&path, args.overwrite, &config)?;
-            let record = finish(&mut run, &mut new.folder, None, args, interrupt);
-            (record.inspect_err(|error| new.take_back_after(error))?, path)
+            let ended = finish(&mut run, &mut new.folder, None, args, interrupt);
+            (ended.inspect_err(|error| new.take_back_after(error)), path)
         }
     };
+    if let Err(stopped @ Error::Interrupted { .. }) = &ended {
+        leave(stopped);
+    }
+    let record = ended?;
     if args.json { Ok(show!("{}", serde_json::to_string(&record)?)?) } else { Ok(summarise(&record, &path)?) }
 }
 
