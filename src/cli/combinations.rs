@@ -1,6 +1,5 @@
 //! Every combination of the values of a grid, one after another.
 
-use super::grid::plain;
 use crate::report::RowOptions;
 use std::collections::BTreeMap;
 
@@ -35,6 +34,15 @@ impl Combinations {
                 Err(format!("a grid of {count}, and {MOST} are the most: give it fewer options or values to cross"))
             }
         }
+    }
+}
+
+/// A value as the command line takes it.
+pub(super) fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => Some(value.to_string()),
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The runs of an experiment: every combination of a grid, and the conventional controls of those on subsets.
 
 use super::augment::AugmentArgs;
-use super::combinations::Combinations;
+use super::combinations::{Combinations, plain};
 use super::device::DeviceArgs;
 use super::given::options_of;
 use super::method::MethodArgs;
@@ -211,15 +211,6 @@ impl Planned {
         let device = self.row.iter().filter(|(key, _)| of_device.iter().any(|(id, _)| id == key)).cloned();
         let config = ["--config".to_owned(), path.to_string_lossy().into_owned()];
         Ok(config.into_iter().chain(flags(&device.collect::<Vec<_>>(), data)).collect())
-    }
-}
-
-/// A value as the command line takes it.
-pub(super) fn plain(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Boolean(_) => Some(value.to_string()),
-        _ => None,
     }
 }
 

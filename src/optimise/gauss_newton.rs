@@ -5,7 +5,7 @@ use super::line_search::{LineSearch, Trial, Verdict, change};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
 use super::outcome::{Outcome, Rejected, Stop};
 use super::point::{Lowest, Point};
-use super::problem::{Curved, Evaluated, Problem, Refresh, Vector, Work, most_affordable, unaffordable};
+use super::problem::{Calls, Curved, Evaluated, Problem, Refresh, Vector, most_affordable, unaffordable};
 use super::space::Space;
 use super::truncated_cg::{Equations, Preconditioner, TruncatedCg};
 use crate::error::Result;
@@ -122,7 +122,7 @@ impl<P: Curved> GaussNewton<P> {
         let GaussNewtonSettings { iterations, preconditioner, .. } = self.settings;
         let refreshes = usize::from(preconditioner != Preconditioner::None);
         let most = |evaluations| {
-            let work = |i: usize| Work { evaluations, products: i.saturating_add(1), planes: 0, refreshes };
+            let work = |i: usize| Calls { evaluations, products: i.saturating_add(1), planes: 0, refreshes };
             most_affordable(problem, iterations, work).filter(|&most| most >= iterations.min(1))
         };
         most(2).or_else(|| most(1))

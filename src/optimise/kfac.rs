@@ -6,7 +6,7 @@ use super::line_search::{NOISE, Trial, change};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
 use super::outcome::{Outcome, Rejected, Stop};
 use super::point::{Lowest, Point};
-use super::problem::{Curved, Evaluated, Refresh, Vector, Work};
+use super::problem::{Calls, Curved, Evaluated, Refresh, Vector};
 use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ struct KfacMemory {
 
 impl<P: Curved> Kfac<P> {
     /// What a step takes where no refresh is due.
-    const STEP: Work = Work { planes: 1, ..Work::of_evaluations(1) };
+    const STEP: Calls = Calls { planes: 1, ..Calls::of_evaluations(1) };
 
     /// Starts at x, with one evaluation of the problem there. The λ and the last step are those of `before`, if that is
     /// K-FAC's state on a problem much like this one; an λ above that of the settings only says that it found no lower
@@ -127,8 +127,8 @@ impl<P: Curved> Kfac<P> {
     }
 
     /// What the next step takes, at most.
-    fn next(&self) -> Work {
-        Work { refreshes: usize::from(self.is_refresh_due()), ..Self::STEP }
+    fn next(&self) -> Calls {
+        Calls { refreshes: usize::from(self.is_refresh_due()), ..Self::STEP }
     }
 
     /// Refreshes the factors where that is due.

@@ -1,7 +1,7 @@
 //! The search along a direction: Wolfe's conditions, in the form of Hager and Zhang that survives a loss in
 //! f32.
 
-use super::problem::{Problem, Work, most_affordable};
+use super::problem::{Calls, Problem, most_affordable};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +79,7 @@ impl LineSearch {
     /// Evaluations that a search may take of a problem: as many as it affords.
     pub(super) fn most<P: Problem>(&self, problem: &P) -> usize {
         let most = self.evaluations.saturating_add(1);
-        most_affordable(problem, most, Work::of_evaluations).unwrap_or(0)
+        most_affordable(problem, most, Calls::of_evaluations).unwrap_or(0)
     }
 
     /// Searches from φ(0) = `loss` with φ'(0) = `slope` < 0, trying α = `first` first, with no more than `most`

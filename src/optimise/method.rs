@@ -8,7 +8,7 @@ use super::lbfgs::{Lbfgs, LbfgsSettings};
 use super::minibatched::Minibatched;
 use super::nonlinear_cg::{NcgSettings, NonlinearCg};
 use super::optimiser::{Optimiser, State};
-use super::problem::{Curved, Stochastic, Vector, Work};
+use super::problem::{Calls, Curved, Stochastic, Vector};
 use super::sgd::Sgd;
 use super::sweep::Sweep;
 use super::truncated_cg::Preconditioner;
@@ -41,22 +41,22 @@ impl Method {
     }
 
     /// What it takes to start and to make a first step, at least: a stage that gets any passes gets these.
-    pub fn first_step(&self) -> Work {
-        let start_and_trial = Work::of_evaluations(2);
+    pub fn first_step(&self) -> Calls {
+        let start_and_trial = Calls::of_evaluations(2);
         let refreshes = usize::from(self.is_preconditioned());
         match self {
             Self::Ncg(_) | Self::Lbfgs(_) => start_and_trial,
-            Self::GaussNewton(_) => Work { products: 2, refreshes, ..start_and_trial },
-            Self::Kfac(_) => Work { planes: 1, refreshes, ..start_and_trial },
+            Self::GaussNewton(_) => Calls { products: 2, refreshes, ..start_and_trial },
+            Self::Kfac(_) => Calls { planes: 1, refreshes, ..start_and_trial },
         }
     }
 
     /// What any step takes, at least.
-    pub fn least_step(&self) -> Work {
+    pub fn least_step(&self) -> Calls {
         match self {
             // one that does not lead downhill is not evaluated
-            Self::Kfac(_) => Work { planes: 1, ..Work::default() },
-            Self::Ncg(_) | Self::Lbfgs(_) | Self::GaussNewton(_) => Work::of_evaluations(1),
+            Self::Kfac(_) => Calls { planes: 1, ..Calls::default() },
+            Self::Ncg(_) | Self::Lbfgs(_) | Self::GaussNewton(_) => Calls::of_evaluations(1),
         }
     }
 
@@ -132,8 +132,8 @@ impl Rule {
     }
 
     /// What it takes before the first mini-batch.
-    pub fn start_work(&self) -> Work {
-        Work { refreshes: usize::from(self.is_preconditioned()), ..Work::default() }
+    pub fn start_calls(&self) -> Calls {
+        Calls { refreshes: usize::from(self.is_preconditioned()), ..Calls::default() }
     }
 
     /// Whether a budget pays for a first mini-batch of so many examples after that has been spent.

@@ -36,7 +36,7 @@ pub use nonlinear_cg::{Beta, NcgSettings, NonlinearCg};
 pub use optimiser::{Optimiser, Snapshot, State, StateScalars};
 pub use order::Inclusion;
 pub use outcome::{Outcome, Rejected, Stop};
-pub use problem::{Curved, Evaluated, Problem, Refresh, Stochastic, Vector, Work};
+pub use problem::{Calls, Curved, Evaluated, Problem, Refresh, Stochastic, Vector};
 pub use sgd::Sgd;
 pub use space::{Elementwise, Euclidean, Space};
 pub use sweep::Sweep;

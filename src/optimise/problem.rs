@@ -45,7 +45,7 @@ pub trait Problem {
     fn loss_and_gradient(&mut self, x: &Vector<Self>, gradient: &mut Vector<Self>) -> Result<Self::Evaluation>;
 
     /// Whether what may be spent on it pays for so much more. A method whose step it does not pay for takes none.
-    fn affords(&self, _work: Work) -> bool {
+    fn affords(&self, _work: Calls) -> bool {
         true
     }
 
@@ -66,7 +66,7 @@ pub trait Problem {
 
 /// What a method asks of its problem.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Work {
+pub struct Calls {
     /// Calls of [`Problem::loss_and_gradient`].
     pub evaluations: usize,
     /// Calls of [`Curved::gauss_newton_product`].
@@ -77,7 +77,7 @@ pub struct Work {
     pub refreshes: usize,
 }
 
-impl Work {
+impl Calls {
     /// So many evaluations.
     pub const fn of_evaluations(evaluations: usize) -> Self {
         Self { evaluations, products: 0, planes: 0, refreshes: 0 }
@@ -85,7 +85,7 @@ impl Work {
 }
 
 /// The largest of 0..=`most` whose work a problem affords; none where that of 0 is too much.
-pub(super) fn most_affordable<P: Problem>(problem: &P, most: usize, work: impl Fn(usize) -> Work) -> Option<usize> {
+pub(super) fn most_affordable<P: Problem>(problem: &P, most: usize, work: impl Fn(usize) -> Calls) -> Option<usize> {
     if problem.affords(work(most)) {
         return Some(most);
     }
@@ -104,7 +104,7 @@ pub(super) fn most_affordable<P: Problem>(problem: &P, most: usize, work: impl F
 
 /// Why a method stops whose steps take one evaluation at least.
 pub(super) fn unaffordable<P: Problem>(problem: &P) -> Option<Stop> {
-    (!problem.affords(Work::of_evaluations(1))).then_some(Stop::Unaffordable)
+    (!problem.affords(Calls::of_evaluations(1))).then_some(Stop::Unaffordable)
 }
 
 /// A problem that knows the curvature of its loss: the Gauss-Newton matrix G, weight decay included.

@@ -192,7 +192,7 @@ impl Plan {
     /// what its first step takes.
     pub fn affords_first_step(&self, examples: usize, preparation: Cost) -> bool {
         let (Some(rule), Some(budget)) = (self.rule(), self.budget_of_preparation()) else { return true };
-        let start = SubsetProblem::cost_of(rule.start_work(), examples).units();
+        let start = SubsetProblem::cost_of(rule.start_calls(), examples).units();
         rule.affords_first(examples, budget - preparation.units(), start)
     }
 

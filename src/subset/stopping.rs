@@ -94,7 +94,7 @@ mod tests {
     fn each_reason_ends_a_stage_and_nothing_else_does() {
         let at = middle();
         let state = |loss, gradient_norm| StateScalars { loss, gradient_norm, ..StateScalars::default() };
-        let spent = Units::new(99.9);
+        let spent = Units::new(99.6);
         let table = [
             ("goes on", spent, at.clone(), None),
             ("budget", Units::new(100.0), at.clone(), Some(StopReason::Spent(2.5))),

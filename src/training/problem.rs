@@ -6,7 +6,7 @@ use crate::cost::{Cost, Units};
 use crate::device::Buf;
 use crate::error::{Result, RunError};
 use crate::objective::{Evaluation, Kronecker, MinibatchSums, Minibatches, Objective};
-use crate::optimise::{BatchPlan, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic, Work};
+use crate::optimise::{BatchPlan, Calls, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,9 +77,9 @@ impl SubsetProblem {
     }
 
     /// What a method's work costs on so many examples, at most.
-    pub fn cost_of(work: Work, examples: usize) -> Cost {
+    pub fn cost_of(work: Calls, examples: usize) -> Cost {
         let times = |times: usize, examples: usize| (times as u64).saturating_mul(examples as u64);
-        let Work { evaluations, products, planes, refreshes } = work;
+        let Calls { evaluations, products, planes, refreshes } = work;
         let curvature = curvature_examples(examples);
         let (evaluated, multiplied) = (times(evaluations, examples), times(products, curvature));
         // factors are summed over whole blocks of examples
@@ -191,7 +191,7 @@ impl Problem for SubsetProblem {
         self.objective.loss_and_gradient(x, gradient)
     }
 
-    fn affords(&self, work: Work) -> bool {
+    fn affords(&self, work: Calls) -> bool {
         let more = Self::cost_of(work, self.objective.len()).units();
         self.allowance.is_none_or(|allowance| self.cost().units() + more <= allowance)
     }
