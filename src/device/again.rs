@@ -10,15 +10,19 @@ use std::time::Duration;
 const TRIES: u32 = 3;
 const WAIT: Duration = Duration::from_secs(1);
 
+/// What is still in a queue is given so long.
+const QUEUE: Duration = Duration::from_secs(5);
+
 impl Gpu {
     /// Destroys the device for all who share it, as a driver's reset would: whatever comes next reports the loss.
     pub fn lose(&self) {
         self.device.destroy();
     }
 
-    /// Whether the device is gone.
+    /// Whether the device is gone. Waits for what was submitted, since a loss is told of when the queue is empty.
     pub fn is_lost(&self) -> bool {
-        self.device.poll(wgpu::PollType::Poll).ok(); // tells of a loss
+        let poll = wgpu::PollType::Wait { submission_index: None, timeout: Some(QUEUE) };
+        self.device.poll(poll).ok(); // what it says is in the faults
         self.faults.are_loss()
     }
 
