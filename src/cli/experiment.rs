@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+/// Runs that came to their end, each with the options of its row.
+type Records = Vec<(RowOptions, RunRecord)>;
+
 /// How a run ends that diverged.
 const DIVERGED: i32 = 6;
 
@@ -64,7 +67,7 @@ fn run_all(
     args: &ExperimentArgs,
     out: &Path,
     targets: &[f64],
-) -> Result<(Vec<(RowOptions, RunRecord)>, Vec<Failure>)> {
+) -> Result<(Records, Vec<Failure>)> {
     let start = Instant::now();
     let (mut done, mut records, mut failed, mut i) = (0, Vec::new(), Vec::new(), 0);
     while let Some(run) = planned.get(i) {
