@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 /// How often the end of a run is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// Runs that came to their end, each with the options of its row.
+type Records = Vec<(RowOptions, RunRecord)>;
+
 /// How a run ends that diverged.
 const DIVERGED: i32 = 6;
 
@@ -71,7 +74,7 @@ fn run_all(
     args: &ExperimentArgs,
     out: &Path,
     targets: &[f64],
-) -> Result<(Vec<(RowOptions, RunRecord)>, Vec<Failure>)> {
+) -> Result<(Records, Vec<Failure>)> {
     let (start, interrupt) = (Instant::now(), signals::hold());
     let (mut done, mut records, mut failed, mut i) = (0, Vec::new(), Vec::new(), 0);
     while let Some(run) = planned.get(i) {
