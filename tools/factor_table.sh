@@ -1,6 +1,6 @@
 #!/bin/sh
-# A large Kronecker factor, its inverse and a product with it against f64, at each size, on each software adapter that is
-# installed: lavapipe, llvmpipe's GL (Debian: libegl1 libgl1-mesa-dri) and SwiftShader (Debian: chromium, or the path of
+# A large Kronecker factor, its inverse and a product with it against f64, at each size, on each software adapter that
+# is installed: lavapipe, llvmpipe's GL (Debian: libegl1 libgl1-mesa-dri) and SwiftShader (Debian: chromium, or the path of
 # libvk_swiftshader.so in SWIFTSHADER). A line a size: errors and seconds of factor, inverse and product, or why it is
 # refused; anything else than right or refused fails.
 # usage: tools/factor_table.sh [ROWS...]
@@ -11,7 +11,7 @@ program=${GPU_SUBSET:-target/release/gpu-subset}
 swiftshader=${SWIFTSHADER:-/usr/lib/chromium/libvk_swiftshader.so}
 icd=$(mktemp --suffix .json)
 trap 'rm -f "$icd"' EXIT
-echo "{\"file_format_version\":\"1.0.0\",\"ICD\":{\"library_path\":\"$swiftshader\",\"api_version\":\"1.3.0\"}}" > "$icd"
+printf '{"file_format_version":"1.0.0","ICD":{"library_path":"%s","api_version":"1.3.0"}}' "$swiftshader" > "$icd"
 failed=0
 
 table() { # NAME PATTERN [VARIABLE=VALUE...]: sizes on the adapter whose name holds PATTERN

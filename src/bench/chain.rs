@@ -1,8 +1,8 @@
 //! Large Kronecker factors: those of a dense layer, the damped inverse of the larger one and a product with both, each
 //! against f64.
 //!
-//! The layer reads a block of examples, so that its factors A = ZᵀZ / n are of low rank and (A + δI)⁻¹ = (I − Zᵀ M⁻¹ Z) / δ with
-//! M = nδI + ZZᵀ (Woodbury 1950): every entry is known without inverting anything large.
+//! The layer reads a block of examples, so that its factors A = ZᵀZ / n are of low rank and (A + δI)⁻¹ =
+//! (I − Zᵀ M⁻¹ Z) / δ with M = nδI + ZZᵀ (Woodbury 1950): every entry is known without inverting anything large.
 
 use super::random::random_blocks;
 use crate::device::{Buf, Gpu, Quads};

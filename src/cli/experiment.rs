@@ -44,8 +44,7 @@ pub(super) struct ExperimentArgs {
 
 pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
     let text = read_text(&args.file, TEXT).map_err(|e| Error::unreadable(&args.file, e))?;
-    let described: ExperimentFile = toml::from_str(&text)
-        .map_err(|e| Error::usage(format!("{}: {}", args.file.display(), e.message().replace('\n', " "))))?;
+    let described = ExperimentFile::parse(&text, &args.file)?;
     let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&*name));
     let mut planned = plan(&described, &args.file, &args.data, &out)?;
@@ -64,6 +63,16 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
     let count = failed.len();
     let message = format!("{count} of {} runs came to nothing; of these {why}", count + records.len());
     Err(ChildFailure { code: *code, message }.into())
+}
+
+/// How many runs the text of an experiment describes, its controls aside; `file` names it in messages.
+///
+/// # Errors
+/// [`Error::Usage`] for what `gpu-subset experiment` would not take.
+pub fn count_runs(text: &str, file: &Path) -> crate::error::Result<usize> {
+    let described = ExperimentFile::parse(text, file)?;
+    Baseline::of(&described, file)?;
+    plan(&described, file, Path::new("."), Path::new("."))?.try_fold(0, |count, run| run.map(|_| count + 1))
 }
 
 /// Runs what is not done yet, each run on subsets followed by its controls, and keeps the tables up to date. What fails
@@ -173,4 +182,26 @@ fn conclude(out: &Path, records: &[(RowOptions, RunRecord)], failed: &[Failure],
     let json = serde_json::json!({ "rows": rows, "targets": reached, "failed": failed });
     write_atomically(&out.join("table.json"), format!("{json:#}\n").as_bytes())?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_counted_without_running_them() {
+        let count = |text: &str| count_runs(text, Path::new("x.toml")).map_err(|why| why.to_string());
+        let grid = "[[grid]]\nseed = [0, 1, 2]\nbudget = [0.5, 1]\n";
+        assert_eq!(count(grid), Ok(6));
+        assert_eq!(count(&format!("{grid}{grid}")), Ok(6), "the same ones");
+        for (text, fragment) in [
+            ("[[grid]]\nseed = 0\nsed = 1", "--sed"),
+            ("\n[[grid]\n", "x.toml, line 2"),
+            ("[control]\nseed = 1\n[[grid]]\n", "seed in control"),
+            ("", "grid"),
+        ] {
+            let why = count(text).unwrap_err();
+            assert!(why.contains("x.toml") && why.contains(fragment), "{text:?}: {why}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use super::train::TrainArgs;
 use super::values::with_negative_numbers;
 use crate::cost::Units;
 use crate::error::{Error, Result};
+use crate::files::line_of;
 use crate::optimise::{BatchPlan, Rule};
 use crate::report::RowOptions;
 use crate::run::{Config, Schedule};
@@ -58,6 +59,19 @@ pub(super) enum Kind {
 pub(super) struct Baseline {
     options: RowOptions,
     rule: Rule,
+}
+
+impl ExperimentFile {
+    /// Reads one from its text; `file` names it in messages.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for anything else than an experiment.
+    pub(super) fn parse(text: &str, file: &Path) -> Result<Self> {
+        let invalid = |e: toml::de::Error| {
+            Error::usage(format!("{}, line {}: {}", file.display(), line_of(text, &e), e.message().replace('\n', " ")))
+        };
+        toml::from_str(text).map_err(invalid)
+    }
 }
 
 /// Options of `train` that no run of an experiment has of its own.

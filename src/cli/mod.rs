@@ -27,3 +27,4 @@ mod values;
 
 pub use command::{prepare_environment, run};
 pub use exit::{describe, exit_code, fail};
+pub use experiment::count_runs;

@@ -1,0 +1,142 @@
+//! Writes inputs to start from: `seeds FOLDER` makes FOLDER/TARGET/… for each target, small valid files of every kind.
+
+use flate2::{Compression, write::GzEncoder};
+use gpu_subset::checkpoint::{self, Provenance};
+use gpu_subset::data::Dataset;
+use gpu_subset::export::Signature;
+use gpu_subset::model::{Description, Model};
+use gpu_subset::optimise::{GaussNewtonSettings, KfacSettings, LbfgsSettings, Method, NcgSettings};
+use gpu_subset::run::{Run, Schedule, Weights};
+use gpu_subset::subset::{Progress, ProgressScalars, ProgressVectors};
+use image::{DynamicImage, ImageFormat};
+use std::error::Error;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+type Fallible<T = ()> = Result<T, Box<dyn Error>>;
+
+fn main() -> Fallible {
+    let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: seeds FOLDER")?);
+    idx(&folder.join("idx"))?;
+    cifar(&folder.join("cifar"))?;
+    images(&folder.join("images"))?;
+    models(&folder.join("model"))?;
+    configs(&folder.join("config"))?;
+    experiments(&folder.join("experiment"))?;
+    weights(&folder.join("weights"))?;
+    checkpoints(&folder.join("checkpoint"))
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Fallible {
+    std::fs::create_dir_all(folder)?;
+    Ok(std::fs::write(folder.join(name), bytes)?)
+}
+
+fn joined(files: &[&[u8]]) -> Vec<u8> {
+    files.join(&b"\n--file--\n"[..])
+}
+
+fn gzipped(bytes: &[u8]) -> Fallible<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes)?;
+    Ok(encoder.finish()?)
+}
+
+/// Three images of 1×2×2, and of 3×2×2, plain and gzipped.
+fn idx(folder: &Path) -> Fallible {
+    let labels = [0, 0, 8, 1, 0, 0, 0, 3, 0, 1, 2];
+    let grey = [&[0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 12]].concat();
+    let colour = [&[0, 0, 8, 4, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 2][..], &[7; 36]].concat();
+    for (name, images) in [("grey", grey), ("colour", colour)] {
+        write(folder, name, &joined(&[&images, &labels, &images, &labels]))?;
+        let (images, labels) = (gzipped(&images)?, gzipped(&labels)?);
+        write(folder, &format!("{name}-gz"), &joined(&[&images, &labels, &images, &labels]))?;
+    }
+    Ok(())
+}
+
+/// One record a file.
+fn cifar(folder: &Path) -> Fallible {
+    let names: Vec<String> = (0..100).map(|class| format!("class{class}\n")).collect();
+    write(folder, "cifar-100", &joined(&[&[1; 3074], &[2; 3074], names.concat().as_bytes()]))?;
+    write(folder, "cifar-10", &joined(&[&[1; 3073], &[2; 3073], names[..10].concat().as_bytes()]))
+}
+
+/// A picture of each format and colour, with the byte before it that names the format.
+fn images(folder: &Path) -> Fallible {
+    let formats = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Pnm];
+    for (i, format) in formats.into_iter().enumerate() {
+        let grey = DynamicImage::new_luma8(3, 2);
+        let pictures = [("grey", grey.clone()), ("rgb", grey.to_rgb8().into()), ("rgba", grey.to_rgba8().into())];
+        for (name, picture) in pictures {
+            let mut file = Cursor::new(vec![i as u8]);
+            file.set_position(1);
+            // not every format takes every colour
+            if picture.write_to(&mut file, format).is_ok() {
+                write(folder, &format!("{format:?}-{name}"), file.get_ref())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn models(folder: &Path) -> Fallible {
+    for name in Description::builtin_names() {
+        write(folder, name, toml::to_string(&Description::open(name)?)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// A run of each schedule and method.
+fn configs(folder: &Path) -> Fallible {
+    std::fs::create_dir_all(folder)?;
+    let digits = Dataset::digits()?;
+    let schedules = [
+        Schedule::Paper(Method::Kfac(KfacSettings::default())),
+        Schedule::Growing(Method::Lbfgs(LbfgsSettings::default())),
+        Schedule::Full(Method::Ncg(NcgSettings::default())),
+        Schedule::Full(Method::GaussNewton(GaussNewtonSettings::default())),
+    ];
+    Run::sweep(&digits).config()?.save(&folder.join("sweep"))?;
+    for (i, schedule) in schedules.into_iter().enumerate() {
+        Run::by(&digits, schedule).config()?.save(&folder.join(format!("stages-{i}")))?;
+    }
+    Ok(())
+}
+
+/// Those that come with the program.
+fn experiments(folder: &Path) -> Fallible {
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../experiments"))? {
+        let path = file?.path();
+        write(folder, &path.file_stem().ok_or("a file without a name")?.to_string_lossy(), &std::fs::read(&path)?)?;
+    }
+    Ok(())
+}
+
+/// A network at its start.
+fn weights(folder: &Path) -> Fallible {
+    std::fs::create_dir_all(folder)?;
+    let digits = Dataset::digits()?;
+    let description = Description::linear(4);
+    let model = Arc::new(Model::new(&description, digits.shape, digits.classes.len())?);
+    let weights = Weights { theta: model.initialise(0), signature: Signature::new(&description, &digits), model };
+    Ok(weights.save(&folder.join("linear"))?)
+}
+
+/// A run that has not made a step, and one of K-FAC that has.
+fn checkpoints(folder: &Path) -> Fallible {
+    std::fs::create_dir_all(folder)?;
+    let provenance = Provenance { configurations: vec!["0".repeat(64)], steps_sha256: "1".repeat(64) };
+    let scalars = ProgressScalars::default();
+    let vectors = ProgressVectors { parameters: vec![1.0, -1.0], optimiser: vec![], problem: vec![], best: None };
+    let start = Progress { scalars, vectors };
+    let mut later = start.clone();
+    later.vectors.optimiser = vec![("direction".to_owned(), vec![0.5, 0.25]), ("gradient".to_owned(), vec![0.0; 2])];
+    later.vectors.problem = vec![("dense1.inputs".to_owned(), vec![1.0; 4])];
+    later.scalars.state.numbers = r#"{"damping":0.1}"#.to_owned();
+    for (name, progress) in [("start", start), ("later", later)] {
+        checkpoint::save(&folder.join(name), &folder.join("before"), &progress, &provenance)?;
+    }
+    Ok(())
+}
