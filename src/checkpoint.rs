@@ -2,7 +2,7 @@
 
 use crate::error::{Result, RunError};
 use crate::export::{from_safetensors, to_safetensors};
-use crate::files::write_keeping;
+use crate::files::{write_atomically, write_keeping};
 use crate::subset::{Progress, ProgressScalars, ProgressVectors, StageReport};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -25,16 +25,25 @@ struct Document<S> {
     progress: S,
 }
 
-/// Writes a checkpoint, and keeps the one before it as `previous`.
+/// Writes a checkpoint, and keeps the one before it as `previous`, where that is named.
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) naming the file.
-pub fn save(path: &Path, previous: &Path, progress: &Progress<Vec<f32>>, provenance: &Provenance) -> Result<()> {
+pub fn save(
+    path: &Path,
+    previous: Option<&Path>,
+    progress: &Progress<Vec<f32>>,
+    provenance: &Provenance,
+) -> Result<()> {
     let vectors = progress.vectors.named();
     let tensors: Vec<_> =
         vectors.iter().map(|(name, values)| (name.as_str(), vec![values.len()], values.as_slice())).collect();
     let document = Document { provenance: provenance.clone(), progress: &progress.scalars };
-    write_keeping(path, previous, &to_safetensors(&tensors, KEY, &document)?)
+    let bytes = to_safetensors(&tensors, KEY, &document)?;
+    match previous {
+        Some(previous) => write_keeping(path, previous, &bytes),
+        None => write_atomically(path, &bytes),
+    }
 }
 
 /// Reads a checkpoint whose parameter vectors have `len` words.
@@ -120,7 +129,7 @@ mod tests {
     fn saved(progress: &Progress<Vec<f32>>) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let [path, previous] = ["checkpoint", "previous"].map(|name| folder.path().join(name));
-        save(&path, &previous, progress, &provenance()).unwrap();
+        save(&path, Some(&previous), progress, &provenance()).unwrap();
         (folder, path)
     }
 

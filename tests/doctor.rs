@@ -28,7 +28,8 @@ fn model() -> Arc<Model> {
 fn every_kernel_and_the_whole_network_are_right_under_every_profile() {
     for gpu in gpus() {
         gpu.time_submissions();
-        let checks = doctor(&gpu, &model(), |_| ()).unwrap();
+        let mut checks = Vec::new();
+        doctor(&gpu, &model(), &mut checks, |_| ()).unwrap();
         let failed: Vec<_> = checks.iter().filter(|check| !check.is_ok()).collect();
         assert!(failed.is_empty(), "{failed:?}");
         // three of each of two pools and of the last activation, three and four of the products
@@ -41,7 +42,9 @@ fn every_kernel_and_the_whole_network_are_right_under_every_profile() {
 fn a_check_that_fails_is_an_error_of_the_device_that_names_it() {
     let Some(gpu) = common::gpu() else { return };
     // what a wrong kernel would look like: right but for one value
-    for check in doctor(&gpu, &model(), |_| ()).unwrap() {
+    let mut checks = Vec::new();
+    doctor(&gpu, &model(), &mut checks, |_| ()).unwrap();
+    for check in checks {
         let wrong = Check { error: check.tolerance * 1.01, ..check.clone() }.result("adapter").unwrap_err();
         assert!(matches!(&wrong, Error::Device(DeviceError::Wrong { what, .. }) if *what == check.what), "{wrong}");
         let unsteady = Check { same_bits: false, ..check }.result("adapter").unwrap_err();
@@ -56,7 +59,7 @@ fn a_lost_device_is_reported() {
     }
     let gpu = Gpu::open(&AdapterChoice::default()).unwrap();
     gpu.lose();
-    assert!(doctor(&gpu, &model(), |_| ()).is_err());
+    assert!(doctor(&gpu, &model(), &mut Vec::new(), |_| ()).is_err());
 }
 
 #[test]

@@ -59,3 +59,23 @@ fn data_that_has_moved_is_found_again_or_named() {
     fs::copy(other.join("train-images-idx3-ubyte.gz"), other.join("t10k-images-idx3-ubyte.gz")).unwrap();
     refused(&["eval", path], 3, &["not the data that the run of", "there/r", "--data"]);
 }
+
+#[test]
+fn a_complete_run_that_cannot_go_on_stays_complete() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = folder.path().join("r");
+    let path = run.to_str().unwrap();
+    succeeds(&run_in(folder.path(), &["train", "--no-autotune", "--budget", "1", "--out", "r"]));
+    let state = run.join("state.safetensors");
+    let whole = fs::read(&state).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&state, damaged).unwrap();
+    refused(&["train", "--resume", path, "--budget", "2"], 3, &["state.safetensors", "damaged"]);
+    succeeds(&run_in(folder.path(), &["eval", path]));
+    fs::remove_file(&state).unwrap();
+    refused(&["train", "--resume", path, "--budget", "2"], 3, &["--config"]);
+    fs::write(&state, whole).unwrap();
+    succeeds(&run_in(folder.path(), &["train", "--no-autotune", "--resume", path, "--budget", "2"]));
+}

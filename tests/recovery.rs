@@ -7,7 +7,7 @@ use gpu_subset::data::Dataset;
 use gpu_subset::device::{AdapterChoice, Gpu};
 use gpu_subset::error::{Error, MemoryError, Result};
 use gpu_subset::optimise::{Adam, Method, Rule, Sweep};
-use gpu_subset::run::{Run, RunBuilder, Schedule, Trained};
+use gpu_subset::run::{Run, RunBuilder, RunFolder, Schedule, Trained};
 use gpu_subset::subset::{Incident, Observer, Progress, ScreeningReport, StageReport, StepRecord, SubsetSize};
 use rand::RngExt;
 use std::thread;
@@ -35,11 +35,12 @@ struct Notes {
     again: u64,
 }
 
-/// Takes notes, and does something to the device at one place.
+/// Takes notes, keeps a run folder as the program does, and does something to the device at one place.
 struct Witness<'a> {
     at: Option<Place>,
     happen: &'a dyn Fn(),
     notes: Notes,
+    folder: RunFolder,
 }
 
 impl Notes {
@@ -65,6 +66,7 @@ impl Observer for Witness<'_> {
     }
 
     fn step(&mut self, record: &StepRecord) -> Result<()> {
+        self.folder.append(record)?;
         self.notes.steps.push(record.clone());
         self.meet(Place::Step(self.notes.steps.len()));
         Ok(())
@@ -76,7 +78,12 @@ impl Observer for Witness<'_> {
         Ok(())
     }
 
+    fn wants_checkpoint(&mut self) -> bool {
+        self.notes.steps.len().is_multiple_of(5)
+    }
+
     fn checkpoint(&mut self, progress: &Progress<Vec<f32>>) -> Result<()> {
+        self.folder.save_checkpoint(progress)?;
         let last = self.notes.steps.last().map_or(0, |step| step.iteration);
         if progress.scalars.stages.len() == self.notes.stages.len() {
             self.notes.again = last - progress.scalars.state.iteration;
@@ -97,10 +104,18 @@ fn open() -> Option<Gpu> {
 
 /// Trains on a device, to which something happens at a place.
 fn train(run: &RunBuilder<'_>, at: Option<Place>, gpu: &Gpu, happen: &dyn Fn()) -> Result<(Trained, Notes)> {
-    let mut witness = Witness { at, happen, notes: Notes::default() };
+    let (folder, config) = (tempfile::tempdir().unwrap(), run.config()?);
+    let path = folder.path().join("run");
+    let mut witness =
+        Witness { at, happen, notes: Notes::default(), folder: RunFolder::create(&path, false, &config)? };
     witness.meet(Place::Start);
     let trained = run.clone().on(gpu)?.train(&mut witness)?;
-    Ok((trained, witness.notes))
+    let Witness { notes, mut folder, .. } = witness;
+    if let Some(state) = &trained.state {
+        folder.save_state(state)?;
+    }
+    assert_eq!(folder.read_steps()?, notes.steps, "steps.jsonl has each record once");
+    Ok((trained, notes))
 }
 
 /// Runs of several methods, each of some dozen records.

@@ -1,8 +1,8 @@
 #!/bin/sh
 # A large Kronecker factor, its inverse and a product with it against f64, at each size, on each software adapter that
-# is installed: lavapipe, llvmpipe's GL (Debian: libegl1 libgl1-mesa-dri) and SwiftShader (Debian: chromium, or the path of
-# libvk_swiftshader.so in SWIFTSHADER). A line a size: errors and seconds of factor, inverse and product, or why it is
-# refused; anything else than right or refused fails.
+# is installed: lavapipe, llvmpipe's GL (Debian: libegl1 libgl1-mesa-dri) and SwiftShader (Debian: chromium, or the path
+# of libvk_swiftshader.so in SWIFTSHADER). A line a size: errors and seconds of factor, inverse and product, or why it
+# is refused; anything else than right or refused fails.
 # usage: tools/factor_table.sh [ROWS...]
 set -u
 cd "$(dirname "$0")/.."

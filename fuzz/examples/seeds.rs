@@ -136,7 +136,7 @@ fn checkpoints(folder: &Path) -> Fallible {
     later.vectors.problem = vec![("dense1.inputs".to_owned(), vec![1.0; 4])];
     later.scalars.state.numbers = r#"{"damping":0.1}"#.to_owned();
     for (name, progress) in [("start", start), ("later", later)] {
-        checkpoint::save(&folder.join(name), &folder.join("before"), &progress, &provenance)?;
+        checkpoint::save(&folder.join(name), None, &progress, &provenance)?;
     }
     Ok(())
 }

@@ -26,6 +26,10 @@ const REFERENCE: usize = 60_000_000;
 /// Blocks of examples that the factors are of, so that each counts once; other checks have a part of a block more.
 const MOST_BLOCKS: usize = 2;
 
+/// Rows of a Kronecker factor whose inverse the CPU makes in a second or so. [`factor_chain`](super::factor_chain)
+/// checks larger ones.
+pub const MOST_ROWS: usize = 1_024;
+
 /// Examples beyond whole blocks.
 const PART: usize = 8;
 
@@ -38,14 +42,14 @@ const INVERSE: f64 = 1e-3;
 /// λ of the damping.
 const DAMPING: f64 = 1e-2;
 
-/// Checks a model on a device. `progress` is told what comes next. A check that fails is a row like the others.
+/// Checks a model on a device. `progress` is told what comes next. A check that fails is a row of `checks` like the
+/// others.
 ///
 /// # Errors
-/// What the device reports.
-pub fn doctor(gpu: &Gpu, model: &Arc<Model>, mut progress: impl FnMut(&str)) -> Result<Vec<Check>> {
+/// What the device reports; `checks` has what was found before.
+pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progress: impl FnMut(&str)) -> Result<()> {
     let blocks = (REFERENCE / model.multiply_adds().max(1) / gpu.profile.block).clamp(1, MOST_BLOCKS);
     let examples = blocks * gpu.profile.block + PART;
-    let mut checks = Vec::new();
     let maps: Vec<Map> = model.layers().iter().map(|layer| layer.reference()).collect();
     let first = model.layers().iter().position(|layer| layer.weights().is_some());
     for (i, (layer, map)) in model.layers().iter().zip(&maps).enumerate() {
@@ -65,11 +69,17 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, mut progress: impl FnMut(&str)) -> 
     checks.extend(softmax(gpu, model.classes, examples)?);
     progress("the whole network");
     checks.extend(whole(gpu, model, &maps, examples)?);
-    if Kronecker::check(gpu, model).is_ok() {
+    if Kronecker::check(gpu, model).is_ok() && factor_rows(model) <= MOST_ROWS {
         progress("Kronecker factors");
         checks.push(inverse(gpu, model, &maps, blocks * gpu.profile.block)?);
     }
-    Ok(checks)
+    Ok(())
+}
+
+/// Rows of the largest Kronecker factor of a model.
+pub fn factor_rows(model: &Model) -> usize {
+    let sides = model.layers().iter().filter_map(|layer| layer.weights());
+    sides.map(|weights| (weights.patches() + 1).max(weights.outputs)).max().unwrap_or(0)
 }
 
 /// Two results of the same steps, of which each starts from an output that nobody has written.

@@ -18,7 +18,7 @@ mod timed;
 pub use cases::Case;
 pub use chain::{FactorChain, factor_chain};
 pub use check::Check;
-pub use doctor::doctor;
+pub use doctor::{MOST_ROWS, doctor, factor_rows};
 pub use factors::{FactorStep, factors};
 pub use kernels::kernels;
 pub use objective::{PassRow, passes};

@@ -2,7 +2,7 @@
 
 use super::device::DeviceArgs;
 use super::output::show;
-use crate::bench::{self, Check};
+use crate::bench::{self, Check, MOST_ROWS, factor_rows};
 use crate::data::{Dataset, ReadOptions};
 use crate::device::{AdapterSummary, Gpu, SubmissionTimes};
 use crate::model::{Description, Model};
@@ -45,6 +45,8 @@ struct Diagnosis {
     profile: String,
     model: String,
     parameters: usize,
+    /// Rows of the largest Kronecker factor.
+    factor_rows: usize,
     input: String,
     checks: Vec<Check>,
     is_ok: bool,
@@ -58,20 +60,20 @@ pub(super) fn run(args: &DoctorArgs) -> Result<()> {
     let gpu = args.device.open()?;
     gpu.time_submissions();
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
-    let checks = bench::doctor(&gpu, &model, |what| {
+    let mut checks = Vec::new();
+    let ended = bench::doctor(&gpu, &model, &mut checks, |what| {
         bar.set_message(what.to_owned());
         bar.tick();
     });
     bar.finish_and_clear();
-    // A device that fails at once is worth as much of a report as there is.
-    let (checks, failure) = checks.map_or_else(|error| (Vec::new(), Some(error)), |checks| (checks, None));
+    // Of a device that fails, the report has what was found before.
     let found = diagnose(&gpu, &model, checks, start);
     if args.json {
         show!("{}", serde_json::to_string_pretty(&found)?)?;
     } else {
         print(&found)?;
     }
-    failure.map_or(Ok(()), Err)?;
+    ended?;
     found.checks.iter().try_for_each(|check| check.result(&gpu.info.name))?;
     Ok(())
 }
@@ -98,6 +100,7 @@ fn diagnose(gpu: &Gpu, model: &Model, checks: Vec<Check>, start: Instant) -> Dia
         profile: format!("{:?}", gpu.profile),
         model: model.name.clone(),
         parameters: model.parameters(),
+        factor_rows: factor_rows(model),
         input: model.input.to_string(),
         is_ok: !checks.is_empty() && checks.iter().all(Check::is_ok),
         checks,
@@ -107,7 +110,9 @@ fn diagnose(gpu: &Gpu, model: &Model, checks: Vec<Check>, start: Instant) -> Dia
 }
 
 fn print(found: &Diagnosis) -> crate::error::Result<()> {
-    let Diagnosis { version, os, arch, adapter, profile, model, parameters, input, checks, seconds, .. } = found;
+    let Diagnosis {
+        version, os, arch, adapter, profile, model, parameters, input, factor_rows, checks, seconds, ..
+    } = found;
     show!("gpu-subset {version}, {os} {arch}")?;
     show!("{adapter}")?;
     show!("   kernels             {profile}")?;
@@ -125,6 +130,9 @@ fn print(found: &Diagnosis) -> crate::error::Result<()> {
             "\n{count} submissions: median {median:.1} ms, p99 {p99:.1} ms, longest {longest:.1} ms ({kernels}); \
              a kernel's first run may compile it"
         )?;
+    }
+    if *factor_rows > MOST_ROWS {
+        show!("not checked: Kronecker factors of more than {MOST_ROWS} rows; bench factors --rows {factor_rows} does")?;
     }
     let right = checks.iter().filter(|check| check.is_ok()).count();
     show!("{right} of {} checks passed in {seconds:.1} s", checks.len())

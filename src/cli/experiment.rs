@@ -1,5 +1,6 @@
 //! `gpu-subset experiment`: a grid of training runs, each a normal run folder, and the table they come to.
 
+use super::advice;
 use super::exit::ChildFailure;
 use super::grid::{Baseline, ExperimentFile, Planned, plan};
 use super::output::{say, show};
@@ -22,8 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Runs that came to their end, each with the options of its row.
 type Records = Vec<(RowOptions, RunRecord)>;
 
-/// How a run ends that diverged.
+/// How a run ends that diverged, and one whose files are damaged.
 const DIVERGED: i32 = 6;
+const DAMAGED: i32 = 3;
 
 #[derive(Args)]
 pub(super) struct ExperimentArgs {
@@ -92,22 +94,27 @@ fn run_all(
         let left = start.elapsed().as_secs_f64() / f64::from(done.max(1)) * runs_left as f64;
         let left = if done == 0 { String::new() } else { format!(", about {left:.0} s left") };
         say!("run {} of {all}{left}: {}", i + 1, shown(&run.folder));
-        if !run.folder.join("run.json").exists() {
+        let failure = if !run.folder.join("run.json").exists() {
             if interrupt.is_asked() {
                 let message = "stopped between two runs; the same command goes on".to_owned();
                 return Err(ChildFailure { code: Some(STOPPED.into()), message }.into());
             }
             done += 1;
-            if let Some(failure) = train(run, args, &interrupt)? {
+            train(run, args, &interrupt)?
+        } else {
+            None
+        };
+        let (row, found) = (run.row.clone(), failure.map_or_else(|| read_record(&run.folder), Err));
+        i += 1;
+        let record = match found {
+            Ok(record) => record,
+            Err(failure) => {
                 say!("note: {}", failure.why);
                 failed.push(failure);
                 conclude(out, &records, &failed, targets)?;
-                i += 1;
                 continue;
             }
-        }
-        let (row, record) = (run.row.clone(), record(&run.folder)?);
-        i += 1;
+        };
         if let Some(baseline) = baseline.filter(|_| run.is_on_subsets()) {
             let controls = run.controls(baseline, record.cost_epochs, out);
             let is_new = |run: &Planned| planned.iter().all(|other| other.folder != run.folder);
@@ -168,9 +175,15 @@ fn wait(mut command: Command, program: &Path, interrupt: &Interrupt) -> Result<E
     }
 }
 
-fn record(folder: &Path) -> Result<RunRecord> {
-    let record = RunFolder::open(folder)?.read_record()?;
-    Ok(record.ok_or_else(|| Error::from(RunError::NoRecord { path: folder.to_owned() }))?)
+/// The record of a run that is complete.
+fn read_record(folder: &Path) -> std::result::Result<RunRecord, Failure> {
+    let missing = || RunError::NoRecord { path: folder.to_owned() }.into();
+    let found = RunFolder::open(folder).and_then(|folder| folder.read_record());
+    found.and_then(|record| record.ok_or_else(missing)).map_err(|why| Failure {
+        run: folder.file_name().map(shown).unwrap_or_default(),
+        code: Some(DAMAGED),
+        why: advice::line(&why),
+    })
 }
 
 /// Writes `table.md` and `table.json`, and returns the first.

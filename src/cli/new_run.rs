@@ -6,7 +6,7 @@ use crate::run::{Config, RunFolder};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A folder for a run that has not come to its first checkpoint.
+/// A folder for a run that has not made a step.
 pub(super) struct NewRun {
     pub folder: RunFolder,
     /// Folders that were made for it, the innermost first.
@@ -19,20 +19,20 @@ impl NewRun {
     /// # Errors
     /// [`Error::Usage`] when it holds a run already, [`Error::Io`].
     pub(super) fn create(path: &Path, overwrite: bool, config: &Config) -> Result<Self> {
-        RunFolder::check_free(path, overwrite)?;
         let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
-        let made = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
-        let new = Self { folder: RunFolder::create(path, overwrite, config)?, made };
+        let made: Vec<PathBuf> = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+        let folder = RunFolder::create(path, overwrite, config).inspect_err(|_| remove_empty(&made))?;
+        let new = Self { folder, made };
         remove_report(path).inspect_err(|_| new.take_back())?;
         Ok(new)
     }
 
-    /// Leaves nothing behind where the run was refused, or came to nothing before there was anything to go on from. One
-    /// that was stopped, or lost its device or the room on its disk, stays: it starts anew from its configuration.
+    /// Leaves nothing behind where the run was refused, or came to nothing before its first step. One that was stopped,
+    /// or lost its device or the room on its disk, stays: it starts anew from its configuration.
     pub(super) fn take_back_after(&self, error: &Error) {
         let is_in_vain =
             matches!(error, Error::Usage(_) | Error::Data(_) | Error::OutOfMemory(_) | Error::Diverged { .. });
-        if is_in_vain && self.folder.found_checkpoint().is_none() {
+        if is_in_vain && !self.folder.is_begun() {
             self.take_back();
         }
     }
@@ -40,8 +40,13 @@ impl NewRun {
     /// Only what was made for the run: what else there is stays, and so do the folders that hold it.
     fn take_back(&self) {
         self.folder.remove_run();
-        self.made.iter().take_while(|folder| fs::remove_dir(folder).is_ok()).for_each(drop);
+        remove_empty(&self.made);
     }
+}
+
+/// Removes folders, the innermost first, as far as nothing is in them.
+fn remove_empty(folders: &[PathBuf]) {
+    folders.iter().take_while(|folder| fs::remove_dir(folder).is_ok()).for_each(drop);
 }
 
 /// `runs/DATA-MODEL-SEED`, numbered from the second on.

@@ -53,7 +53,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         say!("measuring for some seconds");
     }
     let parameters = run.model().parameters();
-    let forecast = run.forecast(&gpu)?;
+    let forecast = run.forecast()?;
     let q = overdetermination(forecast.subset, data.classes.len(), parameters);
     let record = PlanRecord {
         data: &data.name,

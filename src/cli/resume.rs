@@ -65,10 +65,11 @@ impl Continuation {
     /// Where the run goes on, by a configuration in place of its own; its vectors have `len` words.
     pub(super) fn progress(&mut self, config: &Config, len: usize) -> Result<Option<Progress<Vec<f32>>>> {
         let Self { folder, before, was_complete } = self;
-        if *was_complete {
-            folder.reopen()?;
-        }
-        let Resumed { progress, fault } = folder.resume(before, len)?;
+        let Resumed { progress, fault } = if *was_complete {
+            Resumed { progress: Some(folder.reopen(before, len)?), fault: None }
+        } else {
+            folder.resume(before, len)?
+        };
         match (&progress, fault) {
             (_, Some(why)) => say!("note: {}; going on from the checkpoint before it", advice::line(&why)),
             (None, None) => say!("note: there is no checkpoint, so the run starts anew from its configuration"),

@@ -79,7 +79,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
             (ended.inspect_err(|error| new.take_back_after(error)), path)
         }
     };
-    if let Err(stopped @ Error::Interrupted { .. }) = &ended {
+    if let Err(stopped @ (Error::Stopped | Error::Interrupted { .. })) = &ended {
         leave(stopped);
     }
     let record = ended?;
@@ -99,10 +99,10 @@ fn finish(
     let trained = run.resume(progress, &mut watcher);
     watcher.finish();
     let trained = trained.map_err(|error| folder.of_checkpoint(error))?;
+    trained.save(folder.weights())?;
     if let Some(state) = &trained.state {
         folder.save_state(state)?;
     }
-    trained.save(folder.weights())?;
     folder.finish(&trained.record)?;
     Ok(trained.record)
 }

@@ -249,12 +249,13 @@ impl<P: Curved> Optimiser<P> for Kfac<P> {
 
         let Self { settings, point, momentum: p, direction: d, memory, .. } = self;
         let Some((evaluation, gradient_norm)) = taken else {
-            point.iteration += 1;
             memory.reject();
             problem.space().axpby(0.0, &point.gradient, 0.0, p)?; // forget the step that led here
             outcome.step_norm = 0.0;
             if memory.rejections >= MAX_REJECTIONS {
                 outcome.stop = Some(Stop::LineSearchFailed);
+            } else {
+                point.iteration += 1;
             }
             return Ok(outcome);
         };

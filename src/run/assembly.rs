@@ -88,8 +88,8 @@ impl<'a> Run<'a> {
         Trainer::new(&workspace, config.plan.clone(), sets, start)
     }
 
-    /// The same again after an error of a run that had come so far, if anything can be done about it.
-    fn rebuild(&mut self, mut error: Error, at: Option<(usize, u64)>) -> Result<()> {
+    /// The same again after an error of a run that had cost so much, if anything can be done about it.
+    fn rebuild(&mut self, mut error: Error, at: Option<Cost>) -> Result<()> {
         if self.trainer.is_some() {
             self.earlier_reporting = self.reporting_cost();
         }
@@ -122,6 +122,9 @@ impl<'a> Run<'a> {
     /// As [`Run::train`].
     pub fn resume(&mut self, checkpoint: Option<Progress<Vec<f32>>>, observer: &mut dyn Observer) -> Result<Trained> {
         let initial = self.model.initialise(self.config.seed);
+        if self.trainer.is_none() {
+            self.trainer = Some(self.build()?); // an earlier error left it without
+        }
         let before = self.reporting_cost();
         let (mut from, mut observer) = (checkpoint, Once::new(observer));
         loop {
@@ -138,7 +141,7 @@ impl<'a> Run<'a> {
             if let Some(last) = &from {
                 observer.checkpoint(last)?; // whatever becomes of the device
             }
-            self.rebuild(error, Some(observer.told()))?;
+            self.rebuild(error, from.as_ref().map(|last| last.scalars.cost()))?;
         }
     }
 
@@ -204,6 +207,7 @@ impl<'a> Run<'a> {
         }
         let mut state = progress.convert(|vector| self.trainer().space().download(vector))?;
         state.scalars.stages.clear();
+        state.scalars.validations_since_best = 0; // with more budget, patience starts anew
         Ok(Some(state))
     }
 

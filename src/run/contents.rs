@@ -38,15 +38,20 @@ pub(super) fn check(folder: &Path, overwrite: bool) -> Result<()> {
             None => Ok(()),
         };
     }
-    let table = match read_text(&config, TEXT) {
-        Err(e) if e.kind() != ErrorKind::InvalidData => return Err(Error::unreadable(&config, e)),
+    match is_ours(&config)? {
+        true if overwrite => Ok(()),
+        true => Err(UsageError::RunExists { path: folder.to_owned() }.into()),
+        false => Err(UsageError::NotOurs { path: config }.into()),
+    }
+}
+
+/// Whether a configuration is one of this program.
+fn is_ours(config: &Path) -> Result<bool> {
+    let table = match read_text(config, TEXT) {
+        Err(e) if e.kind() != ErrorKind::InvalidData => return Err(Error::unreadable(config, e)),
         text => text.ok().and_then(|text| text.parse::<toml::Table>().ok()),
     };
-    match table.filter(|table| table.contains_key("data_sha256")) {
-        Some(_) if overwrite => Ok(()),
-        Some(_) => Err(UsageError::RunExists { path: folder.to_owned() }.into()),
-        None => Err(UsageError::NotOurs { path: config }.into()),
-    }
+    Ok(table.is_some_and(|table| table.contains_key("data_sha256")))
 }
 
 /// Makes room for a new run: one with weights is kept in `replaced`, another goes.
@@ -81,6 +86,9 @@ pub(super) fn remove_partial(folder: &Path) -> Result<()> {
 /// Removes the run that was replaced, if there is one.
 pub(super) fn remove_replaced(folder: &Path) -> Result<()> {
     let aside = folder.join(REPLACED);
+    if aside.join(CONFIG).exists() && !is_ours(&aside.join(CONFIG))? {
+        return Ok(()); // a folder of somebody else's
+    }
     LASTING.iter().try_for_each(|name| remove(&aside.join(name)))?;
     match fs::remove_dir(&aside) {
         Err(e) if ![ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&e.kind()) => {

@@ -170,15 +170,14 @@ impl RunFolder {
         self.steps.append(record)
     }
 
-    /// Writes a checkpoint, and keeps the one before it. `steps.jsonl` ends where it was made.
+    /// Writes a checkpoint, and keeps the one before it.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Data`] when `steps.jsonl` lacks records.
     pub fn save_checkpoint(&mut self, progress: &Progress<Vec<f32>>) -> Result<()> {
         let path = self.checkpoint();
-        let steps_sha256 = self.steps.seal(progress.scalars.steps(), &path)?;
-        let provenance = Provenance { configurations: self.configurations.clone(), steps_sha256 };
-        checkpoint::save(&path, &self.previous_checkpoint(), progress, &provenance)
+        let provenance = self.provenance(progress, &path)?;
+        checkpoint::save(&path, Some(&self.previous_checkpoint()), progress, &provenance)
     }
 
     /// Keeps where a run ended, a checkpoint beside its weights: from there it goes on when it is given more.
@@ -187,22 +186,35 @@ impl RunFolder {
     /// As [`RunFolder::save_checkpoint`].
     pub fn save_state(&mut self, progress: &Progress<Vec<f32>>) -> Result<()> {
         let path = self.path.join(contents::STATE);
-        let steps_sha256 = self.steps.seal(progress.scalars.steps(), &path)?;
-        let provenance = Provenance { configurations: self.configurations.clone(), steps_sha256 };
-        checkpoint::save(&path, &self.previous_checkpoint(), progress, &provenance)
+        let provenance = self.provenance(progress, &path)?;
+        checkpoint::save(&path, None, progress, &provenance)
     }
 
-    /// Makes a complete run one in the middle again, where it ended. Its weights stay until it has others.
+    fn provenance(&mut self, progress: &Progress<Vec<f32>>, path: &Path) -> Result<Provenance> {
+        let steps_sha256 = self.steps.seal(progress.scalars.steps(), path)?;
+        Ok(Provenance { configurations: self.configurations.clone(), steps_sha256 })
+    }
+
+    /// Whether the run has recorded a step since it was made, or gone on with.
+    pub fn is_begun(&self) -> bool {
+        self.steps.count() > 0
+    }
+
+    /// Makes a complete run of this configuration one in the middle again, where it ended. Its weights stay until it
+    /// has others.
     ///
     /// # Errors
-    /// [`Error::Data`] when it kept no state; [`Error::Io`].
-    pub fn reopen(&self) -> Result<()> {
-        let state = self.path.join(contents::STATE);
-        rename_if_there(&state, &self.checkpoint()).map_err(|e| Error::io("moving", &state, e))?;
-        if !self.checkpoint().exists() {
-            return Err(RunError::NoState { path: self.path.clone() }.into());
-        }
-        remove(&self.record())
+    /// As [`RunFolder::resume`], and [`Error::Data`] when it kept no state; then nothing has changed.
+    pub fn reopen(&mut self, config: &Config, len: usize) -> Result<Progress<Vec<f32>>> {
+        self.configurations = vec![config.digest()];
+        let (state, checkpoint) = (self.path.join(contents::STATE), self.checkpoint());
+        // a crash may have come between the two changes below
+        let found = [&state, &checkpoint].into_iter().find(|path| path.exists());
+        let found = found.ok_or_else(|| RunError::NoState { path: self.path.clone() })?;
+        let progress = self.resume_from(found, len)?;
+        rename_if_there(&state, &checkpoint).map_err(|e| Error::io("moving", &state, e))?;
+        remove(&self.record())?;
+        Ok(progress)
     }
 
     /// Reads the latest checkpoint of a run of this configuration, whose vectors have `len` words, and cuts

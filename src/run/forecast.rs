@@ -119,14 +119,14 @@ impl Run<'_> {
     ///
     /// # Errors
     /// [`Error::Usage`] when no step can be taken, and what the device reports.
-    pub fn forecast(mut self, gpu: &Gpu) -> Result<Forecast> {
+    pub fn forecast(mut self) -> Result<Forecast> {
         let stages = stages(self.trainer());
         let n = self.trainer().sets().train.len();
         let (classes, parameters) = (self.model().classes, self.model().parameters());
         let first = self.trainer().first().len();
         let rule = self.config().plan.rule();
         let subset = rule.map_or(first, |rule| rule.batches().batch.min(first));
-        let speed = measure(&mut self, gpu)?;
+        let speed = measure(&mut self)?;
         let (cost, seconds) = speed.predict(&stages);
         let fraction = |one_of: usize| Fraction {
             one_of,
@@ -136,7 +136,7 @@ impl Run<'_> {
         };
         Ok(Forecast {
             fractions: (0..=HALVINGS).map(|k| 1 << k).filter(|&k| k <= n).map(fraction).collect(),
-            memory_bytes: gpu.taken_bytes(),
+            memory_bytes: self.gpu().taken_bytes(),
             chunk: self.trainer().workspace().chunk,
             subset,
             cost_units: cost.count(),
@@ -162,7 +162,8 @@ fn stages(trainer: &Trainer) -> Vec<StageSize> {
 }
 
 /// Trains for some seconds, on some of the examples where a step goes over all of them.
-fn measure(run: &mut Run<'_>, gpu: &Gpu) -> Result<Speed> {
+fn measure(run: &mut Run<'_>) -> Result<Speed> {
+    let gpu = run.gpu().clone();
     let started = Instant::now();
     let (is_stochastic, seed) = (matches!(run.config().plan, Plan::Stochastic { .. }), run.config().seed);
     let initial = run.model().initialise(seed);
@@ -190,7 +191,7 @@ fn measure(run: &mut Run<'_>, gpu: &Gpu) -> Result<Speed> {
     let first = [first.wall_seconds, first.units];
     let [seconds, units, iterations] = probe.steady();
     // after the run, whose first step is to compile what it takes
-    let gradient = gradient_seconds(gpu, trainer, &some, &initial)? / some.len() as f64;
+    let gradient = gradient_seconds(&gpu, trainer, &some, &initial)? / some.len() as f64;
     let per_unit = if iterations > 0.0 { seconds / units } else { first[0] / first[1] };
     let per_step = units / iterations.max(1.0);
     let mut speed =

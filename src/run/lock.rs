@@ -26,7 +26,7 @@ impl FolderLock {
         // not truncated: the name in it is another's as long as that has the lock
         let options = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let mut file = options.map_err(|e| Error::io("creating", &path, e))?;
-        lock(&file, folder)?;
+        locked(FileExt::try_lock(&file), folder)?;
         let holder = format!("process {} on {}\n", std::process::id(), gethostname::gethostname().display());
         if let Err(error) = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())) {
             tracing::warn!("{}: cannot name this process: {error}", path.display()); // it is locked all the same
@@ -39,7 +39,7 @@ impl FolderLock {
     /// # Errors
     /// As [`FolderLock::take`].
     pub fn check_free(folder: &Path) -> Result<()> {
-        File::open(folder.join(NAME)).map_or(Ok(()), |file| lock(&file, folder))
+        File::open(folder.join(NAME)).map_or(Ok(()), |file| locked(FileExt::try_lock_shared(&file), folder))
     }
 
     /// Removes its file, before the folder goes: the last thing that this process does there.
@@ -48,9 +48,9 @@ impl FolderLock {
     }
 }
 
-/// Locks a file until it is closed. Where the file system knows no locks, there is none.
-fn lock(file: &File, folder: &Path) -> Result<()> {
-    match FileExt::try_lock(file) {
+/// Whether a file of this folder was locked, until it is closed. Where the file system knows no locks, there is none.
+fn locked(attempt: std::result::Result<(), TryLockError>, folder: &Path) -> Result<()> {
+    match attempt {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let named = fs::read_to_string(folder.join(NAME)).unwrap_or_default();

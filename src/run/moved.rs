@@ -47,7 +47,8 @@ impl Config {
     /// The folder that a path to data starts from, where that has to be known to find it again.
     pub fn start_of(data: &str) -> Option<PathBuf> {
         let is_path = data != Dataset::DIGITS && Path::new(data).is_relative();
-        std::env::current_dir().ok().filter(|_| is_path)
+        // a configuration is text
+        std::env::current_dir().ok().filter(|folder| is_path && folder.to_str().is_some())
     }
 
     /// Where its data may be, the likeliest first.

@@ -1,12 +1,13 @@
 //! What becomes of a run whose device is lost or has too little memory.
 
+use crate::cost::Cost;
 use crate::device::Gpu;
 use crate::error::{Error, MemoryError, Result};
 use crate::model::Model;
 use crate::objective::Workspace;
 use crate::subset::Incident;
 
-/// A device that is lost so often without a step in between is lost for good.
+/// A device that is lost more often in a row, while the run comes no further, is lost for good.
 const LOSSES: usize = 3;
 
 /// The device of a run and the size of its chunks, both of which may become others.
@@ -19,9 +20,9 @@ pub(super) struct Recovery {
     memory: u64,
     /// The fewest examples of a chunk.
     least: usize,
-    /// Losses in a row, and where the run stood at the last of them.
+    /// Losses in a row, and what the run had cost at the last of them.
     losses: usize,
-    at: Option<(usize, u64)>,
+    at: Option<Cost>,
 }
 
 impl Recovery {
@@ -30,12 +31,12 @@ impl Recovery {
         Self { gpu: gpu.clone(), most: usize::MAX, memory, least, losses: 0, at: None }
     }
 
-    /// What to do about an error of a run that had come so far, whose memory on the device was given back: go on with
+    /// What to do about an error of a run that had cost so much, whose memory on the device was given back: go on with
     /// the device that is open afterwards, in chunks as large as this now says.
     ///
     /// # Errors
     /// The error itself, where nothing can be done about it; [`Error::Device`] when the device does not open again.
-    pub(super) fn take(&mut self, error: Error, model: &Model, at: Option<(usize, u64)>) -> Result<Incident> {
+    pub(super) fn take(&mut self, error: Error, model: &Model, at: Option<Cost>) -> Result<Incident> {
         if !matches!(error, Error::Device(_) | Error::OutOfMemory(_)) {
             return Err(error);
         }

@@ -17,10 +17,23 @@ pub(super) struct StepLog {
     digest: Sha256,
 }
 
+/// The first records of a log.
+struct FirstRecords {
+    /// Their bytes, and whether there are no more.
+    len: usize,
+    is_all: bool,
+    digest: Sha256,
+}
+
 impl StepLog {
     /// An empty one, or one that is to be cut back first.
     pub(super) fn new(path: PathBuf) -> Self {
         Self { path, file: None, count: 0, digest: Sha256::new() }
+    }
+
+    /// Records in it, as far as this run knows them.
+    pub(super) fn count(&self) -> u64 {
+        self.count
     }
 
     /// Appends a record.
@@ -36,19 +49,33 @@ impl StepLog {
         Ok(())
     }
 
-    /// The digest of the first `count` records, which a crash does not take from now on. What comes after them goes:
-    /// the run will write it again.
+    /// The digest of the first `count` records, which a crash does not take from now on. There may be more: a run whose
+    /// device was lost does some steps again, and tells of none of them twice.
     ///
     /// # Errors
     /// [`Error::Io`]; [`Error::Data`] when there are not as many.
     pub(super) fn seal(&mut self, count: u64, checkpoint: &Path) -> Result<String> {
-        if self.count != count {
-            self.cut_back(count, None, checkpoint)?;
-        }
+        let digest = if self.count == count { self.digest.clone() } else { self.first(count, checkpoint)?.digest };
         if let Some(file) = &self.file {
             file.sync_data().map_err(|e| Error::io("writing", &self.path, e))?;
         }
-        Ok(hex(&self.digest.clone().finalize()))
+        Ok(hex(&digest.finalize()))
+    }
+
+    /// The first `count` records.
+    fn first(&self, count: u64, checkpoint: &Path) -> Result<FirstRecords> {
+        let bytes = read(&self.path)?;
+        let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
+        let lines: Vec<&[u8]> = lines.take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
+        if (lines.len() as u64) < count {
+            return Err(self.others(count, checkpoint));
+        }
+        let len: usize = lines.iter().map(|line| line.len()).sum();
+        Ok(FirstRecords { len, is_all: len == bytes.len(), digest: Sha256::new_with_prefix(&bytes[..len]) })
+    }
+
+    fn others(&self, records: u64, checkpoint: &Path) -> Error {
+        RunError::OtherSteps { path: self.path.clone(), records, checkpoint: checkpoint.to_owned() }.into()
     }
 
     /// Cuts it back to the first `count` records, those that a checkpoint goes on from.
@@ -56,17 +83,11 @@ impl StepLog {
     /// # Errors
     /// [`Error::Data`] when there are fewer, or their digest is another; [`Error::Io`].
     pub(super) fn cut_back(&mut self, count: u64, digest: Option<&str>, checkpoint: &Path) -> Result<()> {
-        let bytes = read(&self.path)?;
-        let lines = bytes.split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"));
-        let lines: Vec<&[u8]> = lines.take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
-        let len: usize = lines.iter().map(|line| line.len()).sum();
-        let found = Sha256::new_with_prefix(&bytes[..len]);
-        let is_it = lines.len() as u64 == count && digest.is_none_or(|digest| hex(&found.clone().finalize()) == digest);
-        if !is_it {
-            let (path, checkpoint) = (self.path.clone(), checkpoint.to_owned());
-            return Err(RunError::OtherSteps { path, records: count, checkpoint }.into());
+        let FirstRecords { len, is_all, digest: found } = self.first(count, checkpoint)?;
+        if digest.is_some_and(|digest| hex(&found.clone().finalize()) != digest) {
+            return Err(self.others(count, checkpoint));
         }
-        if len < bytes.len() {
+        if !is_all {
             let cut = self.file().and_then(|file| file.set_len(len as u64));
             cut.map_err(|e| Error::io("writing", &self.path, e))?;
         }

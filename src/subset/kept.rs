@@ -22,9 +22,9 @@ pub(super) struct LastState {
 }
 
 impl LastState {
-    /// Nothing yet.
-    pub(super) fn new() -> Self {
-        Self { progress: None, memory_of: None, start: Instant::now(), copying: Duration::ZERO }
+    /// Of a run that goes on from a checkpoint, or starts.
+    pub(super) fn of(progress: Option<Progress<Vec<f32>>>) -> Self {
+        Self { progress, memory_of: None, start: Instant::now(), copying: Duration::ZERO }
     }
 
     /// The latest copy.

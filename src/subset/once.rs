@@ -28,11 +28,6 @@ impl<'a> Once<'a> {
     pub(crate) fn goes_on_from(&mut self, progress: Option<&Progress<Vec<f32>>>) {
         self.stage = progress.map_or(0, |progress| progress.scalars.stages.len());
     }
-
-    /// The stage and iteration of the last step told.
-    pub(crate) fn told(&self) -> (usize, u64) {
-        self.told
-    }
 }
 
 impl Observer for Once<'_> {

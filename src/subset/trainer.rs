@@ -42,7 +42,7 @@ impl Trainer {
     pub fn new(workspace: &Arc<Workspace>, plan: Plan, sets: TrainingSets, start: StartOptions) -> Result<Self> {
         assert_eq!(plan.stages(), sets.stages.len(), "a set for each stage");
         let space = GpuSpace::new(sets.test.gpu(), workspace.model.vector_len())?;
-        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, kept: LastState::new() })
+        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, kept: LastState::of(None) })
     }
 
     /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
@@ -56,7 +56,7 @@ impl Trainer {
         resumed: Option<Progress<Vec<f32>>>,
         observer: &mut dyn Observer,
     ) -> Result<Finished> {
-        self.kept = LastState::new();
+        self.kept = LastState::of(resumed.clone());
         let ended = self.run_stages(initial, resumed, observer);
         ended.map_err(|error| self.save_if_stopped(error, observer))
     }
@@ -67,13 +67,16 @@ impl Trainer {
         if !matches!(error, Error::Stopped) {
             return error;
         }
-        let (mut iteration, mut stage) = (0, 0);
-        if let Some(last) = self.kept.progress() {
-            if let Err(unsaved) = observer.checkpoint(last) {
-                return unsaved;
-            }
-            (iteration, stage) = (last.scalars.state.iteration, last.scalars.stages.len());
+        let last = self.kept.progress();
+        match last.map_or(Ok(()), |last| observer.checkpoint(last)) {
+            Ok(()) => self.interrupted(last.map(|last| &last.scalars)),
+            Err(unsaved) => unsaved,
         }
+    }
+
+    /// A run that was stopped where it stands.
+    fn interrupted(&self, scalars: Option<&ProgressScalars>) -> Error {
+        let (iteration, stage) = scalars.map_or((0, 0), |scalars| (scalars.state.iteration, scalars.stages.len()));
         Error::Interrupted { iteration, stage: self.plan.kind(stage).to_string() }
     }
 
@@ -349,9 +352,7 @@ impl Trainer {
             // what is left is to save it, however long that takes
             self.gpu().heed(&Interrupt::default());
             observer.checkpoint(self.kept.copy(running, &self.space)?)?;
-            let scalars = &running.progress.scalars;
-            let stage = self.plan.kind(scalars.stages.len()).to_string();
-            return Err(Error::Interrupted { iteration: scalars.state.iteration, stage });
+            return Err(self.interrupted(Some(&running.progress.scalars)));
         }
         if observer.wants_checkpoint() {
             observer.checkpoint(self.kept.copy(running, &self.space)?)
