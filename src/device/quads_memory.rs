@@ -132,8 +132,8 @@ impl Gpu {
     }
 }
 
-/// Width and height of a texture for so many quads. lavapipe compiles a kernel anew where a side of a texture is a power
-/// of two and was not, or the other way round: a width always is, a height never, but where it is the `highest`.
+/// Width and height of a texture for so many quads. lavapipe compiles a kernel anew where a side of a texture is a
+/// power of two and was not, or the other way round: a width always is, a height never, but where it is the `highest`.
 fn sides(quads: usize, highest: usize) -> [usize; 2] {
     let height = quads.div_ceil(QUADS_WIDTH);
     let height = if height.is_power_of_two() { (height + 1).max(3).min(highest) } else { height };
