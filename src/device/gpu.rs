@@ -148,7 +148,6 @@ impl Gpu {
     /// As [`Gpu::read`].
     pub fn wait(&self) -> Result<()> {
         self.wait_for(None)?;
-        self.pipelines.ran();
         self.check()
     }
 

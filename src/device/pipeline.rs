@@ -3,7 +3,7 @@
 use crate::error::{Result, ShaderRejection};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A pipeline, or why the driver rejects it.
 pub(crate) type Compiled = std::result::Result<wgpu::ComputePipeline, ShaderRejection>;
@@ -28,13 +28,15 @@ pub(crate) struct Pipeline<G> {
     compiled: OnceLock<Compiled>,
     device: wgpu::Device,
     source: Box<dyn Source<G>>,
+    rehearsal: OnceLock<Rehearsal>,
     is_used: AtomicBool,
 }
 
 impl<G> Pipeline<G> {
     /// One that nobody has compiled yet.
     pub(super) fn new(device: wgpu::Device, source: Box<dyn Source<G>>) -> Self {
-        Self { compiled: OnceLock::new(), device, source, is_used: AtomicBool::new(false) }
+        let (compiled, rehearsal) = (OnceLock::new(), OnceLock::new());
+        Self { compiled, device, source, rehearsal, is_used: AtomicBool::new(false) }
     }
 
     /// Waits for it, or compiles it.
@@ -64,25 +66,64 @@ impl<G> Pipeline<G> {
         self.source.run_over_nothing(twin, &self.source.compile_on(twin)?)
     }
 
-    /// Has the driver do its second half, which takes it several times as long as the first unless it knows the kernel.
+    /// Whether the driver did its second half.
+    pub(super) fn is_rehearsed(&self) -> bool {
+        self.rehearsal.get().is_some()
+    }
+
+    /// Waits for the driver's second half, or has the driver do it, on a twin. It takes several times as long as the
+    /// first, unless the driver knows the kernel.
     pub(super) fn rehearse(&self, twin: &G) -> Rehearsal {
-        let start = Instant::now();
-        let Ok(pipeline) = self.source.compile_on(twin) else { return Rehearsal::Failed };
-        let first_half = start.elapsed().as_secs_f64();
-        match self.source.run_over_nothing(twin, &pipeline) {
-            Err(_) => Rehearsal::Failed,
-            // What is submitted may be known from the queue itself, which says nothing about the rest.
-            Ok(()) if start.elapsed().as_secs_f64() < 1.5 * first_half && !self.is_used() => Rehearsal::Known,
-            Ok(()) => Rehearsal::Done,
+        *self.rehearsal.get_or_init(|| {
+            let start = Instant::now();
+            let Ok(pipeline) = self.source.compile_on(twin) else { return Rehearsal::Failed };
+            let first_half = start.elapsed();
+            match self.source.run_over_nothing(twin, &pipeline) {
+                Err(_) => Rehearsal::Failed,
+                Ok(()) => Rehearsal::of(first_half, start.elapsed()),
+            }
+        })
+    }
+}
+
+/// A kernel that takes less says nothing about others: programs have it in common, and it costs little to go on.
+const TELLING: Duration = Duration::from_millis(10);
+
+/// How a rehearsal ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Rehearsal {
+    /// The driver did its second half.
+    Done,
+    /// An earlier program had the kernel.
+    Known,
+    /// Too short to tell.
+    Short,
+    /// The twin does not take it.
+    Failed,
+}
+
+impl Rehearsal {
+    /// What the time of both halves tells, of which the first is never on the driver's disk.
+    fn of(first_half: Duration, both: Duration) -> Self {
+        match () {
+            () if both < TELLING => Self::Short,
+            () if both < first_half.mul_f64(1.5) => Self::Known,
+            () => Self::Done,
         }
     }
 }
 
-/// How a rehearsal ended.
-pub(super) enum Rehearsal {
-    Done,
-    /// An earlier program had the kernel.
-    Known,
-    /// The twin does not take it.
-    Failed,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_half_in_no_time_was_known() {
+        let of = |first_half, both| Rehearsal::of(Duration::from_millis(first_half), Duration::from_millis(both));
+        assert_eq!(of(30, 40), Rehearsal::Known);
+        assert_eq!(of(30, 50), Rehearsal::Done);
+        assert_eq!(of(1, 20), Rehearsal::Done);
+        assert_eq!(of(5, 6), Rehearsal::Short);
+        assert_eq!(of(1, 9), Rehearsal::Short);
+    }
 }

@@ -42,9 +42,19 @@ impl<G: 'static> Pipelines<G> {
         rejected.map_or(Ok(()), |why| Err(why.clone().into()))
     }
 
-    /// Tells that the queue has run all that was submitted: what is in use needs no rehearsal any more.
-    pub(crate) fn ran(&self) {
-        self.workers.iter().for_each(Workers::ran);
+    /// Waits until these are rehearsed, or does so, before their first use. Before each it asks whether to go on.
+    ///
+    /// # Errors
+    /// Why not to go on.
+    pub(crate) fn rehearse<'a>(
+        &self,
+        pipelines: impl IntoIterator<Item = &'a Arc<Pipeline<G>>>,
+        goes_on: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        match &self.workers {
+            Some(workers) => workers.rehearse(pipelines, goes_on),
+            None => Ok(()),
+        }
     }
 
     /// Rehearses everything asked for, as the threads do; says how many, none where they do not.

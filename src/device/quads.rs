@@ -66,16 +66,14 @@ pub(crate) enum Blank {
 }
 
 impl Blank {
-    /// That of a binding. lavapipe compiles anew where a side of a texture is a power of two and was not, or the other
-    /// way round.
+    /// That of a binding.
     pub(crate) fn of(binding: &Binding) -> Self {
         match binding {
             Binding::Buf(buf) => Self::Words(buf.len().min(1 << 14)),
             Binding::Texture(view) => {
                 let texture = view.texture();
-                let rows = if texture.height().is_power_of_two() { 1 } else { 3 };
                 let is_integer = texture.format() == wgpu::TextureFormat::Rgba32Uint;
-                Self::Texels { words: 4 * rows * texture.width() as usize, is_integer }
+                Self::Texels { words: 4 * texture.width() as usize, is_integer }
             }
         }
     }

@@ -29,18 +29,14 @@ impl Gpu {
             return Ok(Quads { home: Home::Buffer(self.alloc(label, words)?), len: words, live: None });
         }
         let quads = words / 4;
-        let height = quads.div_ceil(QUADS_WIDTH);
+        let [width, height] = sides(quads, self.limits.max_texture_dimension_2d as usize);
         if words > self.max_quads_words() {
             return Err(self.no_memory(label, 4 * words as u64, Some(4 * self.max_quads_words() as u64)));
         }
         let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let raw = self.device.create_texture(&wgpu::TextureDescriptor {
             label: Some(label),
-            size: wgpu::Extent3d {
-                width: quads.min(QUADS_WIDTH) as u32,
-                height: height as u32,
-                depth_or_array_layers: 1,
-            },
+            size: wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 },
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
@@ -52,7 +48,7 @@ impl Gpu {
             return Err(self.no_memory(label, 4 * words as u64, None));
         }
         self.check()?;
-        self.taken.fetch_add((16 * quads.min(QUADS_WIDTH) * height) as u64, Ordering::Relaxed);
+        self.taken.fetch_add((QUAD * width * height) as u64, Ordering::Relaxed);
         let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
         Ok(Quads { home: Home::Texture { raw, view }, len: words, live: None })
     }
@@ -136,6 +132,14 @@ impl Gpu {
     }
 }
 
+/// Width and height of a texture for so many quads. lavapipe compiles a kernel anew where a side of a texture is a
+/// power of two and was not, or the other way round: a width always is, a height never, but where it is the `highest`.
+fn sides(quads: usize, highest: usize) -> [usize; 2] {
+    let height = quads.div_ceil(QUADS_WIDTH);
+    let height = if height.is_power_of_two() { (height + 1).max(3).min(highest) } else { height };
+    [quads.next_power_of_two().min(QUADS_WIDTH), height]
+}
+
 impl Quads {
     /// The number that a kernel reads of the blocks in use, `blocks` being all of them.
     ///
@@ -175,5 +179,20 @@ impl Blank {
             Self::Words(words) => gpu.alloc("blank", words)?.into(),
             Self::Texels { words, is_integer } => (&gpu.alloc_quads("blank", words, is_integer)?).into(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_width_is_a_power_of_two_and_a_height_is_not() {
+        for quads in (1..100).chain((1..300).flat_map(|rows| [rows * QUADS_WIDTH, rows * QUADS_WIDTH + 1])) {
+            let [width, height] = sides(quads, 16_384);
+            assert!(width.is_power_of_two() && !height.is_power_of_two() && width * height >= quads, "{quads}");
+        }
+        assert_eq!(sides(4 * QUADS_WIDTH, 4), [QUADS_WIDTH, 4], "there is no more");
+        assert_eq!(sides(3 * QUADS_WIDTH, 4), [QUADS_WIDTH, 3]);
     }
 }

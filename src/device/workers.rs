@@ -1,10 +1,11 @@
 //! Threads that compile pipelines in the background.
 //!
 //! A software driver compiles a kernel in two halves: what wgpu asks for when the pipeline is made, and machine code
-//! when the queue first meets it, one kernel after another on the queue's thread, for most of a cold start. Another
-//! device has a queue of its own, and the driver keeps machine code on disk for all: so threads without other work
-//! *rehearse* kernels, that is run them over nothing on a twin of the device, the newest first, while the queue works
-//! its way from the oldest.
+//! when the queue first meets it, one kernel after another on the queue's thread, which no submission should wait for.
+//! Another device has a queue of its own, and the driver keeps machine code on disk for all: so kernels are
+//! *rehearsed*, that is run over nothing on a twin of the device. Whoever is to run a program does so first, from its
+//! oldest kernel; threads without other work come towards him from the newest. The disk is written in the background:
+//! a program's kernels are all rehearsed before the first is submitted, so that most are there when the queue looks.
 //!
 //! Nothing here knows what a twin is: it is of a type `G`, and a [`Source`](super::pipeline::Source) compiles for it.
 
@@ -20,11 +21,8 @@ pub(super) type OpenTwin<G> = Box<dyn Fn() -> Result<G> + Send + Sync>;
 /// Threads that compile, at most: one core is left to whoever records.
 const MOST_THREADS: usize = 8;
 
-/// Kernels that are not rehearsed, the last of them: the queue is at one.
-const LEFT_TO_QUEUE: usize = 3;
-
-/// Kernels in a row that the driver knew, after which it is taken to know the rest.
-const ENOUGH_KNOWN: usize = 2;
+/// Rehearsals in a row that were in vain, since the driver knew the kernel, after which it is taken to know the rest.
+const ENOUGH: usize = 2;
 
 /// What there is to do, the newest last. Whoever records needs the oldest first, and compiles it if it is not there, so
 /// threads take the newest.
@@ -32,13 +30,14 @@ struct Work<G> {
     to_compile: Vec<Arc<Pipeline<G>>>,
     to_rehearse: Vec<Arc<Pipeline<G>>>,
     busy: usize,
-    known_in_a_row: usize,
+    /// Rehearsals in a row that were in vain; none are made of kernels about to be used while they are enough.
+    in_vain: usize,
     is_over: bool,
 }
 
 impl<G> Default for Work<G> {
     fn default() -> Self {
-        Self { to_compile: Vec::new(), to_rehearse: Vec::new(), busy: 0, known_in_a_row: 0, is_over: false }
+        Self { to_compile: Vec::new(), to_rehearse: Vec::new(), busy: 0, in_vain: 0, is_over: false }
     }
 }
 
@@ -51,14 +50,23 @@ impl<G> Work<G> {
         if !rehearses {
             return None;
         }
-        let used: Vec<_> = self.to_rehearse.iter().map(|pipeline| pipeline.is_used()).collect();
-        next_rehearsal(&used).map(|next| (self.to_rehearse.remove(next), true))
+        // What is in use is the queue's, which was told that there is no need to rehearse.
+        self.to_rehearse.retain(|pipeline| !pipeline.is_used());
+        self.to_rehearse.pop().map(|pipeline| (pipeline, true))
     }
-}
 
-/// The newest pipeline that is not in use yet, or else the newest. `used` tells of each, the oldest first.
-fn next_rehearsal(used: &[bool]) -> Option<usize> {
-    (used.len() > LEFT_TO_QUEUE).then(|| used.iter().rposition(|used| !used).unwrap_or(used.len() - 1))
+    /// Takes note of how a rehearsal ended.
+    fn note(&mut self, outcome: Rehearsal) {
+        self.in_vain = match outcome {
+            Rehearsal::Done => 0,
+            Rehearsal::Short => self.in_vain,
+            Rehearsal::Known => self.in_vain + 1,
+            Rehearsal::Failed => ENOUGH,
+        };
+        if self.in_vain >= ENOUGH {
+            self.to_rehearse.clear();
+        }
+    }
 }
 
 /// What the threads share.
@@ -93,13 +101,17 @@ impl<G> Desk<G> {
     }
 
     /// Takes note of how a rehearsal ended; whether there are more.
-    fn note(&self, outcome: &Rehearsal) -> bool {
+    fn note(&self, outcome: Rehearsal) -> bool {
         let mut work = lock(&self.work);
-        work.known_in_a_row = if matches!(outcome, Rehearsal::Known) { work.known_in_a_row + 1 } else { 0 };
-        if work.known_in_a_row >= ENOUGH_KNOWN {
-            work.to_rehearse.clear();
-        }
-        work.to_rehearse.len() > LEFT_TO_QUEUE
+        work.note(outcome);
+        !work.to_rehearse.is_empty()
+    }
+
+    /// Takes a pipeline from the threads that is about to be used; whether to rehearse it or wait until one has.
+    fn claim(&self, pipeline: &Arc<Pipeline<G>>) -> bool {
+        let mut work = lock(&self.work);
+        work.to_rehearse.retain(|other| !Arc::ptr_eq(other, pipeline));
+        work.in_vain < ENOUGH
     }
 
     /// Compiles, then rehearses until a twin fails, until it is over.
@@ -113,8 +125,8 @@ impl<G> Desk<G> {
             }
             twin = twin.or_else(|| self.open_twin.as_ref().and_then(|open| open().ok()));
             let outcome = twin.as_ref().map_or(Rehearsal::Failed, |twin| pipeline.rehearse(twin));
-            rehearses = !matches!(outcome, Rehearsal::Failed);
-            if !self.note(&outcome) || !rehearses {
+            rehearses = outcome != Rehearsal::Failed;
+            if !self.note(outcome) || !rehearses {
                 twin = None; // it takes memory, and opens in no time
             }
         }
@@ -162,9 +174,30 @@ impl<G: 'static> Workers<G> {
         self.desk.open_twin.as_ref().map(|open| open())
     }
 
-    /// Tells that the queue has run all that was submitted: what is in use needs no rehearsal any more.
-    pub(super) fn ran(&self) {
-        lock(&self.desk.work).to_rehearse.retain(|pipeline| !pipeline.is_used());
+    /// Waits until these are rehearsed, or does so, before their first use. Before each it asks whether to go on.
+    ///
+    /// # Errors
+    /// Why not to go on.
+    pub(super) fn rehearse<'a>(
+        &self,
+        pipelines: impl IntoIterator<Item = &'a Arc<Pipeline<G>>>,
+        goes_on: impl Fn() -> Result<()>,
+    ) -> Result<()> {
+        let Some(open_twin) = &self.desk.open_twin else { return Ok(()) };
+        let mut twin = None;
+        for pipeline in pipelines.into_iter().filter(|pipeline| !pipeline.is_rehearsed()) {
+            goes_on()?;
+            if !self.desk.claim(pipeline) {
+                break;
+            }
+            twin = twin.or_else(|| open_twin().ok());
+            let outcome = twin.as_ref().map_or(Rehearsal::Failed, |twin| pipeline.rehearse(twin));
+            self.desk.note(outcome);
+            if outcome == Rehearsal::Failed {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Waits until none is at work, and leaves them nothing to do.
@@ -195,12 +228,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rehearsals_run_towards_the_queue() {
-        let (submitted, waits) = (true, false);
-        assert_eq!(next_rehearsal(&[submitted, submitted, waits, waits, submitted]), Some(3));
-        assert_eq!(next_rehearsal(&[submitted, submitted, waits, submitted]), Some(2));
-        assert_eq!(next_rehearsal(&[submitted; 5]), Some(4));
-        assert_eq!(next_rehearsal(&[waits; LEFT_TO_QUEUE]), None);
-        assert_eq!(next_rehearsal(&[]), None);
+    fn two_known_kernels_in_a_row_are_enough() {
+        use Rehearsal::{Done, Failed, Known, Short};
+        let in_vain = |outcomes: &[Rehearsal]| {
+            let mut work = Work::<()>::default();
+            outcomes.iter().for_each(|&outcome| work.note(outcome));
+            work.in_vain
+        };
+        assert_eq!(in_vain(&[Known, Known]), ENOUGH);
+        assert_eq!(in_vain(&[Known, Short, Short, Known]), ENOUGH, "short ones say nothing");
+        assert_eq!(in_vain(&[Known, Done, Known]), 1);
+        assert_eq!(in_vain(&[Known, Known, Done]), 0, "it is tried again with what is recorded later");
+        assert_eq!(in_vain(&[Done, Failed]), ENOUGH);
     }
 }

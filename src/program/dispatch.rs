@@ -26,6 +26,11 @@ impl Dispatch {
         self.shader
     }
 
+    /// Its pipeline, which may be in the making.
+    pub(super) fn pipeline(&self) -> &Arc<Pipeline<Gpu>> {
+        &self.pipeline
+    }
+
     /// Appends it to a pass; the first time, it waits for the pipeline and binds to it.
     pub(super) fn record(&self, gpu: &Gpu, pass: &mut wgpu::ComputePass<'_>) -> Result<()> {
         let pipeline = self.pipeline.get()?;

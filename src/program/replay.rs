@@ -11,7 +11,7 @@ use std::time::Instant;
 /// an eightieth leaves room for one that takes as long as eighty. Nine in ten of a hundred take less than twice that.
 const SUBMISSION: f64 = 0.025;
 
-/// Steps of a submission at the first run, at which a software driver compiles each; and at the next ones, until
+/// Steps of a submission at the first run, at which a software driver may compile each; and at the next ones, until
 /// somebody tells how long they take.
 const FIRST: usize = 1;
 const UNMEASURED: usize = 2;
@@ -80,6 +80,7 @@ impl Program {
         gpu.check()?;
         let stride = self.stride.load(Ordering::Relaxed);
         if stride == FIRST {
+            gpu.pipelines.rehearse(self.dispatches().map(Dispatch::pipeline), || gpu.check())?;
             self.stride.store(UNMEASURED, Ordering::Relaxed);
         }
         let mut parts = self.steps.chunks(stride).peekable();
@@ -99,6 +100,13 @@ impl Program {
         after.iter().for_each(|copy| copy.0.record_copy(copy.1, &mut encoder));
         gpu.submit(encoder.finish(), kernels(self.steps.chunks(stride).last().unwrap_or_default()))?;
         Ok(())
+    }
+
+    fn dispatches(&self) -> impl Iterator<Item = &Dispatch> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Run(dispatch) => Some(dispatch),
+            Step::Clear(_) => None,
+        })
     }
 
     /// Tells how many seconds a run took, so that later ones submit as many steps at once as take a fortieth of a
@@ -130,11 +138,7 @@ impl Program {
         };
         let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
         let mut pass = encoder.begin_compute_pass(&descriptor);
-        for step in &self.steps {
-            if let Step::Run(dispatch) = step {
-                dispatch.record(gpu, &mut pass)?;
-            }
-        }
+        self.dispatches().try_for_each(|dispatch| dispatch.record(gpu, &mut pass))?;
         drop(pass);
         stamps.seconds(gpu, encoder)
     }
