@@ -6,6 +6,9 @@ use super::signals::{self, STOPPED};
 use crate::error::Error;
 use std::process::ExitCode;
 
+/// The exit code of a run that diverged.
+pub(super) const DIVERGED: u8 = 6;
+
 /// An error in one line: what, where, why, and what to do about it.
 pub fn describe(error: &anyhow::Error) -> String {
     advice::line(error.as_ref())
@@ -29,15 +32,20 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     if let Some(ChildFailure { code: Some(code @ (2..=6 | 130)), .. }) = error.downcast_ref() {
         return ExitCode::from(*code as u8);
     }
-    ExitCode::from(match error.downcast_ref::<Error>() {
-        Some(Error::Usage(_)) => 2,
-        Some(Error::Data(_)) => 3,
-        Some(Error::Device(_)) => 4,
-        Some(Error::OutOfMemory(_)) => 5,
-        Some(Error::Diverged { .. }) => 6,
-        Some(Error::Stopped | Error::Interrupted { .. }) => STOPPED,
-        Some(Error::Io(_)) | None => 1,
-    })
+    ExitCode::from(error.downcast_ref().map_or(1, code_of))
+}
+
+/// The same as a number.
+pub(super) fn code_of(error: &Error) -> u8 {
+    match error {
+        Error::Usage(_) => 2,
+        Error::Data(_) => 3,
+        Error::Device(_) => 4,
+        Error::OutOfMemory(_) => 5,
+        Error::Diverged { .. } => DIVERGED,
+        Error::Stopped | Error::Interrupted { .. } => STOPPED,
+        Error::Io(_) => 1,
+    }
 }
 
 /// A process of ours that failed, and what it said. This one ends with the same code.

@@ -1,7 +1,7 @@
 //! `gpu-subset experiment`: a grid of training runs, each a normal run folder, and the table they come to.
 
 use super::advice;
-use super::exit::ChildFailure;
+use super::exit::{ChildFailure, DIVERGED, code_of};
 use super::grid::{Baseline, ExperimentFile, Planned, plan};
 use super::output::{say, show};
 use super::signals::{self, STOPPED};
@@ -22,10 +22,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs that came to their end, each with the options of its row.
 type Records = Vec<(RowOptions, RunRecord)>;
-
-/// How a run ends that diverged, and one whose files are damaged.
-const DIVERGED: i32 = 6;
-const DAMAGED: i32 = 3;
 
 #[derive(Args)]
 pub(super) struct ExperimentArgs {
@@ -60,7 +56,7 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
     let (records, failed) = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
     show!("{}", printable(&conclude(&out, &records, &failed, &described.targets)?))?;
     // what came to nothing because a value was not finite is what a grid is there to find out
-    let worst = failed.iter().find(|failure| failure.code == Some(DIVERGED)).or(failed.first());
+    let worst = failed.iter().find(|failure| failure.code == Some(DIVERGED.into())).or(failed.first());
     let Some(Failure { code, why, .. }) = worst else { return Ok(()) };
     let count = failed.len();
     let message = format!("{count} of {} runs came to nothing; of these {why}", count + records.len());
@@ -152,8 +148,7 @@ fn train(run: &Planned, args: &ExperimentArgs, interrupt: &Interrupt) -> Result<
     if status.code() == Some(STOPPED.into()) {
         return Err(ChildFailure { code: status.code(), message: format!("{why}; the same command goes on") }.into());
     }
-    let name = run.folder.file_name().map(shown).unwrap_or_default();
-    Ok(Some(Failure { run: name, code: status.code(), why }))
+    Ok(Some(failure(&run.folder, status.code(), why)))
 }
 
 /// Runs a command to its end, and passes on to it, once, that it is to stop. A terminal's Ctrl-C does not reach it
@@ -179,11 +174,13 @@ fn wait(mut command: Command, program: &Path, interrupt: &Interrupt) -> Result<E
 fn read_record(folder: &Path) -> std::result::Result<RunRecord, Failure> {
     let missing = || RunError::NoRecord { path: folder.to_owned() }.into();
     let found = RunFolder::open(folder).and_then(|folder| folder.read_record());
-    found.and_then(|record| record.ok_or_else(missing)).map_err(|why| Failure {
-        run: folder.file_name().map(shown).unwrap_or_default(),
-        code: Some(DAMAGED),
-        why: advice::line(&why),
-    })
+    found
+        .and_then(|record| record.ok_or_else(missing))
+        .map_err(|why| failure(folder, Some(code_of(&why).into()), advice::line(&why)))
+}
+
+fn failure(folder: &Path, code: Option<i32>, why: String) -> Failure {
+    Failure { run: folder.file_name().map(shown).unwrap_or_default(), code, why }
 }
 
 /// Writes `table.md` and `table.json`, and returns the first.

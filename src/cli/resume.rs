@@ -41,7 +41,7 @@ pub(super) fn open(path: &Path, request: &RunRequest) -> Result<(Config, Dataset
     }
     let data = config.open_data_of(path, request.given_data())?;
     if request.given_data().is_some() {
-        (config.data, config.made_in) = (data.source.clone(), Config::start_of(&data.source));
+        config = config.moved_to(&data);
     }
     Ok((config, data, Continuation { folder, before, was_complete }))
 }

@@ -121,8 +121,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<Continuation>)> 
         check_alone(&args.request, "--config", &["data"])?;
         let config = Config::load(path)?;
         let data = config.open_data_of(path, args.request.given_data())?;
-        let (data_source, made_in) = (data.source.clone(), Config::start_of(&data.source));
-        return Ok((Config { data: data_source, made_in, ..config }, data, None));
+        return Ok((config.moved_to(&data), data, None));
     }
     let data = args.request.open_data()?;
     let config = args.request.builder(&data, args.checkpoints.checkpoint_every)?.config()?;

@@ -147,8 +147,7 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::read`].
     pub fn wait(&self) -> Result<()> {
-        self.wait_for(None)?;
-        self.check()
+        self.wait_for(None)
     }
 
     /// Waits for a submission, of everything submitted where none is named.

@@ -1,7 +1,7 @@
 //! Softmax cross-entropy with example weights: loss and hits of each example, gradient, Hessian product.
 
 use super::grid;
-use crate::device::{Buf, Gpu, Quads};
+use crate::device::{Binding, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
@@ -24,20 +24,24 @@ pub struct Targets {
 /// Loops over the classes of an example, at most.
 const LOOPS: usize = 4;
 
-/// Grid of a kernel over so many vec4 of examples.
-fn examples_grid(gpu: &Gpu, shader: &Shader, quads: usize, z: &Quads) -> Result<[usize; 3]> {
-    grid::looping_grid(gpu, shader, quads, LOOPS * grid::turns(z.len() / (4 * quads), 0))
-}
-
 /// Turns of the loops over the classes of an example, at most.
 pub fn turns(classes: usize) -> usize {
     grid::turns(1, LOOPS * grid::turns(classes, 0))
 }
 
-fn constants(gpu: &Gpu, z: &Quads, targets: &Targets) -> [(&'static str, usize); 2] {
+/// A kernel over so many examples, whole blocks, and their logits.
+fn over_examples(gpu: &Gpu, shader: &Shader, z: &Quads, examples: usize, bindings: &[Binding]) -> Result<Dispatch> {
+    let classes = z.len() / examples;
+    let constants = [("CLASSES", classes), ("LANES", gpu.profile.lanes())];
+    let grid = grid::looping_grid(gpu, shader, examples / 4, LOOPS * grid::turns(classes, 0))?;
+    Dispatch::new(gpu, shader, &constants, bindings, grid)
+}
+
+/// How many these are.
+fn examples(z: &Quads, targets: &Targets) -> usize {
     assert_eq!(targets.label.len(), targets.weight.len());
     assert!(z.len().is_multiple_of(targets.label.len()));
-    [("CLASSES", z.len() / targets.label.len()), ("LANES", gpu.profile.lanes())]
+    targets.label.len()
 }
 
 /// loss\[n\] = weight · cross entropy of the logits `z` `[N/B][M][B]`; correct\[n\] = weight where the largest logit is
@@ -48,7 +52,7 @@ fn constants(gpu: &Gpu, z: &Quads, targets: &Targets) -> [(&'static str, usize);
 pub fn loss(gpu: &Gpu, z: &Quads, targets: &Targets, loss: &Buf, correct: &Buf) -> Result<Dispatch> {
     assert!(loss.len() == targets.label.len() && correct.len() == loss.len());
     let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), loss.into(), correct.into()];
-    Dispatch::new(gpu, &LOSS, &constants(gpu, z, targets), &bindings, examples_grid(gpu, &LOSS, loss.len() / 4, z)?)
+    over_examples(gpu, &LOSS, z, examples(z, targets), &bindings)
 }
 
 /// dz = weight (p − onehot).
@@ -58,8 +62,7 @@ pub fn loss(gpu: &Gpu, z: &Quads, targets: &Targets, loss: &Buf, correct: &Buf) 
 pub fn gradient(gpu: &Gpu, z: &Quads, targets: &Targets, dz: &Quads) -> Result<Dispatch> {
     assert_eq!(z.len(), dz.len());
     let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), dz.into()];
-    let grid = examples_grid(gpu, &GRADIENT, targets.label.len() / 4, z)?;
-    Dispatch::new(gpu, &GRADIENT, &constants(gpu, z, targets), &bindings, grid)
+    over_examples(gpu, &GRADIENT, z, examples(z, targets), &bindings)
 }
 
 /// score\[n\] = weight (|p − onehot| + 10⁻⁴).
@@ -69,13 +72,7 @@ pub fn gradient(gpu: &Gpu, z: &Quads, targets: &Targets, dz: &Quads) -> Result<D
 pub fn residual(gpu: &Gpu, z: &Quads, targets: &Targets, score: &Buf) -> Result<Dispatch> {
     assert_eq!(score.len(), targets.label.len());
     let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), score.into()];
-    Dispatch::new(
-        gpu,
-        &RESIDUAL,
-        &constants(gpu, z, targets),
-        &bindings,
-        examples_grid(gpu, &RESIDUAL, score.len() / 4, z)?,
-    )
+    over_examples(gpu, &RESIDUAL, z, examples(z, targets), &bindings)
 }
 
 /// h = weight (diag p − p pᵀ) u.
@@ -85,8 +82,7 @@ pub fn residual(gpu: &Gpu, z: &Quads, targets: &Targets, score: &Buf) -> Result<
 pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Result<Dispatch> {
     assert!(z.len() == u.len() && z.len() == h.len());
     let bindings = [z.into(), u.into(), (&targets.weight).into(), h.into()];
-    let grid = examples_grid(gpu, &HVP, targets.weight.len() / 4, z)?;
-    Dispatch::new(gpu, &HVP, &constants(gpu, z, targets), &bindings, grid)
+    over_examples(gpu, &HVP, z, examples(z, targets), &bindings)
 }
 
 /// dz = (diag √p − p √pᵀ) e with random signs e: E\[dz dzᵀ\] is the loss Hessian. The signs of an example follow from
@@ -96,9 +92,8 @@ pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Res
 /// As [`Dispatch::new`].
 pub fn root(gpu: &Gpu, z: &Quads, index: &Buf, seed: &Buf, dz: &Quads) -> Result<Dispatch> {
     assert_eq!(z.len(), dz.len());
-    let constants = [("CLASSES", z.len() / index.len()), ("LANES", gpu.profile.lanes())];
     let bindings = [z.into(), index.into(), seed.into(), dz.into()];
-    Dispatch::new(gpu, &ROOT, &constants, &bindings, examples_grid(gpu, &ROOT, index.len() / 4, z)?)
+    over_examples(gpu, &ROOT, z, index.len(), &bindings)
 }
 
 /// products = \[weight uᵀHu, weight uᵀHv, weight vᵀHv\] of every example, H the loss Hessian at `z`, for the logit
@@ -117,13 +112,7 @@ pub fn curvature(
     assert!(products.iter().all(|product| product.len() == targets.weight.len()));
     let [uu, uv, vv] = products;
     let bindings = [z.into(), u.into(), v.into(), (&targets.weight).into(), uu.into(), uv.into(), vv.into()];
-    Dispatch::new(
-        gpu,
-        &CURVATURE,
-        &constants(gpu, z, targets),
-        &bindings,
-        examples_grid(gpu, &CURVATURE, uu.len() / 4, z)?,
-    )
+    over_examples(gpu, &CURVATURE, z, examples(z, targets), &bindings)
 }
 
 /// The same in f64, on one example's logits.

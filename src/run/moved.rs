@@ -44,8 +44,13 @@ impl Config {
         first(&self.places(Some(run)), |place| Dataset::open(place, &ReadOptions { resize }))
     }
 
+    /// The same, of data that were found elsewhere.
+    pub fn moved_to(self, data: &Dataset) -> Self {
+        Self { data: data.source.clone(), made_in: Self::start_of(&data.source), ..self }
+    }
+
     /// The folder that a path to data starts from, where that has to be known to find it again.
-    pub fn start_of(data: &str) -> Option<PathBuf> {
+    pub(super) fn start_of(data: &str) -> Option<PathBuf> {
         let is_path = data != Dataset::DIGITS && Path::new(data).is_relative();
         // a configuration is text
         std::env::current_dir().ok().filter(|folder| is_path && folder.to_str().is_some())

@@ -3,7 +3,6 @@
 
 use super::progress::{Progress, ProgressVectors};
 use super::running::Running;
-use crate::device::Buf;
 use crate::error::Result;
 use crate::training::GpuSpace;
 use std::time::{Duration, Instant};
@@ -50,21 +49,18 @@ impl LastState {
     pub(super) fn copy(&mut self, running: &Running, space: &GpuSpace) -> Result<&Progress<Vec<f32>>> {
         let start = Instant::now();
         let Progress { scalars, vectors } = &running.progress;
-        let all = |vectors: &[(String, Buf)]| -> Result<Vec<_>> {
-            vectors.iter().map(|(name, vector)| Ok((name.clone(), space.download(vector)?))).collect()
-        };
-        let parameters = space.download(&vectors.parameters)?;
-        let (optimiser, best) = (all(&vectors.optimiser)?, vectors.best.as_ref().map(|best| space.download(best)));
         let memory_of = Some((scalars.stages.len(), running.problem.refreshes()));
         let is_known = self.memory_of == memory_of;
-        let anew = if is_known { None } else { Some(all(&vectors.problem)?) };
-        let vectors = ProgressVectors { parameters, optimiser, problem: Vec::new(), best: best.transpose()? };
-        let before = self.progress.replace(Progress { scalars: scalars.clone(), vectors });
-        let problem = anew.or(before.map(|before| before.vectors.problem)).unwrap_or_default();
+        let problem = if is_known { Vec::new() } else { vectors.problem.clone() };
+        let vectors = ProgressVectors { problem, ..vectors.clone() };
+        let anew = Progress { scalars: scalars.clone(), vectors }.convert(|vector| space.download(vector))?;
+        let before = self.progress.replace(anew);
         self.memory_of = memory_of;
         self.copying += start.elapsed();
         let progress = self.progress.as_mut().expect("just put there");
-        progress.vectors.problem = problem;
+        if let Some(before) = before.filter(|_| is_known) {
+            progress.vectors.problem = before.vectors.problem;
+        }
         Ok(progress)
     }
 }
