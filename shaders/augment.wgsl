@@ -1,5 +1,5 @@
-// augment: y[n,c,p] = gain · x[n,c,source(p)] + offset, x being zero outside of the image; zero in the square cut out:
-// the copies of examples, each changed in its own way, which follows from seed, example and copy alone.
+// augment: y[n,c,p] = gain · x[n,c,source(p)] + offset, x being that of a byte 0 outside of the image; zero in the
+// square cut out: the copies of examples, each changed in its own way, which follows from seed, example and copy alone.
 // x, y: [N/B][CHANNELS][HEIGHT·WIDTH][B]; index: [N/B][B], example + copy·EXAMPLES, copy 0 being the example itself;
 // 0xffffffff: padding. by: key, key, largest shift, whether to flip, side of the square, then as floats the largest
 // rotation (radians), scale, contrast, brightness. An invocation owns EACH pixels of four images in all channels.
@@ -15,7 +15,8 @@ override EACH: u32;
 @group(0) @binding(0) var<quads, read>    x: array<vec4f>;
 @group(0) @binding(1) var<storage, read>  index: array<u32>;
 @group(0) @binding(2) var<storage, read>  by: array<u32, 9>;
-@group(0) @binding(3) var<quads, write>   y: array<vec4f>;
+@group(0) @binding(3) var<quads, read>    norm: array<vec4f>;  // [C] mean, inverse_std, in units of a byte
+@group(0) @binding(4) var<quads, write>   y: array<vec4f>;
 
 // Of each image: source = matrix · p + shift in rows and columns, gain, offset, first row and column cut out.
 const DRAWN = 10u;
@@ -60,12 +61,12 @@ fn four(i: u32, lane: u32) -> vec4f {
   return vec4f(drawn[at], drawn[at + 1u], drawn[at + 2u], drawn[at + 3u]);
 }
 
-// A pixel of each image; zero outside.
-fn pixel(plane: u32, row: vec4i, column: vec4i) -> vec4f {
+// A pixel of each image, or what is outside.
+fn pixel(plane: u32, row: vec4i, column: vec4i, outside: f32) -> vec4f {
   let inside = (row >= vec4i()) & (row < vec4i(i32(HEIGHT))) & (column >= vec4i()) & (column < vec4i(i32(WIDTH)));
   let at = plane + vec4u(select(vec4i(), row * i32(WIDTH) + column, inside)) * LANES;
   let value = vec4f(load_x(at.x).x, load_x(at.y).y, load_x(at.z).z, load_x(at.w).w);
-  return select(vec4f(), value, inside);
+  return select(vec4f(outside), value, inside);
 }
 
 @compute @workgroup_size(LANES, ROWS)
@@ -95,13 +96,15 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     let left = floor(source_column + nearest);
     for (var channel = 0u; channel < CHANNELS; channel++) {
       let plane = (group.y * CHANNELS + channel) * HEIGHT * WIDTH * LANES + lane;
-      var value = pixel(plane, vec4i(top), vec4i(left));
+      let normalise = load_norm(channel);
+      let outside = (0.0 - normalise.x) * normalise.y;
+      var value = pixel(plane, vec4i(top), vec4i(left), outside);
       if (INTERPOLATE == 1u) {
         let down = source_row - top;
         let right = source_column - left;
-        let above = mix(value, pixel(plane, vec4i(top), vec4i(left) + 1), right);
-        let below = mix(pixel(plane, vec4i(top) + 1, vec4i(left)),
-                        pixel(plane, vec4i(top) + 1, vec4i(left) + 1), right);
+        let above = mix(value, pixel(plane, vec4i(top), vec4i(left) + 1, outside), right);
+        let below = mix(pixel(plane, vec4i(top) + 1, vec4i(left), outside),
+                        pixel(plane, vec4i(top) + 1, vec4i(left) + 1, outside), right);
         value = mix(above, below, down);
       }
       store_y(plane + p * LANES, select(gain * value + offset, vec4f(), is_cut));

@@ -1,6 +1,6 @@
 // softmax_xent_root: dz[n,m] = √p[n,m] e[n,m] - p[n,m] Σ_k √p[n,k] e[n,k], p = softmax(z), e random signs: E[dz dzᵀ] is
-// the loss Hessian diag p - p pᵀ, of which diag √p - p √pᵀ is a square root.
-// z, dz: [N/B][CLASSES][B]; index: [N/B][B], which with the seed gives an example's signs.
+// the loss Hessian diag p - p pᵀ, of which diag √p - p √pᵀ is a square root. Zero for a padded example.
+// z, dz: [N/B][CLASSES][B]; index: [N/B][B], which with the seed gives an example's signs; 0xffffffff: padding.
 // An invocation owns four images.
 #import math
 #import softmax
@@ -30,13 +30,14 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let at = logits_of(i);
     let largest = largest_logit(at);
     let sum = sum_of_exponentials(at, largest);
+    let present = index[i] != vec4u(0xffffffffu);
     var mean = vec4f();
     for (var m = 0u; m < CLASSES; m++) {
       mean += sqrt(exp4(load_z(at + m * LANES) - largest) / sum) * sign_of(index[i], m);
     }
     for (var m = 0u; m < CLASSES; m++) {
       let p = exp4(load_z(at + m * LANES) - largest) / sum;
-      store_dz(at + m * LANES, sqrt(p) * sign_of(index[i], m) - p * mean);
+      store_dz(at + m * LANES, select(vec4f(), sqrt(p) * sign_of(index[i], m) - p * mean, present));
     }
   }
 }

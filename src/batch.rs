@@ -1,4 +1,7 @@
-//! What a mini-batch is, for those who choose its examples and for those who compute its gradient.
+//! What a mini-batch is, for those who choose its examples and for those who compute its gradient; and what of the
+//! examples is looked at for the curvature.
+
+use serde::{Deserialize, Serialize};
 
 /// Which examples go into a gradient.
 #[derive(Clone, Copy, Debug)]
@@ -20,4 +23,33 @@ pub struct Draw {
     pub seed: u64,
     /// Which of them.
     pub step: u64,
+}
+
+/// What Kronecker factors are estimated from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Looks {
+    /// Examples of a look at a sample of all, about: the first, and those where there is no mini-batch to look at.
+    pub first: usize,
+    /// Examples of a mini-batch that a look at it takes, rounded up to whole blocks, or all where it has fewer.
+    pub examples: usize,
+    /// S: the patches of a convolution at so many places of each image, drawn at random, stand for those at all; 0 is
+    /// all.
+    pub positions: usize,
+}
+
+impl Looks {
+    /// As many as help, at all places.
+    pub const USUAL: Self = Self { first: 512, examples: 64, positions: 0 };
+
+    /// The same from a sample of so many examples alone.
+    #[must_use]
+    pub const fn at(self, first: usize) -> Self {
+        Self { first, ..self }
+    }
+}
+
+impl Default for Looks {
+    fn default() -> Self {
+        Self::USUAL
+    }
 }

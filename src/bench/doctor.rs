@@ -5,6 +5,7 @@ use super::cases::Case;
 use super::check::Check;
 use super::network::{DECAY, Network};
 use super::random::random_blocks;
+use crate::batch::Looks;
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::Epilogue;
@@ -13,7 +14,7 @@ use crate::kernels::gather::reference::gather;
 use crate::kernels::softmax_xent::{self, Targets, reference as xent};
 use crate::model::reference::Map;
 use crate::model::{At, Layer, Model};
-use crate::objective::reference::Loss;
+use crate::objective::reference::{Look, Loss};
 use crate::objective::{DEFAULT_MEMORY, Evaluation, Kronecker};
 use crate::program::{Dispatch, Program};
 use rand::{RngExt, SeedableRng};
@@ -71,7 +72,9 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
     checks.extend(whole(gpu, model, &maps, examples)?);
     if Kronecker::check(gpu, model).is_ok() && factor_rows(model) <= MOST_ROWS {
         progress("Kronecker factors");
-        checks.push(inverse(gpu, model, &maps, blocks * gpu.profile.block)?);
+        for positions in [0, 2] {
+            checks.push(inverse(gpu, model, &maps, blocks * gpu.profile.block, positions)?);
+        }
     }
     Ok(())
 }
@@ -223,14 +226,15 @@ fn whole(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize) -> Result
     Ok(rows.collect())
 }
 
-/// A direction divided by the Kronecker factors: these, their inverses and the products with them.
-fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize) -> Result<Check> {
+/// A direction divided by the Kronecker factors: these, from so many places of an image (0: all), their inverses and
+/// the products with them.
+fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize, positions: usize) -> Result<Check> {
     const SIGNS: u32 = 7;
     let network = Network::with(gpu, model.clone(), examples, DEFAULT_MEMORY)?;
     let objective = network.objective(gpu, examples)?;
     let v = gpu.upload("doctor.direction", &model.initialise(1))?;
     let [first, again] = twice(|| {
-        let mut kronecker = Kronecker::new(&objective, examples)?;
+        let mut kronecker = Kronecker::new(&objective, Looks { positions, ..Looks::USUAL.at(examples) })?;
         kronecker.update(&network.theta, u64::from(SIGNS), 0.0)?;
         kronecker.precondition(DAMPING, &v, &network.gradient)?;
         Ok(model.compact(&gpu.read::<f32>(&network.gradient)?))
@@ -238,9 +242,14 @@ fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize) -> Resu
     let InDouble { theta, v, x } = InDouble::of(&network, model);
     let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY };
     let indices: Vec<u32> = (0..examples as u32).collect();
-    let want = loss.divided(&theta, &loss.activations(&theta), (&indices, SIGNS), DAMPING, &v);
+    let look = Look { indices: &indices, seed: SIGNS, positions };
+    let want = loss.divided(&theta, &loss.activations(&theta), look, DAMPING, &v);
     let sides = model.layers().iter().filter_map(|layer| layer.weights());
     let sides: Vec<_> = sides.map(|w| format!("{}, {}", w.patches() + 1, w.outputs)).collect();
     let shapes = format!("{} rows x{examples}", sides.join("; "));
-    Ok(Check::new("product with the inverse Kronecker factors", shapes, INVERSE, [&first, &again], &want))
+    let what = match positions {
+        0 => "product with the inverse Kronecker factors".to_owned(),
+        _ => format!("the same from {positions} places of each image"),
+    };
+    Ok(Check::new(&what, shapes, INVERSE, [&first, &again], &want))
 }

@@ -3,6 +3,7 @@
 
 use super::network::{NETWORKS, Network};
 use super::timed::median;
+use crate::batch::Looks;
 use crate::device::Gpu;
 use crate::error::{DeviceError, Result};
 use crate::kernels::blocks::Blocks;
@@ -75,7 +76,7 @@ fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize)
     let Network { theta, gradient, .. } = &network;
     let direction = gpu.alloc("bench.direction", theta.len())?;
     let mut objective = network.objective(gpu, SUBSET)?;
-    let mut kronecker = Kronecker::new(&objective, SAMPLE)?;
+    let mut kronecker = Kronecker::new(&objective, Looks::USUAL.at(SAMPLE))?;
 
     let of_gradient = time(gpu, repetitions, |_| objective.loss_and_gradient(theta, gradient).map(|_| ()))?;
     let looks = time(gpu, repetitions, |round| kronecker.update(theta, round, 0.0))?;

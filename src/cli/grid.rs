@@ -74,6 +74,9 @@ impl ExperimentFile {
     }
 }
 
+/// Options that say how examples are screened.
+const IMPORTANCE: [&str; 3] = ["screen_one_in", "least_chance", "weight_power"];
+
 /// Options of `train` that no run of an experiment has of its own.
 const OF_EXPERIMENT: [&str; 3] = ["--out", "--config", "--resume"];
 
@@ -187,12 +190,17 @@ impl Planned {
             // screening and the whitened start as its run has them
             let screen = request.method.screen().unwrap_or(true);
             whiten = request.course.whiten().unwrap_or(true);
-            let batches = BatchPlan { select: true, screen, ..*rule.batches() };
+            let importance = request.method.importance();
+            let batches = BatchPlan { select: true, screen, importance, ..*rule.batches() };
             rule = rule.with_batches(batches);
             let switch = |is_on| if is_on { "on" } else { "off" }.to_owned();
             let help = [("select", "true".to_owned()), ("screen", switch(screen)), ("whiten", switch(whiten))];
-            row.retain(|(key, _)| help.iter().all(|(helping, _)| helping != key));
-            row.extend(help.map(|(key, value)| (key.to_owned(), value)));
+            let given = self.row.iter().filter(|(key, _)| IMPORTANCE.contains(&key.as_str())).cloned();
+            let help: RowOptions = help.map(|(key, value)| (key.to_owned(), value)).into_iter().chain(given).collect();
+            row.retain(|(key, _)| {
+                help.iter().all(|(helping, _)| helping != key) && !IMPORTANCE.contains(&key.as_str())
+            });
+            row.extend(help);
         }
         // in the order of a grid, so that it is the same run
         row.sort();

@@ -1,32 +1,15 @@
-//! `--method`, `--schedule` and the options of each method: a struct a method, which says whose options it holds and
-//! turns them into the method's settings. Options that methods share are a struct of their own.
+//! `--method` and `--schedule`, and what they and the options of each method come to.
 
 use super::given::Given;
-use super::values::{Switch, named, non_negative, value_name};
-use crate::error::{Error, Result};
-use crate::optimise::{
-    Adam, BatchPlan, Beta, Decay, GaussNewtonSettings, KfacSettings, LbfgsSettings, Method, NcgSettings,
-    Preconditioner, Rule, Sgd, Sweep,
+use super::method_options::{
+    BatchArgs, DampingArgs, GaussNewtonArgs, LbfgsArgs, MethodName, MomentumArgs, NcgArgs, RateArgs, SgdArgs,
+    SweepArgs, check,
 };
+use super::values::{Switch, value_name};
+use crate::error::{Error, Result};
+use crate::optimise::{Adam, Importance, Method, Rule, Sweep};
 use crate::run::Schedule;
 use clap::{Args, ValueEnum};
-
-/// The methods by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum MethodName {
-    /// K-FAC with exact steps and momentum: fewest passes over a subset
-    Kfac,
-    /// Limited-memory BFGS
-    Lbfgs,
-    /// Nonlinear conjugate gradients
-    Ncg,
-    /// Hessian-free Gauss-Newton: truncated conjugate gradients in each step
-    GaussNewton,
-    /// Adam on mini-batches of the full set
-    Adam,
-    /// Stochastic gradient descent with momentum on mini-batches of the full set
-    Sgd,
-}
 
 /// The schedules by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -42,18 +25,6 @@ pub(super) enum ScheduleName {
     /// Mini-batches of the full set, within --budget
     Minibatch,
 }
-
-const BETAS: &[(Beta, &str)] =
-    &[(Beta::PolakRibierePlus, "Polak and Ribière's, not below zero"), (Beta::HagerZhang, "Hager and Zhang's")];
-
-const DECAYS: &[(Decay, &str)] =
-    &[(Decay::Constant, "Not at all"), (Decay::Cosine, "Half a cosine to zero"), (Decay::Linear, "Linearly to zero")];
-
-const PRECONDITIONERS: &[(Preconditioner, &str)] = &[
-    (Preconditioner::None, "Nothing"),
-    (Preconditioner::Kronecker, "Kronecker factors"),
-    (Preconditioner::Diagonal, "Their diagonals"),
-];
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Method (docs/choosing-a-method.md)")]
@@ -77,184 +48,11 @@ pub(super) struct MethodArgs {
     #[command(flatten)]
     batches: BatchArgs,
     #[command(flatten)]
+    momentum: MomentumArgs,
+    #[command(flatten)]
     sgd: SgdArgs,
-}
-
-/// Options that only some methods take.
-trait Options: Args {
-    /// Whose they are.
-    const OF: &'static [MethodName];
-
-    /// Whether a sweep takes them as well.
-    const IN_SWEEP: bool = false;
-}
-
-/// Nonlinear conjugate gradients.
-#[derive(Args, Clone, Debug)]
-struct NcgArgs {
-    /// ncg: the formula for β [default: polak-ribiere-plus]
-    #[arg(long, value_parser = named(BETAS), value_name = "NAME")]
-    beta: Option<Beta>,
-}
-
-impl Options for NcgArgs {
-    const OF: &'static [MethodName] = &[MethodName::Ncg];
-}
-
-impl NcgArgs {
-    fn settings(&self) -> NcgSettings {
-        let defaults = NcgSettings::default();
-        NcgSettings { beta: self.beta.unwrap_or(defaults.beta), ..defaults }
-    }
-}
-
-/// L-BFGS.
-#[derive(Args, Clone, Debug)]
-struct LbfgsArgs {
-    /// lbfgs: pairs remembered [default: 20]
-    #[arg(long, value_name = "M", value_parser = clap::value_parser!(u32).range(1..=1000))]
-    pairs: Option<u32>,
-}
-
-impl Options for LbfgsArgs {
-    const OF: &'static [MethodName] = &[MethodName::Lbfgs];
-}
-
-impl LbfgsArgs {
-    fn settings(&self) -> LbfgsSettings {
-        let defaults = LbfgsSettings::default();
-        LbfgsSettings { memory: self.pairs.map_or(defaults.memory, |pairs| pairs as usize), ..defaults }
-    }
-}
-
-/// K-FAC, alone and in a sweep, and Gauss-Newton.
-#[derive(Args, Clone, Debug)]
-struct DampingArgs {
-    /// kfac, gauss-newton: λ added to the curvature in the first step [default: 0.01, 0.1; 0.1 in a sweep]
-    #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
-    damping: Option<f64>,
-}
-
-impl Options for DampingArgs {
-    const OF: &'static [MethodName] = &[MethodName::Kfac, MethodName::GaussNewton];
-}
-
-impl DampingArgs {
-    fn kfac(&self) -> KfacSettings {
-        let defaults = KfacSettings::default();
-        KfacSettings { damping: self.damping.unwrap_or(defaults.damping), ..defaults }
-    }
-}
-
-/// Gauss-Newton.
-#[derive(Args, Clone, Debug)]
-struct GaussNewtonArgs {
-    /// gauss-newton: what speeds up its inner iteration [default: none]
-    #[arg(long, value_parser = named(PRECONDITIONERS), value_name = "NAME")]
-    preconditioner: Option<Preconditioner>,
-    /// gauss-newton: inner iterations of a step, at most [default: 50]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    inner_iterations: Option<u32>,
-}
-
-impl Options for GaussNewtonArgs {
-    const OF: &'static [MethodName] = &[MethodName::GaussNewton];
-}
-
-impl GaussNewtonArgs {
-    fn settings(&self, damping: &DampingArgs) -> GaussNewtonSettings {
-        let defaults = GaussNewtonSettings::default();
-        GaussNewtonSettings {
-            damping: damping.damping.unwrap_or(defaults.damping),
-            iterations: self.inner_iterations.map_or(defaults.iterations, |n| n as usize),
-            preconditioner: self.preconditioner.unwrap_or(defaults.preconditioner),
-            ..defaults
-        }
-    }
-}
-
-/// The conventional baselines.
-#[derive(Args, Clone, Debug)]
-struct RateArgs {
-    /// adam, sgd: the largest learning rate [default: 8e-3, 0.05]
-    #[arg(long, value_name = "RATE", value_parser = non_negative)]
-    learning_rate: Option<f64>,
-    /// adam, sgd: epochs over which the learning rate rises from zero [default: 0.1]
-    #[arg(long, value_name = "EPOCHS", value_parser = non_negative)]
-    warm_up: Option<f64>,
-    /// adam, sgd: how the learning rate falls then [default: linear]
-    #[arg(long, value_parser = named(DECAYS), value_name = "NAME")]
-    decay: Option<Decay>,
-    /// adam, sgd: only the examples of a mini-batch that are worth it go backward
-    #[arg(long)]
-    select: bool,
-    /// adam, sgd: keep a running average of the weights
-    #[arg(long)]
-    average: bool,
-}
-
-impl Options for RateArgs {
-    const OF: &'static [MethodName] = &[MethodName::Adam, MethodName::Sgd];
-}
-
-impl RateArgs {
-    fn settings(&self, batches: &BatchArgs, defaults: BatchPlan) -> BatchPlan {
-        BatchPlan {
-            learning_rate: self.learning_rate.unwrap_or(defaults.learning_rate),
-            warm_up: self.warm_up.unwrap_or(defaults.warm_up),
-            decay: self.decay.unwrap_or(defaults.decay),
-            select: self.select,
-            average: self.average,
-            ..batches.settings(defaults)
-        }
-    }
-}
-
-/// All that go over mini-batches.
-#[derive(Args, Clone, Debug)]
-struct BatchArgs {
-    /// sweep, adam, sgd: examples of a mini-batch [default: 192, 32, 32]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    batch: Option<u32>,
-    /// sweep, adam, sgd: a linear model tells first which examples are worth it (docs/how-a-run-works.md) [default: on,
-    /// off, off]
-    #[arg(long, value_enum, value_name = "on|off")]
-    screen: Option<Switch>,
-}
-
-impl Options for BatchArgs {
-    const OF: &'static [MethodName] = &[MethodName::Adam, MethodName::Sgd];
-    const IN_SWEEP: bool = true;
-}
-
-impl BatchArgs {
-    fn settings(&self, defaults: BatchPlan) -> BatchPlan {
-        let batch = self.batch.map_or(defaults.batch, |batch| batch as usize);
-        BatchPlan { batch, screen: self.screen.map_or(defaults.screen, Switch::is_on), ..defaults }
-    }
-}
-
-/// Stochastic gradient descent.
-#[derive(Args, Clone, Debug)]
-struct SgdArgs {
-    /// sgd: how much of the velocity is kept [default: 0.9]
-    #[arg(long, value_name = "MU", value_parser = non_negative)]
-    momentum: Option<f64>,
-    /// sgd: Nesterov's momentum
-    #[arg(long)]
-    nesterov: bool,
-}
-
-impl Options for SgdArgs {
-    const OF: &'static [MethodName] = &[MethodName::Sgd];
-}
-
-impl SgdArgs {
-    fn settings(&self, rate: &RateArgs, batches: &BatchArgs) -> Sgd {
-        let defaults = Sgd::default();
-        let momentum = self.momentum.unwrap_or(defaults.momentum);
-        Sgd { momentum, nesterov: self.nesterov, batches: rate.settings(batches, defaults.batches) }
-    }
+    #[command(flatten)]
+    sweep: SweepArgs,
 }
 
 impl MethodArgs {
@@ -302,21 +100,20 @@ impl MethodArgs {
         check::<GaussNewtonArgs>(given, is_sweep, method)?;
         check::<RateArgs>(given, is_sweep, method)?;
         check::<BatchArgs>(given, is_sweep, method)?;
+        check::<MomentumArgs>(given, is_sweep, method)?;
         check::<SgdArgs>(given, is_sweep, method)?;
-        let Self { ncg, lbfgs, damping, gauss_newton, rate, batches, sgd, .. } = self;
+        check::<SweepArgs>(given, is_sweep, method)?;
+        let Self { ncg, lbfgs, damping, gauss_newton, rate, batches, momentum, sgd, sweep, .. } = self;
         let method = match method {
             MethodName::Kfac if is_sweep => {
-                let Sweep { batches: defaults, damping: usual, .. } = Sweep::default();
-                let damping = damping.damping.unwrap_or(usual);
-                let sweep = Sweep { damping, batches: batches.settings(defaults), ..Sweep::default() };
-                return Ok(Schedule::Stochastic(Rule::Sweep(sweep)));
+                return Ok(Schedule::Stochastic(Rule::Sweep(sweep.settings(damping, momentum, batches))));
             }
             MethodName::Adam => {
                 let defaults = Adam::default();
                 let adam = Adam { batches: rate.settings(batches, defaults.batches), ..defaults };
                 return Ok(Schedule::Stochastic(Rule::Adam(adam)));
             }
-            MethodName::Sgd => return Ok(Schedule::Stochastic(Rule::Sgd(sgd.settings(rate, batches)))),
+            MethodName::Sgd => return Ok(Schedule::Stochastic(Rule::Sgd(sgd.settings(momentum, rate, batches)))),
             MethodName::Kfac => Method::Kfac(damping.kfac()),
             MethodName::Lbfgs => Method::Lbfgs(lbfgs.settings()),
             MethodName::Ncg => Method::Ncg(ncg.settings()),
@@ -333,18 +130,9 @@ impl MethodArgs {
     pub(super) fn screen(&self) -> Option<bool> {
         self.batches.screen.map(Switch::is_on)
     }
-}
 
-/// Whether no option of a group was given that is another method's.
-fn check<G: Options>(given: &Given, is_sweep: bool, method: MethodName) -> Result<()> {
-    let fits = G::OF.contains(&method) || is_sweep && G::IN_SWEEP;
-    match given.first_of::<G>().filter(|_| !fits) {
-        None => Ok(()),
-        Some(option) => Err(Error::usage(format!(
-            "{option}: an option of {}--method {}, not of {}",
-            if G::IN_SWEEP { "--schedule sweep, or of " } else { "" },
-            G::OF.iter().map(value_name).collect::<Vec<_>>().join(" or "),
-            value_name(&method)
-        ))),
+    /// How examples are screened, as this says, or as they usually are.
+    pub(super) fn importance(&self) -> Importance {
+        self.batches.settings(Sweep::default().batches).importance
     }
 }

@@ -14,6 +14,7 @@ mod experiment;
 mod given;
 mod grid;
 mod method;
+mod method_options;
 mod new_run;
 mod output;
 mod plan;

@@ -2,8 +2,10 @@
 //!
 //! What happens to copy k of example i follows from the seed, i and k alone (Philox), so that a list of copies is a
 //! fixed set of examples, of which none is stored. Geometry acts first, then colour, then the cut. What comes from
-//! beyond the border is zero, the mean of a normalised channel: what a padded convolution sees there as well.
+//! beyond the border is a byte 0, black, as in torchvision, which pads images before they are normalised; what is cut
+//! out is zero after it, the mean of a channel.
 
+use super::gather::Normalisation;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{Result, UsageError};
 use crate::program::{Dispatch, Shader, shader};
@@ -84,7 +86,8 @@ impl Augmentation {
 }
 
 /// y = the copies `index` u32 `[N/B][B]`, example + copy · `examples`, of the normalised images `x`; copy 0 is the
-/// example itself. `x` and `y` are `[N/B][C·H·W][B]`, `by` is the augmentation, [uploaded](Augmentation::upload).
+/// example itself. `x` and `y` are `[N/B][C·H·W][B]`, `by` is the augmentation, [uploaded](Augmentation::upload), `norm`
+/// what the images were normalised with.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -94,8 +97,8 @@ pub fn augment(
     examples: usize,
     augmentation: &Augmentation,
     [by, index]: [&Buf; 2],
-    x: &Quads,
-    y: &Quads,
+    norm: &Normalisation,
+    [x, y]: [&Quads; 2],
 ) -> Result<Dispatch> {
     assert!(x.len() == index.len() * shape.len() && y.len() == x.len());
     let (blocks, rows) = (index.len() / gpu.profile.block, gpu.profile.rows);
@@ -110,7 +113,8 @@ pub fn augment(
         ("EACH", PIXELS.div_ceil(rows)),
     ];
     let grid = [shape.pixels().div_ceil(PIXELS.div_ceil(rows) * rows), blocks, 1];
-    Dispatch::new(gpu, &AUGMENT, &constants, &[x.into(), index.into(), by.into(), y.into()], grid)
+    let bindings = [x.into(), index.into(), by.into(), (&norm.0).into(), y.into()];
+    Dispatch::new(gpu, &AUGMENT, &constants, &bindings, grid)
 }
 
 /// The same in f64, on plain `[N][C][H][W]`.
@@ -157,12 +161,12 @@ pub mod reference {
         }
     }
 
-    /// One image `[C][H][W]`, changed.
-    pub fn augment(by: &Augmentation, shape: Shape, image: &[f64], drawn: &Drawn) -> Vec<f64> {
+    /// One image `[C][H][W]`, changed; a black pixel has the values `black` `[C]`.
+    pub fn augment(by: &Augmentation, shape: Shape, black: &[f64], image: &[f64], drawn: &Drawn) -> Vec<f64> {
         let (height, width) = (shape.height as i64, shape.width as i64);
         let pixel = |channel: usize, row: i64, column: i64| {
             let is_inside = (0..height).contains(&row) && (0..width).contains(&column);
-            if is_inside { image[channel * shape.pixels() + (row * width + column) as usize] } else { 0.0 }
+            if is_inside { image[channel * shape.pixels() + (row * width + column) as usize] } else { black[channel] }
         };
         let value = |channel: usize, row: i64, column: i64| {
             let is_cut = |at: i64, first: i64| (first..first + i64::from(by.cutout)).contains(&at);
@@ -220,13 +224,18 @@ mod tests {
         let image: Vec<f64> = (1..=40).map(f64::from).collect();
         let identity = Augmentation::default();
         let drawn = reference::draw(&identity, shape, 1, 2, 3);
-        assert_eq!(reference::augment(&identity, shape, &image, &drawn), image);
+        assert_eq!(reference::augment(&identity, shape, &[0.0; 2], &image, &drawn), image);
         let flip = Augmentation { flip: true, ..identity };
         let mirrored: Vec<f64> = image.chunks(4).flat_map(|row| row.iter().rev().copied()).collect();
-        let results =
-            (0..20).map(|i| reference::augment(&flip, shape, &image, &reference::draw(&flip, shape, 1, i, 1)));
+        let results = (0..20)
+            .map(|i| reference::augment(&flip, shape, &[0.0; 2], &image, &reference::draw(&flip, shape, 1, i, 1)));
         let count = results.inspect(|got| assert!(*got == image || *got == mirrored)).filter(|got| *got == mirrored);
         assert!((5..16).contains(&count.count()));
+        // a shift brings in black
+        let crop = Augmentation { crop: 1, ..identity };
+        let shifted = (0..20).map(|i| reference::draw(&crop, shape, 1, i, 1)).find(|drawn| drawn.shift == [1.0, 0.0]);
+        let got = reference::augment(&crop, shape, &[-3.0, -7.0], &image, &shifted.unwrap());
+        assert_eq!((&got[..16], &got[16..20], &got[36..]), (&image[4..20], &[-3.0; 4][..], &[-7.0; 4][..]));
         // another option leaves what is drawn for the first alone
         let both = Augmentation { brightness: 0.5, ..flip };
         let (one, two) = (reference::draw(&flip, shape, 1, 9, 2), reference::draw(&both, shape, 1, 9, 2));

@@ -127,24 +127,31 @@ pub mod reference {
         entries.zip(v).map(|((o, r), v)| v / (a[r * columns + r] * g[o * outputs + o] + lambda)).collect()
     }
 
+    /// The patch that a filter reads at a place of one image `[C][H][W]`, places counted along rows.
+    pub fn patch(filter: &Conv2d, image: &[f64], place: usize) -> Vec<f64> {
+        let out = filter.output().expect("the filter fits");
+        let (oh, ow) = (place / out.width, place % out.width);
+        let taps = (0..filter.weights().patches()).map(|r| {
+            let (ci, kh, kw) = (r / (filter.size * filter.size), r / filter.size % filter.size, r % filter.size);
+            let ih = (oh * filter.stride + kh).wrapping_sub(filter.padding); // wraps above H in the padding
+            let iw = (ow * filter.stride + kw).wrapping_sub(filter.padding);
+            let is_inside = ih < filter.input.height && iw < filter.input.width;
+            let at = (ci * filter.input.height + ih.min(filter.input.height - 1)) * filter.input.width;
+            if is_inside { image[at + iw] } else { 0.0 }
+        });
+        taps.collect()
+    }
+
     /// Σ over examples and pixels of patch patchᵀ, on plain `[N][C][H][W]`; with a bias, one more row and column for an
     /// input of 1.
     pub fn gram(patches: &Conv2d, x: &[f64], with_bias: bool) -> Vec<f64> {
-        let out = patches.output().expect("the filter fits");
+        let places = patches.output().expect("the filter fits").pixels();
         let side = patches.weights().patches() + usize::from(with_bias);
         let mut sum = vec![0.0; side * side];
         for image in x.chunks_exact(patches.input.len()) {
-            for (oh, ow) in (0..out.height).flat_map(|oh| (0..out.width).map(move |ow| (oh, ow))) {
-                let mut patch = vec![1.0; side];
-                for (r, value) in patch[..patches.weights().patches()].iter_mut().enumerate() {
-                    let (ci, kh, kw) =
-                        (r / (patches.size * patches.size), r / patches.size % patches.size, r % patches.size);
-                    let ih = (oh * patches.stride + kh).wrapping_sub(patches.padding); // wraps above H in the padding
-                    let iw = (ow * patches.stride + kw).wrapping_sub(patches.padding);
-                    let is_inside = ih < patches.input.height && iw < patches.input.width;
-                    let at = (ci * patches.input.height + ih.min(patches.input.height - 1)) * patches.input.width;
-                    *value = if is_inside { image[at + iw] } else { 0.0 };
-                }
+            for place in 0..places {
+                let mut patch = patch(patches, image, place);
+                patch.resize(side, 1.0);
                 for (row, sums) in patch.iter().zip(sum.chunks_exact_mut(side)) {
                     sums.iter_mut().zip(&patch).for_each(|(sum, col)| *sum += row * col);
                 }

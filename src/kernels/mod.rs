@@ -19,6 +19,7 @@ pub mod kronecker;
 mod layout;
 pub mod live;
 pub mod matmul;
+pub mod patches;
 pub mod pool;
 pub mod product;
 pub mod selection;
@@ -58,6 +59,7 @@ pub const SHADERS: &[Shader] = &[
     live::GRIDS,
     matmul::GRAD_WEIGHT,
     matmul::MATMUL,
+    patches::SAMPLE,
     pool::AVG_FORWARD,
     pool::AVG_VJP,
     pool::MAX_SELECT,

@@ -86,7 +86,8 @@ pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Res
 }
 
 /// dz = (diag √p − p √pᵀ) e with random signs e: E\[dz dzᵀ\] is the loss Hessian. The signs of an example follow from
-/// its `index` and the word `seed`; weights play no part, and every index must be an example's.
+/// its `index` and the word `seed`; weights play no part. Zero where the index is
+/// [`PADDING`](super::gather::PADDING).
 ///
 /// # Errors
 /// As [`Dispatch::new`].

@@ -129,7 +129,15 @@ impl Examples {
             program.push(gather::gather(gpu, self.shape, page, index, &self.normalisation, gathered)?);
         }
         if let Some(Copies { by, words, .. }) = &self.augmentation {
-            program.push(augment::augment(gpu, self.shape, self.len(), by, [words, index], gathered, x)?);
+            program.push(augment::augment(
+                gpu,
+                self.shape,
+                self.len(),
+                by,
+                [words, index],
+                &self.normalisation,
+                [gathered, x],
+            )?);
         }
         Ok(())
     }

@@ -1,26 +1,25 @@
 //! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens
 //! and Grosse 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
 
+use super::factors::{LayerFactors, Look, Shapes, groups, shapes};
 use super::loss::Objective;
 use super::minibatches::Activations;
 use super::pass::{Chunk, Forward, Pass};
+use crate::batch::Looks;
 use crate::cost::Cost;
-use crate::device::{Buf, Gpu, Quads};
-use crate::error::{MemoryError, ModelError, Result, RunError};
+use crate::device::{Buf, Gpu};
+use crate::error::{Result, RunError};
 use crate::kernels::blocks::{Blocks, Part};
-use crate::kernels::conv2d::Conv2d;
-use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side, factor_words};
+use crate::kernels::kronecker::{damping, diagonal};
 use crate::kernels::softmax_xent;
-use crate::model::{Layer, Model};
+use crate::model::Model;
 use crate::program::Program;
-
-/// Examples of a mini-batch that a look takes, about.
-const MINIBATCH_EXAMPLES: usize = 64;
 
 /// Both factors of every layer from a sample of an objective's examples, and what is needed to divide by them.
 pub struct Kronecker {
     gpu: Gpu,
     sample: Objective,
+    looks: Looks,
     layers: Vec<LayerFactors>,
     /// The factors' memory and that of their inverses: as many layers together as a binding holds.
     groups: Vec<Blocks>,
@@ -41,120 +40,6 @@ pub struct Kronecker {
     inverted: Option<f64>,
 }
 
-/// Examples of a mini-batch that a look at it takes: whole blocks.
-fn of_minibatch(gpu: &Gpu) -> usize {
-    MINIBATCH_EXAMPLES.next_multiple_of(gpu.profile.block)
-}
-
-/// A of the inputs and G of the outputs of one layer.
-struct LayerFactors {
-    /// Which layer of the model, and its part of a parameter vector.
-    layer: usize,
-    part: Part,
-    a: Factor,
-    g: Factor,
-}
-
-/// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its
-/// own.
-#[derive(Clone, Copy)]
-struct Shapes {
-    layer: usize,
-    patches: Conv2d,
-    pixels: Conv2d,
-}
-
-impl Shapes {
-    fn of(layer: usize, patches: Conv2d) -> Self {
-        let out = patches.output().expect("checked when the layer was made: the filter fits");
-        Self { layer, patches, pixels: Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 } }
-    }
-
-    /// Rows of each factor, and of what is multiplied with its inverse.
-    fn sizes(&self) -> [[usize; 2]; 2] {
-        let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
-        [[a, g], [g, a]]
-    }
-
-    /// Whether the device binds both factors of the layer of this name, and what their inverses are made in.
-    fn check(&self, gpu: &Gpu, layer: &str) -> Result<()> {
-        let [[a, g], _] = self.sizes();
-        let binding = gpu.max_binding_words();
-        let refuse = |rows: usize, words: usize, limit: usize| {
-            let [bytes, limit] = [words, limit].map(|words| (words as u64).saturating_mul(4));
-            MemoryError::Factor { layer: layer.to_owned(), rows, bytes, limit, adapter: gpu.info.name.clone() }
-        };
-        for (rows, words) in [(a, factor_words(&self.patches, true)), (g, factor_words(&self.pixels, false))] {
-            if words > binding {
-                return Err(refuse(rows, words, binding).into());
-            }
-        }
-        let (words, most) = (Blocks::words(&self.sizes()), gpu.max_quads_words());
-        if words > most {
-            return Err(refuse(a.max(g), words, most).into());
-        }
-        Ok(())
-    }
-}
-
-/// What the factors of each layer with parameters are made of.
-fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
-    let with_parameters = layers.iter().enumerate().filter(|(_, layer)| layer.weights().is_some());
-    let shapes = with_parameters.map(|(i, layer)| match layer.patches() {
-        Some(patches) => Ok(Shapes::of(i, patches)),
-        // left out of every direction, its parameters would never move
-        None => Err(ModelError::NoFactors { layer: layer.name().to_owned() }.into()),
-    });
-    shapes.collect()
-}
-
-/// Layers whose factors share an array, in order: as many as it holds.
-fn groups(gpu: &Gpu, layers: Vec<Shapes>) -> Vec<Vec<Shapes>> {
-    let mut groups: Vec<Vec<Shapes>> = Vec::new();
-    for shapes in layers {
-        let fits = |group: &&mut Vec<Shapes>| {
-            let sizes: Vec<_> = group.iter().chain([&shapes]).flat_map(Shapes::sizes).collect();
-            Blocks::words(&sizes) <= gpu.max_quads_words()
-        };
-        match groups.last_mut().filter(fits) {
-            Some(group) => group.push(shapes),
-            None => groups.push(vec![shapes]),
-        }
-    }
-    groups
-}
-
-impl LayerFactors {
-    fn new(gpu: &Gpu, shapes: &Shapes, start: usize, [a, g]: [Buf; 2]) -> Result<Self> {
-        let a = Factor::new(gpu, shapes.patches, true, a)?;
-        let g = Factor::new(gpu, shapes.pixels, false, g)?;
-        let part = Part { start, outputs: g.side(), patches: a.side() - 1 };
-        Ok(Self { layer: shapes.layer, part, a, g })
-    }
-
-    /// What the next sums over so many examples are scaled with, and how much is kept of those before.
-    fn weigh(&self, gpu: &Gpu, examples: usize, keep: f64) {
-        let (pixels, share) = (self.g.patches.input.pixels(), 1.0 - keep);
-        self.a.weigh(gpu, keep, share / examples as f64, examples);
-        self.g.weigh(gpu, keep, share / (examples * pixels) as f64, examples);
-    }
-
-    /// Adds a stage's x and dy to the sums.
-    fn record_sums(
-        &self,
-        gpu: &Gpu,
-        [x, dy]: [&Quads; 2],
-        blocks: usize,
-        partial: &Buf,
-        program: &mut Program,
-    ) -> Result<()> {
-        for (factor, of) in [(&self.a, x), (&self.g, dy)] {
-            program.extend(factor.accumulate(gpu, of, &partial.prefix(factor.partial_len(gpu, blocks)))?);
-        }
-        Ok(())
-    }
-}
-
 impl Kronecker {
     /// Whether every layer of a model that has parameters has factors, which the device can bind.
     ///
@@ -166,14 +51,14 @@ impl Kronecker {
         shapes(layers)?.iter().try_for_each(|shapes| shapes.check(gpu, layers[shapes.layer].name()))
     }
 
-    /// Factors from about `examples` of those of `objective`.
+    /// Factors from about as many of the examples of `objective` as the looks say.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the factors do not fit; as [`Kronecker::check`].
-    pub fn new(objective: &Objective, examples: usize) -> Result<Self> {
+    pub fn new(objective: &Objective, looks: Looks) -> Result<Self> {
         let (gpu, workspace) = (objective.gpu.clone(), &objective.workspace);
         Self::check(&gpu, &workspace.model)?;
-        let sample = objective.sample_in_blocks(examples)?;
+        let sample = objective.sample_in_blocks(looks.first)?;
         let (mut layers, mut rooms) = (Vec::new(), Vec::new());
         for group in groups(&gpu, shapes(workspace.model.layers())?) {
             let blocks = Blocks::new(&gpu, &group.iter().flat_map(Shapes::sizes).collect::<Vec<_>>())?;
@@ -181,13 +66,12 @@ impl Kronecker {
                 let range =
                     workspace.model.ranges()[shapes.layer].as_ref().expect("a layer with patches has parameters");
                 let matrices = [blocks.matrix(2 * i), blocks.matrix(2 * i + 1)];
-                layers.push(LayerFactors::new(&gpu, shapes, range.start, matrices)?);
+                layers.push(LayerFactors::new(&gpu, shapes, range.start, matrices, looks.positions)?);
             }
             rooms.push(blocks);
         }
-        let most = [sample.len, of_minibatch(&gpu)].map(|examples| examples / gpu.profile.block);
-        let of_layer = |l: &LayerFactors| most.map(|n| l.a.partial_len(&gpu, n).max(l.g.partial_len(&gpu, n)));
-        let partials = layers.iter().flat_map(of_layer).max();
+        let most = [sample.len, looks.examples].map(|examples| examples.div_ceil(gpu.profile.block));
+        let partials = layers.iter().flat_map(|layer| most.map(|blocks| layer.partial_len(&gpu, blocks))).max();
         let partial = gpu.alloc("factor.partial", partials.unwrap_or(1))?;
         let vector = |label| gpu.alloc(label, workspace.model.vector_len());
         let mut kronecker = Self {
@@ -204,6 +88,7 @@ impl Kronecker {
             inverted: None,
             gpu,
             sample,
+            looks,
             layers,
             groups: rooms,
         };
@@ -233,19 +118,31 @@ impl Kronecker {
         update.clear(&sample.workspace.report.all);
         let chunk: Chunk = sample.chunks().next().expect("a sample is one chunk");
         let forward = sample.record_forward(&mut update, Pass::Gradient, &chunk)?;
-        self.record_sums(&mut update, &self.sample, &chunk.index, &forward)?;
+        self.record_sums(&mut update, &self.sample, &chunk.index, self.sample.len, &forward)?;
         self.update = update;
         Ok(())
     }
 
-    /// The sums of every layer over the examples that went `forward`: back from a random root of the loss Hessian.
-    fn record_sums(&self, program: &mut Program, of: &Objective, index: &Buf, forward: &Forward) -> Result<()> {
-        let (gpu, blocks) = (&self.gpu, index.len() / self.gpu.profile.block);
+    /// The sums of every layer over the examples that went `forward`, so many and padding: back from a random root of
+    /// the loss Hessian.
+    fn record_sums(
+        &self,
+        program: &mut Program,
+        of: &Objective,
+        index: &Buf,
+        examples: usize,
+        forward: &Forward,
+    ) -> Result<()> {
+        let Self { gpu, layers, seed, partial, .. } = self;
+        let is_padded = examples < index.len();
+        let words = layers.iter().map(|layer| layer.patch_words(is_padded)).max().filter(|&words| words > 0);
+        let patches = words.map(|words| gpu.alloc_quads("factor.patches", index.len() * words, false)).transpose()?;
+        let look = Look { index, seed, partial, patches: patches.as_ref(), is_padded };
         let logits = &forward.x[forward.x.len() - 1];
         let dz = of.workspace.passing[0].like(logits);
-        program.push(softmax_xent::root(gpu, logits, index, &self.seed, &dz)?);
+        program.push(softmax_xent::root(gpu, logits, index, seed, &dz)?);
         of.record_back(program, forward, &mut |program, stage, x, dy| match self.of_layer(stage.layer) {
-            Some(layer) => layer.record_sums(gpu, [x, dy], blocks, &self.partial, program),
+            Some(layer) => layer.record_sums(gpu, &look, [x, dy], program),
             None => Ok(()),
         })
     }
@@ -279,12 +176,13 @@ impl Kronecker {
     /// # Errors
     /// What the device reports.
     pub fn update_at(&mut self, activations: &Activations<'_>, seed: u64, keep: f64) -> Result<()> {
-        let minibatch = activations.batch();
-        let examples = of_minibatch(&self.gpu).min(minibatch.len / self.gpu.profile.block * self.gpu.profile.block);
+        let (minibatch, block) = (activations.batch(), self.gpu.profile.block);
+        let examples = self.looks.examples.next_multiple_of(block).min(minibatch.len);
         if self.at_minibatch.as_ref().is_none_or(|(index, _)| !index.is(&minibatch.index)) {
             let mut program = Program::default();
-            let forward = activations.forward(examples);
-            self.record_sums(&mut program, minibatch, &minibatch.index.prefix(examples), &forward)?;
+            let padded = examples.next_multiple_of(block);
+            let forward = activations.forward(padded);
+            self.record_sums(&mut program, minibatch, &minibatch.index.prefix(padded), examples, &forward)?;
             self.at_minibatch = Some((minibatch.index.clone(), program));
         }
         self.prepare(seed, keep, examples);
@@ -345,56 +243,5 @@ impl Kronecker {
     /// What the looks at the sample have cost.
     pub fn cost(&self) -> Cost {
         self.sample.cost
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Error;
-    use crate::kernels::epilogue::{Epilogue, Mask};
-    use crate::kernels::weights::WeightShape;
-    use crate::model::reference::Map;
-    use crate::model::{At, Description};
-    use crate::program::Dispatch;
-    use crate::shape::Shape;
-
-    /// A layer with parameters, of whose curvature nobody knows anything.
-    #[derive(Debug)]
-    struct Scale;
-
-    impl Layer for Scale {
-        fn name(&self) -> &str {
-            "scale1"
-        }
-        fn input(&self) -> Shape {
-            Shape::vector(3)
-        }
-        fn output(&self) -> Shape {
-            Shape::vector(3)
-        }
-        fn weights(&self) -> Option<WeightShape> {
-            Some(WeightShape { outputs: 3, inputs: 1, taps: 1 })
-        }
-        fn reference(&self) -> Map {
-            unreachable!("never compared")
-        }
-        fn forward(&self, _: &At<'_>, _: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
-            unreachable!("never recorded")
-        }
-        fn jvp(&self, _: &At<'_>, _: Option<&Quads>, _: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
-            unreachable!("never recorded")
-        }
-        fn grad_input(&self, _: &At<'_>, _: &Quads, _: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
-            unreachable!("never recorded")
-        }
-    }
-
-    #[test]
-    fn parameters_without_factors_are_refused_by_name() {
-        let why = shapes(&[Box::new(Scale)]).map(|_| ()).unwrap_err();
-        assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains("scale1"), "{why}");
-        let digits = Model::new(&Description::open("digits-1k").unwrap(), Shape::new(1, 8, 8), 10).unwrap();
-        shapes(digits.layers()).unwrap();
     }
 }

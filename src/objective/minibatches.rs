@@ -228,12 +228,12 @@ impl Minibatches {
         Ok(Evaluation { kept, ..Evaluation::new(cross_entropy, accuracy, decay, square, not_finite) })
     }
 
-    /// What the last mini-batch left in the workspace, if it is still there: all of it went forward in one piece with a
-    /// block of real examples, and no pass has run since.
+    /// What the last mini-batch left in the workspace, if it is still there: all of it went forward in one piece, and no
+    /// pass has run since.
     pub fn activations(&self) -> Option<Activations<'_>> {
         let Self { objective: batch, last, .. } = self;
         let (_, stamp) = last.as_ref()?;
-        let in_one_piece = batch.index.len() <= batch.workspace.chunk && batch.len >= batch.gpu.profile.block;
+        let in_one_piece = batch.index.len() <= batch.workspace.chunk;
         (in_one_piece && batch.workspace.is_latest(*stamp)).then_some(Activations { batch })
     }
 

@@ -5,6 +5,7 @@
 
 mod evaluation;
 mod examples;
+mod factors;
 mod footprint;
 mod kronecker;
 mod loss;

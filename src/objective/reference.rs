@@ -3,6 +3,7 @@
 use crate::kernels::blocks::reference as blocks;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::reference as factors;
+use crate::kernels::patches::{PatchSample, reference as patches};
 use crate::kernels::softmax_xent::reference as xent;
 use crate::model::reference::{self, Map};
 
@@ -17,6 +18,17 @@ pub struct Loss<'a> {
     pub labels: &'a [u32],
     /// λ
     pub weight_decay: f64,
+}
+
+/// What Kronecker factors are taken from: examples, what is random about them, and where patches are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// The examples' indices, from which with the seed their random signs and places follow.
+    pub indices: &'a [u32],
+    /// The seed.
+    pub seed: u32,
+    /// Places of each image, 0 being all.
+    pub positions: usize,
 }
 
 impl Loss<'_> {
@@ -67,26 +79,19 @@ impl Loss<'_> {
         self.mean_and_decay(reference::vjp(self.maps, theta, x, dz, |_, _| {}), v)
     }
 
-    /// G⁻¹ V A⁻¹ of every layer: v divided by the Kronecker factors over all examples, damped by λ. The random signs of
-    /// an example follow from its `index` and the `seed`.
+    /// G⁻¹ V A⁻¹ of every layer: v divided by the Kronecker factors over all examples, damped by λ.
     ///
     /// # Panics
     /// When a product has no patches.
-    pub fn divided(
-        &self,
-        theta: &[f64],
-        x: &[Vec<f64>],
-        (indices, seed): (&[u32], u32),
-        lambda: f64,
-        v: &[f64],
-    ) -> Vec<f64> {
-        let dz = self.rows(x).zip(indices).flat_map(|((z, _), &index)| xent::root(z, index, seed)).collect();
-        let (v, examples) = (reference::split(self.maps, v), self.labels.len());
+    pub fn divided(&self, theta: &[f64], x: &[Vec<f64>], look: Look<'_>, lambda: f64, v: &[f64]) -> Vec<f64> {
+        let rows = self.rows(x).zip(look.indices);
+        let dz = rows.flat_map(|((z, _), &index)| xent::root(z, index, look.seed)).collect();
+        let v = reference::split(self.maps, v);
         let mut parts = Vec::new();
         reference::vjp(self.maps, theta, x, dz, |i, dy| {
             if let Map::Affine(product) = &self.maps[i] {
                 let patches = product.patches().expect("a product with patches has factors");
-                parts.push(divided_layer(&patches, [&x[i], dy], examples, lambda, v[i]));
+                parts.push(divided_layer(&patches, [&x[i], dy], look, lambda, v[i]));
             }
         });
         parts.into_iter().rev().flatten().collect()
@@ -94,12 +99,20 @@ impl Loss<'_> {
 }
 
 /// A layer's part, by its inputs and the gradients to its outputs.
-fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], examples: usize, lambda: f64, v: &[f64]) -> Vec<f64> {
+fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f64, v: &[f64]) -> Vec<f64> {
     let out = conv.output().expect("the filter fits");
     let pixels = Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 };
-    let mean = |sum: Vec<f64>, count: usize| sum.into_iter().map(|s| s / count as f64).collect::<Vec<_>>();
-    let a = mean(factors::gram(conv, x, true), examples);
-    let g = mean(factors::gram(&pixels, dy, false), examples * out.pixels());
+    let examples = look.indices.len() as f64;
+    let mean = |sum: Vec<f64>, count: f64| sum.into_iter().map(|s| s / count).collect::<Vec<_>>();
+    let a = if (1..out.pixels()).contains(&look.positions) {
+        let sample = PatchSample::new(*conv, look.positions);
+        let patches = patches::gather(&sample, x, look.indices, look.seed);
+        let share = look.positions as f64 / out.pixels() as f64;
+        mean(factors::gram(&sample.patches(), &patches, true), examples * share)
+    } else {
+        mean(factors::gram(conv, x, true), examples)
+    };
+    let g = mean(factors::gram(&pixels, dy, false), examples * out.pixels() as f64);
     let [delta_a, delta_g] = factors::damping(&a, &g, lambda);
     let inverse = |mut s: Vec<f64>, delta: f64| {
         let side = s.len().isqrt();

@@ -1,5 +1,5 @@
-//! What methods on mini-batches share: how large a mini-batch is, and the learning rate along a run. The order of the
-//! examples is in `order`.
+//! What methods on mini-batches share: how large a mini-batch is, which examples are worth one, and the learning rate
+//! along a run. The order of the examples is in `order`.
 
 use crate::cost::Units;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,31 @@ pub enum Decay {
     /// Linearly to 0.
     #[default]
     Linear,
+}
+
+/// How examples are screened, and what those that are drawn count.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Importance {
+    /// The linear model learns from one in so many examples.
+    pub one_in: usize,
+    /// No example is less likely than this: the linear model may be wrong about it.
+    pub least: f64,
+    /// α: an example drawn with probability P counts (mean P / P)^α, divided by the mean of that over its mini-batch.
+    /// 1, where nothing is divided: the mean over draws is that of all examples. Below, weights differ less and so does
+    /// the gradient from one mini-batch to the next; but what is unlikely, the easy examples, counts too little: the
+    /// loss that is minimised weighs examples by P^(1 − α).
+    pub power: f64,
+}
+
+impl Importance {
+    /// Without bias.
+    pub const USUAL: Self = Self { one_in: 20, least: 0.15, power: 1.0 };
+}
+
+impl Default for Importance {
+    fn default() -> Self {
+        Self::USUAL
+    }
 }
 
 /// The choices of a run over mini-batches.
@@ -37,6 +62,8 @@ pub struct BatchPlan {
     pub average: bool,
     /// Mini-batches of one step of the optimiser; 0: a twentieth of an epoch.
     pub batches_per_step: usize,
+    /// How it asks it, and what becomes of the answer.
+    pub importance: Importance,
 }
 
 impl Default for BatchPlan {
@@ -51,6 +78,7 @@ impl Default for BatchPlan {
             screen: false,
             average: false,
             batches_per_step: 0,
+            importance: Importance::USUAL,
         }
     }
 }
@@ -113,6 +141,7 @@ mod tests {
         screen: false,
         average: false,
         batches_per_step: 0,
+        importance: Importance::USUAL,
     };
     const EXAMPLES: usize = 70;
 

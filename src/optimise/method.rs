@@ -12,6 +12,7 @@ use super::problem::{Calls, Curved, Stochastic, Vector};
 use super::sgd::Sgd;
 use super::sweep::Sweep;
 use super::truncated_cg::Preconditioner;
+use crate::batch::Looks;
 use crate::cost::Units;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -129,6 +130,14 @@ impl Rule {
     /// Whether it asks its problem for a preconditioner.
     pub fn is_preconditioned(&self) -> bool {
         matches!(self, Self::Sweep(_))
+    }
+
+    /// What it looks at for a preconditioner.
+    pub fn looks(&self) -> Looks {
+        match self {
+            Self::Sweep(rule) => rule.looks,
+            Self::Adam(_) | Self::Sgd(_) => Looks::USUAL,
+        }
     }
 
     /// What it takes before the first mini-batch.

@@ -25,7 +25,7 @@ mod sweep;
 mod truncated_cg;
 
 pub use adam::Adam;
-pub use batch_plan::{BatchPlan, Decay};
+pub use batch_plan::{BatchPlan, Decay, Importance};
 pub use gauss_newton::{GaussNewton, GaussNewtonSettings};
 pub use kfac::{Kfac, KfacSettings};
 pub use lbfgs::{Lbfgs, LbfgsSettings};

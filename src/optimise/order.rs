@@ -44,9 +44,10 @@ impl Inclusion {
         });
     }
 
-    /// What an example counts, so that the mean over draws is that of all examples.
-    fn weight(&self, position: u32) -> f32 {
-        (self.mean / self.probability[position as usize]) as f32
+    /// What an example counts: with power 1, so that the mean over draws is that of all examples.
+    fn weight(&self, position: u32, power: f64) -> f32 {
+        let inverse = self.mean / self.probability[position as usize];
+        (if power == 1.0 { inverse } else { inverse.powf(power) }) as f32
     }
 }
 
@@ -103,14 +104,25 @@ impl Order {
         self.positions.shuffle(&mut rng);
         if let Some(inclusion) = &self.inclusion {
             inclusion.draw(&mut self.positions, &mut rng);
-            self.weights = self.positions.iter().map(|&position| inclusion.weight(position)).collect();
+            let power = self.plan.importance.power;
+            self.weights = self.positions.iter().map(|&position| inclusion.weight(position, power)).collect();
+            if power != 1.0 {
+                self.weights.chunks_mut(self.plan.batch_of(self.examples)).for_each(divide_by_mean);
+            }
         }
         self.epoch = Some(epoch);
     }
 }
 
+/// Makes the mean of the weights 1.
+fn divide_by_mean(weights: &mut [f32]) {
+    let mean = weights.iter().map(|&weight| f64::from(weight)).sum::<f64>() / weights.len() as f64;
+    weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) / mean) as f32);
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::batch_plan::Importance;
     use super::*;
 
     const BATCH_PLAN: BatchPlan = BatchPlan {
@@ -122,6 +134,7 @@ mod tests {
         screen: false,
         average: false,
         batches_per_step: 0,
+        importance: Importance::USUAL,
     };
     /// Five are left over of an epoch.
     const EXAMPLES: usize = 75;
@@ -175,6 +188,26 @@ mod tests {
         }
         let mean = (0..EXAMPLES as u32).map(value).sum::<f64>() / EXAMPLES as f64;
         assert!((sum / total / mean - 1.0).abs() < 5e-3, "{} for {mean}", sum / total);
+    }
+
+    #[test]
+    fn weights_to_a_power_differ_less_and_are_one_on_average() {
+        let probability: Vec<f64> = (0..EXAMPLES).map(|i| 0.2 + 0.01 * i as f64).collect();
+        let inclusion = Arc::new(Inclusion::new(probability.clone()));
+        for power in [0.0, 0.6, 2.0] {
+            let plan = BatchPlan { importance: Importance { power, ..Importance::USUAL }, ..BATCH_PLAN };
+            let mut order = Order::new(plan, 3, EXAMPLES, Some(inclusion.clone()));
+            for update in 0..12 {
+                let batch = order.batch(update);
+                let weights: Vec<f64> = batch.weights.unwrap().iter().map(|&w| f64::from(w)).collect();
+                assert!((weights.iter().sum::<f64>() / 7.0 - 1.0).abs() < 1e-6, "power {power}: {weights:?}");
+                let p = |n: usize| probability[batch.positions[n] as usize];
+                for n in 1..7 {
+                    let want = (p(0) / p(n)).powf(power);
+                    assert!((weights[n] / weights[0] / want - 1.0).abs() < 1e-6, "power {power}: {weights:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::minibatched::{Update, UpdateRule};
 use super::outcome::Outcome;
 use super::problem::{Curved, Refresh, Stochastic, Vector};
 use super::space::Elementwise;
+use crate::batch::Looks;
 use crate::error::Result;
 use crate::update::NaturalUpdate;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub struct Sweep {
     pub least_damping: f64,
     /// Updates from one refresh of the factors to the next.
     pub refresh_every: u64,
+    /// What the factors are estimated from.
+    pub looks: Looks,
     /// The subsets.
     pub batches: BatchPlan,
 }
@@ -43,7 +46,15 @@ impl Default for Sweep {
             batches_per_step: 16,
             ..BatchPlan::default()
         };
-        Self { divergence: 1.7e-3, momentum: 0.9, damping: 0.1, least_damping: 3e-3, refresh_every: 16, batches }
+        Self {
+            divergence: 1.7e-3,
+            momentum: 0.9,
+            damping: 0.1,
+            least_damping: 3e-3,
+            refresh_every: 16,
+            looks: Looks::USUAL,
+            batches,
+        }
     }
 }
 

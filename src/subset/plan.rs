@@ -2,8 +2,9 @@
 
 use super::record::StageKind;
 use super::stopping::StopRules;
+use crate::batch::Looks;
 use crate::cost::{Cost, Units};
-use crate::optimise::{Method, Rule, Sweep};
+use crate::optimise::{Importance, Method, Rule, Sweep};
 use crate::training::SubsetProblem;
 use serde::{Deserialize, Serialize};
 
@@ -153,10 +154,15 @@ impl Plan {
         let required = match self {
             Self::Stochastic { budget, rule, .. } => {
                 let refreshes = !matches!(rule, Rule::Sweep(Sweep { refresh_every: 0, .. }));
+                let (looks, Importance { one_in, least, power }) = (rule.looks(), rule.batches().importance);
                 vec![
                     (budget.count() >= 0.0, "the budget of the plan is no number from 0 up"),
                     (rule.batches().batch > 0, "a mini-batch of the plan has no examples"),
                     (refreshes, "refresh_every of the plan is 0"),
+                    (looks.first > 0 && looks.examples > 0, "a look of the plan takes no examples"),
+                    (one_in > 0, "one_in of the plan is 0"),
+                    (least > 0.0 && least <= 1.0, "least of the plan is no probability above 0"),
+                    (power >= 0.0, "power of the plan is no number from 0 up"),
                 ]
             }
             Self::Stages { stages, .. } => {
@@ -192,7 +198,7 @@ impl Plan {
     /// what its first step takes.
     pub fn affords_first_step(&self, examples: usize, preparation: Cost) -> bool {
         let (Some(rule), Some(budget)) = (self.rule(), self.budget_of_preparation()) else { return true };
-        let start = SubsetProblem::cost_of(rule.start_calls(), examples).units();
+        let start = SubsetProblem::cost_of(rule.start_calls(), rule.looks(), examples).units();
         rule.affords_first(examples, budget - preparation.units(), start)
     }
 
@@ -201,7 +207,7 @@ impl Plan {
     pub fn most(&self, stage: usize, examples: usize, held_out: usize) -> Option<Units> {
         let Self::Stages { method, .. } = self else { return None };
         let (budget, every) = (self.rules(stage, examples).budget, self.validation(stage).every);
-        let step = SubsetProblem::cost_of(method.least_step(), examples).units();
+        let step = SubsetProblem::cost_of(method.least_step(), Looks::USUAL, examples).units();
         let iterations = (budget.count() / step.count()).floor();
         let validations = if every > 0 { (iterations / every as f64).floor() + 1.0 } else { 1.0 };
         Some(budget + Units::new(validations * held_out as f64 / 3.0))
@@ -252,7 +258,7 @@ impl Plan {
             }
             Self::Stages { method, stages } => {
                 let StagePlan { passes, validation, tolerance, gap, stall, .. } = stages[stage];
-                let first_step = SubsetProblem::cost_of(method.first_step(), examples).units();
+                let first_step = SubsetProblem::cost_of(method.first_step(), Looks::USUAL, examples).units();
                 let least = if passes > 0.0 { first_step } else { Units::default() };
                 let (budget, tolerance) = (Units::of_passes(passes, examples).max(least), Some(tolerance));
                 StopRules { budget, examples, tolerance, patience: validation.patience, gap, stall }

@@ -4,7 +4,7 @@
 //! remain are what a sweep costs. Softmax regression on coarse pixels costs a fiftieth of them, its subset minimum has
 //! a Q far above one, and an example that it is sure of tells the network little. So an epoch of the sweep takes an
 //! example with the probability P = max(0.15, 1 − p), p being what the linear model gives to the example's class, and
-//! counts it 1/P times: the mean over draws is that of all examples. (Selection by proxy: Coleman and others 2020,
+//! counts it 1/P times: the mean over draws is that of all examples ([`Importance`] has these constants). (Selection by proxy: Coleman and others 2020,
 //! arXiv 1906.11829, who leave out what is easy; importance sampling: Katharopoulos and Fleuret 2018, arXiv
 //! 1803.00942.)
 
@@ -15,21 +15,15 @@ use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::model::{Description, Model};
 use crate::objective::{Examples, Objective, Workspace};
-use crate::optimise::{Inclusion, Lbfgs, LbfgsSettings, Optimiser, Problem};
+use crate::optimise::{BatchPlan, Importance, Inclusion, Lbfgs, LbfgsSettings, Optimiser, Problem};
 use crate::training::SubsetProblem;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// No example is less likely: the linear model may be wrong about it, and then it counts 1/P times.
-const LEAST: f64 = 0.15;
-
 /// Pixels are averaged until the longer side has at most so many.
 const LONGEST_SIDE: usize = 16;
 
-/// The linear model learns from one in so many examples, …
-const ONE_IN: usize = 20;
-
-/// … in so many passes of L-BFGS, …
+/// The linear model learns in so many passes of L-BFGS, …
 const PASSES: f64 = 12.0;
 
 /// … with so much weight decay.
@@ -79,7 +73,7 @@ pub struct Screening {
 }
 
 impl Screening {
-    /// Screens the examples `full` for training `model` in mini-batches of `batch`. None where the cost is not
+    /// Screens the examples `full` for training `model` in mini-batches. None where the cost is not
     /// affordable, where the linear model has too few examples to learn from, or where the images are too large, or too
     /// thin, for it.
     ///
@@ -90,13 +84,14 @@ impl Screening {
         train: &Arc<Examples>,
         full: &Subset,
         model: &Model,
-        batch: usize,
+        batches: &BatchPlan,
         is_affordable: impl Fn(Cost) -> bool,
     ) -> Result<Option<Self>> {
         let size = train.shape.height.max(train.shape.width).div_ceil(LONGEST_SIDE);
         let linear = Model::new(&Description::linear(size), train.shape, model.classes);
         let Some(linear) = linear.ok().filter(|linear| linear.classes > 1) else { return Ok(None) };
-        let examples = full.len() / ONE_IN;
+        let Importance { one_in, least, .. } = batches.importance;
+        let examples = full.len() / one_in;
         let q = overdetermination(examples, linear.classes, linear.parameters());
         // an example forward and backward costs so much of one through the network
         let share = linear.multiply_adds() as f64 / model.multiply_adds() as f64;
@@ -132,7 +127,7 @@ impl Screening {
         let unseen = draw(Sampling::Uniform, &others, LOOKED_AT.min(others.len()), STREAMS[1]);
         let mut unseen_loss = objective(&unseen.indices)?;
         let (mut evaluation, losses) = unseen_loss.losses(theta)?;
-        let remaining_cost = remaining(&doubts(&losses), share / 3.0);
+        let remaining_cost = remaining(&doubts(&losses), least, share / 3.0);
         let mut spent = problem.cost().units().count() + unseen_loss.cost().units().count();
         let mut inclusion = None;
         if remaining_cost < WORTH_IT {
@@ -141,8 +136,9 @@ impl Screening {
             spent += all.cost().units().count();
             evaluation = of_all;
             // an epoch has to fill a mini-batch
-            inclusion = Some(Arc::new(Inclusion::new(doubts(&losses).into_iter().map(chance).collect())))
-                .filter(|found| found.drawn() >= batch);
+            let chances = doubts(&losses).into_iter().map(|doubt| chance(doubt, least));
+            inclusion = Some(Arc::new(Inclusion::new(chances.collect())))
+                .filter(|found| found.drawn() >= batches.batch_of(full.len()));
         }
         let cost = passes(spent * share);
         let report = ScreeningReport {
@@ -172,21 +168,21 @@ fn doubts(losses: &[f32]) -> Vec<f64> {
     losses.iter().map(|&loss| 1.0 - f64::from(-loss).exp()).collect()
 }
 
-/// P of an example.
-fn chance(doubt: f64) -> f64 {
-    doubt.clamp(LEAST, 1.0)
+/// P of an example, no less than `least`.
+fn chance(doubt: f64, least: f64) -> f64 {
+    doubt.clamp(least, 1.0)
 }
 
 /// Variance times cost of a gradient with examples drawn by P, relative to all as likely. Squares of gradients stand to
 /// one another as those of 1 − p; an example drawn costs a unit at most, one that is screened `screening`.
-fn remaining(doubts: &[f64], screening: f64) -> f64 {
+fn remaining(doubts: &[f64], least: f64, screening: f64) -> f64 {
     let mean = |of: &dyn Fn(f64) -> f64| doubts.iter().map(|&doubt| of(doubt)).sum::<f64>() / doubts.len() as f64;
     let all = mean(&|doubt| doubt * doubt);
     if all == 0.0 {
         return 1.0; // nothing is left to learn
     }
-    let drawn = mean(&|doubt| doubt * doubt / chance(doubt));
-    let cost = screening + mean(&chance);
+    let drawn = mean(&|doubt| doubt * doubt / chance(doubt, least));
+    let cost = screening + mean(&|doubt| chance(doubt, least));
     drawn * cost / all
 }
 
@@ -206,10 +202,10 @@ mod tests {
         losses.push(loss(1e-9));
         let mean_square = (9.0 * 1e-4 + 1.0) / 10.0;
         let drawn = (9.0 * 1e-4 / 0.15 + 1.0) / 10.0 * (0.01 + (9.0 * 0.15 + 1.0) / 10.0);
-        assert!((remaining(&doubts(&losses), 0.01) - drawn / mean_square).abs() < 1e-6);
+        assert!((remaining(&doubts(&losses), 0.15, 0.01) - drawn / mean_square).abs() < 1e-6);
         // all as hard: nothing is gained, and the screening is paid for
-        assert!((remaining(&doubts(&[loss(0.5); 4]), 0.01) - 0.51 / 0.5).abs() < 1e-6);
-        assert_eq!(remaining(&doubts(&[0.0; 4]), 0.01), 1.0);
+        assert!((remaining(&doubts(&[loss(0.5); 4]), 0.15, 0.01) - 0.51 / 0.5).abs() < 1e-6);
+        assert_eq!(remaining(&doubts(&[0.0; 4]), 0.15, 0.01), 1.0);
     }
 
     #[test]

@@ -192,9 +192,9 @@ impl Trainer {
         let mut preparation = Preparation::default();
         if let Some(batches) = screened(&self.plan) {
             let (full, model) = (self.first(), &self.workspace.model);
-            let batch = batches.batch_of(full.len());
             let is_affordable = |cost| is_affordable(&self.plan, cost, Cost::default(), full.len());
-            if let Some(screening) = Screening::new(self.gpu(), &self.sets.train, full, model, batch, is_affordable)? {
+            if let Some(screening) = Screening::new(self.gpu(), &self.sets.train, full, model, batches, is_affordable)?
+            {
                 observer.screening(&screening.report)?;
                 preparation.screen(screening);
             }

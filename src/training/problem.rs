@@ -1,7 +1,7 @@
 //! An objective as something to minimise.
 
 use super::space::GpuSpace;
-use crate::batch::Batch;
+use crate::batch::{Batch, Looks};
 use crate::cost::{Cost, Units};
 use crate::device::Buf;
 use crate::error::{Result, RunError};
@@ -17,9 +17,6 @@ use std::time::{Duration, Instant};
 const CURVATURE_SHARE: usize = 4;
 const CURVATURE_EXAMPLES: [usize; 2] = [512, 4096];
 
-/// Examples that the Kronecker factors are taken from.
-const FACTOR_EXAMPLES: usize = 512;
-
 /// Examples of a block, on any adapter.
 const LARGEST_BLOCK: usize = 64;
 
@@ -33,6 +30,8 @@ pub struct SubsetProblem {
     /// Examples that tell the curvature, once asked for.
     curvature: Option<Objective>,
     kronecker: Option<Kronecker>,
+    /// What its factors are estimated from.
+    looks: Looks,
     /// Whether these hold anything: a run that goes on remembers them.
     has_factors: bool,
     /// How often its factors were made anew.
@@ -68,6 +67,7 @@ impl SubsetProblem {
             minibatches,
             curvature,
             kronecker,
+            looks: Looks::USUAL,
             has_factors,
             refreshes,
             earlier_cost,
@@ -76,14 +76,14 @@ impl SubsetProblem {
         })
     }
 
-    /// What a method's work costs on so many examples, at most.
-    pub fn cost_of(work: Calls, examples: usize) -> Cost {
+    /// What a method's work costs on so many examples, at most; `looks` is what it looks at for factors.
+    pub fn cost_of(work: Calls, looks: Looks, examples: usize) -> Cost {
         let times = |times: usize, examples: usize| (times as u64).saturating_mul(examples as u64);
         let Calls { evaluations, products, planes, refreshes } = work;
         let curvature = curvature_examples(examples);
         let (evaluated, multiplied) = (times(evaluations, examples), times(products, curvature));
         // factors are summed over whole blocks of examples
-        let factors = times(refreshes, FACTOR_EXAMPLES.min(examples.next_multiple_of(LARGEST_BLOCK)));
+        let factors = times(refreshes, looks.first.min(examples).next_multiple_of(LARGEST_BLOCK));
         let of_planes = times(planes, curvature);
         let sum = |parts: [u64; 4]| parts.into_iter().fold(0, u64::saturating_add);
         Cost {
@@ -120,6 +120,7 @@ impl SubsetProblem {
     /// What the device reports.
     pub fn prepare(&mut self, rule: &Rule) -> Result<()> {
         let batches = rule.batches();
+        self.looks = rule.looks();
         self.minibatches(batches.batch_of(self.objective.len()), batches.select)?;
         if rule.is_preconditioned() {
             self.kronecker()?;
@@ -148,7 +149,7 @@ impl SubsetProblem {
 
     fn kronecker(&mut self) -> Result<&mut Kronecker> {
         if self.kronecker.is_none() {
-            self.kronecker = Some(Kronecker::new(&self.objective, FACTOR_EXAMPLES)?);
+            self.kronecker = Some(Kronecker::new(&self.objective, self.looks)?);
         }
         Ok(self.kronecker.as_mut().expect("just made"))
     }
@@ -192,7 +193,7 @@ impl Problem for SubsetProblem {
     }
 
     fn affords(&self, work: Calls) -> bool {
-        let more = Self::cost_of(work, self.objective.len()).units();
+        let more = Self::cost_of(work, self.looks, self.objective.len()).units();
         self.allowance.is_none_or(|allowance| self.cost().units() + more <= allowance)
     }
 

@@ -48,7 +48,11 @@ impl Problem {
         let shape = self.twin.model.input;
         let drawn = self.indices.iter().map(|&i| augment::reference::draw(&by, shape, seed, i, copy));
         let images = self.x.chunks_exact(shape.len());
-        self.x = images.zip(drawn).flat_map(|(x, drawn)| augment::reference::augment(&by, shape, x, &drawn)).collect();
+        let black: Vec<f64> = self.statistics.iter().map(|(mean, std)| -mean / std).collect();
+        self.x = images
+            .zip(drawn)
+            .flat_map(|(x, drawn)| augment::reference::augment(&by, shape, &black, x, &drawn))
+            .collect();
         let stored = self.labels.len() as u32;
         self.indices.iter_mut().for_each(|i| *i += copy * stored);
         self.augmentation = Some((by, seed));

@@ -6,6 +6,7 @@ mod common;
 mod augment;
 mod elementwise;
 mod kronecker;
+mod patches;
 mod pooling;
 mod products;
 mod reductions;

@@ -10,6 +10,7 @@ use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::epilogue::Epilogue;
 use gpu_subset::kernels::kronecker::{self, Factor};
 use gpu_subset::kernels::matmul::Dense;
+use gpu_subset::kernels::patches::PatchSample;
 use gpu_subset::kernels::pool::{self, Pool};
 use gpu_subset::kernels::product::{Product, reference};
 use gpu_subset::kernels::softmax_xent::{self, Targets};
@@ -215,6 +216,21 @@ fn large_factors_are_summed_inverted_and_multiplied_with() {
         let (v, d) = (buf(gpu, 2048 * 2049), unwritten(gpu, 2048 * 2049));
         run(gpu, [kronecker::diagonal(gpu, [&a, &g], &buf(gpu, 1), &v, &d).unwrap()]);
         read(gpu, &d)
+    });
+}
+
+#[test]
+fn patches_are_brought_together_to_the_end() {
+    // 1,700 places an invocation, four taps each, and the rounds of the generator
+    let filter = Conv2d { input: Shape::new(17, 40, 40), channels: 1, size: 2, stride: 1, padding: 0 };
+    let sample = PatchSample::new(filter, 400);
+    agree("patches_sample", |gpu| {
+        let examples = 2 * gpu.profile.block;
+        let index = gpu.upload("test.index", &(0..examples as u32).collect::<Vec<_>>()).unwrap();
+        let x = quads(gpu, examples * filter.input.len());
+        let y = unwritten_quads(gpu, examples * sample.patches().input.len());
+        run(gpu, [sample.gather(gpu, &x, [&index, &index.prefix(1)], &y).unwrap()]);
+        read_quads(gpu, &y)
     });
 }
 

@@ -18,9 +18,9 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("model", &["shape", "error", "device", "files", "program", "kernels"]),
     ("export", &["shape", "error", "files", "data", "model"]),
     ("objective", &["batch", "cost", "shape", "error", "device", "files", "program", "kernels", "model"]),
-    ("bench", &["shape", "error", "device", "program", "kernels", "model", "objective"]),
+    ("bench", &["batch", "shape", "error", "device", "program", "kernels", "model", "objective"]),
     ("training", &["batch", "cost", "update", "error", "device", "optimise", "program", "kernels", "objective"]),
-    ("subset", &["cost", "error", "device", "files", "optimise", "model", "objective", "training"]),
+    ("subset", &["batch", "cost", "error", "device", "files", "optimise", "model", "objective", "training"]),
     ("checkpoint", &["cost", "error", "files", "optimise", "export", "subset"]),
     (
         "run",
@@ -44,6 +44,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
+            "batch",
             "cost",
             "shape",
             "error",

@@ -4,16 +4,18 @@ use crate::common::gpus;
 use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
 use crate::{NETS, OnDevice, problem};
+use gpu_subset::batch::{Batch, Draw, Looks};
 use gpu_subset::objective::Kronecker;
+use gpu_subset::objective::reference::Look;
 
 /// A multiple of every profile's block, so that the factors' sample is all of them, each once.
 const EXAMPLES: usize = 64;
 
 /// G⁻¹ V A⁻¹ of every layer, the factors damped by λ.
-fn divided(problem: &Problem, theta: &[f64], seed: u32, lambda: f64, v: &[f64]) -> Vec<f64> {
+fn divided(problem: &Problem, theta: &[f64], (seed, positions): (u32, usize), lambda: f64, v: &[f64]) -> Vec<f64> {
     let labels = problem.chosen_labels();
-    let signs = (&problem.indices[..], seed);
-    problem.reference(&labels).divided(theta, &problem.activations(theta), signs, lambda, v)
+    let look = Look { indices: &problem.indices, seed, positions };
+    problem.reference(&labels).divided(theta, &problem.activations(theta), look, lambda, v)
 }
 
 #[test]
@@ -23,16 +25,50 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
         let theta = problem.parameters(41);
         for gpu in gpus() {
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
-            let mut kronecker = Kronecker::new(&on_device.objective, EXAMPLES).unwrap();
-            for (seed, lambda) in [(0, 1.0), (7, 1e-2), (7, 1e-3)] {
-                let v = problem.direction(u64::from(seed));
-                kronecker.update(&on_device.vector(&theta), u64::from(seed), 0.0).unwrap();
-                let out = on_device.unwritten();
-                kronecker.precondition(lambda, &on_device.vector(&v), &out).unwrap();
-                let error = relative_error(&on_device.compact(&out), &divided(&problem, &theta, seed, lambda, &v));
-                assert!(error <= 1e-4, "net {which}, λ {lambda}: off by {error:e}");
+            for positions in [0, 1, 3, 1000] {
+                let looks = Looks { positions, ..Looks::USUAL.at(EXAMPLES) };
+                let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
+                for (seed, lambda) in [(0, 1.0), (7, 1e-2), (7, 1e-3)] {
+                    let v = problem.direction(u64::from(seed));
+                    kronecker.update(&on_device.vector(&theta), u64::from(seed), 0.0).unwrap();
+                    let out = on_device.unwritten();
+                    kronecker.precondition(lambda, &on_device.vector(&v), &out).unwrap();
+                    let want = divided(&problem, &theta, (seed, positions), lambda, &v);
+                    let error = relative_error(&on_device.compact(&out), &want);
+                    assert!(error <= 1e-4, "net {which}, {positions} places, λ {lambda}: off by {error:e}");
+                }
+                assert_eq!(kronecker.cost().units().count(), 3.0 * EXAMPLES as f64);
             }
-            assert_eq!(kronecker.cost().units().count(), 3.0 * EXAMPLES as f64);
+        }
+    }
+}
+
+/// Mini-batches that are no whole blocks of any device: padded examples count nothing.
+#[test]
+fn a_look_at_a_mini_batch_takes_the_examples_it_has() {
+    for (batch, positions) in [(19, 0), (19, 2), (83, 0), (83, 3)] {
+        for which in 0..NETS.len() {
+            let problem = problem(which, batch, 0.0);
+            let theta = problem.parameters(43);
+            let everything: Vec<u32> = (0..batch as u32).collect();
+            for gpu in gpus() {
+                let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
+                let looks = Looks { first: 32, examples: 100, positions };
+                let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
+                let mut minibatches = on_device.minibatches(batch, true);
+                let (at, v) = (on_device.vector(&theta), problem.direction(5));
+                let draw = Some(Draw { seed: 0, step: 0 });
+                let batch = Batch { positions: &everything, weights: None, epoch: 0, draw };
+                minibatches.gradient(&at, batch, &on_device.unwritten()).unwrap();
+                kronecker.update_at(&minibatches.activations().unwrap(), 9, 0.0).unwrap();
+                let out = on_device.unwritten();
+                kronecker.precondition(1e-2, &on_device.vector(&v), &out).unwrap();
+                let want = divided(&problem, &theta, (9, positions), 1e-2, &v);
+                let error = relative_error(&on_device.compact(&out), &want);
+                let count = problem.indices.len();
+                assert!(error <= 1e-4, "net {which}, {count} examples, {positions} places: off by {error:e}");
+                assert_eq!(kronecker.cost().backward, count as u64);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::common::gpus;
 use crate::{OnDevice, problem};
-use gpu_subset::batch::Batch;
+use gpu_subset::batch::{Batch, Looks};
 use gpu_subset::objective::Kronecker;
 
 #[test]
@@ -14,7 +14,7 @@ fn activations_are_those_of_the_last_mini_batch_until_another_pass_overwrites_th
         let mut on_device = OnDevice::with_chunks(&gpu, &problem, EXAMPLES);
         let (theta, gradient) = (on_device.vector(&problem.parameters(81)), on_device.unwritten());
         let mut minibatches = on_device.minibatches(EXAMPLES, false);
-        let mut kronecker = Kronecker::new(&on_device.objective, EXAMPLES).unwrap();
+        let mut kronecker = Kronecker::new(&on_device.objective, Looks::USUAL.at(EXAMPLES)).unwrap();
         assert!(minibatches.activations().is_none(), "no mini-batch ran");
         let batch = Batch { positions: &positions, weights: None, epoch: 0, draw: None };
         minibatches.gradient(&theta, batch, &gradient).unwrap();

@@ -5,7 +5,7 @@ use crate::regression::{EXAMPLES, FEATURES, Regression};
 use gpu_subset::cost::Units;
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    Adam, BatchPlan, Decay, Minibatched, Optimiser, Outcome, Problem, Sgd, State, Stop, Sweep, UpdateRule,
+    Adam, BatchPlan, Decay, Importance, Minibatched, Optimiser, Outcome, Problem, Sgd, State, Stop, Sweep, UpdateRule,
 };
 use serde::Deserialize;
 
@@ -19,6 +19,7 @@ const BATCH_PLAN: BatchPlan = BatchPlan {
     screen: false,
     average: false,
     batches_per_step: 2,
+    importance: Importance::USUAL,
 };
 
 /// Of the order of the examples.

@@ -1,0 +1,214 @@
+//! The two Kronecker factors of each layer: what they are made of, and the sums that a look adds to them.
+
+use crate::device::{Buf, Gpu, Quads};
+use crate::error::{MemoryError, ModelError, Result};
+use crate::kernels::blocks::{Blocks, Part};
+use crate::kernels::conv2d::Conv2d;
+use crate::kernels::kronecker::{Factor, factor_side, factor_words};
+use crate::kernels::patches::PatchSample;
+use crate::model::Layer;
+use crate::program::Program;
+
+/// A of the inputs and G of the outputs of one layer.
+pub(super) struct LayerFactors {
+    /// Which layer of the model, and its part of a parameter vector.
+    pub layer: usize,
+    pub part: Part,
+    pub a: Factor,
+    pub g: Factor,
+    /// What the layer reads, a patch for each place.
+    patches: Conv2d,
+    /// The places that A is summed over, where not all.
+    sample: Option<PatchSample>,
+}
+
+/// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its
+/// own.
+#[derive(Clone, Copy)]
+pub(super) struct Shapes {
+    pub layer: usize,
+    patches: Conv2d,
+    pixels: Conv2d,
+}
+
+impl Shapes {
+    fn of(layer: usize, patches: Conv2d) -> Self {
+        let out = patches.output().expect("checked when the layer was made: the filter fits");
+        Self { layer, patches, pixels: Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 } }
+    }
+
+    /// Rows of each factor, and of what is multiplied with its inverse.
+    pub(super) fn sizes(&self) -> [[usize; 2]; 2] {
+        let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
+        [[a, g], [g, a]]
+    }
+
+    /// Whether the device binds both factors of the layer of this name, and what their inverses are made in.
+    pub(super) fn check(&self, gpu: &Gpu, layer: &str) -> Result<()> {
+        let [[a, g], _] = self.sizes();
+        let binding = gpu.max_binding_words();
+        let refuse = |rows: usize, words: usize, limit: usize| {
+            let [bytes, limit] = [words, limit].map(|words| (words as u64).saturating_mul(4));
+            MemoryError::Factor { layer: layer.to_owned(), rows, bytes, limit, adapter: gpu.info.name.clone() }
+        };
+        for (rows, words) in [(a, factor_words(&self.patches, true)), (g, factor_words(&self.pixels, false))] {
+            if words > binding {
+                return Err(refuse(rows, words, binding).into());
+            }
+        }
+        let (words, most) = (Blocks::words(&self.sizes()), gpu.max_quads_words());
+        if words > most {
+            return Err(refuse(a.max(g), words, most).into());
+        }
+        Ok(())
+    }
+}
+
+/// What the factors of each layer with parameters are made of.
+pub(super) fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
+    let with_parameters = layers.iter().enumerate().filter(|(_, layer)| layer.weights().is_some());
+    let shapes = with_parameters.map(|(i, layer)| match layer.patches() {
+        Some(patches) => Ok(Shapes::of(i, patches)),
+        // left out of every direction, its parameters would never move
+        None => Err(ModelError::NoFactors { layer: layer.name().to_owned() }.into()),
+    });
+    shapes.collect()
+}
+
+/// Layers whose factors share an array, in order: as many as it holds.
+pub(super) fn groups(gpu: &Gpu, layers: Vec<Shapes>) -> Vec<Vec<Shapes>> {
+    let mut groups: Vec<Vec<Shapes>> = Vec::new();
+    for shapes in layers {
+        let fits = |group: &&mut Vec<Shapes>| {
+            let sizes: Vec<_> = group.iter().chain([&shapes]).flat_map(Shapes::sizes).collect();
+            Blocks::words(&sizes) <= gpu.max_quads_words()
+        };
+        match groups.last_mut().filter(fits) {
+            Some(group) => group.push(shapes),
+            None => groups.push(vec![shapes]),
+        }
+    }
+    groups
+}
+
+/// A look at some examples: their indices, the seed of what is random, and room for partial sums and for patches.
+pub(super) struct Look<'a> {
+    pub index: &'a Buf,
+    pub seed: &'a Buf,
+    pub partial: &'a Buf,
+    pub patches: Option<&'a Quads>,
+    /// Whether some of the examples are padding.
+    pub is_padded: bool,
+}
+
+impl LayerFactors {
+    /// With `positions` places of each image for A, 0 being all.
+    pub(super) fn new(gpu: &Gpu, shapes: &Shapes, start: usize, [a, g]: [Buf; 2], positions: usize) -> Result<Self> {
+        let &Shapes { layer, patches, pixels } = shapes;
+        let sample = PatchSample::new(patches, if positions == 0 { usize::MAX } else { positions });
+        let sample = (sample.positions < sample.places()).then_some(sample);
+        let a = Factor::new(gpu, sample.map_or(patches, |sample| sample.patches()), true, a)?;
+        let g = Factor::new(gpu, pixels, false, g)?;
+        let part = Part { start, outputs: g.side(), patches: a.side() - 1 };
+        Ok(Self { layer, part, a, g, patches, sample })
+    }
+
+    /// What the next sums over so many examples are scaled with, and how much is kept of those before.
+    pub(super) fn weigh(&self, gpu: &Gpu, examples: usize, keep: f64) {
+        let (pixels, share) = (self.g.patches.input.pixels(), 1.0 - keep);
+        let each = self.sample.map_or(1.0, |sample| sample.places() as f64 / sample.positions as f64);
+        self.a.weigh(gpu, keep, each * share / examples as f64, examples);
+        self.g.weigh(gpu, keep, share / (examples * pixels) as f64, examples);
+    }
+
+    /// Words of partial sums over so many blocks.
+    pub(super) fn partial_len(&self, gpu: &Gpu, blocks: usize) -> usize {
+        self.a.partial_len(gpu, blocks).max(self.g.partial_len(gpu, blocks))
+    }
+
+    /// What of x is brought together first for A. The inputs of a padded example are what the layers before make of
+    /// zeros, so they are left out on the way.
+    fn gathered(&self, is_padded: bool) -> Option<PatchSample> {
+        self.sample.or_else(|| is_padded.then(|| PatchSample::of_pixels(self.patches.input)))
+    }
+
+    /// Words of the room for patches of one example.
+    pub(super) fn patch_words(&self, is_padded: bool) -> usize {
+        self.gathered(is_padded).map_or(0, |sample| sample.patches().input.len())
+    }
+
+    /// Adds a stage's x and dy to the sums; dy of a padded example is zero.
+    pub(super) fn record_sums(
+        &self,
+        gpu: &Gpu,
+        look: &Look<'_>,
+        [x, dy]: [&Quads; 2],
+        program: &mut Program,
+    ) -> Result<()> {
+        let x = match self.gathered(look.is_padded).zip(look.patches) {
+            None => x.clone(),
+            Some((sample, room)) => {
+                let patches = room.prefix(look.index.len() * self.patch_words(look.is_padded));
+                program.push(sample.gather(gpu, x, [look.index, look.seed], &patches)?);
+                patches
+            }
+        };
+        let blocks = look.index.len() / gpu.profile.block;
+        for (factor, of) in [(&self.a, &x), (&self.g, dy)] {
+            let partial = look.partial.prefix(factor.partial_len(gpu, blocks));
+            program.extend(factor.accumulate(gpu, of, &partial)?);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::kernels::epilogue::{Epilogue, Mask};
+    use crate::kernels::weights::WeightShape;
+    use crate::model::reference::Map;
+    use crate::model::{At, Description, Model};
+    use crate::program::Dispatch;
+    use crate::shape::Shape;
+
+    /// A layer with parameters, of whose curvature nobody knows anything.
+    #[derive(Debug)]
+    struct Scale;
+
+    impl Layer for Scale {
+        fn name(&self) -> &str {
+            "scale1"
+        }
+        fn input(&self) -> Shape {
+            Shape::vector(3)
+        }
+        fn output(&self) -> Shape {
+            Shape::vector(3)
+        }
+        fn weights(&self) -> Option<WeightShape> {
+            Some(WeightShape { outputs: 3, inputs: 1, taps: 1 })
+        }
+        fn reference(&self) -> Map {
+            unreachable!("never compared")
+        }
+        fn forward(&self, _: &At<'_>, _: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
+            unreachable!("never recorded")
+        }
+        fn jvp(&self, _: &At<'_>, _: Option<&Quads>, _: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
+            unreachable!("never recorded")
+        }
+        fn grad_input(&self, _: &At<'_>, _: &Quads, _: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
+            unreachable!("never recorded")
+        }
+    }
+
+    #[test]
+    fn parameters_without_factors_are_refused_by_name() {
+        let why = shapes(&[Box::new(Scale)]).map(|_| ()).unwrap_err();
+        assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains("scale1"), "{why}");
+        let digits = Model::new(&Description::open("digits-1k").unwrap(), Shape::new(1, 8, 8), 10).unwrap();
+        shapes(digits.layers()).unwrap();
+    }
+}
