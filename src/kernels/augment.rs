@@ -86,8 +86,8 @@ impl Augmentation {
 }
 
 /// y = the copies `index` u32 `[N/B][B]`, example + copy · `examples`, of the normalised images `x`; copy 0 is the
-/// example itself. `x` and `y` are `[N/B][C·H·W][B]`, `by` is the augmentation, [uploaded](Augmentation::upload), `norm`
-/// what the images were normalised with.
+/// example itself. `x` and `y` are `[N/B][C·H·W][B]`, `by` is the augmentation, [uploaded](Augmentation::upload),
+/// `norm` what the images were normalised with.
 ///
 /// # Errors
 /// As [`Dispatch::new`].

@@ -81,9 +81,9 @@ fn places(filter: &Conv2d) -> usize {
 
 /// The same in f64, on plain `[N][C][H][W]`.
 pub mod reference {
-    use super::PatchSample;
     use crate::kernels::gather::PADDING;
     use crate::kernels::kronecker::reference::patch;
+    use crate::kernels::patches::PatchSample;
     use crate::kernels::selection::reference::philox;
 
     /// Places of an example, in the order in which they are taken.

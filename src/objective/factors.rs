@@ -92,7 +92,7 @@ pub(super) fn groups(gpu: &Gpu, layers: Vec<Shapes>) -> Vec<Vec<Shapes>> {
 }
 
 /// A look at some examples: their indices, the seed of what is random, and room for partial sums and for patches.
-pub(super) struct Look<'a> {
+pub(super) struct LookAt<'a> {
     pub index: &'a Buf,
     pub seed: &'a Buf,
     pub partial: &'a Buf,
@@ -141,7 +141,7 @@ impl LayerFactors {
     pub(super) fn record_sums(
         &self,
         gpu: &Gpu,
-        look: &Look<'_>,
+        look: &LookAt<'_>,
         [x, dy]: [&Quads; 2],
         program: &mut Program,
     ) -> Result<()> {

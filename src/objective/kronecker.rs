@@ -1,7 +1,7 @@
 //! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens
 //! and Grosse 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
 
-use super::factors::{LayerFactors, Look, Shapes, groups, shapes};
+use super::factors::{LayerFactors, LookAt, Shapes, groups, shapes};
 use super::loss::Objective;
 use super::minibatches::Activations;
 use super::pass::{Chunk, Forward, Pass};
@@ -137,7 +137,7 @@ impl Kronecker {
         let is_padded = examples < index.len();
         let words = layers.iter().map(|layer| layer.patch_words(is_padded)).max().filter(|&words| words > 0);
         let patches = words.map(|words| gpu.alloc_quads("factor.patches", index.len() * words, false)).transpose()?;
-        let look = Look { index, seed, partial, patches: patches.as_ref(), is_padded };
+        let look = LookAt { index, seed, partial, patches: patches.as_ref(), is_padded };
         let logits = &forward.x[forward.x.len() - 1];
         let dz = of.workspace.passing[0].like(logits);
         program.push(softmax_xent::root(gpu, logits, index, seed, &dz)?);

@@ -228,8 +228,8 @@ impl Minibatches {
         Ok(Evaluation { kept, ..Evaluation::new(cross_entropy, accuracy, decay, square, not_finite) })
     }
 
-    /// What the last mini-batch left in the workspace, if it is still there: all of it went forward in one piece, and no
-    /// pass has run since.
+    /// What the last mini-batch left in the workspace, if it is still there: all of it went forward in one piece, and
+    /// no pass has run since.
     pub fn activations(&self) -> Option<Activations<'_>> {
         let Self { objective: batch, last, .. } = self;
         let (_, stamp) = last.as_ref()?;
