@@ -73,9 +73,9 @@ pub struct Screening {
 }
 
 impl Screening {
-    /// Screens the examples `full` for training `model` in mini-batches. None where the cost is not
-    /// affordable, where the linear model has too few examples to learn from, or where the images are too large, or too
-    /// thin, for it.
+    /// Screens the examples `full`, or those that they are copies of, for training `model` in mini-batches. None where
+    /// the cost is not affordable, where the linear model has too few examples to learn from, or where the images are
+    /// too large, or too thin, for it.
     ///
     /// # Errors
     /// What the device reports.
@@ -108,10 +108,12 @@ impl Screening {
             }
             other => Arc::new(other?),
         };
+        // unchanged: what a copy is like differs from epoch to epoch
+        let unchanged: Vec<u32> = full.indices.iter().map(|i| i % train.len() as u32).collect();
         let objective = |indices: &[u32]| Objective::new(gpu, &workspace, train, indices, WEIGHT_DECAY);
         let draw =
             |sampling, of: &[u32], count, stream| Subset::draw(sampling, &train.labels, of, count, (full.seed, stream));
-        let subset = draw(Sampling::Balanced, &full.indices, examples, STREAMS[0]);
+        let subset = draw(Sampling::Balanced, &unchanged, examples, STREAMS[0]);
         let mut problem = SubsetProblem::new(objective(&subset.indices)?)?;
         let start = problem.space().upload(&start)?;
         let mut lbfgs = Lbfgs::new(&mut problem, start, None, LbfgsSettings::default())?;
@@ -123,7 +125,7 @@ impl Screening {
         let theta = lbfgs.parameters();
 
         // as an epoch would have them
-        let others = without(&full.indices, &subset.indices);
+        let others = without(&unchanged, &subset.indices);
         let unseen = draw(Sampling::Uniform, &others, LOOKED_AT.min(others.len()), STREAMS[1]);
         let mut unseen_loss = objective(&unseen.indices)?;
         let (mut evaluation, losses) = unseen_loss.losses(theta)?;
@@ -131,7 +133,7 @@ impl Screening {
         let mut spent = problem.cost().units().count() + unseen_loss.cost().units().count();
         let mut inclusion = None;
         if remaining_cost < WORTH_IT {
-            let mut all = objective(&full.indices)?;
+            let mut all = objective(&unchanged)?;
             let (of_all, losses) = all.losses(theta)?;
             spent += all.cost().units().count();
             evaluation = of_all;
