@@ -56,6 +56,16 @@ fn a_bad_number_is_named_with_its_option() {
         ("--checkpoint-every", "-1e300"),
         ("--seed", "18446744073709551615"),
         ("--pairs", ""),
+        ("--look", "0"),
+        ("--first-look", "-3"),
+        ("--look-every", "0"),
+        ("--positions", "65536"),
+        ("--divergence", "-1e-3"),
+        ("--momentum", "nan"),
+        ("--screen-one-in", "0"),
+        ("--least-chance", "0"),
+        ("--least-chance", "1.5"),
+        ("--weight-power", "-1"),
     ] {
         refused(&["train", option, value], 2, &["invalid value", &format!("'{value}' for '{option} ")]);
     }

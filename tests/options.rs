@@ -1,0 +1,48 @@
+//! Options of `train` that become a run's configuration.
+
+#[path = "common/mod.rs"]
+mod common;
+
+use common::program::{json, refused, run};
+use std::fs;
+
+#[test]
+fn the_choices_of_a_sweep_are_options_and_stand_in_its_configuration() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let looks = ["--first-look", "96", "--look", "24", "--positions", "3", "--look-every", "7"];
+    let step = ["--divergence", "4e-3", "--momentum", "0.8", "--damping", "0.05", "--batch", "48"];
+    let drawn = ["--screen-one-in", "9", "--least-chance", "0.2", "--weight-power", "0.5"];
+    let train = ["train", "--no-autotune", "--budget", "3", "--out", out.to_str().unwrap()];
+    assert!(run(&[&train[..], &looks, &step, &drawn].concat()).status.success());
+    let config = out.join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let lines = ["first = 96", "examples = 24", "positions = 3", "refresh_every = 7", "divergence = 0.004"];
+    let others = ["momentum = 0.8", "damping = 0.05", "batch = 48", "one_in = 9", "least = 0.2", "power = 0.5"];
+    for line in lines.iter().chain(&others) {
+        assert!(text.lines().any(|found| found == *line), "{line} is not in:\n{text}");
+    }
+    let again = folder.path().join("again");
+    let as_before = ["train", "--config", config.to_str().unwrap(), "--out", again.to_str().unwrap()];
+    assert!(run(&as_before).status.success());
+    assert_eq!(json(&again.join("run.json"))["weights_sha256"], json(&out.join("run.json"))["weights_sha256"]);
+
+    for (line, with, says) in [
+        ("examples = 24", "examples = 0", "a look of the plan takes no examples"),
+        ("one_in = 9", "one_in = 0", "one_in of the plan is 0"),
+        ("least = 0.2", "least = 0.0", "least of the plan is no probability"),
+        ("power = 0.5", "power = -1.0", "power of the plan is no number from 0 up"),
+    ] {
+        let faulty = folder.path().join("faulty.toml");
+        fs::write(&faulty, text.replace(line, with)).unwrap();
+        refused(&["train", "--config", faulty.to_str().unwrap()], 2, &[says]);
+    }
+    for (options, says) in [
+        (["--method", "adam", "--look", "3"], "--look: an option of --schedule sweep, not of adam"),
+        (["--method", "lbfgs", "--momentum", "0.5"], "--momentum: an option of --schedule sweep, or of --method sgd"),
+        (["--method", "ncg", "--weight-power", "1"], "--weight-power: an option of --schedule sweep, or of --method"),
+    ] {
+        refused(&[&["train"], &options[..]].concat(), 2, &[says]);
+    }
+}
