@@ -7,7 +7,7 @@ use common::twin::{Op, Twin, dot, moved, norm, relative_error};
 use common::*;
 use gpu_subset::device::{Gpu, Quads};
 use gpu_subset::kernels::epilogue::Epilogue;
-use gpu_subset::kernels::weights::{self, Direction};
+use gpu_subset::kernels::weights::{self, Base, Direction, Partials, WeightShape};
 use gpu_subset::model::{At, Layer, LayerWeights};
 use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
@@ -96,23 +96,20 @@ impl Case<'_> {
         upload_blocks(self.gpu, x, self.layer.input().len())
     }
 
-    /// θ and v packed as a workspace does, with a gradient of ones that a layer must add to.
+    /// θ and v packed as a workspace does.
     fn weights(&self, theta: &[f64], v: &[f64]) -> Option<LayerWeights> {
-        let (gpu, shape) = (self.gpu, self.layer.weights()?);
+        let gpu = self.gpu;
+        self.layer.weights()?;
         let pack = |direction, theta: &[f64]| {
             let packing = self.layer.packing(gpu, direction).unwrap();
             upload_quads(gpu, &weights::reference::pack(&packing, theta))
         };
-        // a workspace may have more room
-        let most_splits = self.layer.splits(gpu, self.batch.div_ceil(gpu.profile.block) + 3);
         Some(LayerWeights {
             theta: upload(gpu, theta),
             tangent: upload(gpu, v),
-            gradient: upload(gpu, &vec![1.0; shape.len()]),
             forward: pack(Direction::Forward, theta),
             backward: Some(pack(Direction::Backward, theta)),
             forward_tangent: pack(Direction::Forward, v),
-            partial: unwritten(gpu, most_splits * shape.partial_len()),
         })
     }
 
@@ -139,11 +136,21 @@ impl Case<'_> {
         let dx = with_dx.then(|| unwritten_blocks(self.gpu, self.batch, features));
         let dy = upload_blocks(self.gpu, dy, self.layer.output().len());
         let at = At { gpu: self.gpu, weights, x: &self.upload_x(x) };
-        run(self.gpu, self.layer.grad_weight(&at, &dy).unwrap());
+        let dw = self.layer.weights().map(|shape| self.grad_weight(&at, &dy, shape));
         run(self.gpu, dx.iter().flat_map(|dx| self.layer.grad_input(&at, &dy, dx, None).unwrap()));
         let dx = dx.map(|dx| download_blocks(self.gpu, &dx, self.batch, features));
-        let dw = weights.map(|w| download(self.gpu, &w.gradient).iter().map(|g| g - 1.0).collect());
         (dx.unwrap_or_default(), dw.unwrap_or_default())
+    }
+
+    /// The sum of the splits, added to ones that are subtracted again.
+    fn grad_weight(&self, at: &At<'_>, dy: &Quads, shape: WeightShape) -> Vec<f64> {
+        let splits = self.layer.splits(self.gpu, self.batch.div_ceil(self.gpu.profile.block));
+        let partial = unwritten(self.gpu, splits * shape.partial_len());
+        run(self.gpu, self.layer.grad_weight(at, dy, &partial).unwrap());
+        let g = upload(self.gpu, &vec![1.0; shape.len()]);
+        let partials = [Partials::alone(shape, &partial)];
+        run(self.gpu, [weights::reduce_partials(self.gpu, &partials, &partial, Base::Gradient, &g).unwrap()]);
+        download(self.gpu, &g).iter().map(|g| g - 1.0).collect()
     }
 }
 

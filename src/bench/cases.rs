@@ -9,7 +9,7 @@ use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::matmul::Dense;
 use crate::kernels::product::{Product, reference};
-use crate::kernels::weights::{self, Direction};
+use crate::kernels::weights::{self, Base, Direction, Partials};
 use crate::kernels::{from_blocks, tune};
 use crate::program::{Dispatch, Program};
 use crate::shape::Shape;
@@ -205,7 +205,8 @@ impl<'a> Setup<'a> {
         let theta_buf = gpu.upload("bench.theta", &theta)?;
         let mut pack = Program::default();
         let packed = gpu.alloc_quads("bench.packed", packing.len(), false)?;
-        pack.push(weights::pack(gpu, &packing, &theta_buf, &packed)?);
+        let sources = gpu.upload("bench.sources", &packing.sources(0))?;
+        pack.push(weights::pack(gpu, &sources, &theta_buf, &packed)?);
         pack.run(gpu)?;
         let results = if direction == Direction::Backward { inputs } else { outputs };
         let blank = vec![f32::NAN; examples.next_multiple_of(gpu.profile.block) * results];
@@ -231,11 +232,13 @@ impl<'a> Setup<'a> {
             // the direction is θ itself
             ProductKind::Jvp => vec![product.jvp(gpu, (x, w), Some((tx, w)), out, None)?],
             ProductKind::GradInput => vec![product.grad_input(gpu, (dy, w), out, None)?],
-            ProductKind::GradWeight => vec![
-                product.grad_weight(gpu, x, dy, &self.partial)?,
-                weights::reduce_partials(gpu, &product.weights(), &self.partial, &self.gradient)?,
-            ],
+            ProductKind::GradWeight => vec![product.grad_weight(gpu, x, dy, &self.partial)?, self.reduce(gpu)?],
         })
+    }
+
+    fn reduce(&self, gpu: &Gpu) -> Result<Dispatch> {
+        let partials = [Partials::alone(self.case.product.weights(), &self.partial)];
+        weights::reduce_partials(gpu, &partials, &self.partial, Base::Gradient, &self.gradient)
     }
 
     /// Runs it once.

@@ -150,7 +150,7 @@ fn softmax(gpu: &Gpu, classes: usize, examples: usize) -> Result<Vec<Check>> {
         let nan = vec![f32::NAN; padded];
         let (loss, correct) = (gpu.upload("doctor.loss", &nan)?, gpu.upload("doctor.correct", &nan)?);
         let mut program = Program::default();
-        program.push(softmax_xent::loss(gpu, &z_quads, &targets, &loss, &correct)?);
+        program.push(softmax_xent::loss(gpu, &z_quads, &targets, [&loss, &correct], None)?);
         program.run(gpu)?;
         let mut both = gpu.read::<f32>(&loss)?;
         both.truncate(examples);

@@ -32,6 +32,11 @@ impl Buf {
         Self { raw: self.raw.clone(), offset: self.offset + range.start, len: range.len() }
     }
 
+    /// All words of the buffer that this is a view of.
+    pub(super) fn whole(&self) -> Self {
+        Self { raw: self.raw.clone(), offset: 0, len: (self.raw.size() / 4) as usize }
+    }
+
     /// Whether both are the same words.
     pub fn is(&self, other: &Self) -> bool {
         self.raw == other.raw && (self.offset, self.len) == (other.offset, other.len)

@@ -1,6 +1,6 @@
 //! Taking memory for arrays of vec4, filling and reading it; and what else of them needs a device.
 
-use super::buf::Buf;
+use super::buf::{ALIGNMENT, Buf};
 use super::gpu::Gpu;
 use super::live::{BlockCount, GRID_WORDS, Grid, GridRequest};
 use super::lock::lock;
@@ -50,7 +50,30 @@ impl Gpu {
         self.check()?;
         self.taken.fetch_add((QUAD * width * height) as u64, Ordering::Relaxed);
         let view = raw.create_view(&wgpu::TextureViewDescriptor::default());
-        Ok(Quads { home: Home::Texture { raw, view }, len: words, live: None })
+        Ok(Quads { home: Home::Texture { raw, view, first: 0 }, len: words, live: None })
+    }
+
+    /// Quads of so many words each, as many of them views of one array as it holds.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc_quads`].
+    pub fn alloc_quads_together(&self, label: &str, lens: &[usize]) -> Result<Vec<Quads>> {
+        let (mut together, mut rest) = (Vec::with_capacity(lens.len()), lens);
+        while !rest.is_empty() {
+            let mut end = 0;
+            let fits = |len: &&usize| {
+                end += len.next_multiple_of(ALIGNMENT);
+                end <= self.max_quads_words()
+            };
+            let count = rest.iter().take_while(fits).count().max(1); // one that is too large says so
+            let (these, others) = rest.split_at(count);
+            let words = |lens: &[usize]| lens.iter().map(|len| len.next_multiple_of(ALIGNMENT)).sum::<usize>();
+            let (last, before) = these.split_last().expect("one at least");
+            let array = self.alloc_quads(label, words(before) + last, false)?;
+            together.extend((0..count).map(|i| array.view(words(&these[..i])..words(&these[..i]) + these[i])));
+            rest = others;
+        }
+        Ok(together)
     }
 
     /// Quads holding `data` (4-byte elements, a multiple of four).
@@ -93,16 +116,20 @@ impl Gpu {
     /// # Errors
     /// As [`Gpu::read`].
     pub fn read_quads<T: Pod>(&self, quads: &Quads) -> Result<Vec<T>> {
-        let raw = match &quads.home {
+        let (raw, first) = match &quads.home {
             Home::Buffer(buf) => return self.read(buf),
-            Home::Texture { raw, .. } => raw,
+            Home::Texture { raw, first, .. } => (raw, *first),
         };
-        let row = (raw.width() as usize * QUAD).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize);
-        let height = (quads.len / 4).div_ceil(raw.width() as usize);
+        let width = raw.width() as usize;
+        let row = (width * QUAD).next_multiple_of(wgpu::COPY_BYTES_PER_ROW_ALIGNMENT as usize);
+        let (top, bottom) = (first / width, (first + quads.len / 4).div_ceil(width));
+        let height = bottom - top;
         let staging = self.alloc("texture.staging", row * height / 4)?;
+        let mut from = raw.as_image_copy();
+        from.origin.y = top as u32;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_texture_to_buffer(
-            raw.as_image_copy(),
+            from,
             wgpu::TexelCopyBufferInfo {
                 buffer: &staging.raw,
                 layout: wgpu::TexelCopyBufferLayout {
@@ -115,11 +142,12 @@ impl Gpu {
         );
         self.queue.submit([encoder.finish()]);
         let mut data: Vec<T> = self.read(&staging)?;
+        data.drain(..4 * (first - top * width));
         data.truncate(quads.len); // only a texture of one row has padded rows
         Ok(data)
     }
 
-    /// What a kernel is bound to where its specialisation writes nothing: quads, and a word.
+    /// What a kernel is bound to where its specialisation writes nothing: quads, and a vec4 of words.
     ///
     /// # Errors
     /// As [`Gpu::alloc`].
@@ -127,7 +155,7 @@ impl Gpu {
         if let Some(unused) = lock(&self.unused).as_ref() {
             return Ok(unused.clone());
         }
-        let unused = (self.alloc_quads("unused", 4, false)?, self.alloc("unused", 1)?);
+        let unused = (self.alloc_quads("unused", 4, false)?, self.alloc("unused", 4)?);
         Ok(lock(&self.unused).insert(unused).clone())
     }
 }

@@ -113,6 +113,24 @@ jobs! {
         g,
         side_g,
     }
+    /// A layer's partial sums.
+    "reduce_partials" ReduceJob {
+        /// First word of the layer's part of a vector, and of its sums.
+        g,
+        partial,
+        outputs,
+        patches,
+        splits,
+    }
+    /// Activations of which chosen examples are brought together.
+    "rows_select" RowsJob {
+        /// First vec4 of them, and of the chosen.
+        source,
+        target_quad,
+        features,
+        /// Which of the two arrays they are in.
+        side,
+    }
     /// The grid of an indirect dispatch with every block in use.
     "live_grids" GridJob {
         x,

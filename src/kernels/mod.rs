@@ -70,7 +70,6 @@ pub const SHADERS: &[Shader] = &[
     softmax_xent::GRADIENT,
     softmax_xent::HVP,
     softmax_xent::LOSS,
-    softmax_xent::RESIDUAL,
     softmax_xent::ROOT,
     update::ADAM,
     update::NATURAL,

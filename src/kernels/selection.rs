@@ -5,6 +5,7 @@
 //! example, backward ⅔; P ∝ score minimises the variance at a given cost, and the fixed point variance times cost, so
 //! there is nothing to tune.
 
+use super::jobs::{RowsJob, word};
 use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
@@ -12,8 +13,10 @@ use crate::program::{Dispatch, Shader, shader};
 pub(super) const CHOOSE: Shader = shader!("selection_choose");
 pub(super) const ROWS: Shader = shader!("rows_select");
 
-/// Features that an invocation moves.
+/// Features that an invocation moves, at least and at most: more where there would be more workgroups than keep the
+/// device busy.
 const EACH: usize = 8;
+const MOST_EACH: usize = 64;
 
 /// The examples kept of a batch, one after another and then padding: views of one array, as long as the batch.
 #[derive(Clone, Debug)]
@@ -74,18 +77,49 @@ pub fn choose(
     Dispatch::new(gpu, &CHOOSE, &constants, &bindings, [1, 1, 1])
 }
 
-/// y\[j\] = x\[position\[j\]\], for `x` and `y` `[N/B][features][B]`.
+/// y\[j\] = x\[position\[j\]\] of each pair (x, y), `[N/B][features][B]`: as few steps as their arrays allow.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn rows(gpu: &Gpu, x: &Quads, position: &Buf, y: &Quads) -> Result<Dispatch> {
+pub fn rows(gpu: &Gpu, pairs: &[(Quads, Quads)], position: &Buf) -> Result<Vec<Dispatch>> {
+    let (mut steps, mut rest) = (Vec::new(), pairs);
+    while let Some((first, _)) = rest.split_first() {
+        // whichever array is not that of the first
+        let other = |together: &[(Quads, Quads)]| together.iter().map(|(x, _)| x.clone()).find(|x| !x.shares(&first.0));
+        let is_bound = |n: usize| {
+            let (x, y) = &rest[n];
+            let second = other(&rest[..n]);
+            y.shares(&first.1) && (x.shares(&first.0) || second.is_none_or(|second| x.shares(&second)))
+        };
+        let count = (0..rest.len()).take_while(|&n| is_bound(n)).count();
+        let (together, others) = rest.split_at(count);
+        steps.push(rows_of(gpu, together, [&first.0, &other(together).unwrap_or_else(|| first.0.clone())], position)?);
+        rest = others;
+    }
+    Ok(steps)
+}
+
+/// The step of pairs whose first are views of two arrays, and whose second of one.
+fn rows_of(gpu: &Gpu, pairs: &[(Quads, Quads)], arrays: [&Quads; 2], position: &Buf) -> Result<Dispatch> {
     let (block, rows) = (gpu.profile.block, gpu.profile.rows);
-    let (blocks, features) = (position.len() / block, y.len() / position.len());
-    assert!(y.len() == features * position.len() && x.len().is_multiple_of(features * block));
-    let constants = [("FEATURES", features), ("LANES", gpu.profile.lanes()), ("ROWS", rows), ("EACH", EACH)];
-    let bindings = [x.into(), position.into(), y.into()];
-    let grid = y.grid(gpu, [features.div_ceil(rows * EACH), blocks, 1], 1, 1)?;
-    Dispatch::new(gpu, &ROWS, &constants, &bindings, grid)
+    let [even, odd] = arrays.map(|quads| quads.array().0);
+    let y = &pairs[0].1;
+    let job = |(x, y): &(Quads, Quads)| {
+        let features = y.len() / position.len();
+        assert!(y.len() == features * position.len() && x.len().is_multiple_of(features * block));
+        let ((_, source), (_, target_quad)) = (x.array(), y.array());
+        let side = u32::from(!x.shares(arrays[0]));
+        RowsJob { source: word(source), target_quad: word(target_quad), features: word(features), side }
+    };
+    let jobs: Vec<RowsJob> = pairs.iter().map(job).collect();
+    let features = pairs.iter().map(|(_, y)| y.len() / position.len()).max().unwrap_or(1);
+    let each = features.div_ceil(rows * gpu.profile.workgroups).clamp(EACH, MOST_EACH);
+    let constants = [("LANES", gpu.profile.lanes()), ("ROWS", rows), ("EACH", each)];
+    let table = gpu.upload("rows.jobs", &jobs)?;
+    let (to, _) = y.array();
+    let bindings = [table.into(), (&even).into(), (&odd).into(), position.into(), (&to).into()];
+    let most = [features.div_ceil(rows * each), position.len() / block, jobs.len()];
+    Dispatch::new(gpu, &ROWS, &constants, &bindings, y.grid(gpu, most, 1, 1)?)
 }
 
 /// The same in f64.

@@ -8,7 +8,6 @@ use crate::program::{Dispatch, Shader, shader};
 pub(super) const LOSS: Shader = shader!("softmax_xent_loss");
 pub(super) const GRADIENT: Shader = shader!("softmax_xent_gradient");
 pub(super) const CURVATURE: Shader = shader!("softmax_xent_curvature");
-pub(super) const RESIDUAL: Shader = shader!("softmax_xent_residual");
 pub(super) const ROOT: Shader = shader!("softmax_xent_root");
 pub(super) const HVP: Shader = shader!("softmax_xent_hvp");
 
@@ -30,9 +29,16 @@ pub fn turns(classes: usize) -> usize {
 }
 
 /// A kernel over so many examples, whole blocks, and their logits.
-fn over_examples(gpu: &Gpu, shader: &Shader, z: &Quads, examples: usize, bindings: &[Binding]) -> Result<Dispatch> {
+fn over_examples(
+    gpu: &Gpu,
+    shader: &Shader,
+    z: &Quads,
+    examples: usize,
+    more: &[(&'static str, usize)],
+    bindings: &[Binding],
+) -> Result<Dispatch> {
     let classes = z.len() / examples;
-    let constants = [("CLASSES", classes), ("LANES", gpu.profile.lanes())];
+    let constants = [&[("CLASSES", classes), ("LANES", gpu.profile.lanes())], more].concat();
     let grid = grid::looping_grid(gpu, shader, examples / 4, LOOPS * grid::turns(classes, 0))?;
     Dispatch::new(gpu, shader, &constants, bindings, grid)
 }
@@ -45,14 +51,24 @@ fn examples(z: &Quads, targets: &Targets) -> usize {
 }
 
 /// loss\[n\] = weight · cross entropy of the logits `z` `[N/B][M][B]`; correct\[n\] = weight where the largest logit is
-/// the label's.
+/// the label's; score\[n\] = weight (|p − onehot| + 10⁻⁴), if asked for.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn loss(gpu: &Gpu, z: &Quads, targets: &Targets, loss: &Buf, correct: &Buf) -> Result<Dispatch> {
-    assert!(loss.len() == targets.label.len() && correct.len() == loss.len());
-    let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), loss.into(), correct.into()];
-    over_examples(gpu, &LOSS, z, examples(z, targets), &bindings)
+pub fn loss(
+    gpu: &Gpu,
+    z: &Quads,
+    targets: &Targets,
+    [loss, correct]: [&Buf; 2],
+    score: Option<&Buf>,
+) -> Result<Dispatch> {
+    assert!([Some(loss), Some(correct), score].into_iter().flatten().all(|of| of.len() == targets.label.len()));
+    let examples = examples(z, targets);
+    let (_, unused) = gpu.placeholder()?;
+    let Targets { label, weight } = targets;
+    let bindings =
+        [z.into(), label.into(), weight.into(), loss.into(), correct.into(), score.unwrap_or(&unused).into()];
+    over_examples(gpu, &LOSS, z, examples, &[("SCORES", usize::from(score.is_some()))], &bindings)
 }
 
 /// dz = weight (p − onehot).
@@ -62,17 +78,7 @@ pub fn loss(gpu: &Gpu, z: &Quads, targets: &Targets, loss: &Buf, correct: &Buf) 
 pub fn gradient(gpu: &Gpu, z: &Quads, targets: &Targets, dz: &Quads) -> Result<Dispatch> {
     assert_eq!(z.len(), dz.len());
     let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), dz.into()];
-    over_examples(gpu, &GRADIENT, z, examples(z, targets), &bindings)
-}
-
-/// score\[n\] = weight (|p − onehot| + 10⁻⁴).
-///
-/// # Errors
-/// As [`Dispatch::new`].
-pub fn residual(gpu: &Gpu, z: &Quads, targets: &Targets, score: &Buf) -> Result<Dispatch> {
-    assert_eq!(score.len(), targets.label.len());
-    let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), score.into()];
-    over_examples(gpu, &RESIDUAL, z, examples(z, targets), &bindings)
+    over_examples(gpu, &GRADIENT, z, examples(z, targets), &[], &bindings)
 }
 
 /// h = weight (diag p − p pᵀ) u.
@@ -82,7 +88,7 @@ pub fn residual(gpu: &Gpu, z: &Quads, targets: &Targets, score: &Buf) -> Result<
 pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Result<Dispatch> {
     assert!(z.len() == u.len() && z.len() == h.len());
     let bindings = [z.into(), u.into(), (&targets.weight).into(), h.into()];
-    over_examples(gpu, &HVP, z, examples(z, targets), &bindings)
+    over_examples(gpu, &HVP, z, examples(z, targets), &[], &bindings)
 }
 
 /// dz = (diag √p − p √pᵀ) e with random signs e: E\[dz dzᵀ\] is the loss Hessian. The signs of an example follow from
@@ -94,7 +100,7 @@ pub fn hvp(gpu: &Gpu, z: &Quads, u: &Quads, targets: &Targets, h: &Quads) -> Res
 pub fn root(gpu: &Gpu, z: &Quads, index: &Buf, seed: &Buf, dz: &Quads) -> Result<Dispatch> {
     assert_eq!(z.len(), dz.len());
     let bindings = [z.into(), index.into(), seed.into(), dz.into()];
-    over_examples(gpu, &ROOT, z, index.len(), &bindings)
+    over_examples(gpu, &ROOT, z, index.len(), &[], &bindings)
 }
 
 /// products = \[weight uᵀHu, weight uᵀHv, weight vᵀHv\] of every example, H the loss Hessian at `z`, for the logit
@@ -113,7 +119,7 @@ pub fn curvature(
     assert!(products.iter().all(|product| product.len() == targets.weight.len()));
     let [uu, uv, vv] = products;
     let bindings = [z.into(), u.into(), v.into(), (&targets.weight).into(), uu.into(), uv.into(), vv.into()];
-    over_examples(gpu, &CURVATURE, z, examples(z, targets), &bindings)
+    over_examples(gpu, &CURVATURE, z, examples(z, targets), &[], &bindings)
 }
 
 /// The same in f64, on one example's logits.

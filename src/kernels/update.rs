@@ -53,13 +53,13 @@ pub fn momentum(gpu: &Gpu, coefficients: &Buf, g: &Buf, v: &Buf, x: &Buf) -> Res
     Dispatch::new(gpu, &SGD, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 
-/// With a = s min(most, √(κ / slope)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` is a word, gᵀd;
-/// `coefficients` are [`NaturalUpdate::words`]. Lengths are multiples of 4.
+/// With a = s min(most, √(κ / slope)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` holds the parts
+/// of gᵀd; `coefficients` are [`NaturalUpdate::words`]. Lengths are multiples of 4.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
 pub fn natural(gpu: &Gpu, coefficients: &Buf, slope: &Buf, d: &Buf, v: &Buf, x: &Buf) -> Result<Dispatch> {
-    assert!(d.len() == x.len() && v.len() == x.len() && coefficients.len() == 4 && slope.len() == 1);
+    assert!(d.len() == x.len() && v.len() == x.len() && coefficients.len() == 4);
     let bindings = [coefficients.into(), slope.into(), d.into(), v.into(), x.into()];
     Dispatch::new(gpu, &NATURAL, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
 }

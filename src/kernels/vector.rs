@@ -51,7 +51,8 @@ pub fn dot(gpu: &Gpu, x: &Buf, y: &Buf, scratch: &Buf, partials: &Buf) -> Result
     Ok(steps)
 }
 
-/// ⟨x, y⟩ in one word of the device, for kernels that need it; the steps and the word. Lengths are multiples of 4.
+/// ⟨x, y⟩ in at most [`PARTIALS`] parts on the device, for kernels that need it; the steps and the parts. Lengths are
+/// multiples of 4.
 ///
 /// # Errors
 /// As [`Dispatch::new`], [`Gpu::alloc`].
@@ -59,7 +60,7 @@ pub fn dot_on_device(gpu: &Gpu, x: &Buf, y: &Buf) -> Result<(Vec<Dispatch>, Buf)
     assert_eq!(x.len(), y.len());
     let mut sums = gpu.alloc("dot", (x.len() / 4).div_ceil(LOADS))?;
     let mut steps = vec![Dispatch::new(gpu, &DOT_PARTIAL, &[], &[x.into(), y.into(), (&sums).into()], grid(&sums))?];
-    while sums.len() > 1 {
+    while sums.len() > PARTIALS {
         let fewer = gpu.alloc("dot", sums.len().div_ceil(LOADS))?;
         steps.push(Dispatch::new(gpu, &SUM_PARTIAL, &[], &[(&sums).into(), (&fewer).into()], grid(&fewer))?);
         sums = fewer;

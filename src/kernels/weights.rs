@@ -1,15 +1,20 @@
 //! Weights between the flat parameter vector (PyTorch's order) and the tiles that products read and gradients write.
 
 use super::grid::{elementwise_grid, looping_grid, turns};
-use crate::device::{Buf, Gpu, Quads};
+use super::jobs::{ReduceJob, word};
+use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
+use std::ops::Range;
 
 pub(super) const PACK: Shader = shader!("pack_weights");
 pub(super) const REDUCE: Shader = shader!("reduce_partials");
 
 /// Rows and columns of partial sums are padded to multiples of this.
 pub const PARTIAL_MULTIPLE: usize = 8;
+
+/// Where a word of packed weights comes from that is no weight.
+pub const NONE: u32 = u32::MAX;
 
 /// Parameters of one convolution or dense layer: `w[outputs][inputs][taps]`, then `b[outputs]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,88 +128,174 @@ impl Packing {
     pub fn len(&self) -> usize {
         self.tiles() * self.rows() * self.row_len()
     }
+
+    /// Which word of a parameter vector each word is, or [`NONE`], where the layer's own begin at `start`.
+    pub fn sources(&self, start: usize) -> Vec<u32> {
+        let row_of = |(tile, row): (usize, usize)| (0..self.row_len()).map(move |e| (tile, row, e));
+        let rows = (0..self.tiles()).flat_map(|tile| (0..self.rows()).map(move |row| (tile, row)));
+        let source = |(tile, row, e)| self.source(tile, row, e).map_or(NONE, |at| word(start + at));
+        rows.flat_map(row_of).map(source).collect()
+    }
+
+    /// Which of the layer's words is word e of a row of a tile.
+    fn source(&self, tile: usize, row: usize, e: usize) -> Option<usize> {
+        let is_bias = row == self.weight_rows();
+        let output = tile * self.tile + if is_bias { e } else { e / self.taps };
+        if e >= self.tile * if is_bias { 1 } else { self.taps } || output >= self.outputs {
+            return None;
+        }
+        if is_bias {
+            return self.biases.map(|biases| biases + output);
+        }
+        let (slice, line, tap) = (row / self.lines, row % self.lines, e % self.taps);
+        let channel = slice * (self.taps / self.columns) + tap / self.columns;
+        let column = line % self.segments * self.columns + tap % self.columns;
+        let position = self.first + (output % self.phases) as isize + column as isize * self.tap_step;
+        let is_inside = channel < self.channels && (0..self.positions as isize).contains(&position);
+        is_inside.then(|| {
+            output / self.phases * self.output_stride
+                + channel * self.channel_stride
+                + line / self.segments * self.line_stride
+                + position as usize * self.position_stride
+        })
+    }
 }
 
-/// packed = the tiles of `theta`.
+/// The weights of several layers, each packed for a product: as many in one array as can be bound, and so packed at
+/// once.
+#[derive(Clone, Debug)]
+pub struct PackedWeights {
+    /// Of each array: where its words come from, and itself.
+    arrays: Vec<(Buf, Quads)>,
+    /// Of each packing: its array, and its words there.
+    places: Vec<(usize, Range<usize>)>,
+}
+
+impl PackedWeights {
+    /// Room for packings, each of the parameters that begin at a word of the vector.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc_quads`].
+    pub fn new(gpu: &Gpu, packings: &[(usize, Packing)]) -> Result<Self> {
+        let most = gpu.max_binding_words().min(gpu.max_quads_words());
+        let (mut sources, mut places): (Vec<Vec<u32>>, _) = (Vec::new(), Vec::new());
+        for (first, packing) in packings {
+            let len = packing.len().next_multiple_of(ALIGNMENT);
+            if sources.last().is_none_or(|last| last.len() + len > most) {
+                sources.push(Vec::new());
+            }
+            let at = sources.len() - 1;
+            let start = sources[at].len();
+            places.push((at, start..start + packing.len()));
+            sources[at].extend(packing.sources(*first));
+            sources[at].resize(start + len, NONE);
+        }
+        let array = |source: &Vec<u32>| {
+            Ok((gpu.upload("packed.sources", source)?, gpu.alloc_quads("packed", source.len(), false)?))
+        };
+        Ok(Self { arrays: sources.iter().map(array).collect::<Result<_>>()?, places })
+    }
+
+    /// Room for the same packings of another vector.
+    ///
+    /// # Errors
+    /// As [`Gpu::alloc_quads`].
+    pub fn another(&self, gpu: &Gpu) -> Result<Self> {
+        let array =
+            |(source, packed): &(Buf, Quads)| Ok((source.clone(), gpu.alloc_quads("packed", packed.len(), false)?));
+        Ok(Self { arrays: self.arrays.iter().map(array).collect::<Result<_>>()?, places: self.places.clone() })
+    }
+
+    /// Those of a packing.
+    pub fn of(&self, i: usize) -> Quads {
+        let (array, range) = &self.places[i];
+        self.arrays[*array].1.view(range.clone())
+    }
+
+    /// The steps that pack a parameter vector.
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`].
+    pub fn pack(&self, gpu: &Gpu, theta: &Buf) -> Result<Vec<Dispatch>> {
+        self.arrays.iter().map(|(source, packed)| pack(gpu, source, theta, packed)).collect()
+    }
+}
+
+/// packed\[i\] = theta\[source\[i\]\], or zero where that is [`NONE`].
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn pack(gpu: &Gpu, packing: &Packing, theta: &Buf, packed: &Quads) -> Result<Dispatch> {
-    assert_eq!(packed.len(), packing.len());
-    let constants = [
-        ("OUTPUTS", packing.outputs),
-        ("TILE", packing.tile),
-        ("PHASES", packing.phases),
-        ("CHANNELS", packing.channels),
-        ("LINES", packing.lines),
-        ("SEGMENTS", packing.segments),
-        ("TAPS", packing.taps),
-        ("COLUMNS", packing.columns),
-        ("OUTPUT_STRIDE", packing.output_stride),
-        ("CHANNEL_STRIDE", packing.channel_stride),
-        ("LINE_STRIDE", packing.line_stride),
-        ("POSITION_STRIDE", packing.position_stride),
-        ("FIRST", packing.first as usize),
-        ("TAP_STEP", packing.tap_step as usize),
-        ("POSITIONS", packing.positions),
-        ("BIAS", usize::from(packing.biases.is_some())),
-        ("BIASES", packing.biases.unwrap_or(0)),
-    ];
-    let quads = packed.len() / 4;
-    let bindings = [theta.into(), gpu.uniform(quads)?.into(), packed.into()];
-    Dispatch::new(gpu, &PACK, &constants, &bindings, elementwise_grid(gpu, quads))
+pub fn pack(gpu: &Gpu, source: &Buf, theta: &Buf, packed: &Quads) -> Result<Dispatch> {
+    assert_eq!(source.len(), packed.len());
+    let bindings = [source.into(), theta.into(), packed.into()];
+    Dispatch::new(gpu, &PACK, &[], &bindings, elementwise_grid(gpu, packed.len() / 4))
 }
 
-/// g += the sum over splits of `partial[splits][patches+1 padded][outputs padded]`, in the layout of the parameters.
+/// Partial sums of a layer's weight gradient, `[splits][patches+1 padded][outputs padded]` from a word of their room on.
+#[derive(Clone, Copy, Debug)]
+pub struct Partials {
+    /// Shape of the parameters.
+    pub shape: WeightShape,
+    /// Their first word in a parameter vector.
+    pub start: usize,
+    /// First word of the sums.
+    pub first: usize,
+    /// Splits.
+    pub splits: usize,
+}
+
+impl Partials {
+    /// Those of one layer that fill a room, its parameters being all of a vector.
+    pub fn alone(shape: WeightShape, room: &Buf) -> Self {
+        Self { shape, start: 0, first: 0, splits: room.len() / shape.partial_len() }
+    }
+}
+
+/// What the sums of partial sums are added to.
+#[derive(Clone, Copy, Debug)]
+pub enum Base<'a> {
+    /// The gradient that is there.
+    Gradient,
+    /// λ, a word on the device, times θ.
+    Decay(&'a Buf, &'a Buf),
+}
+
+/// g = `base` + the sum over splits of the `partials` of some layers in a `room`, in the layout of the parameters;
+/// other words of `g` stay as they are.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn reduce_partials(gpu: &Gpu, shape: &WeightShape, partial: &Buf, g: &Buf) -> Result<Dispatch> {
-    assert_eq!(g.len(), shape.len());
-    assert!(partial.len().is_multiple_of(shape.partial_len()));
-    let constants = [("OUTPUTS", shape.outputs), ("PATCHES", shape.patches())];
-    let of_splits = turns(partial.len() / shape.partial_len(), 0);
-    let grid = looping_grid(gpu, &REDUCE, g.len(), of_splits)?;
-    Dispatch::new(gpu, &REDUCE, &constants, &[partial.into(), g.into()], grid)
+pub fn reduce_partials(gpu: &Gpu, partials: &[Partials], room: &Buf, base: Base<'_>, g: &Buf) -> Result<Dispatch> {
+    let fits =
+        |p: &Partials| p.start + p.shape.len() <= g.len() && p.first + p.splits * p.shape.partial_len() <= room.len();
+    assert!(partials.iter().all(fits));
+    let job = |p: &Partials| {
+        let [g, partial, outputs, patches, splits] =
+            [p.start, p.first, p.shape.outputs, p.shape.patches(), p.splits].map(word);
+        ReduceJob { g, partial, outputs, patches, splits }
+    };
+    let jobs: Vec<ReduceJob> = partials.iter().map(job).collect();
+    let most = |of: fn(&Partials) -> usize| partials.iter().map(of).max().unwrap_or(1);
+    let [groups, _, _] = looping_grid(gpu, &REDUCE, most(|p| p.shape.len()), turns(most(|p| p.splits), 0))?;
+    let (decays, decay, theta) = match base {
+        Base::Decay(decay, theta) => (1, decay.clone(), theta.clone()),
+        Base::Gradient => {
+            let (_, unused) = gpu.placeholder()?;
+            (0, unused.clone(), unused)
+        }
+    };
+    let table = gpu.upload("reduce.jobs", &jobs)?;
+    let bindings = [table.into(), room.into(), decay.into(), theta.into(), g.into()];
+    Dispatch::new(gpu, &REDUCE, &[("DECAY", decays)], &bindings, [groups, jobs.len(), 1])
 }
 
 /// The same in f64.
 pub mod reference {
-    use crate::kernels::weights::{PARTIAL_MULTIPLE, Packing, WeightShape};
+    use crate::kernels::weights::{NONE, PARTIAL_MULTIPLE, Packing, WeightShape};
 
     /// The tiles of `theta`.
     pub fn pack(packing: &Packing, theta: &[f64]) -> Vec<f64> {
-        let mut packed = Vec::new();
-        for tile in 0..packing.tiles() {
-            for row in 0..packing.rows() {
-                let (slice, line) = (row / packing.lines, row % packing.lines);
-                let mut words = vec![0.0; packing.row_len()];
-                for o in (0..packing.tile).filter(|o| tile * packing.tile + o < packing.outputs) {
-                    let output = tile * packing.tile + o;
-                    match packing.biases {
-                        Some(biases) if row == packing.weight_rows() => words[o] = theta[biases + output],
-                        _ => {
-                            for tap in 0..packing.taps {
-                                let channel = slice * (packing.taps / packing.columns) + tap / packing.columns;
-                                let column = line % packing.segments * packing.columns + tap % packing.columns;
-                                let position = packing.first
-                                    + (output % packing.phases) as isize
-                                    + column as isize * packing.tap_step;
-                                if channel < packing.channels && (0..packing.positions as isize).contains(&position) {
-                                    let at = output / packing.phases * packing.output_stride
-                                        + channel * packing.channel_stride
-                                        + line / packing.segments * packing.line_stride
-                                        + position as usize * packing.position_stride;
-                                    words[o * packing.taps + tap] = theta[at];
-                                }
-                            }
-                        }
-                    }
-                }
-                packed.extend(words);
-            }
-        }
-        packed
+        packing.sources(0).iter().map(|&at| if at == NONE { 0.0 } else { theta[at as usize] }).collect()
     }
 
     /// Sum over splits, in the layout of the parameters.

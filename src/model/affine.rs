@@ -2,13 +2,13 @@
 
 use super::layer::{At, Layer, LayerWeights};
 use super::reference::Map;
-use crate::device::{Gpu, Quads};
+use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::product::Product;
 use crate::kernels::tune;
-use crate::kernels::weights::{Direction, Packing, WeightShape, reduce_partials};
+use crate::kernels::weights::{Direction, Packing, WeightShape};
 use crate::program::Dispatch;
 use crate::shape::Shape;
 use std::sync::Arc;
@@ -96,13 +96,7 @@ impl<P: Product + Clone + 'static> Layer for Affine<P> {
         Ok(vec![self.product.grad_input(at.gpu, (dy, packed), dx, mask)?])
     }
 
-    fn grad_weight(&self, at: &At<'_>, dy: &Quads) -> Result<Vec<Dispatch>> {
-        let (gpu, weights, shape) = (at.gpu, required(at), self.product.weights());
-        let blocks = self.product.blocks(gpu, at.x, dy);
-        let partial = weights.partial.prefix(self.product.splits(gpu, blocks) * shape.partial_len());
-        Ok(vec![
-            self.product.grad_weight(gpu, at.x, dy, &partial)?,
-            reduce_partials(gpu, &shape, &partial, &weights.gradient)?,
-        ])
+    fn grad_weight(&self, at: &At<'_>, dy: &Quads, partial: &Buf) -> Result<Vec<Dispatch>> {
+        Ok(vec![self.product.grad_weight(at.gpu, at.x, dy, partial)?])
     }
 }

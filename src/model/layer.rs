@@ -17,16 +17,12 @@ pub struct LayerWeights {
     pub theta: Buf,
     /// v: a direction in parameter space, laid out as θ.
     pub tangent: Buf,
-    /// g: gradients are added here, laid out as θ.
-    pub gradient: Buf,
     /// θ packed for y = w x + b, as [`Layer::packing`] says; so for the other two.
     pub forward: Quads,
     /// θ packed for dx = wᵀ dy, for all but the first layer: nothing asks for the gradient to its input.
     pub backward: Option<Quads>,
     /// v packed for ty = v x.
     pub forward_tangent: Quads,
-    /// Room for the split sums of a weight gradient, shared by all layers.
-    pub partial: Buf,
 }
 
 /// The point (x, θ) at which a layer is evaluated, and linearised: its Jacobians J_x and J_θ are those here.
@@ -101,8 +97,9 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn jvp(&self, at: &At<'_>, tx: Option<&Quads>, ty: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>>;
     /// dx = mask ⊙ J_xᵀ dy, a half of the vjp; the mask is that of an activation which the layer *before* took over.
     fn grad_input(&self, at: &At<'_>, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>>;
-    /// g += J_θᵀ dy, the other half; nothing where there are no parameters.
-    fn grad_weight(&self, _at: &At<'_>, _dy: &Quads) -> Result<Vec<Dispatch>> {
+    /// J_θᵀ dy, the other half, in as many partial sums as [`Layer::splits`] says; nothing where there are no
+    /// parameters. `partial` holds them, [`WeightShape::partial_len`] words each.
+    fn grad_weight(&self, _at: &At<'_>, _dy: &Quads, _partial: &Buf) -> Result<Vec<Dispatch>> {
         Ok(Vec::new())
     }
 }

@@ -9,6 +9,9 @@ use crate::model::{Layer, Model};
 /// Multiply-adds of one dispatch, at most: a tenth of a second on a GPU of 400 GF/s.
 const DISPATCH: usize = 20_000_000_000;
 
+/// Words of the partial sums that are kept to be reduced together, unless one layer's are more: 16 MiB.
+const TOGETHER: usize = 1 << 22;
+
 /// Device memory of one model's workspace: what it has once, and what each example of a chunk adds.
 pub(super) struct Footprint {
     /// Values of an example in each activation, its input first.
@@ -27,7 +30,9 @@ impl Footprint {
             std::iter::once(model.input.len()).chain(stages.iter().map(|stage| stage.outputs)).collect();
         let with_derivative = stages.iter().filter(|stage| stage.has_derivative()).map(|stage| stage.outputs);
         let largest = features.iter().copied().max().unwrap_or(1);
-        let packed = 3 * packed_words(gpu, model, Direction::Forward) + packed_words(gpu, model, Direction::Backward);
+        // of θ and of two directions, and where the words of θ and of a direction come from
+        let packed =
+            5 * packed_words(gpu, model, Direction::Forward) + 2 * packed_words(gpu, model, Direction::Backward);
         let fixed = 4 * (4 * model.vector_len() + packed + partial_words(gpu, model, gpu.profile.chunk));
         let of_example =
             4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + 2 * largest + model.classes);
@@ -71,9 +76,15 @@ fn packed_words(gpu: &Gpu, model: &Model, direction: Direction) -> usize {
     packings.map(|packing| packing.len()).sum()
 }
 
-/// Words of the largest layer's partial sums of a weight gradient over so many examples.
+/// Words of partial sums of weight gradients over so many examples: of all layers where these are few, and of any.
 pub(super) fn partial_words(gpu: &Gpu, model: &Model, examples: usize) -> usize {
     let blocks = examples / gpu.profile.block;
-    let words = |layer: &dyn Layer| Some(layer.splits(gpu, blocks) * layer.weights()?.partial_len());
-    model.layers().iter().filter_map(|layer| words(&**layer)).max().unwrap_or(1)
+    let words = |layer: &dyn Layer| partial_len(gpu, layer, blocks).next_multiple_of(ALIGNMENT);
+    let words = || model.layers().iter().map(|layer| words(&**layer));
+    words().sum::<usize>().min(TOGETHER).max(words().max().unwrap_or(1)).max(1)
+}
+
+/// Words of a layer's partial sums over so many blocks.
+pub(super) fn partial_len(gpu: &Gpu, layer: &dyn Layer, blocks: usize) -> usize {
+    layer.weights().map_or(0, |shape| layer.splits(gpu, blocks) * shape.partial_len())
 }

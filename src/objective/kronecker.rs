@@ -114,7 +114,7 @@ impl Kronecker {
         }
 
         let mut update = Program::default();
-        sample.workspace.record_packing(gpu, &mut update, true, 0)?;
+        sample.workspace.record_packing(gpu, &mut update, 0)?;
         update.clear(&sample.workspace.report.all);
         let chunk: Chunk = sample.chunks().next().expect("a sample is one chunk");
         let forward = sample.record_forward(&mut update, Pass::Gradient, &chunk)?;

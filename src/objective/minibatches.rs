@@ -17,6 +17,7 @@ use crate::files::nan_if_null;
 use crate::kernels::gather::PADDING;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector;
+use crate::kernels::weights::Base;
 use crate::program::Program;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -102,18 +103,15 @@ impl Objective {
     /// next forward pass meets.
     fn record_minibatch(&self, decay: &Buf, selection: Option<&Selection>) -> Result<Program> {
         let (workspace, mut program) = (&self.workspace, Program::default());
-        workspace.record_packing(&self.gpu, &mut program, true, 0)?;
+        workspace.record_packing(&self.gpu, &mut program, 0)?;
         program.clear(&workspace.report.all);
-        if self.weight_decay == 0.0 {
-            program.clear(&workspace.gradient);
-        } else {
-            program.push(vector::axpby(&self.gpu, decay, &workspace.theta, &workspace.gradient)?);
-        }
+        let mut base = Base::Decay(decay, &workspace.theta);
         for chunk in self.chunks() {
             match selection {
-                Some(selection) => self.record_selected(&mut program, &chunk, selection)?,
-                None => self.record_chunk(&mut program, Pass::Gradient, &chunk)?,
+                Some(selection) => self.record_selected(&mut program, &chunk, selection, base)?,
+                None => self.record_chunk(&mut program, Pass::Gradient, &chunk, base)?,
             }
+            base = Base::Gradient;
         }
         Ok(program)
     }
@@ -136,7 +134,7 @@ impl Minibatches {
         let part = |i: usize| chosen.view(i * aligned..i * aligned + padded);
         objective.index = part(0);
         objective.targets = Targets { label: part(1), weight: part(2) };
-        let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32, 0.0])?;
+        let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32])?;
         let selection = selects.then(|| Selection::new(gpu, &objective)).transpose()?;
         let program = objective.record_minibatch(&decay, selection.as_ref())?;
         let slot = 2 * aligned + workspace.report.marks.len().next_multiple_of(ALIGNMENT) + ALIGNMENT;

@@ -1,12 +1,14 @@
 //! Recording the programs of a pass: what runs before the chunks, for each chunk, and after them.
 
+use super::footprint::partial_len;
 use super::loss::Objective;
 use super::pass::{Chunk, Forward, Pass};
 use super::stage::Stage;
-use crate::device::Quads;
+use crate::device::{ALIGNMENT, Buf, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::softmax_xent;
+use crate::kernels::weights::{Base, Partials, reduce_partials};
 use crate::kernels::{copy_quads, finite, vector};
 use crate::model::{At, LayerWeights};
 use crate::program::Program;
@@ -15,21 +17,22 @@ impl Objective {
     /// Packing, every chunk in order, sums.
     pub(super) fn record(&self, pass: Pass) -> Result<Program> {
         let mut program = Program::default();
-        self.workspace.record_packing(&self.gpu, &mut program, pass.has_backward(), pass.tangents())?;
+        self.workspace.record_packing(&self.gpu, &mut program, pass.tangents())?;
         program.clear(&self.workspace.report.all);
         if pass.has_backward() {
             program.clear(&self.workspace.gradient);
         }
         for chunk in self.chunks() {
-            self.record_chunk(&mut program, pass, &chunk)?;
+            self.record_chunk(&mut program, pass, &chunk, Base::Gradient)?;
         }
         self.record_end(&mut program, pass)?;
         Ok(program)
     }
 
-    pub(super) fn record_chunk(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<()> {
+    /// One chunk; a gradient is added to `base`.
+    pub(super) fn record_chunk(&self, program: &mut Program, pass: Pass, chunk: &Chunk, base: Base<'_>) -> Result<()> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let forward = self.record_losses(program, pass, chunk)?;
+        let forward = self.record_losses(program, pass, chunk, None)?;
         let logits = &forward.x[forward.x.len() - 1];
         let [a, b] = &workspace.passing;
         let [a, b] = [a, b].map(|quads| quads.prefix(logits.len()));
@@ -47,12 +50,12 @@ impl Objective {
             }
             Pass::Gradient => {
                 program.push(softmax_xent::gradient(gpu, logits, &chunk.targets, &a)?);
-                self.record_vjp(program, &forward)?;
+                self.record_vjp(program, &forward, base)?;
             }
             Pass::GaussNewton => {
                 self.record_jvp(program, &workspace.weights, &forward, &b)?;
                 program.push(softmax_xent::hvp(gpu, logits, &b, &chunk.targets, &a)?);
-                self.record_vjp(program, &forward)?;
+                self.record_vjp(program, &forward, base)?;
             }
             Pass::Curvature => {
                 let first = workspace.logit_tangents.prefix(logits.len());
@@ -66,11 +69,18 @@ impl Objective {
         Ok(())
     }
 
-    /// The forward pass, and each example's loss and hit.
-    pub(super) fn record_losses(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
+    /// The forward pass, each example's loss and hit, and its score if asked for.
+    pub(super) fn record_losses(
+        &self,
+        program: &mut Program,
+        pass: Pass,
+        chunk: &Chunk,
+        score: Option<&Buf>,
+    ) -> Result<Forward> {
         let forward = self.record_forward(program, pass, chunk)?;
         let logits = &forward.x[forward.x.len() - 1];
-        program.push(softmax_xent::loss(&self.gpu, logits, &chunk.targets, &chunk.loss, &chunk.correct)?);
+        let sums = [&chunk.loss, &chunk.correct];
+        program.push(softmax_xent::loss(&self.gpu, logits, &chunk.targets, sums, score)?);
         Ok(forward)
     }
 
@@ -134,14 +144,34 @@ impl Objective {
         Ok(())
     }
 
-    /// Cotangents from the logits' in the first passing array back to the first stage with parameters.
-    pub(super) fn record_vjp(&self, program: &mut Program, forward: &Forward) -> Result<()> {
+    /// Cotangents from the logits' in the first passing array back to the first stage with parameters; the gradient of
+    /// these is added to `base`.
+    pub(super) fn record_vjp(&self, program: &mut Program, forward: &Forward, base: Base<'_>) -> Result<()> {
+        let (gpu, workspace) = (&self.gpu, &*self.workspace);
+        let (room, gradient) = (&workspace.partial, &workspace.gradient);
+        let (mut partials, mut end): (Vec<Partials>, _) = (Vec::new(), 0);
         self.record_back(program, forward, &mut |program, stage, x, dy| {
-            let (workspace, layer) = (&*self.workspace, stage.layer);
-            let at = At { gpu: &self.gpu, weights: workspace.weights[layer].as_ref(), x };
-            program.extend(workspace.model.layers()[layer].grad_weight(&at, dy)?);
+            let layer = &*workspace.model.layers()[stage.layer];
+            let (Some(shape), Some(range)) = (layer.weights(), &workspace.model.ranges()[stage.layer]) else {
+                return Ok(());
+            };
+            let blocks = x.len() / (layer.input().len() * gpu.profile.block);
+            let len = partial_len(gpu, layer, blocks);
+            if end + len > room.len() {
+                program.push(reduce_partials(gpu, &partials, room, base, gradient)?);
+                partials.clear();
+                end = 0;
+            }
+            let at = At { gpu, weights: workspace.weights[stage.layer].as_ref(), x };
+            program.extend(layer.grad_weight(&at, dy, &room.view(end..end + len))?);
+            partials.push(Partials { shape, start: range.start, first: end, splits: layer.splits(gpu, blocks) });
+            end = (end + len).next_multiple_of(ALIGNMENT);
             Ok(())
-        })
+        })?;
+        if !partials.is_empty() {
+            program.push(reduce_partials(gpu, &partials, room, base, gradient)?);
+        }
+        Ok(())
     }
 
     /// Cotangents back through the stages; `at` sees each stage with its x and its dy.

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::kernels::live;
 use crate::kernels::selection::{self, Kept};
 use crate::kernels::softmax_xent::{self, Targets};
+use crate::kernels::weights::Base;
 use crate::program::Program;
 use std::sync::Arc;
 
@@ -30,16 +31,18 @@ impl Selection {
         let (workspace, padded) = (&batch.workspace, batch.index.len());
         workspace.check_choice(batch.len)?;
         let live = Arc::new(BlockCount::new(gpu)?);
-        let alike = |label: &str, of: &Quads| -> Result<Quads> {
-            Ok(gpu.alloc_quads(label, of.len() / workspace.chunk * padded, false)?.counted(&live))
-        };
-        let derivatives = workspace.derivatives.iter().map(|of| of.as_ref().map(|of| alike("kept.derivative", of)));
+        let of_stages = workspace.activations.iter().chain(workspace.derivatives.iter().flatten());
+        let lens: Vec<usize> = of_stages.map(|of| of.len() / workspace.chunk * padded).collect();
+        let kept = gpu.alloc_quads_together("kept.activations", &lens)?;
+        let mut kept = kept.iter().map(|quads| quads.counted(&live));
+        let activations = kept.by_ref().take(workspace.activations.len()).collect();
+        let derivatives = workspace.derivatives.iter().map(|of| of.as_ref().and_then(|_| kept.next())).collect();
         Ok(Self {
             kept: Kept::new(gpu, padded)?,
             draw: gpu.alloc("selection.draw", 4)?,
             score: gpu.alloc("selection.score", padded)?,
-            activations: workspace.activations.iter().map(|of| alike("kept.activation", of)).collect::<Result<_>>()?,
-            derivatives: derivatives.map(Option::transpose).collect::<Result<_>>()?,
+            activations,
+            derivatives,
             live,
         })
     }
@@ -56,38 +59,35 @@ impl Selection {
         batch: &Objective,
         chunk: &Chunk,
         forward: &Forward,
+        base: Base<'_>,
     ) -> Result<()> {
         let (gpu, kept) = (&batch.gpu, &self.kept);
         let Targets { label, weight } = &chunk.targets;
-        let logits = &forward.x[forward.x.len() - 1];
-        program.push(softmax_xent::residual(gpu, logits, &chunk.targets, &self.score)?);
         let of_batch = [&chunk.index, label, weight];
         program.push(selection::choose(gpu, &self.score, of_batch, &self.draw, kept, &self.live)?);
 
         // recorded before the grids it asks for are
         let mut backward = Program::default();
+        let x = &self.activations[0];
+        let mut pairs = Vec::new();
         if batch.examples.copies() > 0 {
-            backward.push(selection::rows(gpu, &forward.x[0], &kept.position, &self.activations[0])?);
+            pairs.push((forward.x[0].clone(), x.clone()));
         } else {
             // four times less to read than the activations
-            let x = &self.activations[0];
             batch.examples.record_gather(gpu, &mut backward, &kept.index, [x, x])?;
         }
-        let mut masks = Vec::new();
-        for (i, stage) in batch.workspace.stages.iter().enumerate() {
-            let (x, derivative) = (&self.activations[i + 1], self.derivatives[i].as_ref());
-            backward.push(selection::rows(gpu, &forward.x[i + 1], &kept.position, x)?);
-            if let (Some(from), Some(to)) = (&batch.workspace.derivatives[i], derivative) {
-                backward.push(selection::rows(gpu, from, &kept.position, to)?);
-            }
-            masks.push(stage.mask(x, derivative));
-        }
+        pairs.extend(forward.x[1..].iter().cloned().zip(self.activations[1..].iter().cloned()));
+        let derivatives = batch.workspace.derivatives.iter().zip(&self.derivatives);
+        pairs.extend(derivatives.filter_map(|(from, to)| Some((from.clone()?, to.clone()?))));
+        backward.extend(selection::rows(gpu, &pairs, &kept.position)?);
+        let stages = batch.workspace.stages.iter().zip(&self.activations[1..]).zip(&self.derivatives);
+        let masks = stages.map(|((stage, x), derivative)| stage.mask(x, derivative.as_ref())).collect();
         let chosen = Forward { x: self.activations.clone(), masks };
         let targets = Targets { label: kept.label.clone(), weight: kept.weight.clone() };
         let logits = &chosen.x[chosen.x.len() - 1];
         let dz = batch.workspace.passing[0].like(logits);
         backward.push(softmax_xent::gradient(gpu, logits, &targets, &dz)?);
-        batch.record_vjp(&mut backward, &chosen)?;
+        batch.record_vjp(&mut backward, &chosen, base)?;
 
         program.extend(live::grids(gpu, &self.live)?);
         program.append(backward);
@@ -96,9 +96,15 @@ impl Selection {
 }
 
 impl Objective {
-    /// The mini-batch's gradient from the examples that `selection` chooses.
-    pub(super) fn record_selected(&self, program: &mut Program, chunk: &Chunk, selection: &Selection) -> Result<()> {
-        let forward = self.record_losses(program, Pass::Gradient, chunk)?;
-        selection.record(program, self, chunk, &forward)
+    /// The mini-batch's gradient from the examples that `selection` chooses, added to `base`.
+    pub(super) fn record_selected(
+        &self,
+        program: &mut Program,
+        chunk: &Chunk,
+        selection: &Selection,
+        base: Base<'_>,
+    ) -> Result<()> {
+        let forward = self.record_losses(program, Pass::Gradient, chunk, Some(&selection.score))?;
+        selection.record(program, self, chunk, &forward, base)
     }
 }

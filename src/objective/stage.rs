@@ -1,7 +1,6 @@
 //! The chain as it runs: a product and the activation after it are one stage, whose values are stored once.
 
-use crate::device::{Gpu, Quads};
-use crate::error::Result;
+use crate::device::Quads;
 use crate::kernels::activation::Activation;
 use crate::kernels::epilogue::Mask;
 use crate::model::Model;
@@ -35,12 +34,6 @@ impl Stage {
     /// Whether f' is stored: the ReLU's outputs tell it.
     pub(super) fn has_derivative(&self) -> bool {
         self.activation.is_some_and(|f| f != Activation::Relu)
-    }
-
-    /// Room for f' at the stage's outputs.
-    pub(super) fn alloc_derivative(&self, gpu: &Gpu, examples: usize) -> Result<Option<Quads>> {
-        let words = self.has_derivative().then_some(self.outputs * examples);
-        words.map(|words| gpu.alloc_quads("derivative", words, false)).transpose()
     }
 
     /// f' of the activation taken over, by the stage's outputs `y` and stored derivative.

@@ -5,7 +5,7 @@ use super::stage::{Stage, stages};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{MemoryError, Result, UsageError};
 use crate::kernels::vector::PARTIALS;
-use crate::kernels::weights::{Direction, pack};
+use crate::kernels::weights::{Direction, PackedWeights};
 use crate::kernels::{check_turns, softmax_xent};
 use crate::model::{LayerWeights, Model};
 use crate::program::Program;
@@ -35,7 +35,10 @@ pub struct Workspace {
     pub(super) theta: Buf,
     pub(super) tangent: Buf,
     pub(super) gradient: Buf,
+    packed: Packed,
     pub(super) weights: Vec<Option<LayerWeights>>,
+    /// Room for the partial sums of weight gradients.
+    pub(super) partial: Buf,
     /// A second direction, the weights with it in place of the first, and room for its logit tangents.
     pub(super) second_tangent: Buf,
     pub(super) second: Vec<Option<LayerWeights>>,
@@ -84,14 +87,15 @@ impl Workspace {
         tune(gpu, &model, first, chunk)?;
         let vector = |label: &str| gpu.alloc(label, model.vector_len());
         let quads = |label: &str, features: usize| gpu.alloc_quads(label, features * chunk, false);
-        let activations = footprint.features.iter().map(|f| quads("activation", *f)).collect::<Result<_>>()?;
-        let derivatives = stages.iter().map(|stage| stage.alloc_derivative(gpu, chunk)).collect::<Result<_>>()?;
+        let activations = alternating(gpu, &footprint.features, chunk)?;
+        let derivatives = derivatives(gpu, &stages, chunk)?;
         let passing = [quads("passing.0", footprint.largest)?, quads("passing.1", footprint.largest)?];
         let (theta, tangent, gradient) = (vector("theta")?, vector("tangent")?, vector("gradient")?);
         let partial = gpu.alloc("partial", partial_words(gpu, &model, chunk))?;
-        let weights = layer_weights(gpu, &model, first, [&theta, &tangent, &gradient], &partial)?;
+        let packed = Packed::new(gpu, &model, first)?;
+        let weights = layer_weights(&model, &packed, first, [&theta, &tangent]);
         let second_tangent = vector("second tangent")?;
-        let second = with_tangent(gpu, &model, &weights, &second_tangent)?;
+        let second = with_tangent(&model, &packed, &weights, &second_tangent);
         let logit_tangents = quads("logit tangents", model.classes)?;
         let report = Report::new(gpu, model.layers().len() + 1)?;
         Ok(Self {
@@ -105,7 +109,9 @@ impl Workspace {
             theta,
             tangent,
             gradient,
+            packed,
             weights,
+            partial,
             second_tangent,
             second,
             logit_tangents,
@@ -173,27 +179,11 @@ impl Workspace {
     }
 
     /// Appends the steps that pack θ, and so many `tangents` (directions), into the tiles that the products read.
-    pub(super) fn record_packing(
-        &self,
-        gpu: &Gpu,
-        program: &mut Program,
-        with_backward: bool,
-        tangents: usize,
-    ) -> Result<()> {
-        for ((layer, weights), second) in self.model.layers().iter().zip(&self.weights).zip(&self.second) {
-            let Some(w) = weights else { continue };
-            let mut push = |direction, theta: &Buf, packed: &Quads| -> Result<()> {
-                let packing = layer.packing(gpu, direction).expect("a layer with weights packs them");
-                program.push(pack(gpu, &packing, theta, packed)?);
-                Ok(())
-            };
-            push(Direction::Forward, &w.theta, &w.forward)?;
-            if let Some(packed) = w.backward.as_ref().filter(|_| with_backward) {
-                push(Direction::Backward, &w.theta, packed)?;
-            }
-            for w in [weights, second].into_iter().flatten().take(tangents) {
-                push(Direction::Forward, &w.tangent, &w.forward_tangent)?;
-            }
+    pub(super) fn record_packing(&self, gpu: &Gpu, program: &mut Program, tangents: usize) -> Result<()> {
+        let Self { theta, tangent, second_tangent, packed, .. } = self;
+        program.extend(packed.theta.pack(gpu, theta)?);
+        for (packed, tangent) in packed.tangents.iter().zip([tangent, second_tangent]).take(tangents) {
+            program.extend(packed.pack(gpu, tangent)?);
         }
         Ok(())
     }
@@ -211,44 +201,90 @@ fn tune(gpu: &Gpu, model: &Model, first: usize, examples: usize) -> Result<()> {
     Ok(())
 }
 
-/// The parameters of each layer: views of the flat vectors, and room for its packed weights. Nothing asks for the
-/// gradient to the input of the `first`.
-fn layer_weights(
-    gpu: &Gpu,
-    model: &Model,
-    first: usize,
-    [theta, tangent, gradient]: [&Buf; 3],
-    partial: &Buf,
-) -> Result<Vec<Option<LayerWeights>>> {
-    let weights = model.layers().iter().zip(model.ranges()).enumerate().map(|(i, (layer, range))| {
-        let Some(range) = range else { return Ok(None) };
-        let packed = |label: &str, direction| {
-            gpu.alloc_quads(label, layer.packing(gpu, direction).map_or(0, |packing| packing.len()), false)
+/// Activations of a chunk in turns from one array and from another: a kernel reads one and writes the next, which it
+/// may not in the same array.
+fn alternating(gpu: &Gpu, features: &[usize], chunk: usize) -> Result<Vec<Quads>> {
+    let every_second = |from: usize| -> Result<Vec<Quads>> {
+        let lens: Vec<usize> = features.iter().skip(from).step_by(2).map(|features| features * chunk).collect();
+        gpu.alloc_quads_together("activations", &lens)
+    };
+    let (mut even, mut odd) = (every_second(0)?.into_iter(), every_second(1)?.into_iter());
+    let next = |i: usize| if i.is_multiple_of(2) { even.next() } else { odd.next() };
+    Ok((0..features.len()).map_while(next).collect())
+}
+
+/// f' of a chunk, for the stages that store it.
+fn derivatives(gpu: &Gpu, stages: &[Stage], chunk: usize) -> Result<Vec<Option<Quads>>> {
+    let stored = stages.iter().filter(|stage| stage.has_derivative());
+    let lens: Vec<usize> = stored.map(|stage| stage.outputs * chunk).collect();
+    let mut derivatives = gpu.alloc_quads_together("derivatives", &lens)?.into_iter();
+    Ok(stages.iter().map(|stage| stage.has_derivative().then(|| derivatives.next()).flatten()).collect())
+}
+
+/// Packed weights: of θ forward and backward, and of two directions forward.
+#[derive(Debug)]
+pub(super) struct Packed {
+    theta: PackedWeights,
+    tangents: [PackedWeights; 2],
+}
+
+impl Packed {
+    /// For all layers in order. Nothing asks for the gradient to the input of the `first`.
+    fn new(gpu: &Gpu, model: &Model, first: usize) -> Result<Self> {
+        let of = |direction| {
+            let layers = model.layers().iter().zip(model.ranges()).enumerate();
+            layers.filter_map(move |(i, (layer, range))| {
+                let is_needed = direction == Direction::Forward || i != first;
+                let packing = layer.packing(gpu, direction).filter(|_| is_needed)?;
+                Some((range.as_ref()?.start, packing))
+            })
         };
-        Ok(Some(LayerWeights {
+        let forward: Vec<_> = of(Direction::Forward).collect();
+        let both: Vec<_> = forward.iter().copied().chain(of(Direction::Backward)).collect();
+        let tangent = PackedWeights::new(gpu, &forward)?;
+        let second = tangent.another(gpu)?;
+        Ok(Self { theta: PackedWeights::new(gpu, &both)?, tangents: [tangent, second] })
+    }
+}
+
+/// The parameters of each layer: views of the flat vectors, and its packed weights.
+fn layer_weights(
+    model: &Model,
+    packed: &Packed,
+    first: usize,
+    [theta, tangent]: [&Buf; 2],
+) -> Vec<Option<LayerWeights>> {
+    let layers = model.ranges().iter().flatten().count();
+    let mut number = 0;
+    let weights = model.ranges().iter().enumerate().map(|(i, range)| {
+        let range = range.as_ref()?;
+        let n = number;
+        number += 1;
+        Some(LayerWeights {
             theta: theta.view(range.clone()),
             tangent: tangent.view(range.clone()),
-            gradient: gradient.view(range.clone()),
-            forward: packed("packed.forward", Direction::Forward)?,
-            backward: (i != first).then(|| packed("packed.backward", Direction::Backward)).transpose()?,
-            forward_tangent: packed("packed.tangent", Direction::Forward)?,
-            partial: partial.clone(),
-        }))
+            forward: packed.theta.of(n),
+            // the first has none, so those of the others are one place earlier
+            backward: (i != first).then(|| packed.theta.of(layers + n - 1)),
+            forward_tangent: packed.tangents[0].of(n),
+        })
     });
     weights.collect()
 }
 
-/// The same parameters with another direction, and room for its packed weights.
+/// The same parameters with the second direction.
 fn with_tangent(
-    gpu: &Gpu,
     model: &Model,
+    packed: &Packed,
     weights: &[Option<LayerWeights>],
     tangent: &Buf,
-) -> Result<Vec<Option<LayerWeights>>> {
+) -> Vec<Option<LayerWeights>> {
+    let mut number = 0;
     let with_tangent = weights.iter().zip(model.ranges()).map(|(weights, range)| {
-        let (Some(weights), Some(range)) = (weights, range) else { return Ok(None) };
-        let forward_tangent = gpu.alloc_quads("packed.tangent", weights.forward_tangent.len(), false)?;
-        Ok(Some(LayerWeights { tangent: tangent.view(range.clone()), forward_tangent, ..weights.clone() }))
+        let (weights, range) = (weights.as_ref()?, range.as_ref()?);
+        let forward_tangent = packed.tangents[1].of(number);
+        number += 1;
+        Some(LayerWeights { tangent: tangent.view(range.clone()), forward_tangent, ..weights.clone() })
     });
     with_tangent.collect()
 }

@@ -24,7 +24,7 @@ fn entry(binding: u32, bound: &Binding) -> wgpu::BindGroupEntry<'_> {
             let size = wgpu::BufferSize::new(range.end - range.start);
             wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &buf.raw, offset: range.start, size })
         }
-        Binding::Texture(view) => wgpu::BindingResource::TextureView(view),
+        Binding::Texture { view, .. } => wgpu::BindingResource::TextureView(view),
     };
     wgpu::BindGroupEntry { binding, resource }
 }

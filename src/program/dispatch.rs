@@ -1,7 +1,7 @@
 //! One recorded use of a kernel.
 
 use super::bindings::bind_group;
-use super::shader::Shader;
+use super::shader::{FIRST_TEXELS, Shader};
 use super::specialisation::pipeline;
 use crate::device::{Binding, Gpu, Grid, MAX_BINDINGS, Pipeline};
 use crate::error::{MemoryError, Result};
@@ -70,9 +70,19 @@ impl Dispatch {
         if most.iter().any(|&n| n > MAX_GROUPS) {
             return Err(MemoryError::Grid { kernel: shader.name, groups: most, limit: MAX_GROUPS }.into());
         }
-        let pipeline = pipeline(gpu, shader, constants, bindings);
+        let constants: Vec<_> = constants.iter().copied().chain(firsts(bindings)).collect();
+        let pipeline = pipeline(gpu, shader, &constants, bindings);
         Ok(Self { shader: shader.name, pipeline, bindings: bindings.to_vec(), group: OnceLock::new(), grid })
     }
+}
+
+/// The constants that say at which texel a kernel's views of textures begin: only those that are not 0, so that others
+/// share their pipelines.
+fn firsts(bindings: &[Binding]) -> impl Iterator<Item = (&'static str, usize)> {
+    bindings.iter().zip(FIRST_TEXELS).filter_map(|(binding, name)| match binding {
+        Binding::Texture { first, .. } if *first > 0 => Some((name, *first)),
+        _ => None,
+    })
 }
 
 /// Whether the adapter binds as much at once.
@@ -80,7 +90,7 @@ fn check_bindings(gpu: &Gpu, kernel: &'static str, bindings: &[Binding]) -> Resu
     let most = gpu.max_binding_words();
     let words = bindings.iter().map(|binding| match binding {
         Binding::Buf(buf) => buf.len(),
-        Binding::Texture(_) => 0,
+        Binding::Texture { .. } => 0,
     });
     match words.max().filter(|&words| words > most) {
         None => Ok(()),

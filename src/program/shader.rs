@@ -1,7 +1,7 @@
 //! A WGSL file and the preludes put after it, composed for a device profile.
 
 use super::prelude::{Text, imported, resolve};
-use crate::device::{Profile, QUADS_WIDTH, Storage};
+use crate::device::{MAX_BINDINGS, Profile, QUADS_WIDTH, Storage};
 
 /// A WGSL file with entry point `main`. Shapes reach it as override constants.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +30,20 @@ pub const KIND: &str = "KIND";
 /// Constants that shape the text alone: the activation, vec4 of a step's window, and loads of a row of weights by a
 /// subgroup.
 pub const TEXT_CONSTANTS: [&str; 3] = [KIND, "SPAN", "ROW_LOADS"];
+
+/// By binding: the constant that is added to the indices of quads in a texture, so that a view may begin anywhere.
+pub(super) const FIRST_TEXELS: [&str; MAX_BINDINGS] = [
+    "FIRST_TEXEL_0",
+    "FIRST_TEXEL_1",
+    "FIRST_TEXEL_2",
+    "FIRST_TEXEL_3",
+    "FIRST_TEXEL_4",
+    "FIRST_TEXEL_5",
+    "FIRST_TEXEL_6",
+    "FIRST_TEXEL_7",
+    "FIRST_TEXEL_8",
+    "FIRST_TEXEL_9",
+];
 
 impl Shader {
     /// A shader from its text.
@@ -122,7 +136,9 @@ impl<'a> QuadsDeclaration<'a> {
     /// The declaration that WGSL knows, and the functions.
     fn declare(&self, storage: Storage) -> String {
         let Self { binding, access, name, element } = self;
-        let at = format!("vec2u(i % {QUADS_WIDTH}u, i / {QUADS_WIDTH}u)");
+        let number = binding.split("@binding(").nth(1).and_then(|rest| rest.split_once(')')).map_or("0", |(n, _)| n);
+        let first = format!("FIRST_TEXEL_{number}");
+        let at = format!("vec2u((i + {first}) % {QUADS_WIDTH}u, (i + {first}) / {QUADS_WIDTH}u)");
         let (declaration, load, store) = match storage {
             Storage::Buffer => {
                 let access = if *access == "read" { "read" } else { "read_write" };
@@ -135,7 +151,7 @@ impl<'a> QuadsDeclaration<'a> {
             Storage::Texture => {
                 let texel = if *element == "vec4u" { "rgba32uint" } else { "rgba32float" };
                 (
-                    format!("var {name}: texture_storage_2d<{texel}, {access}>;"),
+                    format!("var {name}: texture_storage_2d<{texel}, {access}>;\noverride {first}: u32 = 0u;"),
                     format!("return textureLoad({name}, {at});"),
                     format!("textureStore({name}, {at}, value);"),
                 )
@@ -183,7 +199,7 @@ mod tests {
         let (buffer, texture) = (quads.declare(Storage::Buffer), quads.declare(Storage::Texture));
         assert!(buffer.starts_with("@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;\nfn store_y("));
         assert!(
-            texture.starts_with("@group(0) @binding(3) var y: texture_storage_2d<rgba32float, write>;\nfn store_y(")
+            texture.starts_with("@group(0) @binding(3) var y: texture_storage_2d<rgba32float, write>;\noverride FIRST_TEXEL_3: u32 = 0u;\nfn store_y(")
         );
         let quads = QuadsDeclaration::parse("@group(0) @binding(0) var<quads, read> bytes: array<vec4u>;").unwrap();
         assert!(quads.declare(Storage::Texture).contains("<rgba32uint, read>;\nfn load_bytes(i: u32) -> vec4u"));

@@ -8,7 +8,7 @@ use gpu_subset::kernels::epilogue::{Epilogue, Mask};
 use gpu_subset::kernels::from_blocks;
 use gpu_subset::kernels::matmul::Dense;
 use gpu_subset::kernels::product::{Product, reference};
-use gpu_subset::kernels::weights::{self, Direction, Packing, WeightShape};
+use gpu_subset::kernels::weights::{self, Base, Direction, PackedWeights, Packing, Partials, WeightShape};
 use gpu_subset::program::Dispatch;
 use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
@@ -152,7 +152,8 @@ fn product_faults(gpu: &Gpu, product: &dyn Product, batch: usize, rng: &mut ChaC
 /// The sum of a weight gradient's splits, added to ones that are subtracted again: the reduction accumulates.
 fn reduced(gpu: &Gpu, grad_weight: Dispatch, shape: &WeightShape, partial: &Buf) -> Vec<f64> {
     let g = upload(gpu, &vec![1.0; shape.len()]);
-    run(gpu, [grad_weight, weights::reduce_partials(gpu, shape, partial, &g).unwrap()]);
+    let reduce = weights::reduce_partials(gpu, &[Partials::alone(*shape, partial)], partial, Base::Gradient, &g);
+    run(gpu, [grad_weight, reduce.unwrap()]);
     download(gpu, &g).iter().map(|g| g - 1.0).collect()
 }
 
@@ -272,7 +273,8 @@ fn packing_is_exact_and_pads_with_zeros() {
                 let packing = product.packing(&gpu, direction);
                 let theta = uniform(product.weights().len(), &mut rng);
                 let out = unwritten_quads(&gpu, packing.len());
-                run(&gpu, [weights::pack(&gpu, &packing, &upload(&gpu, &theta), &out).unwrap()]);
+                let sources = gpu.upload("test.sources", &packing.sources(0)).unwrap();
+                run(&gpu, [weights::pack(&gpu, &sources, &upload(&gpu, &theta), &out).unwrap()]);
                 if download_quads(&gpu, &out) != weights::reference::pack(&packing, &theta) {
                     faults.push(format!("{product:?}, {direction:?}, {:?}: {packing:?}", gpu.profile));
                 }
@@ -283,16 +285,52 @@ fn packing_is_exact_and_pads_with_zeros() {
 }
 
 #[test]
+fn layers_are_packed_together_and_found_again() {
+    let mut rng = rng(5);
+    let dense = [(3, 17), (1, 1), (30, 255)].map(|(inputs, outputs)| Dense { inputs, outputs });
+    for gpu in gpus() {
+        let packings = dense.map(|dense| dense.packing(&gpu, Direction::Forward));
+        let starts = [64, 0, 192];
+        let theta = uniform(192 + dense[2].weights().len(), &mut rng);
+        let all = PackedWeights::new(&gpu, &[0, 1, 2].map(|i| (starts[i], packings[i]))).unwrap();
+        for together in [&all, &all.another(&gpu).unwrap()] {
+            run(&gpu, together.pack(&gpu, &upload(&gpu, &theta)).unwrap());
+            for (i, packing) in packings.iter().enumerate() {
+                let want = weights::reference::pack(packing, &theta[starts[i]..]);
+                assert_eq!(download_quads(&gpu, &together.of(i)), want, "{:?}, {packing:?}", gpu.profile);
+            }
+        }
+    }
+}
+
+#[test]
 fn reduction_of_partial_sums_agrees_with_the_reference() {
     let mut rng = rng(4);
+    let layers = [(1, 1, 1, 1), (8, 7, 1, 3), (17, 3, 25, 5), (5, 8, 9, 17)];
+    let (mut start, mut first) = (0, 0);
+    let partials = layers.map(|(outputs, inputs, taps, splits)| {
+        let shape = WeightShape { outputs, inputs, taps };
+        let of_layer = Partials { shape, start, first, splits };
+        start += shape.len() + 3;
+        first += splits * shape.partial_len() + 5;
+        of_layer
+    });
     for gpu in gpus() {
-        for (outputs, inputs, taps, splits) in [(1, 1, 1, 1), (8, 7, 1, 3), (17, 3, 25, 5), (5, 8, 9, 17)] {
-            let shape = WeightShape { outputs, inputs, taps };
-            let partial = uniform(splits * shape.partial_len(), &mut rng);
-            let g = upload(&gpu, &vec![0.0; shape.len()]);
-            run(&gpu, [weights::reduce_partials(&gpu, &shape, &upload(&gpu, &partial), &g).unwrap()]);
-            let want = weights::reference::reduce_partials(&shape, &partial);
-            assert_close(&format!("{shape:?}"), &download(&gpu, &g), &want, 1e-6);
+        let [room, theta, before] = [first, start, start].map(|len| uniform(len, &mut rng));
+        let [on_room, on_theta] = [&room, &theta].map(|words| upload(&gpu, words));
+        let lambda = gpu.upload("test.lambda", &[0.25f32]).unwrap();
+        for (base, of_base) in [(Base::Gradient, &before), (Base::Decay(&lambda, &on_theta), &theta)] {
+            let g = upload(&gpu, &before);
+            run(&gpu, [weights::reduce_partials(&gpu, &partials, &on_room, base, &g).unwrap()]);
+            let scale = if matches!(base, Base::Gradient) { 1.0 } else { 0.25 };
+            let mut want = before.clone();
+            for Partials { shape, start, first, splits } in partials {
+                let sums = &room[first..first + splits * shape.partial_len()];
+                for (i, sum) in weights::reference::reduce_partials(&shape, sums).into_iter().enumerate() {
+                    want[start + i] = scale * of_base[start + i] + sum;
+                }
+            }
+            assert_close(&format!("{base:?}"), &download(&gpu, &g), &want, 1e-6);
         }
     }
 }

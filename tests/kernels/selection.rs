@@ -1,10 +1,10 @@
 //! The choice of examples, bringing them together, and the grids that follow their number.
 
 use crate::common::*;
-use gpu_subset::device::{ALIGNMENT, BlockCount, GridRequest};
+use gpu_subset::device::{ALIGNMENT, BlockCount, GridRequest, Quads};
 use gpu_subset::kernels::gather::PADDING;
 use gpu_subset::kernels::selection::{self, Kept, reference};
-use gpu_subset::kernels::{live, to_blocks};
+use gpu_subset::kernels::{from_blocks, live, to_blocks};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 use std::sync::Arc;
@@ -93,14 +93,49 @@ fn chosen_rows_are_brought_together_as_far_as_they_are_in_use() {
                 let live = Arc::new(BlockCount::new(&gpu).unwrap());
                 gpu.write(&live.blocks, &[used as u32]);
                 let y = unwritten_blocks(&gpu, examples, features).counted(&live);
-                let rows = selection::rows(&gpu, &from, &gpu.upload("test", &position).unwrap(), &y).unwrap();
-                run(&gpu, live::grids(&gpu, &live).unwrap().into_iter().chain([rows]));
+                let (pairs, on_device) = ([(from.clone(), y.clone())], gpu.upload("test", &position).unwrap());
+                let rows = selection::rows(&gpu, &pairs, &on_device).unwrap();
+                run(&gpu, live::grids(&gpu, &live).unwrap().into_iter().chain(rows));
                 let want: Vec<f64> = position[..used * block].iter().flat_map(|&p| row(p)).collect();
                 let got = download_quads(&gpu, &y);
                 let (written, rest) = got.split_at(used * block * features);
                 assert_eq!(written, to_blocks(&want, features, block, 0.0), "{examples} of {features}");
                 assert!(rest.iter().all(|x| x.is_nan()), "blocks that are not in use are not touched");
             }
+        }
+    }
+}
+
+/// Views of two arrays, of a third, and of the first again, brought together in two arrays.
+#[test]
+fn rows_of_several_arrays_are_brought_together() {
+    let mut rng = rng(83);
+    for gpu in gpus() {
+        let block = gpu.profile.block;
+        let padded = 2 * block;
+        let position: Vec<u32> = (0..padded as u32).map(|n| n * 7 % padded as u32).collect();
+        let features = [3, 17, 1, 255, 5];
+        let lens = features.map(|features| features * padded);
+        let alloc = |lens: &[usize]| gpu.alloc_quads_together("test", lens).unwrap();
+        let (first, second, third) = (alloc(&[lens[0], lens[2], lens[4]]), alloc(&[lens[1]]), alloc(&[lens[3]]));
+        let x = [&first[0], &second[0], &first[1], &third[0], &first[2]];
+        let (few, others) = (alloc(&lens[..3]), alloc(&lens[3..]));
+        let y: Vec<Quads> = few.into_iter().chain(others).collect();
+        let values = lens.map(|len| uniform(len, &mut rng));
+        let in_order: Vec<u32> = (0..padded as u32).collect();
+        let in_order = gpu.upload("test", &in_order).unwrap();
+        for (x, values) in x.into_iter().zip(&values) {
+            run(&gpu, selection::rows(&gpu, &[(upload_quads(&gpu, values), x.clone())], &in_order).unwrap());
+        }
+        let pairs: Vec<_> = x.into_iter().cloned().zip(y.iter().cloned()).collect();
+        let steps = selection::rows(&gpu, &pairs, &gpu.upload("test", &position).unwrap()).unwrap();
+        assert_eq!(steps.len(), 2, "by the arrays that they go to");
+        run(&gpu, steps);
+        for ((y, values), features) in y.iter().zip(&values).zip(features) {
+            let plain = from_blocks(values, features, block, padded);
+            let want: Vec<f64> =
+                position.iter().flat_map(|&p| plain[p as usize * features..][..features].to_vec()).collect();
+            assert_eq!(download_quads(&gpu, y), to_blocks(&want, features, block, 0.0), "{features} features");
         }
     }
 }

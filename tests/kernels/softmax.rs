@@ -98,10 +98,9 @@ impl Written {
         run(
             gpu,
             [
-                softmax_xent::loss(gpu, &z, &targets, &loss, &correct).unwrap(),
+                softmax_xent::loss(gpu, &z, &targets, [&loss, &correct], Some(&residual)).unwrap(),
                 softmax_xent::gradient(gpu, &z, &targets, &gradient).unwrap(),
                 softmax_xent::hvp(gpu, &z, &u, &targets, &hvp).unwrap(),
-                softmax_xent::residual(gpu, &z, &targets, &residual).unwrap(),
                 softmax_xent::root(gpu, &z, &index, &seed, &root).unwrap(),
                 softmax_xent::curvature(gpu, &z, [&u, &z], &targets, products.each_ref()).unwrap(),
             ],

@@ -14,7 +14,7 @@ use gpu_subset::kernels::patches::PatchSample;
 use gpu_subset::kernels::pool::{self, Pool};
 use gpu_subset::kernels::product::{Product, reference};
 use gpu_subset::kernels::softmax_xent::{self, Targets};
-use gpu_subset::kernels::weights::{self, Direction, WeightShape};
+use gpu_subset::kernels::weights::{self, Base, Direction, Partials, WeightShape};
 use gpu_subset::kernels::{copy_quads, finite, update, vector};
 use gpu_subset::shape::Shape;
 
@@ -153,8 +153,7 @@ fn every_example_of_many_classes_has_its_loss_and_derivatives() {
         let [loss, hits, score, uu, uv, vv] = [(); 6].map(|()| unwritten(gpu, examples));
         let [dz, h, root] = [(); 3].map(|()| unwritten_quads(gpu, z.len()));
         let steps = [
-            softmax_xent::loss(gpu, &z, &targets, &loss, &hits),
-            softmax_xent::residual(gpu, &z, &targets, &score),
+            softmax_xent::loss(gpu, &z, &targets, [&loss, &hits], Some(&score)),
             softmax_xent::curvature(gpu, &z, [&u, &z], &targets, [&uu, &uv, &vv]),
             softmax_xent::gradient(gpu, &z, &targets, &dz),
             softmax_xent::hvp(gpu, &z, &u, &targets, &h),
@@ -172,13 +171,15 @@ fn weights_are_packed_and_reduced_to_the_end() {
     agree("pack_weights", |gpu| {
         let packing = dense.packing(gpu, Direction::Forward);
         let packed = unwritten_quads(gpu, packing.len());
-        run(gpu, [weights::pack(gpu, &packing, &buf(gpu, dense.weights().len()), &packed).unwrap()]);
+        let sources = gpu.upload("test.sources", &packing.sources(0)).unwrap();
+        run(gpu, [weights::pack(gpu, &sources, &buf(gpu, dense.weights().len()), &packed).unwrap()]);
         read_quads(gpu, &packed)
     });
     let shape = WeightShape { outputs: 1024, inputs: 1400, taps: 1 };
     agree("reduce_partials", |gpu| {
         let (partial, g) = (buf(gpu, 2 * shape.partial_len()), gpu.alloc("test.g", shape.len()).unwrap());
-        run(gpu, [weights::reduce_partials(gpu, &shape, &partial, &g).unwrap()]);
+        let alone = [Partials::alone(shape, &partial)];
+        run(gpu, [weights::reduce_partials(gpu, &alone, &partial, Base::Gradient, &g).unwrap()]);
         read(gpu, &g)
     });
 }
@@ -246,8 +247,8 @@ fn weight_gradients_of_many_large_images_are_split() {
     let shape = conv.weights();
     let partial = unwritten(&gpu, conv.splits(&gpu, 8) * shape.partial_len());
     let g = upload(&gpu, &vec![0.0; shape.len()]);
-    let steps =
-        [conv.grad_weight(&gpu, &x_quads, &dy_quads, &partial), weights::reduce_partials(&gpu, &shape, &partial, &g)];
+    let reduce = weights::reduce_partials(&gpu, &[Partials::alone(shape, &partial)], &partial, Base::Gradient, &g);
+    let steps = [conv.grad_weight(&gpu, &x_quads, &dy_quads, &partial), reduce];
     run(&gpu, steps.map(Result::unwrap));
     assert_close("the gradient", &download(&gpu, &g), &reference::grad_weight(&conv, &x, &dy), 1e-4);
 
