@@ -65,8 +65,7 @@ fn four(i: u32, lane: u32) -> vec4f {
 fn pixel(plane: u32, row: vec4i, column: vec4i, outside: f32) -> vec4f {
   let inside = (row >= vec4i()) & (row < vec4i(i32(HEIGHT))) & (column >= vec4i()) & (column < vec4i(i32(WIDTH)));
   let at = plane + vec4u(select(vec4i(), row * i32(WIDTH) + column, inside)) * LANES;
-  let value = vec4f(load_x(at.x).x, load_x(at.y).y, load_x(at.z).z, load_x(at.w).w);
-  return select(vec4f(outside), value, inside);
+  return select(vec4f(outside), vec4f(load_x(at.x).x, load_x(at.y).y, load_x(at.z).z, load_x(at.w).w), inside);
 }
 
 @compute @workgroup_size(LANES, ROWS)
@@ -96,16 +95,14 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(workgroup_id) group
     let left = floor(source_column + nearest);
     for (var channel = 0u; channel < CHANNELS; channel++) {
       let plane = (group.y * CHANNELS + channel) * HEIGHT * WIDTH * LANES + lane;
-      let normalise = load_norm(channel);
-      let outside = (0.0 - normalise.x) * normalise.y;
+      let outside = -load_norm(channel).x * load_norm(channel).y;
       var value = pixel(plane, vec4i(top), vec4i(left), outside);
       if (INTERPOLATE == 1u) {
-        let down = source_row - top;
         let right = source_column - left;
         let above = mix(value, pixel(plane, vec4i(top), vec4i(left) + 1, outside), right);
         let below = mix(pixel(plane, vec4i(top) + 1, vec4i(left), outside),
                         pixel(plane, vec4i(top) + 1, vec4i(left) + 1, outside), right);
-        value = mix(above, below, down);
+        value = mix(above, below, source_row - top);
       }
       store_y(plane + p * LANES, select(gain * value + offset, vec4f(), is_cut));
     }
