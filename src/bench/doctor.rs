@@ -12,6 +12,7 @@ use crate::kernels::epilogue::Epilogue;
 use crate::kernels::from_blocks;
 use crate::kernels::gather::reference::gather;
 use crate::kernels::softmax_xent::{self, Targets, reference as xent};
+use crate::kernels::weights::WeightShape;
 use crate::model::reference::Map;
 use crate::model::{At, Layer, Model};
 use crate::objective::reference::{Look, Loss};
@@ -74,7 +75,7 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
     let (full, scalar) = (InputFactor::Full, InputFactor::Scalar);
     for (positions, inputs) in [(0, full), (2, full), (2, scalar)] {
         // the references of whole matrices take too long for large ones
-        let is_small = inputs == scalar || factor_rows(model) <= MOST_ROWS;
+        let is_small = factor_rows(model, inputs) <= MOST_ROWS;
         if is_small && Kronecker::check(gpu, model, inputs).is_ok() {
             checks.push(inverse(gpu, model, &maps, blocks * gpu.profile.block, (positions, inputs))?);
         }
@@ -82,10 +83,13 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
     Ok(())
 }
 
-/// Rows of the largest Kronecker factor of a model.
-pub fn factor_rows(model: &Model) -> usize {
-    let sides = model.layers().iter().filter_map(|layer| layer.weights());
-    sides.map(|weights| (weights.patches() + 1).max(weights.outputs)).max().unwrap_or(0)
+/// Rows of the largest Kronecker factor of a model that is a matrix.
+pub fn factor_rows(model: &Model, inputs: InputFactor) -> usize {
+    let rows = |weights: WeightShape| match inputs {
+        InputFactor::Full => (weights.patches() + 1).max(weights.outputs),
+        InputFactor::Scalar => weights.outputs,
+    };
+    model.layers().iter().filter_map(|layer| layer.weights()).map(rows).max().unwrap_or(0)
 }
 
 /// Two results of the same steps, of which each starts from an output that nobody has written.
