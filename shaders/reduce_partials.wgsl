@@ -1,5 +1,5 @@
-// reduce_partials: g[w[co,r], b[co]] = base + Σ_s partial[s,r,co] of every job, in the order of the splits; base is what
-// g holds, or λ theta where DECAY.
+// reduce_partials: g[w[co,r], b[co]] = base + Σ_s partial[s,r,co] of every job, in the order of the splits; base is
+// what g holds, or λ theta where DECAY.
 // partial: of each job [splits][rows, padded][outputs, padded], row `patches` being the bias; g, theta: of each
 // [outputs][patches] weights, then [outputs] biases. The workgroups along y do a job each.
 override DECAY: bool;

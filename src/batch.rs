@@ -25,6 +25,17 @@ pub struct Draw {
     pub step: u64,
 }
 
+/// What stands for the factor A of a layer's inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputFactor {
+    /// The whole matrix A = E\[a aᵀ\].
+    #[default]
+    Full,
+    /// The mean of the inputs, and about it a multiple of the identity: their mean variance.
+    Scalar,
+}
+
 /// What Kronecker factors are estimated from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looks {
@@ -35,11 +46,14 @@ pub struct Looks {
     /// S: the patches of a convolution at so many places of each image, drawn at random, stand for those at all; 0 is
     /// all.
     pub positions: usize,
+    /// What of the inputs is taken into account.
+    #[serde(default)]
+    pub inputs: InputFactor,
 }
 
 impl Looks {
     /// As many as help, at all places.
-    pub const USUAL: Self = Self { first: 512, examples: 64, positions: 0 };
+    pub const USUAL: Self = Self { first: 512, examples: 64, positions: 0, inputs: InputFactor::Full };
 
     /// The same from a sample of so many examples alone.
     #[must_use]

@@ -5,13 +5,14 @@ use super::cases::Case;
 use super::check::Check;
 use super::network::{DECAY, Network};
 use super::random::random_blocks;
-use crate::batch::Looks;
+use crate::batch::{InputFactor, Looks};
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::from_blocks;
 use crate::kernels::gather::reference::gather;
 use crate::kernels::softmax_xent::{self, Targets, reference as xent};
+use crate::kernels::weights::WeightShape;
 use crate::model::reference::Map;
 use crate::model::{At, Layer, Model};
 use crate::objective::reference::{Look, Loss};
@@ -70,19 +71,25 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
     checks.extend(softmax(gpu, model.classes, examples)?);
     progress("the whole network");
     checks.extend(whole(gpu, model, &maps, examples)?);
-    if Kronecker::check(gpu, model).is_ok() && factor_rows(model) <= MOST_ROWS {
-        progress("Kronecker factors");
-        for positions in [0, 2] {
-            checks.push(inverse(gpu, model, &maps, blocks * gpu.profile.block, positions)?);
+    progress("Kronecker factors");
+    let (full, scalar) = (InputFactor::Full, InputFactor::Scalar);
+    for (positions, inputs) in [(0, full), (2, full), (2, scalar)] {
+        // the references of whole matrices take too long for large ones
+        let is_small = factor_rows(model, inputs) <= MOST_ROWS;
+        if is_small && Kronecker::check(gpu, model, inputs).is_ok() {
+            checks.push(inverse(gpu, model, &maps, blocks * gpu.profile.block, (positions, inputs))?);
         }
     }
     Ok(())
 }
 
-/// Rows of the largest Kronecker factor of a model.
-pub fn factor_rows(model: &Model) -> usize {
-    let sides = model.layers().iter().filter_map(|layer| layer.weights());
-    sides.map(|weights| (weights.patches() + 1).max(weights.outputs)).max().unwrap_or(0)
+/// Rows of the largest Kronecker factor of a model that is a matrix.
+pub fn factor_rows(model: &Model, inputs: InputFactor) -> usize {
+    let rows = |weights: WeightShape| match inputs {
+        InputFactor::Full => (weights.patches() + 1).max(weights.outputs),
+        InputFactor::Scalar => weights.outputs,
+    };
+    model.layers().iter().filter_map(|layer| layer.weights()).map(rows).max().unwrap_or(0)
 }
 
 /// Two results of the same steps, of which each starts from an output that nobody has written.
@@ -228,13 +235,19 @@ fn whole(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize) -> Result
 
 /// A direction divided by the Kronecker factors: these, from so many places of an image (0: all), their inverses and
 /// the products with them.
-fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize, positions: usize) -> Result<Check> {
+fn inverse(
+    gpu: &Gpu,
+    model: &Arc<Model>,
+    maps: &[Map],
+    examples: usize,
+    (positions, inputs): (usize, InputFactor),
+) -> Result<Check> {
     const SIGNS: u32 = 7;
     let network = Network::with(gpu, model.clone(), examples, DEFAULT_MEMORY)?;
     let objective = network.objective(gpu, examples)?;
     let v = gpu.upload("doctor.direction", &model.initialise(1))?;
     let [first, again] = twice(|| {
-        let mut kronecker = Kronecker::new(&objective, Looks { positions, ..Looks::USUAL.at(examples) })?;
+        let mut kronecker = Kronecker::new(&objective, Looks { positions, inputs, ..Looks::USUAL.at(examples) })?;
         kronecker.update(&network.theta, u64::from(SIGNS), 0.0)?;
         kronecker.precondition(DAMPING, &v, &network.gradient)?;
         Ok(model.compact(&gpu.read::<f32>(&network.gradient)?))
@@ -242,14 +255,15 @@ fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize, positio
     let InDouble { theta, v, x } = InDouble::of(&network, model);
     let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY };
     let indices: Vec<u32> = (0..examples as u32).collect();
-    let look = Look { indices: &indices, seed: SIGNS, positions };
+    let look = Look { indices: &indices, seed: SIGNS, positions, inputs };
     let want = loss.divided(&theta, &loss.activations(&theta), look, DAMPING, &v);
     let sides = model.layers().iter().filter_map(|layer| layer.weights());
     let sides: Vec<_> = sides.map(|w| format!("{}, {}", w.patches() + 1, w.outputs)).collect();
     let shapes = format!("{} rows x{examples}", sides.join("; "));
-    let what = match positions {
-        0 => "product with the inverse Kronecker factors".to_owned(),
-        _ => format!("the same from {positions} places of each image"),
+    let what = match (positions, inputs) {
+        (0, InputFactor::Full) => "product with the inverse Kronecker factors".to_owned(),
+        (_, InputFactor::Full) => format!("the same from {positions} places of each image"),
+        (_, InputFactor::Scalar) => format!("the same with the inputs' mean and variance from {positions} places"),
     };
     Ok(Check::new(&what, shapes, INVERSE, [&first, &again], &want))
 }

@@ -3,7 +3,7 @@
 
 use super::given::Given;
 use super::values::{Switch, named, non_negative, probability, value_name};
-use crate::batch::Looks;
+use crate::batch::{InputFactor, Looks};
 use crate::error::{Error, Result};
 use crate::optimise::{
     BatchPlan, Beta, Decay, GaussNewtonSettings, Importance, KfacSettings, LbfgsSettings, NcgSettings, Preconditioner,
@@ -264,6 +264,26 @@ pub(super) struct SweepArgs {
     /// look; 0: all [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=65_535))]
     positions: Option<u32>,
+    /// sweep: what of a layer's inputs stands in its curvature: their second moments, as K-FAC has it; or their mean,
+    /// and about it one variance for all, which costs next to nothing [default: full]
+    #[arg(long, value_name = "WHAT")]
+    input_factor: Option<InputFactorName>,
+}
+
+/// The names of [`InputFactor`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum InputFactorName {
+    Full,
+    Scalar,
+}
+
+impl InputFactorName {
+    fn value(self) -> InputFactor {
+        match self {
+            Self::Full => InputFactor::Full,
+            Self::Scalar => InputFactor::Scalar,
+        }
+    }
 }
 
 impl Options for SweepArgs {
@@ -285,6 +305,7 @@ impl SweepArgs {
                 first: or(self.first_look, usual.first),
                 examples: or(self.look, usual.examples),
                 positions: or(self.positions, usual.positions),
+                inputs: self.input_factor.map_or(usual.inputs, InputFactorName::value),
             },
             batches: batches.settings(defaults.batches),
             ..defaults

@@ -7,6 +7,7 @@
 //! 32 × 32 pivots.
 
 mod between;
+mod centred;
 mod inverse;
 mod placement;
 pub mod reference;
@@ -14,6 +15,7 @@ mod room;
 
 pub use between::Part;
 pub(super) use between::{DIRECTION, GRADIENT, TRANSPOSE};
+pub(super) use centred::{CENTRED_DIRECTION, CENTRED_GRADIENT};
 pub(super) use inverse::{LOAD, PIVOT};
 pub use placement::{BLOCK, TAPS};
 pub use room::Blocks;

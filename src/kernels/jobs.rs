@@ -103,6 +103,43 @@ jobs! {
         columns_m,
         columns_n,
     }
+    /// A layer whose inputs have a mean and a variance, and its factor of the outputs.
+    "centred_damping" CentredJob {
+        layer,
+        /// First word of the moments.
+        moments,
+        features,
+        /// Of an image.
+        places,
+        /// First word of G, and its rows.
+        g,
+        side_g,
+    }
+    /// A layer's part of a parameter vector, from its transposed matrix and the mean of its inputs.
+    "centred_direction" CentredDirectionJob {
+        /// First word of the part.
+        d,
+        outputs,
+        patches,
+        columns,
+        /// First vec4 of the matrix.
+        source,
+        /// First word of the moments.
+        moments,
+    }
+    /// A layer's part of a gradient, as a transposed matrix about the mean of its inputs.
+    "centred_gradient" CentredGradientJob {
+        layer,
+        /// First word of the part.
+        g,
+        outputs,
+        patches,
+        columns,
+        /// First vec4 of the matrix.
+        target_quad,
+        /// First word of the moments.
+        moments,
+    }
     /// A layer's two factors, of which the traces share out the damping.
     "kronecker_damping" DampingJob {
         layer,

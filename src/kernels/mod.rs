@@ -9,6 +9,7 @@ pub mod activation;
 pub mod augment;
 pub mod blocks;
 pub mod ceiling;
+pub mod centred;
 pub mod conv2d;
 pub mod epilogue;
 pub mod finite;
@@ -41,6 +42,8 @@ pub const SHADERS: &[Shader] = &[
     activation::FORWARD,
     activation::PRODUCT,
     augment::AUGMENT,
+    blocks::CENTRED_DIRECTION,
+    blocks::CENTRED_GRADIENT,
     blocks::DIRECTION,
     blocks::GRADIENT,
     blocks::LOAD,
@@ -48,6 +51,8 @@ pub const SHADERS: &[Shader] = &[
     blocks::PRODUCT,
     blocks::TRANSPOSE,
     ceiling::ALU,
+    centred::DAMPING,
+    centred::MOMENTS,
     conv2d::CONV2D,
     conv2d::GRAD_WEIGHT,
     finite::CHECK,

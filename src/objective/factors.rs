@@ -1,8 +1,10 @@
 //! The two Kronecker factors of each layer: what they are made of, and the sums that a look adds to them.
 
-use crate::device::{Buf, Gpu, Quads};
+use crate::batch::{InputFactor, Looks};
+use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{MemoryError, ModelError, Result};
 use crate::kernels::blocks::{Blocks, Part};
+use crate::kernels::centred::{Centre, Moments};
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, factor_side, factor_words};
 use crate::kernels::patches::PatchSample;
@@ -14,12 +16,36 @@ pub(super) struct LayerFactors {
     /// Which layer of the model, and its part of a parameter vector.
     pub layer: usize,
     pub part: Part,
-    pub a: Factor,
+    pub a: Inputs,
     pub g: Factor,
     /// What the layer reads, a patch for each place.
     patches: Conv2d,
     /// The places that A is summed over, where not all.
     sample: Option<PatchSample>,
+}
+
+/// What stands for A.
+pub(super) enum Inputs {
+    Full(Factor),
+    Scalar(Moments),
+}
+
+impl Inputs {
+    /// What it remembers.
+    pub(super) fn words(&self) -> &Buf {
+        match self {
+            Self::Full(factor) => &factor.matrix,
+            Self::Scalar(moments) => &moments.words,
+        }
+    }
+
+    /// Words of partial sums over so many blocks.
+    fn partial_len(&self, gpu: &Gpu, blocks: usize) -> usize {
+        match self {
+            Self::Full(factor) => factor.partial_len(gpu, blocks),
+            Self::Scalar(_) => 0,
+        }
+    }
 }
 
 /// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its
@@ -37,26 +63,36 @@ impl Shapes {
         Self { layer, patches, pixels: Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 } }
     }
 
-    /// Rows of each factor, and of what is multiplied with its inverse.
-    pub(super) fn sizes(&self) -> [[usize; 2]; 2] {
+    /// Rows of each matrix that is inverted, and of what is multiplied with its inverse.
+    pub(super) fn sizes(&self, inputs: InputFactor) -> Vec<[usize; 2]> {
         let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
-        [[a, g], [g, a]]
+        match inputs {
+            InputFactor::Full => vec![[a, g], [g, a]],
+            InputFactor::Scalar => vec![[g, a]],
+        }
+    }
+
+    /// Words of the layer's moments, and where they are when those of the layers before end at `start`.
+    pub(super) fn centre(&self, start: usize) -> Centre {
+        let places = self.patches.output().expect("the filter fits").pixels();
+        Centre { start: start.next_multiple_of(ALIGNMENT), features: self.patches.weights().patches(), places }
     }
 
     /// Whether the device binds both factors of the layer of this name, and what their inverses are made in.
-    pub(super) fn check(&self, gpu: &Gpu, layer: &str) -> Result<()> {
-        let [[a, g], _] = self.sizes();
+    pub(super) fn check(&self, gpu: &Gpu, layer: &str, inputs: InputFactor) -> Result<()> {
+        let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
         let binding = gpu.max_binding_words();
         let refuse = |rows: usize, words: usize, limit: usize| {
             let [bytes, limit] = [words, limit].map(|words| (words as u64).saturating_mul(4));
             MemoryError::Factor { layer: layer.to_owned(), rows, bytes, limit, adapter: gpu.info.name.clone() }
         };
-        for (rows, words) in [(a, factor_words(&self.patches, true)), (g, factor_words(&self.pixels, false))] {
+        let of_a = Some((a, factor_words(&self.patches, true))).filter(|_| inputs == InputFactor::Full);
+        for (rows, words) in of_a.into_iter().chain([(g, factor_words(&self.pixels, false))]) {
             if words > binding {
                 return Err(refuse(rows, words, binding).into());
             }
         }
-        let (words, most) = (Blocks::words(&self.sizes()), gpu.max_quads_words());
+        let (words, most) = (Blocks::words(&self.sizes(inputs)), gpu.max_quads_words());
         if words > most {
             return Err(refuse(a.max(g), words, most).into());
         }
@@ -76,11 +112,11 @@ pub(super) fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
 }
 
 /// Layers whose factors share an array, in order: as many as it holds.
-pub(super) fn groups(gpu: &Gpu, layers: Vec<Shapes>) -> Vec<Vec<Shapes>> {
+pub(super) fn groups(gpu: &Gpu, layers: Vec<Shapes>, inputs: InputFactor) -> Vec<Vec<Shapes>> {
     let mut groups: Vec<Vec<Shapes>> = Vec::new();
     for shapes in layers {
         let fits = |group: &&mut Vec<Shapes>| {
-            let sizes: Vec<_> = group.iter().chain([&shapes]).flat_map(Shapes::sizes).collect();
+            let sizes: Vec<_> = group.iter().chain([&shapes]).flat_map(|shapes| shapes.sizes(inputs)).collect();
             Blocks::words(&sizes) <= gpu.max_quads_words()
         };
         match groups.last_mut().filter(fits) {
@@ -102,14 +138,22 @@ pub(super) struct LookAt<'a> {
 }
 
 impl LayerFactors {
-    /// With `positions` places of each image for A, 0 being all.
-    pub(super) fn new(gpu: &Gpu, shapes: &Shapes, start: usize, [a, g]: [Buf; 2], positions: usize) -> Result<Self> {
+    /// With the memory of A, a matrix or moments, and of G.
+    pub(super) fn new(gpu: &Gpu, shapes: &Shapes, start: usize, [a, g]: [Buf; 2], looks: Looks) -> Result<Self> {
         let &Shapes { layer, patches, pixels } = shapes;
-        let sample = PatchSample::new(patches, if positions == 0 { usize::MAX } else { positions });
-        let sample = (sample.positions < sample.places()).then_some(sample);
-        let a = Factor::new(gpu, sample.map_or(patches, |sample| sample.patches()), true, a)?;
+        let sample = PatchSample::new(patches, if looks.positions == 0 { usize::MAX } else { looks.positions });
+        // moments are of patches, which only pixels are by themselves
+        let are_pixels = (patches.size, patches.stride, patches.padding) == (1, 1, 0);
+        let is_taken = looks.inputs == InputFactor::Scalar && !are_pixels;
+        let sample = (is_taken || sample.positions < sample.places()).then_some(sample);
+        let seen = sample.map_or(patches, |sample| sample.patches());
+        let features = patches.weights().patches();
+        let a = match looks.inputs {
+            InputFactor::Full => Inputs::Full(Factor::new(gpu, seen, true, a)?),
+            InputFactor::Scalar => Inputs::Scalar(Moments::new(gpu, features, seen.input.pixels(), a)?),
+        };
         let g = Factor::new(gpu, pixels, false, g)?;
-        let part = Part { start, outputs: g.side(), patches: a.side() - 1 };
+        let part = Part { start, outputs: g.side(), patches: features };
         Ok(Self { layer, part, a, g, patches, sample })
     }
 
@@ -117,7 +161,10 @@ impl LayerFactors {
     pub(super) fn weigh(&self, gpu: &Gpu, examples: usize, keep: f64) {
         let (pixels, share) = (self.g.patches.input.pixels(), 1.0 - keep);
         let each = self.sample.map_or(1.0, |sample| sample.places() as f64 / sample.positions as f64);
-        self.a.weigh(gpu, keep, each * share / examples as f64, examples);
+        match &self.a {
+            Inputs::Full(a) => a.weigh(gpu, keep, each * share / examples as f64, examples),
+            Inputs::Scalar(moments) => moments.weigh(gpu, keep, examples),
+        }
         self.g.weigh(gpu, keep, share / (examples * pixels) as f64, examples);
     }
 
@@ -154,10 +201,12 @@ impl LayerFactors {
             }
         };
         let blocks = look.index.len() / gpu.profile.block;
-        for (factor, of) in [(&self.a, &x), (&self.g, dy)] {
-            let partial = look.partial.prefix(factor.partial_len(gpu, blocks));
-            program.extend(factor.accumulate(gpu, of, &partial)?);
+        let partial = |factor: &Factor| look.partial.prefix(factor.partial_len(gpu, blocks));
+        match &self.a {
+            Inputs::Full(a) => program.extend(a.accumulate(gpu, &x, &partial(a))?),
+            Inputs::Scalar(moments) => program.push(moments.update(gpu, &x)?),
         }
+        program.extend(self.g.accumulate(gpu, dy, &partial(&self.g))?);
         Ok(())
     }
 }

@@ -1,16 +1,17 @@
 //! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens
 //! and Grosse 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
 
-use super::factors::{LayerFactors, LookAt, Shapes, groups, shapes};
+use super::factors::{Inputs, LayerFactors, LookAt, groups, shapes};
+use super::inverses::Room;
 use super::loss::Objective;
 use super::minibatches::Activations;
 use super::pass::{Chunk, Forward, Pass};
-use crate::batch::Looks;
+use crate::batch::{InputFactor, Looks};
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu};
 use crate::error::{Result, RunError};
-use crate::kernels::blocks::{Blocks, Part};
-use crate::kernels::kronecker::{damping, diagonal};
+use crate::kernels::blocks::Part;
+use crate::kernels::kronecker::diagonal;
 use crate::kernels::softmax_xent;
 use crate::model::Model;
 use crate::program::Program;
@@ -22,7 +23,7 @@ pub struct Kronecker {
     looks: Looks,
     layers: Vec<LayerFactors>,
     /// The factors' memory and that of their inverses: as many layers together as a binding holds.
-    groups: Vec<Blocks>,
+    groups: Vec<Room>,
     /// λ, and the seed of the random signs: words that are rewritten.
     lambda: Buf,
     seed: Buf,
@@ -46,9 +47,9 @@ impl Kronecker {
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) naming a layer that has none,
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) naming one whose are too large.
-    pub fn check(gpu: &Gpu, model: &Model) -> Result<()> {
+    pub fn check(gpu: &Gpu, model: &Model, inputs: InputFactor) -> Result<()> {
         let layers = model.layers();
-        shapes(layers)?.iter().try_for_each(|shapes| shapes.check(gpu, layers[shapes.layer].name()))
+        shapes(layers)?.iter().try_for_each(|shapes| shapes.check(gpu, layers[shapes.layer].name(), inputs))
     }
 
     /// Factors from about as many of the examples of `objective` as the looks say.
@@ -57,18 +58,18 @@ impl Kronecker {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the factors do not fit; as [`Kronecker::check`].
     pub fn new(objective: &Objective, looks: Looks) -> Result<Self> {
         let (gpu, workspace) = (objective.gpu.clone(), &objective.workspace);
-        Self::check(&gpu, &workspace.model)?;
+        Self::check(&gpu, &workspace.model, looks.inputs)?;
         let sample = objective.sample_in_blocks(looks.first)?;
         let (mut layers, mut rooms) = (Vec::new(), Vec::new());
-        for group in groups(&gpu, shapes(workspace.model.layers())?) {
-            let blocks = Blocks::new(&gpu, &group.iter().flat_map(Shapes::sizes).collect::<Vec<_>>())?;
+        for group in groups(&gpu, shapes(workspace.model.layers())?, looks.inputs) {
+            let sizes: Vec<_> = group.iter().flat_map(|shapes| shapes.sizes(looks.inputs)).collect();
+            let room = Room::new(&gpu, &group, &sizes, looks.inputs)?;
             for (i, shapes) in group.iter().enumerate() {
                 let range =
                     workspace.model.ranges()[shapes.layer].as_ref().expect("a layer with patches has parameters");
-                let matrices = [blocks.matrix(2 * i), blocks.matrix(2 * i + 1)];
-                layers.push(LayerFactors::new(&gpu, shapes, range.start, matrices, looks.positions)?);
+                layers.push(LayerFactors::new(&gpu, shapes, range.start, room.of(i), looks)?);
             }
-            rooms.push(blocks);
+            rooms.push(room);
         }
         let most = [sample.len, looks.examples].map(|examples| examples.div_ceil(gpu.profile.block));
         let partials = layers.iter().flat_map(|layer| most.map(|blocks| layer.partial_len(&gpu, blocks))).max();
@@ -99,15 +100,16 @@ impl Kronecker {
     fn record(&mut self) -> Result<()> {
         let Self { gpu, sample, layers, groups, lambda, gradient, direction, invert, apply, apply_diagonal, .. } = self;
         let mut rest = &layers[..];
-        for blocks in groups {
-            let (these, others) = rest.split_at(blocks.count() / 2);
+        for room in groups {
+            let (these, others) = rest.split_at(room.layers());
             rest = others;
-            invert.extend(damping(gpu, blocks, lambda)?);
-            invert.extend(blocks.invert(gpu)?);
+            invert.extend(room.damping(gpu, lambda)?);
+            invert.extend(room.blocks.invert(gpu)?);
             let parts: Vec<Part> = these.iter().map(|layer| layer.part).collect();
-            apply.extend(blocks.apply_inverse(gpu, &parts, gradient, direction)?);
+            apply.extend(room.apply(gpu, &parts, gradient, direction)?);
         }
         for LayerFactors { layer, a, g, .. } in layers {
+            let Inputs::Full(a) = a else { continue };
             let range = sample.workspace.model.ranges()[*layer].clone().expect("a layer with factors has parameters");
             let [from, to] = [&*gradient, &*direction].map(|vector| vector.view(range.clone()));
             apply_diagonal.push(diagonal(gpu, [a, g], lambda, &from, &to)?);
@@ -197,7 +199,7 @@ impl Kronecker {
     pub fn factors(&self) -> Vec<(String, Buf)> {
         let named = |LayerFactors { layer, a, g, .. }: &LayerFactors| {
             let name = self.sample.workspace.model.layers()[*layer].name();
-            [(format!("{name}.inputs"), a.matrix.clone()), (format!("{name}.outputs"), g.matrix.clone())]
+            [(format!("{name}.inputs"), a.words().clone()), (format!("{name}.outputs"), g.matrix.clone())]
         };
         self.layers.iter().flat_map(named).collect()
     }
@@ -234,7 +236,11 @@ impl Kronecker {
     ///
     /// # Errors
     /// What the device reports.
+    ///
+    /// # Panics
+    /// Where of the inputs only the moments are known.
     pub fn precondition_diagonally(&mut self, lambda: f64, v: &Buf, out: &Buf) -> Result<()> {
+        assert_eq!(self.looks.inputs, InputFactor::Full, "the diagonal of a factor that is not there");
         self.gpu.write(&self.lambda, &[lambda as f32]);
         self.inverted = None; // for the inverses, λ is another one now
         self.apply_diagonal.run_between(&self.gpu, &[(v, &self.gradient)], &[(&self.direction, out)])

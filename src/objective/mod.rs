@@ -7,6 +7,7 @@ mod evaluation;
 mod examples;
 mod factors;
 mod footprint;
+mod inverses;
 mod kronecker;
 mod loss;
 mod minibatches;

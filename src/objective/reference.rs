@@ -1,6 +1,8 @@
 //! A loss and its derivatives in f64, by the references of the kernels: what a device is compared with.
 
+use crate::batch::InputFactor;
 use crate::kernels::blocks::reference as blocks;
+use crate::kernels::centred::reference as centred;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::reference as factors;
 use crate::kernels::patches::{PatchSample, reference as patches};
@@ -29,6 +31,8 @@ pub struct Look<'a> {
     pub seed: u32,
     /// Places of each image, 0 being all.
     pub positions: usize,
+    /// What of the inputs is taken into account.
+    pub inputs: InputFactor,
 }
 
 impl Loss<'_> {
@@ -103,7 +107,16 @@ fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f6
     let out = conv.output().expect("the filter fits");
     let pixels = Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 };
     let examples = look.indices.len() as f64;
-    let mean = |sum: Vec<f64>, count: f64| sum.into_iter().map(|s| s / count).collect::<Vec<_>>();
+    let g = mean(factors::gram(&pixels, dy, false), examples * out.pixels() as f64);
+    if look.inputs == InputFactor::Scalar {
+        let positions = if look.positions == 0 { out.pixels() } else { look.positions };
+        let sample = PatchSample::new(*conv, positions);
+        let patches = patches::gather(&sample, x, look.indices, look.seed);
+        let nothing = vec![0.0; conv.weights().patches()];
+        let [means, variances] = centred::update(0.0, [&nothing, &nothing], &patches, sample.positions);
+        let (delta, scales) = centred::damping([&means, &variances], out.pixels(), &g, lambda);
+        return centred::direction(v, &means, scales, &inverse(g, delta));
+    }
     let a = if (1..out.pixels()).contains(&look.positions) {
         let sample = PatchSample::new(*conv, look.positions);
         let patches = patches::gather(&sample, x, look.indices, look.seed);
@@ -112,13 +125,7 @@ fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f6
     } else {
         mean(factors::gram(conv, x, true), examples)
     };
-    let g = mean(factors::gram(&pixels, dy, false), examples * out.pixels() as f64);
     let [delta_a, delta_g] = factors::damping(&a, &g, lambda);
-    let inverse = |mut s: Vec<f64>, delta: f64| {
-        let side = s.len().isqrt();
-        (0..side).for_each(|i| s[i * side + i] += delta);
-        blocks::inverse(&s)
-    };
     // weights and then biases, as a matrix with the biases as its last column
     let (outputs, patches) = (conv.channels, conv.weights().patches());
     let at = |o: usize, r: usize| if r == patches { outputs * patches + o } else { o * patches + r };
@@ -128,4 +135,15 @@ fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f6
     let mut part = vec![0.0; v.len()];
     entries().zip(product).for_each(|(i, value)| part[i] = value);
     part
+}
+
+fn mean(sum: Vec<f64>, count: f64) -> Vec<f64> {
+    sum.into_iter().map(|s| s / count).collect()
+}
+
+/// (S + δI)⁻¹
+fn inverse(mut s: Vec<f64>, delta: f64) -> Vec<f64> {
+    let side = s.len().isqrt();
+    (0..side).for_each(|i| s[i * side + i] += delta);
+    blocks::inverse(&s)
 }

@@ -5,6 +5,7 @@ use super::record::RunRecord;
 use super::recovery::Recovery;
 use super::trained::Trained;
 use super::weights::Weights;
+use crate::batch::Looks;
 use crate::cost::Cost;
 use crate::data::{Dataset, Split};
 use crate::device::{Buf, Gpu};
@@ -13,6 +14,7 @@ use crate::export::Signature;
 use crate::files::hex;
 use crate::model::Model;
 use crate::objective::{Examples, Kronecker, Objective, Workspace};
+use crate::optimise::Rule;
 use crate::subset::{
     Finished, Incident, Observer, Once, Plan, Progress, StageKind, StageReport, StartOptions, Subset, Trainer,
     TrainingSets, overdetermination,
@@ -54,7 +56,8 @@ impl<'a> Run<'a> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         if config.plan.is_preconditioned() {
             Workspace::check(gpu, &model)?;
-            Kronecker::check(gpu, &model)?;
+            let looks = config.plan.rule().map_or(Looks::USUAL, Rule::looks);
+            Kronecker::check(gpu, &model, looks.inputs)?;
         }
         let selects = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select);
         let least = selects.map_or(0, |batches| batches.batch.min(data.train.len()));

@@ -4,6 +4,7 @@
 mod common;
 
 mod augment;
+mod centred;
 mod elementwise;
 mod kronecker;
 mod patches;

@@ -4,7 +4,7 @@ use crate::common::gpus;
 use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
 use crate::{NETS, OnDevice, problem};
-use gpu_subset::batch::{Batch, Draw, Looks};
+use gpu_subset::batch::{Batch, Draw, InputFactor, Looks};
 use gpu_subset::objective::Kronecker;
 use gpu_subset::objective::reference::Look;
 
@@ -12,29 +12,33 @@ use gpu_subset::objective::reference::Look;
 const EXAMPLES: usize = 64;
 
 /// G⁻¹ V A⁻¹ of every layer, the factors damped by λ.
-fn divided(problem: &Problem, theta: &[f64], (seed, positions): (u32, usize), lambda: f64, v: &[f64]) -> Vec<f64> {
+fn divided(problem: &Problem, theta: &[f64], (seed, looks): (u32, Looks), lambda: f64, v: &[f64]) -> Vec<f64> {
+    let Looks { positions, inputs, .. } = looks;
     let labels = problem.chosen_labels();
-    let look = Look { indices: &problem.indices, seed, positions };
+    let look = Look { indices: &problem.indices, seed, positions, inputs };
     problem.reference(&labels).divided(theta, &problem.activations(theta), look, lambda, v)
 }
 
 #[test]
 fn a_product_with_the_inverse_agrees_with_the_twin() {
     for gpu in gpus() {
-        for (which, positions) in [(0, 0), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)] {
+        let (full, scalar) = (InputFactor::Full, InputFactor::Scalar);
+        let of_full = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)].map(|(net, places)| (net, places, full));
+        let of_scalar = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 2), (3, 0)].map(|(net, places)| (net, places, scalar));
+        for (which, positions, inputs) in of_full.into_iter().chain(of_scalar) {
             let problem = problem(which, EXAMPLES, 0.0);
             let theta = problem.parameters(41);
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
-            let looks = Looks { positions, ..Looks::USUAL.at(EXAMPLES) };
+            let looks = Looks { positions, inputs, ..Looks::USUAL.at(EXAMPLES) };
             let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
             for (seed, lambda) in [(0, 1.0), (7, 1e-2), (7, 1e-3)] {
                 let v = problem.direction(u64::from(seed));
                 kronecker.update(&on_device.vector(&theta), u64::from(seed), 0.0).unwrap();
                 let out = on_device.unwritten();
                 kronecker.precondition(lambda, &on_device.vector(&v), &out).unwrap();
-                let want = divided(&problem, &theta, (seed, positions), lambda, &v);
+                let want = divided(&problem, &theta, (seed, looks), lambda, &v);
                 let error = relative_error(&on_device.compact(&out), &want);
-                assert!(error <= 1e-4, "net {which}, {positions} places, λ {lambda}: off by {error:e}");
+                assert!(error <= 1e-4, "net {which}, {looks:?}, λ {lambda}: off by {error:e}");
             }
             assert_eq!(kronecker.cost().units().count(), 3.0 * EXAMPLES as f64);
         }
@@ -45,11 +49,14 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
 #[test]
 fn a_look_at_a_mini_batch_takes_the_examples_it_has() {
     for gpu in gpus() {
-        for (which, batch, positions) in [(0, 19, 2), (0, 83, 0), (1, 83, 3), (2, 19, 0)] {
+        let (full, scalar) = (InputFactor::Full, InputFactor::Scalar);
+        let cases = [(0, 19, 2, full), (0, 83, 0, full), (1, 83, 3, full), (2, 19, 0, full)];
+        let others = [(0, 19, 2, scalar), (1, 83, 0, scalar), (2, 19, 0, scalar)];
+        for (which, batch, positions, inputs) in cases.into_iter().chain(others) {
             let problem = problem(which, batch, 0.0);
             let theta = problem.parameters(43);
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
-            let looks = Looks { first: 32, examples: 100, positions };
+            let looks = Looks { first: 32, examples: 100, positions, inputs };
             let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
             let mut minibatches = on_device.minibatches(batch, true);
             let (at, v) = (on_device.vector(&theta), problem.direction(5));
@@ -60,9 +67,9 @@ fn a_look_at_a_mini_batch_takes_the_examples_it_has() {
             kronecker.update_at(&minibatches.activations().unwrap(), 9, 0.0).unwrap();
             let out = on_device.unwritten();
             kronecker.precondition(1e-2, &on_device.vector(&v), &out).unwrap();
-            let want = divided(&problem, &theta, (9, positions), 1e-2, &v);
+            let want = divided(&problem, &theta, (9, looks), 1e-2, &v);
             let error = relative_error(&on_device.compact(&out), &want);
-            assert!(error <= 1e-4, "net {which}, {batch} examples, {positions} places: off by {error:e}");
+            assert!(error <= 1e-4, "net {which}, {batch} examples, {looks:?}: off by {error:e}");
             assert_eq!(kronecker.cost().backward, batch as u64);
         }
     }

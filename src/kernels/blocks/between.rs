@@ -50,7 +50,7 @@ impl Blocks {
         let bindings = [table.into(), g.into(), (&self.m).into()];
         let mut steps =
             vec![Dispatch::new(gpu, &GRADIENT, &width, &bindings, grid(|[a, g]| [a.columns(), g.columns() / 4]))?];
-        steps.extend(self.multiply(gpu, 0)?);
+        steps.extend(self.multiply(gpu, |i| i.is_multiple_of(2))?);
         let transpose = |(_, [a, g]): &(&Part, &[Placement; 2])| TransposeJob {
             source: word(a.quad(a.places()[2], 0)),
             target_quad: word(g.quad(g.places()[1], 0)),
@@ -61,7 +61,7 @@ impl Blocks {
         let table = gpu.upload("blocks.transpose", &jobs)?;
         let bindings = [table.into(), (&self.m).into()];
         steps.push(Dispatch::new(gpu, &TRANSPOSE, &width, &bindings, grid(|[a, g]| [g.columns(), a.columns() / 4]))?);
-        steps.extend(self.multiply(gpu, 1)?);
+        steps.extend(self.multiply(gpu, |i| !i.is_multiple_of(2))?);
         let store = |(part, [_, g]): &(&Part, &[Placement; 2])| DirectionJob {
             d: word(part.start),
             outputs: word(part.outputs),
@@ -76,8 +76,8 @@ impl Blocks {
         Ok(steps)
     }
 
-    /// result ← operand · S⁻¹ of every second matrix from `first`.
-    fn multiply(&self, gpu: &Gpu, first: usize) -> Result<Vec<Dispatch>> {
+    /// result ← operand · S⁻¹ of the matrices that are `among` those.
+    pub(super) fn multiply(&self, gpu: &Gpu, among: impl Fn(usize) -> bool) -> Result<Vec<Dispatch>> {
         let product = |i: usize, placement: &Placement| {
             let [_, operand, result] = placement.places();
             let (rows, columns) = (placement.operand_blocks, placement.blocks);
@@ -89,7 +89,7 @@ impl Blocks {
                 to: placement.columns(),
                 ..BlockProduct::default()
             };
-            (i % 2 == first).then_some(product)
+            among(i).then_some(product)
         };
         self.products(gpu, product)
     }

@@ -1,0 +1,38 @@
+// centred_damping: δ_A = π √λ and δ_G = √λ / π as kronecker_damping has them, of every layer whose A is σ² I about the
+// mean m of its inputs, σ² their mean variance, times its `places`: delta = δ_G, scale = 1 / (places σ² + δ_A) of a
+// weight and 1 / (places + δ_A) of a bias.
+// moments: of each layer [features] means, then [features] variances; g: matrices [side][side]. A workgroup does a
+// layer.
+struct CentredJob { layer: u32, moments: u32, features: u32, places: u32, g: u32, side_g: u32 }
+@group(0) @binding(0) var<storage, read>       jobs: array<CentredJob>;
+@group(0) @binding(1) var<storage, read>       moments: array<f32>;
+@group(0) @binding(2) var<storage, read>       g: array<f32>;
+@group(0) @binding(3) var<storage, read>       lambda: f32;
+@group(0) @binding(4) var<storage, read_write> deltas: array<f32>;
+@group(0) @binding(5) var<storage, read_write> scales: array<vec2f>;
+var<workgroup> sums: array<vec3f, 64>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) group: vec3u) {
+  let job = jobs[group.x];
+  var sum = vec3f();  // of variances, of squared means, of the diagonal of G
+  for (var r = index; r < job.features; r += 64u) {
+    let mean = moments[job.moments + r];
+    sum += vec3f(moments[job.moments + job.features + r], mean * mean, 0.0);
+  }
+  for (var i = index; i < job.side_g; i += 64u) { sum.z += g[job.g + i * (job.side_g + 1u)]; }
+  sums[index] = sum;
+  workgroupBarrier();
+  if (index == 0u) {
+    var total = vec3f();
+    for (var i = 0u; i < 64u; i++) { total += sums[i]; }
+    let places = f32(job.places);
+    let features = f32(job.features);
+    // a factor that is zero, as behind units that never fire, counts as small
+    let a = max(places * (total.x + total.y + 1.0) / (features + 1.0), 1e-20);
+    let pi = clamp(sqrt(a / max(total.z / f32(job.side_g), 1e-20)), 1e-5, 1e5);
+    let root = sqrt(lambda);
+    deltas[job.layer] = root / pi;
+    scales[job.layer] = 1.0 / (vec2f(total.x / features, 1.0) * places + vec2f(pi * root));
+  }
+}

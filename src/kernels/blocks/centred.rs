@@ -1,0 +1,73 @@
+//! Parts of a parameter vector times the inverses of their layer's matrices, where there is one a layer, of the
+//! outputs, and of the inputs a mean and a scale (see [`centred`](super::super::centred)).
+
+use super::super::centred::Centre;
+use super::super::jobs::{CentredDirectionJob, CentredGradientJob, word};
+use super::between::Part;
+use super::placement::Placement;
+use super::room::{Blocks, grid, strides};
+use crate::device::{Buf, Gpu};
+use crate::error::Result;
+use crate::program::{Dispatch, Shader, shader};
+
+pub(in crate::kernels) const CENTRED_GRADIENT: Shader = shader!("centred_gradient");
+pub(in crate::kernels) const CENTRED_DIRECTION: Shader = shader!("centred_direction");
+
+impl Blocks {
+    /// The steps that make d = G⁻¹ V A⁻¹ of each layer's part V of the vector `g`, G being the layer's matrix and A
+    /// what `moments` and `scales` say.
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`].
+    pub fn apply_centred(
+        &self,
+        gpu: &Gpu,
+        parts: &[(Part, Centre)],
+        [moments, scales]: [&Buf; 2],
+        g: &Buf,
+        d: &Buf,
+    ) -> Result<Vec<Dispatch>> {
+        let layers: Vec<_> = parts.iter().zip(&self.placements).enumerate().collect();
+        let fits = |(_, ((part, centre), place)): &(usize, (&(Part, Centre), &Placement))| {
+            place.side == part.outputs && centre.features == part.patches
+        };
+        assert!(parts.len() == self.placements.len() && layers.iter().all(fits));
+        let grid = |of: &dyn Fn(&Part, &Placement) -> (usize, usize)| {
+            grid(gpu, layers.iter().map(|(_, ((part, _), place))| of(part, place)))
+        };
+        let width = [("WIDTH", gpu.profile.width())];
+
+        let load = |&(l, ((part, centre), place)): &(usize, (&(Part, Centre), &Placement))| CentredGradientJob {
+            layer: word(l),
+            g: word(part.start),
+            outputs: word(part.outputs),
+            patches: word(part.patches),
+            columns: word(place.columns()),
+            target_quad: word(place.quad(place.places()[1], 0)),
+            moments: word(centre.start),
+        };
+        let jobs: Vec<CentredGradientJob> = layers.iter().map(load).collect();
+        let table = gpu.upload("centred.gradient", &jobs)?;
+        let bindings = [table.into(), moments.into(), scales.into(), g.into(), (&self.m).into()];
+        let columns = grid(&|part, place| (place.columns(), strides(gpu, (part.patches + 1).div_ceil(4))));
+        let mut steps = vec![Dispatch::new(gpu, &CENTRED_GRADIENT, &width, &bindings, columns)?];
+
+        steps.extend(self.multiply(gpu, |_| true)?);
+
+        let store = |(_, ((part, centre), place)): &(usize, (&(Part, Centre), &Placement))| CentredDirectionJob {
+            d: word(part.start),
+            outputs: word(part.outputs),
+            patches: word(part.patches),
+            columns: word(place.columns()),
+            source: word(place.quad(place.places()[2], 0)),
+            moments: word(centre.start),
+        };
+        let jobs: Vec<CentredDirectionJob> = layers.iter().map(store).collect();
+        let table = gpu.upload("centred.direction", &jobs)?;
+        let bindings = [table.into(), moments.into(), (&self.m).into(), d.into()];
+        // the first invocation also adds up the sums of all
+        let outputs = grid(&|part, place| (place.side, strides(gpu, part.patches) + gpu.profile.width()));
+        steps.push(Dispatch::new(gpu, &CENTRED_DIRECTION, &width, &bindings, outputs)?);
+        Ok(steps)
+    }
+}
