@@ -1,6 +1,7 @@
 //! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens
 //! and Grosse 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
 
+use super::factor_work::FactorCost;
 use super::loss::Objective;
 use super::minibatches::Activations;
 use super::pass::{Chunk, Forward, Pass};
@@ -13,6 +14,9 @@ use crate::kernels::kronecker::{Factor, damping, diagonal, factor_side, factor_w
 use crate::kernels::softmax_xent;
 use crate::model::{Layer, Model};
 use crate::program::Program;
+
+#[cfg(test)]
+mod tests;
 
 /// Examples of a mini-batch that a look takes, about.
 const MINIBATCH_EXAMPLES: usize = 64;
@@ -39,6 +43,8 @@ pub struct Kronecker {
     apply_diagonal: Program,
     /// The λ that the inverses hold for.
     inverted: Option<f64>,
+    /// What the looks, the inverses and the products have cost.
+    spent: FactorCost,
 }
 
 /// Examples of a mini-batch that a look at it takes: whole blocks.
@@ -202,6 +208,7 @@ impl Kronecker {
             apply: Program::default(),
             apply_diagonal: Program::default(),
             inverted: None,
+            spent: FactorCost::new(&workspace.model),
             gpu,
             sample,
             layers,
@@ -258,6 +265,14 @@ impl Kronecker {
         self.gpu.write(&self.seed, &[seed as u32]);
         self.layers.iter().for_each(|layer| layer.weigh(&self.gpu, examples, keep));
         self.inverted = None;
+        self.spent.look(examples);
+    }
+
+    /// Examples of a mini-batch of so many that [`Kronecker::update_at`] looks at, if it finds its activations.
+    pub fn looks_at(of: &Objective, minibatch: usize) -> Option<usize> {
+        let block = of.gpu.profile.block;
+        let examples = of_minibatch(&of.gpu).min(minibatch / block * block);
+        (examples > 0 && minibatch <= of.workspace.chunk).then_some(examples)
     }
 
     /// Factors at θ, with new random signs; so much is `kept` of those before, 0 to 1.
@@ -269,8 +284,7 @@ impl Kronecker {
         self.prepare(seed, keep, examples);
         self.sample.workspace.stamp();
         self.update.run_between(&self.gpu, &[(theta, &self.sample.workspace.theta)], &[])?;
-        self.sample.cost.forward += examples as u64;
-        self.sample.cost.backward += examples as u64;
+        self.sample.charge([1, 0, 0], 0);
         Ok(())
     }
 
@@ -291,7 +305,6 @@ impl Kronecker {
         if let Some((_, program)) = &self.at_minibatch {
             program.run(&self.gpu)?;
         }
-        self.sample.cost.backward += examples as u64;
         Ok(())
     }
 
@@ -329,6 +342,7 @@ impl Kronecker {
             self.invert.run(&self.gpu)?;
             self.inverted = Some(lambda);
         }
+        self.spent.product(lambda);
         self.apply.run_between(&self.gpu, &[(v, &self.gradient)], &[(&self.direction, out)])
     }
 
@@ -339,62 +353,22 @@ impl Kronecker {
     pub fn precondition_diagonally(&mut self, lambda: f64, v: &Buf, out: &Buf) -> Result<()> {
         self.gpu.write(&self.lambda, &[lambda as f32]);
         self.inverted = None; // for the inverses, λ is another one now
+        self.spent.diagonal_product();
         self.apply_diagonal.run_between(&self.gpu, &[(v, &self.gradient)], &[(&self.direction, out)])
     }
 
-    /// What the looks at the sample have cost.
+    /// What it has cost so far.
     pub fn cost(&self) -> Cost {
-        self.sample.cost
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::Error;
-    use crate::kernels::epilogue::{Epilogue, Mask};
-    use crate::kernels::weights::WeightShape;
-    use crate::model::reference::Map;
-    use crate::model::{At, Description};
-    use crate::program::Dispatch;
-    use crate::shape::Shape;
-
-    /// A layer with parameters, of whose curvature nobody knows anything.
-    #[derive(Debug)]
-    struct Scale;
-
-    impl Layer for Scale {
-        fn name(&self) -> &str {
-            "scale1"
-        }
-        fn input(&self) -> Shape {
-            Shape::vector(3)
-        }
-        fn output(&self) -> Shape {
-            Shape::vector(3)
-        }
-        fn weights(&self) -> Option<WeightShape> {
-            Some(WeightShape { outputs: 3, inputs: 1, taps: 1 })
-        }
-        fn reference(&self) -> Map {
-            unreachable!("never compared")
-        }
-        fn forward(&self, _: &At<'_>, _: &Quads, _: &Epilogue) -> Result<Vec<Dispatch>> {
-            unreachable!("never recorded")
-        }
-        fn jvp(&self, _: &At<'_>, _: Option<&Quads>, _: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
-            unreachable!("never recorded")
-        }
-        fn grad_input(&self, _: &At<'_>, _: &Quads, _: &Quads, _: Option<&Mask>) -> Result<Vec<Dispatch>> {
-            unreachable!("never recorded")
-        }
+        self.sample.cost + self.spent.cost()
     }
 
-    #[test]
-    fn parameters_without_factors_are_refused_by_name() {
-        let why = shapes(&[Box::new(Scale)]).map(|_| ()).unwrap_err();
-        assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains("scale1"), "{why}");
-        let digits = Model::new(&Description::open("digits-1k").unwrap(), Shape::new(1, 8, 8), 10).unwrap();
-        shapes(digits.layers()).unwrap();
+    /// The λ whose inverses were charged since the factors were made anew, if any.
+    pub fn paid_for(&self) -> Option<f64> {
+        self.spent.paid_for
+    }
+
+    /// Takes over [`Kronecker::paid_for`] of the run that goes on: it makes these inverses again, and is not charged.
+    pub fn set_paid_for(&mut self, lambda: Option<f64>) {
+        self.spent.paid_for = lambda;
     }
 }
