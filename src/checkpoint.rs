@@ -102,7 +102,7 @@ mod tests {
             cross_entropy: 0.7,
             earlier_losses: [0.75, f64::INFINITY],
             step_norm: 0.25,
-            stage_cost: Cost { forward: 3, backward: 2, tangent: 1 },
+            stage_cost: Cost { forward: 3, backward: 2, tangent: 1, besides: 7, in_place: 4 },
             best: Some(held_out),
             last_validation: Some((12, held_out)),
             validations_since_best: 3,

@@ -39,6 +39,9 @@ pub struct NaturalUpdate {
 }
 
 impl AdamUpdate {
+    /// Multiply-adds of an element: two of m, three of v, a product, a root and a division of x.
+    pub const MULTIPLY_ADDS: usize = 8;
+
     /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², x ← x − step · m / (√v + ε)
     pub fn apply(&self, g: &[f64], [m, v]: [&mut [f64]; 2], x: &mut [f64]) {
         for (((x, m), v), g) in x.iter_mut().zip(m).zip(v).zip(g) {
@@ -50,6 +53,9 @@ impl AdamUpdate {
 }
 
 impl MomentumUpdate {
+    /// Multiply-adds of an element.
+    pub const MULTIPLY_ADDS: usize = 3;
+
     /// v ← μ v + g, x ← x − a v − b g
     pub fn apply(&self, g: &[f64], v: &mut [f64], x: &mut [f64]) {
         for ((x, v), g) in x.iter_mut().zip(v).zip(g) {
@@ -60,6 +66,9 @@ impl MomentumUpdate {
 }
 
 impl NaturalUpdate {
+    /// Multiply-adds of an element: two of u, two of x, and one of gᵀd.
+    pub const MULTIPLY_ADDS: usize = 5;
+
     /// With a = s min(most, √(κ / slope)) and slope = gᵀd: u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u
     pub fn apply(&self, slope: f64, d: &[f64], v: &mut [f64], x: &mut [f64]) {
         let step = self.rate * self.most.min((self.divergence / slope.max(1e-30)).sqrt());

@@ -22,7 +22,9 @@ fn a_stage_spends_no_more_than_its_passes_and_a_run_no_more_than_its_plan() {
     let full = |method, passes| vec!["--schedule", "full", "--method", method, "--full-passes", passes];
     let mut runs: Vec<(Vec<&str>, f64)> = ["kfac", "lbfgs", "ncg", "gauss-newton"].map(|m| (full(m, "8"), 8.0)).into();
     runs.push((full("ncg", "5"), 5.0));
-    runs.push((vec!["--schedule", "growing", "--full-passes", "6", "--subset-passes", "6"], 6.0));
+    // with fewer examples the factors of a first step, which there is in any case, cost more than its passes
+    let growing = ["--schedule", "growing", "--subset", "1/4", "--full-passes", "6", "--subset-passes", "6"];
+    runs.push((growing.into(), 6.0));
     runs.push((vec!["--schedule", "paper", "--subset", "3/3", "--full-passes", "4", "--subset-passes", "5"], 5.0));
     for (i, (options, most)) in runs.iter().enumerate() {
         let options = [&options[..], &["--tolerance", "0"]].concat();
@@ -35,6 +37,8 @@ fn a_stage_spends_no_more_than_its_passes_and_a_run_no_more_than_its_plan() {
         let planned: Value = serde_json::from_slice(&output.stdout).unwrap();
         let (cost, at_most) = (record["cost_epochs"].as_f64().unwrap(), planned["cost_epochs"].as_f64().unwrap());
         assert!(cost <= at_most, "{options:?}: costs {cost}, planned were {at_most}");
+        let [network, about] = [&record, &planned].map(|of| of["network_epochs"].as_f64().unwrap());
+        assert!(network < cost && about < at_most, "{options:?}: {network} of {cost}, {about} of {at_most}");
     }
 }
 

@@ -108,10 +108,12 @@ fn copies_are_trained_on_by_every_schedule() {
     assert_eq!(full["subset_examples"], 3 * (1437 - 1437 / 20));
     assert!(full["cost_epochs"].as_f64().unwrap() > 10.0, "{full}");
     let options =
-        ["--schedule", "paper", "--copies", "2", "--subset", "1/2", "--subset-passes", "8", "--full-passes", "6"];
+        ["--schedule", "paper", "--copies", "2", "--subset", "1/2", "--subset-passes", "10", "--full-passes", "6"];
     let paper = train(&[&augment[..], &options].concat());
     assert_eq!(paper["subset_examples"], 1437);
     assert!(paper["test_accuracy"].as_f64().unwrap() >= 0.8, "{paper}");
+    let adapted = paper["stages"][1]["iterations"].as_u64();
+    assert!(adapted > Some(0), "any passes pay for a first step: {paper}");
 }
 
 #[test]

@@ -5,7 +5,8 @@
 
 FOLDER holds MNIST, CIFAR-10 or CIFAR-100. Same network (mnist-14k or cifar-43k), He initialisation and normalisation as
 `gpu-subset train`; the defaults are the choices tuned hardest on MNIST. Adam as it is usually run: --batch 64
---rate 2e-3 --decay cosine --warm-up 0 --weight-decay 0 --epochs 5. Needs torch and numpy.
+--rate 2e-3 --decay cosine --warm-up 0 --weight-decay 0 --epochs 5. --epochs are passes through the network; printed is
+also what everything costs, counted as `gpu-subset` does (docs/how-a-run-works.md, Cost). Needs torch and numpy.
 """
 import argparse
 import math
@@ -34,6 +35,31 @@ def network(channels, classes):
             nn.init.normal_(layer.weight, std=math.sqrt(gain / layer.weight[0].numel()))
             nn.init.zeros_(layer.bias)
     return net
+
+
+def multiply_adds(net, image):
+    """Of the products of one example's forward pass."""
+    total, x = 0, image[None]
+    for layer in net:
+        x = layer(x)
+        if hasattr(layer, "weight"):
+            total += layer.weight.numel() * x[0, 0].numel()
+    return total
+
+
+# multiply-adds of an element in an update of Adam: two of m, three of v, a product, a root and a division of x
+ADAM = 8
+
+
+def costs(images, classes, options):
+    """Epochs of a run: everything, and passes through the network alone."""
+    net = network(images.shape[1], classes)
+    forward, parameters = multiply_adds(net, images[0]), sum(p.numel() for p in net.parameters())
+    steps = math.ceil(options.epochs * (len(images) // options.batch))
+    # whole thousandths of a forward pass, rounded up where the work is done
+    grains = [math.ceil(1000 * of * parameters / forward) for of in (ADAM, 1 if options.weight_decay else 0)]
+    passes = steps * options.batch
+    return (passes + steps * sum(grains) / 3000) / len(images), passes / len(images)
 
 
 def batches(examples, size):
@@ -92,9 +118,11 @@ def main():
         seconds.append(time.perf_counter() - start)
         with torch.no_grad():
             accuracies.append(100 * float((net(test_images).argmax(1) == test_labels).float().mean()))
+    everything, passes = costs(images, classes, options)
     print(f"PyTorch {torch.__version__}, {options.threads} thread(s), Adam, batch {options.batch}, "
           f"{options.rate:g} {options.decay}, "
-          f"wd {options.weight_decay:g}, {options.epochs:g} epochs: test {statistics.mean(accuracies):.2f} "
+          f"wd {options.weight_decay:g}, {options.epochs:g} epochs (cost {everything:.4f}, "
+          f"{passes:.4f} of passes through the network): test {statistics.mean(accuracies):.2f} "
           f"({', '.join(f'{a:.2f}' for a in accuracies)}) %, {statistics.median(seconds):.1f} "
           f"({min(seconds):.1f} to {max(seconds):.1f}) s")
 

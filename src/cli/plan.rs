@@ -129,7 +129,12 @@ fn print(plan: &PlanRecord<'_>, data: &Dataset) -> anyhow::Result<()> {
     show!("")?;
     let at_most = if matches!(plan.plan, Plan::Stages { .. }) { "at most " } else { "" };
     show!("schedule  {}: {}", plan.schedule, plan.why)?;
-    show!("cost      {at_most}{:.0} units = {:.2} epochs", forecast.cost_units, forecast.cost_epochs)?;
+    show!(
+        "cost      {at_most}{:.0} units = {:.2} epochs, about {:.2} of them passes through the network",
+        forecast.cost_units,
+        forecast.cost_epochs,
+        forecast.network_epochs
+    )?;
     show!(
         "time      {at_most}{:.1} s, by {:.1} s of measuring ({:.1} µs a unit)",
         forecast.seconds,

@@ -183,7 +183,7 @@ fn summarise(record: &RunRecord, folder: &Path) -> crate::error::Result<()> {
     show!("test accuracy   {:.2}%", 100.0 * record.test_accuracy)?;
     show!("test loss       {:.4}", record.test_loss)?;
     show!("training loss   {:.4}", record.train_loss)?;
-    show!("cost            {:.2} epochs", record.cost_epochs)?;
+    show!("cost            {:.2} epochs, {:.2} of passes through the network", record.cost_epochs, record.network())?;
     show!("wall time       {:.1} s", record.wall_seconds)?;
     show!("run folder      {}", shown(folder))
 }

@@ -67,6 +67,15 @@ impl Augmentation {
         self.rotate != 0.0 || self.scale != 0.0
     }
 
+    /// Multiply-adds of changing an image of a shape: where each pixel comes from and three mixtures of what is there,
+    /// where it comes from between pixels; one for colour. Moving pixels is none.
+    pub fn multiply_adds(&self, shape: Shape) -> u64 {
+        let (pixels, values) = (shape.pixels() as u64, shape.len() as u64);
+        let between = if self.interpolates() { 4 * pixels + 6 * values } else { 0 };
+        let is_coloured = self.brightness != 0.0 || self.contrast != 0.0;
+        between + if is_coloured { values } else { 0 }
+    }
+
     /// As the kernel reads it.
     fn words(&self, seed: u64) -> [u32; 9] {
         let bits = |value: f64| (value as f32).to_bits();
@@ -216,6 +225,15 @@ mod tests {
             let share = shifts.iter().filter(|shift| shift[1] == f64::from(by)).count() as f64 / 4000.0;
             assert!((share - 1.0 / 9.0).abs() < 0.03, "shift by {by}: {share}");
         }
+    }
+
+    #[test]
+    fn moving_pixels_is_no_arithmetic() {
+        let (shape, none) = (Shape::new(2, 5, 4), Augmentation::default());
+        let moves = Augmentation { crop: 1, flip: true, cutout: 2, ..none };
+        let of = [moves, Augmentation { rotate: 5.0, ..none }, Augmentation { contrast: 0.1, ..none }, ALL];
+        // 20 pixels, 40 values
+        assert_eq!(of.map(|by| by.multiply_adds(shape)), [0, 4 * 20 + 6 * 40, 40, 4 * 20 + 7 * 40]);
     }
 
     #[test]

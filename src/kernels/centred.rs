@@ -89,8 +89,9 @@ pub fn damping(
     assert!(centres.len() == blocks.count() && scales.len() == 2 * centres.len());
     let layers: Vec<_> = centres.iter().enumerate().map(|(l, centre)| (l, centre, blocks.place(l))).collect();
     // those that share a buffer share a dispatch
-    let dispatch = |layers: &[(usize, &Centre, (&Buf, [usize; 2]))]| {
-        let job = |&(l, centre, (_, [g, side])): &(usize, &Centre, (&Buf, [usize; 2]))| {
+    type CentredLayer<'a> = (usize, &'a Centre, (&'a Buf, [usize; 2]));
+    let dispatch = |layers: &[CentredLayer<'_>]| {
+        let job = |&(l, centre, (_, [g, side])): &CentredLayer<'_>| {
             let [layer, moments, features, places, g, side_g] =
                 [l, centre.start, centre.features, centre.places, g, side].map(word);
             CentredJob { layer, moments, features, places, g, side_g }

@@ -73,6 +73,13 @@ pub fn factor_side(patches: &Conv2d, with_bias: bool) -> usize {
     patches.weights().patches() + usize::from(with_bias)
 }
 
+/// Multiply-adds of the sums of a factor of so many rows over patches, one at every pixel of every example: the entries
+/// on the diagonal and above it.
+pub fn factor_multiply_adds(side: usize, patches: u64) -> u64 {
+    let side = side as u64;
+    (side.saturating_mul(side + 1) / 2).saturating_mul(patches)
+}
+
 /// Words of the largest array that a kernel binds of the factor of patches: of the factor, or of a split of its sums.
 pub fn factor_words(patches: &Conv2d, with_bias: bool) -> usize {
     let side = factor_side(patches, with_bias);

@@ -13,6 +13,15 @@ use crate::program::{Dispatch, Shader, shader};
 pub(super) const CHOOSE: Shader = shader!("selection_choose");
 pub(super) const ROWS: Shader = shader!("rows_select");
 
+/// Iterations for the threshold.
+const ITERATIONS: u64 = 12;
+
+/// Multiply-adds of a choice among so many examples with residuals of so many classes: scores, two sums an iteration,
+/// the draw and the weight. Philox multiplies integers, which is not counted.
+pub fn multiply_adds(examples: usize, classes: usize) -> u64 {
+    examples as u64 * (classes as u64 + 2 * ITERATIONS + 2)
+}
+
 /// Features that an invocation moves, at least and at most: more where there would be more workgroups than keep the
 /// device busy.
 const EACH: usize = 8;

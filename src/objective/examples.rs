@@ -90,6 +90,20 @@ impl Examples {
         self.augmentation.as_ref().map_or(0, |copies| copies.count)
     }
 
+    /// Multiply-adds of making a copy of an example.
+    pub fn multiply_adds_of_copy(&self) -> u64 {
+        self.augmentation.as_ref().map_or(0, |copies| copies.by.multiply_adds(self.shape))
+    }
+
+    /// Multiply-adds of making the copies among some examples.
+    pub(super) fn multiply_adds(&self, indices: &[u32]) -> u64 {
+        let of_copy = self.multiply_adds_of_copy();
+        if of_copy == 0 {
+            return 0;
+        }
+        of_copy * indices.iter().filter(|&&index| index as usize >= self.len()).count() as u64
+    }
+
     /// From a first copy's index to that of the copy for an epoch.
     pub(super) fn shift(&self, epoch: u64) -> u32 {
         self.augmentation.as_ref().map_or(0, |copies| (epoch % copies.count as u64) as u32 * self.len() as u32)

@@ -1,6 +1,7 @@
 //! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens
 //! and Grosse 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
 
+use super::factor_work::FactorCost;
 use super::factors::{Inputs, LayerFactors, LookAt, groups, shapes};
 use super::inverses::Room;
 use super::loss::Objective;
@@ -39,6 +40,8 @@ pub struct Kronecker {
     apply_diagonal: Program,
     /// The λ that the inverses hold for.
     inverted: Option<f64>,
+    /// What the looks, the inverses and the products have cost.
+    spent: FactorCost,
 }
 
 impl Kronecker {
@@ -87,6 +90,7 @@ impl Kronecker {
             apply: Program::default(),
             apply_diagonal: Program::default(),
             inverted: None,
+            spent: FactorCost::new(&workspace.model, looks),
             gpu,
             sample,
             looks,
@@ -157,6 +161,13 @@ impl Kronecker {
         self.gpu.write(&self.seed, &[seed as u32]);
         self.layers.iter().for_each(|layer| layer.weigh(&self.gpu, examples, keep));
         self.inverted = None;
+        self.spent.look(examples);
+    }
+
+    /// Examples of a mini-batch of so many that [`Kronecker::update_at`] looks at, if it finds its activations.
+    pub fn looks_at(of: &Objective, looks: Looks, minibatch: usize) -> Option<usize> {
+        let examples = looks.examples.next_multiple_of(of.gpu.profile.block).min(minibatch);
+        (minibatch <= of.workspace.chunk).then_some(examples)
     }
 
     /// Factors at θ, with new random signs; so much is `kept` of those before, 0 to 1.
@@ -168,8 +179,7 @@ impl Kronecker {
         self.prepare(seed, keep, examples);
         self.sample.workspace.stamp();
         self.update.run_between(&self.gpu, &[(theta, &self.sample.workspace.theta)], &[])?;
-        self.sample.cost.forward += examples as u64;
-        self.sample.cost.backward += examples as u64;
+        self.sample.charge([1, 0, 0], 0);
         Ok(())
     }
 
@@ -191,7 +201,6 @@ impl Kronecker {
         if let Some((_, program)) = &self.at_minibatch {
             program.run(&self.gpu)?;
         }
-        self.sample.cost.backward += examples as u64;
         Ok(())
     }
 
@@ -229,6 +238,7 @@ impl Kronecker {
             self.invert.run(&self.gpu)?;
             self.inverted = Some(lambda);
         }
+        self.spent.product(lambda);
         self.apply.run_between(&self.gpu, &[(v, &self.gradient)], &[(&self.direction, out)])
     }
 
@@ -243,11 +253,22 @@ impl Kronecker {
         assert_eq!(self.looks.inputs, InputFactor::Full, "the diagonal of a factor that is not there");
         self.gpu.write(&self.lambda, &[lambda as f32]);
         self.inverted = None; // for the inverses, λ is another one now
+        self.spent.diagonal_product();
         self.apply_diagonal.run_between(&self.gpu, &[(v, &self.gradient)], &[(&self.direction, out)])
     }
 
-    /// What the looks at the sample have cost.
+    /// What it has cost so far.
     pub fn cost(&self) -> Cost {
-        self.sample.cost
+        self.sample.cost + self.spent.cost()
+    }
+
+    /// The λ whose inverses were charged since the factors were made anew, if any.
+    pub fn paid_for(&self) -> Option<f64> {
+        self.spent.paid_for
+    }
+
+    /// Takes over [`Kronecker::paid_for`] of the run that goes on: it makes these inverses again, and is not charged.
+    pub fn set_paid_for(&mut self, lambda: Option<f64>) {
+        self.spent.paid_for = lambda;
     }
 }

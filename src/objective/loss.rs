@@ -4,7 +4,7 @@ use super::evaluation::Evaluation;
 use super::examples::Examples;
 use super::pass::{Chunk, Pass};
 use super::workspace::{SUMS, Workspace};
-use crate::cost::Cost;
+use crate::cost::{Cost, Yardstick};
 use crate::device::{Buf, Gpu, Reader};
 use crate::error::Result;
 use crate::kernels::from_blocks;
@@ -119,6 +119,16 @@ impl Objective {
         self.len
     }
 
+    /// Charges passes over all examples, forward, backward and tangent, and so many multiply-adds a parameter.
+    pub(super) fn charge(&mut self, [forward, backward, tangent]: [u64; 3], of_vectors: u64) {
+        let (examples, model) = (self.len as u64, &self.workspace.model);
+        let passes = [forward, backward, tangent].map(|passes| passes * examples);
+        self.cost += Cost { forward: passes[0], backward: passes[1], tangent: passes[2], ..Cost::default() };
+        let yardstick = Yardstick::new(model.multiply_adds());
+        self.cost += yardstick.cost(of_vectors * model.parameters() as u64);
+        self.cost += yardstick.cost(self.examples.multiply_adds(&self.indices));
+    }
+
     /// What this objective has cost so far.
     pub fn cost(&self) -> Cost {
         self.cost
@@ -127,6 +137,11 @@ impl Objective {
     /// The device it lives on.
     pub fn gpu(&self) -> &Gpu {
         &self.gpu
+    }
+
+    /// The data set that they are of.
+    pub fn examples(&self) -> &Arc<Examples> {
+        &self.examples
     }
 
     /// The workspace, and through it the model.
@@ -139,7 +154,7 @@ impl Objective {
     /// # Errors
     /// What the device reports.
     pub fn loss(&mut self, theta: &Buf) -> Result<Evaluation> {
-        self.cost.forward += self.len as u64;
+        self.charge([1, 0, 0], 1);
         self.evaluate(Pass::Loss, theta, None, None)
     }
 
@@ -159,8 +174,7 @@ impl Objective {
     /// # Errors
     /// What the device reports.
     pub fn loss_and_gradient(&mut self, theta: &Buf, gradient: &Buf) -> Result<Evaluation> {
-        self.cost.forward += self.len as u64;
-        self.cost.backward += self.len as u64;
+        self.charge([1, 1, 0], 3);
         self.evaluate(Pass::Gradient, theta, None, Some(gradient))
     }
 
@@ -171,9 +185,7 @@ impl Objective {
     /// # Errors
     /// What the device reports.
     pub fn gauss_newton_product(&mut self, theta: &Buf, v: &Buf, product: &Buf) -> Result<Evaluation> {
-        self.cost.forward += self.len as u64;
-        self.cost.tangent += self.len as u64;
-        self.cost.backward += self.len as u64;
+        self.charge([1, 1, 1], 3);
         self.evaluate(Pass::GaussNewton, theta, Some(v), Some(product))
     }
 
@@ -183,8 +195,7 @@ impl Objective {
     /// # Errors
     /// What the device reports.
     pub fn tangent(&mut self, theta: &Buf, v: &Buf) -> Result<(Evaluation, Buf)> {
-        self.cost.forward += self.len as u64;
-        self.cost.tangent += self.len as u64;
+        self.charge([1, 0, 1], 1);
         let out = self.outputs()?;
         Ok((self.evaluate(Pass::Tangent, theta, Some(v), None)?, out))
     }
@@ -194,7 +205,7 @@ impl Objective {
     /// # Errors
     /// What the device reports.
     pub fn logits(&mut self, theta: &Buf) -> Result<Vec<f32>> {
-        self.cost.forward += self.len as u64;
+        self.charge([1, 0, 0], 1);
         let out = self.outputs()?;
         self.evaluate(Pass::Logits, theta, None, None)?;
         let blocks: Vec<f32> = self.gpu.read(&out)?;
@@ -207,8 +218,7 @@ impl Objective {
     /// # Errors
     /// What the device reports.
     pub fn curvature(&mut self, theta: &Buf, [u, v]: [&Buf; 2]) -> Result<[f64; 3]> {
-        self.cost.forward += self.len as u64;
-        self.cost.tangent += 2 * self.len as u64;
+        self.charge([1, 0, 2], 0);
         self.curvatures()?;
         self.recorded(Pass::Curvature)?;
         let workspace = &self.workspace;

@@ -10,11 +10,12 @@ use super::loss::Objective;
 use super::pass::{Forward, Pass};
 use super::selection::Selection;
 use crate::batch::{Batch, Draw};
-use crate::cost::Cost;
+use crate::cost::{Cost, Yardstick};
 use crate::device::{ALIGNMENT, Buf, Reader};
 use crate::error::Result;
 use crate::files::nan_if_null;
 use crate::kernels::gather::PADDING;
+use crate::kernels::selection;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector;
 use crate::kernels::weights::Base;
@@ -183,11 +184,19 @@ impl Minibatches {
         self.submit(draw, theta, gradient)?;
         let mean = |weights: &[f32]| weights.iter().map(|&w| f64::from(w)).sum::<f64>() / weights.len() as f64;
         self.sums.weight += weights.map_or(1.0, mean);
-        self.cost.forward += positions.len() as u64;
-        if draw.is_none() {
-            self.cost.backward += positions.len() as u64;
-        }
+        self.charge(&indices, draw.is_some());
         if self.used >= self.ahead { self.collect() } else { Ok(()) }
+    }
+
+    /// Charges a mini-batch of these examples. How many of a choice go backward is known later.
+    fn charge(&mut self, indices: &[u32], selects: bool) {
+        let (Objective { workspace, examples, .. }, count) = (&self.objective, indices.len());
+        let (model, passes) = (&workspace.model, if selects { 0 } else { count as u64 });
+        let decay = if self.objective.weight_decay == 0.0 { 0 } else { model.parameters() as u64 };
+        let choice = if selects { selection::multiply_adds(count, model.classes) } else { 0 };
+        self.cost += Cost { forward: count as u64, backward: passes, ..Cost::default() };
+        let yardstick = Yardstick::new(model.multiply_adds());
+        self.cost += yardstick.cost(decay + choice + examples.multiply_adds(indices));
     }
 
     /// Waits for the mini-batches so far, and hands out what they came to, which is forgotten here.
@@ -220,6 +229,10 @@ impl Minibatches {
         let (examples, decay) = (self.objective.len, self.objective.weight_decay);
         self.cost.backward += backward;
         let square = if decay == 0.0 { 0.0 } else { self.objective.square(theta)? };
+        if decay != 0.0 {
+            let model = &self.objective.workspace.model;
+            self.cost += Yardstick::new(model.multiply_adds()).cost(model.parameters() as u64);
+        }
         let mean = |sum: f64| sum / weight;
         let kept = self.selection.as_ref().map(|_| backward as f64 / (batches * examples) as f64);
         let (cross_entropy, accuracy) = (mean(cross_entropy), mean(accuracy));

@@ -5,6 +5,7 @@
 
 mod evaluation;
 mod examples;
+mod factor_work;
 mod factors;
 mod footprint;
 mod inverses;
@@ -21,6 +22,7 @@ mod workspace;
 
 pub use evaluation::Evaluation;
 pub use examples::Examples;
+pub use factor_work::FactorWork;
 pub use kronecker::Kronecker;
 pub use loss::Objective;
 pub use minibatches::{Activations, MinibatchSums, Minibatches};

@@ -7,10 +7,10 @@
 //! 2024, arXiv 2404.00498).
 
 use super::loss::Objective;
-use crate::cost::Cost;
+use crate::cost::{Cost, Yardstick};
 use crate::error::Result;
 use crate::kernels::conv2d::Conv2d;
-use crate::kernels::kronecker::{Factor, factor_side};
+use crate::kernels::kronecker::{Factor, factor_multiply_adds, factor_side};
 use crate::program::Program;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +24,9 @@ const MOST_INPUTS: usize = 256;
 
 /// Added to every variance, as a part of the largest: components that are all noise stay small.
 const FLOOR: f64 = 1e-2;
+
+/// Multiply-adds of the components, in cubes of the inputs: ten turns over all pairs, of six each.
+const EIGENPAIRS: u64 = 60;
 
 /// Keeps its draws apart from others of the same seed.
 const STREAM: u64 = u64::MAX - 2;
@@ -46,9 +49,19 @@ impl Whitening {
         Ok(Some(Self { sample: objective.sample_in_blocks(EXAMPLES)?, patches }))
     }
 
-    /// The look at the examples, charged as a forward pass of them.
+    /// The sums over the patches, the components and what becomes of them.
     pub fn cost(&self) -> Cost {
-        Cost { forward: self.sample.len as u64, ..Cost::default() }
+        let (outputs, inputs) = (self.patches.channels, self.patches.weights().patches());
+        let pixels = self.patches.output().expect("checked when the layer was made: the filter fits").pixels();
+        let sums = factor_multiply_adds(factor_side(&self.patches, true), (self.sample.len * pixels) as u64);
+        let components = EIGENPAIRS * (inputs as u64).pow(3);
+        let turned = outputs.min(inputs);
+        // each row of a rotation is made orthogonal to those before, twice
+        let filters = 2 * turned.pow(3) * outputs.div_ceil(turned) + outputs * turned * inputs;
+        let yardstick = Yardstick::new(self.sample.workspace.model.multiply_adds());
+        let copies = self.sample.examples.multiply_adds(&self.sample.indices);
+        let work = yardstick.cost(copies + sums + components + filters as u64);
+        Cost { in_place: self.sample.len as u64, ..work }
     }
 
     /// Puts whitened filters in place of those that θ starts with. Where all images are the same, nothing happens.

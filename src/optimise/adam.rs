@@ -2,11 +2,12 @@
 
 use super::batch_plan::BatchPlan;
 use super::minibatched::{Update, UpdateRule};
-use super::problem::{Stochastic, Vector};
+use super::problem::{Calls, Stochastic, Vector};
 use super::space::Elementwise;
 use crate::error::Result;
 use crate::update::AdamUpdate;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Adam with its corrections of the bias (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1). The penalty λ/2 ‖x‖² is
 /// part of the loss and of its gradient, as with `torch.optim.Adam(weight_decay = λ)`.
@@ -33,6 +34,11 @@ impl<P: Stochastic> UpdateRule<P> for Adam {
 
     fn batches(&self) -> &BatchPlan {
         &self.batches
+    }
+
+    fn work(&self, updates: Range<u64>) -> Calls {
+        let updates = (updates.end - updates.start) as usize;
+        Calls { vectors: updates * AdamUpdate::MULTIPLY_ADDS, ..Calls::default() }
     }
 
     fn update(

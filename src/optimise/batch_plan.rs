@@ -99,14 +99,15 @@ impl BatchPlan {
         units / self.batch_of(examples) as f64
     }
 
-    /// Mini-batches of the next step, so much of the budget being spent: none at its end.
-    pub(super) fn next_step(&self, examples: usize, budget: Units, spent: Units) -> u64 {
+    /// Mini-batches of the next step, so much of the budget being spent, where so many `cost` that at most: none at its
+    /// end. One is begun as long as those before it leave something.
+    pub(super) fn next_step(&self, examples: usize, budget: Units, spent: Units, cost: impl Fn(u64) -> Units) -> u64 {
         let per_epoch = self.per_epoch(examples);
         let step = if self.batches_per_step == 0 { per_epoch.div_ceil(20) } else { self.batches_per_step as u64 };
-        let horizon = self.batches(budget.count(), examples).ceil();
-        // none costs more than all of its examples, forward and backward
-        let left = (horizon - self.batches(spent.count(), examples)).max(0.0) as u64;
-        if self.decay == Decay::Constant { step } else { step.min(left) }
+        if self.decay == Decay::Constant {
+            return step;
+        }
+        (0..step).take_while(|&before| spent + cost(before) < budget).count() as u64
     }
 
     /// The learning rate of an update before which so many units of the budget were spent, about. The last of the
@@ -176,22 +177,35 @@ mod tests {
         assert_eq!(cold.rate(EXAMPLES, BUDGET, 0.0), 0.5);
     }
 
+    /// Mini-batches of the next step where each costs its examples.
+    fn next_step(plan: &BatchPlan, examples: usize, budget: Units, spent: Units) -> u64 {
+        plan.next_step(examples, budget, spent, |count| Units::new((count * plan.batch as u64) as f64))
+    }
+
+    #[test]
+    fn a_step_may_cost_more_than_its_examples() {
+        let plan = BatchPlan { batches_per_step: 40, ..BATCH_PLAN };
+        let of_work =
+            |of_one: f64| plan.next_step(EXAMPLES, BUDGET, Units::default(), |n| Units::new(of_one * n as f64));
+        assert_eq!([7.0, 8.0, 210.0, 211.0].map(of_work), [30, 27, 1, 1]);
+    }
+
     #[test]
     fn steps_are_stretches_that_end_with_the_budget() {
         let plan = BatchPlan { batches_per_step: 4, ..BATCH_PLAN };
-        let steps = [0, 4, 26, 28, 30, 34].map(|updates| plan.next_step(EXAMPLES, BUDGET, spent(updates)));
+        let steps = [0, 4, 26, 28, 30, 34].map(|updates| next_step(&plan, EXAMPLES, BUDGET, spent(updates)));
         assert_eq!(steps, [4, 4, 4, 2, 0, 0]);
         let constant = BatchPlan { decay: Decay::Constant, ..plan };
-        assert_eq!(constant.next_step(EXAMPLES, BUDGET, Units::new(7000.0)), 4);
+        assert_eq!(next_step(&constant, EXAMPLES, BUDGET, Units::new(7000.0)), 4);
         let epochs = Units::of_passes(1.5, 57_000);
-        assert_eq!(BatchPlan::default().next_step(57_000, epochs, Units::default()), 90);
+        assert_eq!(next_step(&BatchPlan::default(), 57_000, epochs, Units::default()), 90);
     }
 
     #[test]
     fn what_is_dropped_from_an_epoch_does_not_shorten_the_run() {
         let plan = BatchPlan { batches_per_step: 4, batch: 40, ..BATCH_PLAN };
         // 3 epochs of 70 are 210 units, though an epoch is one mini-batch of 40
-        let steps = [180.0, 210.0].map(|spent| plan.next_step(EXAMPLES, BUDGET, Units::new(spent)));
+        let steps = [180.0, 210.0].map(|spent| next_step(&plan, EXAMPLES, BUDGET, Units::new(spent)));
         assert_eq!(steps, [1, 0]);
         assert!(plan.rate(EXAMPLES, BUDGET, 200.0) > 0.0);
     }

@@ -46,6 +46,34 @@ impl Default for GaussNewtonSettings {
     }
 }
 
+impl GaussNewtonSettings {
+    /// What it takes to start.
+    pub(super) const START: Calls = Calls { vectors: 1, ..Calls::of_evaluations(1) };
+
+    /// What trials take, at most: two terms and two products each, and the terms of the one that is gone back to.
+    fn trials(evaluations: usize) -> Calls {
+        Calls { vectors: evaluations.saturating_mul(4).saturating_add(2), ..Calls::of_evaluations(evaluations) }
+    }
+
+    /// What a step takes with so many evaluations and iterations of conjugate gradients, at most.
+    pub(super) fn step(&self, evaluations: usize, iterations: usize) -> Calls {
+        let solutions = iterations.saturating_add(1);
+        let preconditions = if self.preconditioner == Preconditioner::None { 0 } else { solutions };
+        let once = preconditions.min(1);
+        // the warm start, the residual and the way down the gradient; products, steps and directions of the iterations
+        let vectors = iterations.saturating_mul(13).saturating_add(13);
+        let solve = Calls {
+            products: solutions,
+            refreshes: once,
+            preconditions,
+            inversions: once,
+            vectors,
+            ..Calls::default()
+        };
+        solve + Self::trials(evaluations)
+    }
+}
+
 /// Steps that solve (G + λI)s = −g, λ by Levenberg and Marquardt. Holds ten vectors and an iterate for each
 /// ⌈1.3ʲ⌉ up to the iterations of a step: fourteen of them for 50.
 pub struct GaussNewton<P: Curved> {
@@ -119,10 +147,9 @@ impl<P: Curved> GaussNewton<P> {
     /// Iterations of conjugate gradients in the next step: as many as are paid for beside two evaluations, or beside
     /// the one that there has to be.
     fn iterations(&self, problem: &P) -> Option<usize> {
-        let GaussNewtonSettings { iterations, preconditioner, .. } = self.settings;
-        let refreshes = usize::from(preconditioner != Preconditioner::None);
+        let (settings, iterations) = (self.settings, self.settings.iterations);
         let most = |evaluations| {
-            let work = |i: usize| Calls { evaluations, products: i.saturating_add(1), planes: 0, refreshes };
+            let work = |iterations| settings.step(evaluations, iterations);
             most_affordable(problem, iterations, work).filter(|&most| most >= iterations.min(1))
         };
         most(2).or_else(|| most(1))
@@ -166,7 +193,7 @@ impl<P: Curved> GaussNewton<P> {
             }
             swap(trial_g, &mut self.best_gradient);
             best = Some(BestIterate { index, tried, change });
-            if unaffordable(problem).is_some() {
+            if unaffordable(problem, GaussNewtonSettings::trials(1)).is_some() {
                 break;
             }
         }
@@ -241,7 +268,7 @@ impl<P: Curved> Optimiser<P> for GaussNewton<P> {
         let (x, iterate, trial) = (&point.parameters, &cg.iterates[index], tried.trial);
         let rho = change / (iterate.model - 0.5 * damping * iterate.norm2); // of the model without damping
         let (mut is_known, mut last) = (true, tried);
-        let most = 1 + settings.line_search.most(problem);
+        let most = 1 + settings.line_search.most(problem, GaussNewtonSettings::trials);
         let found = settings.line_search.search(most, (point.loss, iterate.slope), 1.0, |alpha| {
             if is_known {
                 problem.space().combine(&[(1.0, x), (alpha, &iterate.step)], trial_x)?;

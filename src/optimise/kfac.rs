@@ -35,6 +35,15 @@ impl Default for KfacSettings {
     }
 }
 
+impl KfacSettings {
+    /// What it takes to start.
+    pub(super) const START: Calls = Calls { vectors: 1, ..Calls::of_evaluations(1) };
+
+    /// What a step takes where no refresh is due, at most: the terms of the trial, eight products and the last step.
+    pub(super) const STEP: Calls =
+        Calls { planes: 1, preconditions: 1, inversions: 1, vectors: 13, ..Calls::of_evaluations(1) };
+}
+
 /// K-FAC with momentum. Holds seven vectors besides the factors.
 pub struct Kfac<P: Curved> {
     settings: KfacSettings,
@@ -61,9 +70,6 @@ struct KfacMemory {
 }
 
 impl<P: Curved> Kfac<P> {
-    /// What a step takes where no refresh is due.
-    const STEP: Calls = Calls { planes: 1, ..Calls::of_evaluations(1) };
-
     /// Starts at x, with one evaluation of the problem there. The λ and the last step are those of `before`, if that is
     /// K-FAC's state on a problem much like this one; an λ above that of the settings only says that it found no lower
     /// loss there.
@@ -128,7 +134,7 @@ impl<P: Curved> Kfac<P> {
 
     /// What the next step takes, at most.
     fn next(&self) -> Calls {
-        Calls { refreshes: usize::from(self.is_refresh_due()), ..Self::STEP }
+        Calls { refreshes: usize::from(self.is_refresh_due()), ..KfacSettings::STEP }
     }
 
     /// Refreshes the factors where that is due.

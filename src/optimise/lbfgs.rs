@@ -5,7 +5,7 @@ use super::line_search::{ACUTE, LineSearch, Trial, Verdict, is_downhill};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
 use super::outcome::{Outcome, Stop};
 use super::point::{Lowest, Point};
-use super::problem::{Evaluated, Problem, Vector, unaffordable};
+use super::problem::{Calls, Evaluated, Problem, Vector, unaffordable};
 use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,20 @@ impl Default for LbfgsSettings {
     fn default() -> Self {
         let line_search = LineSearch { curvature: 0.9, ..LineSearch::default() };
         Self { memory: 20, line_search, gradient_tolerance: 0.0 }
+    }
+}
+
+impl LbfgsSettings {
+    /// What it takes to start.
+    pub(super) const START: Calls = Calls { vectors: 2, ..Calls::of_evaluations(1) };
+
+    /// What a step with so many evaluations takes, at most.
+    pub(super) fn step(&self, evaluations: usize) -> Calls {
+        // two products and a restart before, two terms and two products a trial; then a pair, its products with all
+        // pairs and the direction out of these
+        let pairs = self.memory.max(1).saturating_add(1);
+        let vectors = evaluations.saturating_mul(4).saturating_add(pairs.saturating_mul(6)).saturating_add(8);
+        Calls { vectors, ..Calls::of_evaluations(evaluations) }
     }
 }
 
@@ -153,7 +167,7 @@ impl<P: Problem> Lbfgs<P> {
             let first = if pairs.is_empty() { memory.step_norm / point.gradient_norm } else { 1.0 };
             let (mut trial_gg, mut evaluation) = (f64::NAN, None);
             let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
-            let most = settings.line_search.most(problem);
+            let most = settings.line_search.most(problem, |evaluations| settings.step(evaluations));
             let found = settings.line_search.search(most, (point.loss, slope), first, |alpha| {
                 problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
                 let loss = evaluation.insert(problem.loss_and_gradient(trial_x, trial_g)?).loss();
@@ -233,12 +247,12 @@ impl Gram {
 impl<P: Problem> Optimiser<P> for Lbfgs<P> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let mut outcome = self.point.before_step(self.settings.gradient_tolerance);
-        outcome.stop = outcome.stop.or(self.memory.lowest.stop()).or(unaffordable(problem));
+        outcome.stop = outcome.stop.or(self.memory.lowest.stop()).or(unaffordable(problem, self.settings.step(1)));
         if outcome.stop.is_some() {
             return Ok(outcome);
         }
         let Some(LbfgsStep { trial, evaluation, gg, dd }) = self.search(problem, &mut outcome)? else {
-            outcome.stop = unaffordable(problem).or(Some(Stop::LineSearchFailed));
+            outcome.stop = unaffordable(problem, self.settings.step(1)).or(Some(Stop::LineSearchFailed));
             return Ok(outcome);
         };
 

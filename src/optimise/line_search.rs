@@ -76,10 +76,10 @@ pub struct Found {
 }
 
 impl LineSearch {
-    /// Evaluations that a search may take of a problem: as many as it affords.
-    pub(super) fn most<P: Problem>(&self, problem: &P) -> usize {
+    /// Evaluations that a search may take of a problem: as many as it affords, with the work that so many bring.
+    pub(super) fn most<P: Problem>(&self, problem: &P, work: impl Fn(usize) -> Calls) -> usize {
         let most = self.evaluations.saturating_add(1);
-        most_affordable(problem, most, Calls::of_evaluations).unwrap_or(0)
+        most_affordable(problem, most, work).unwrap_or(0)
     }
 
     /// Searches from φ(0) = `loss` with φ'(0) = `slope` < 0, trying α = `first` first, with no more than `most`

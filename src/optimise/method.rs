@@ -43,12 +43,13 @@ impl Method {
 
     /// What it takes to start and to make a first step, at least: a stage that gets any passes gets these.
     pub fn first_step(&self) -> Calls {
-        let start_and_trial = Calls::of_evaluations(2);
-        let refreshes = usize::from(self.is_preconditioned());
+        // a search asks again what it may take after the products of its start
+        let start_of_search = Calls { vectors: 3, ..Calls::default() };
         match self {
-            Self::Ncg(_) | Self::Lbfgs(_) => start_and_trial,
-            Self::GaussNewton(_) => Calls { products: 2, refreshes, ..start_and_trial },
-            Self::Kfac(_) => Calls { planes: 1, refreshes, ..start_and_trial },
+            Self::Ncg(_) => NcgSettings::START + start_of_search + NcgSettings::step(1),
+            Self::Lbfgs(settings) => LbfgsSettings::START + start_of_search + settings.step(1),
+            Self::GaussNewton(settings) => GaussNewtonSettings::START + settings.step(1, 1),
+            Self::Kfac(_) => KfacSettings::START + Calls { refreshes: 1, ..KfacSettings::STEP },
         }
     }
 
@@ -143,11 +144,6 @@ impl Rule {
     /// What it takes before the first mini-batch.
     pub fn start_calls(&self) -> Calls {
         Calls { refreshes: usize::from(self.is_preconditioned()), ..Calls::default() }
-    }
-
-    /// Whether a budget pays for a first mini-batch of so many examples after that has been spent.
-    pub fn affords_first(&self, examples: usize, budget: Units, spent: Units) -> bool {
-        spent < budget && self.batches().next_step(examples, budget, spent) > 0
     }
 
     /// Starts at x, with a budget, in the order of the examples that follows from the seed.

@@ -5,11 +5,12 @@ use super::batch_plan::BatchPlan;
 use super::optimiser::{Optimiser, Snapshot, State, StateScalars, to_json};
 use super::order::Order;
 use super::outcome::{Outcome, Stop};
-use super::problem::{Evaluated, Stochastic, Vector};
+use super::problem::{Calls, Evaluated, Stochastic, Vector};
 use super::space::{Elementwise, Space};
 use crate::cost::{Cost, Units};
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// How a gradient moves the parameters, and what is remembered of it.
 pub trait UpdateRule<P: Stochastic>: Copy + Send + 'static {
@@ -32,6 +33,9 @@ pub trait UpdateRule<P: Stochastic>: Copy + Send + 'static {
     fn start(&self, _problem: &mut P, _x: &Vector<P>) -> Result<()> {
         Ok(())
     }
+
+    /// What these updates take besides their gradients, t − 1 being the numbers of the range.
+    fn work(&self, updates: Range<u64>) -> Calls;
 
     /// The update of `x` along its mini-batch's `gradient`.
     ///
@@ -94,10 +98,10 @@ pub struct Minibatched<P: Stochastic, R> {
 struct Spent {
     /// Mini-batches so far, t.
     updates: u64,
-    /// What they cost, and what came before the first: whole examples, so that a run which goes on counts as one that
+    /// What they cost, and what came before the first: in whole numbers, so that a run which goes on counts as one that
     /// was never stopped.
     cost: Cost,
-    /// Units that one costs, by those of the last step: a mean, so no whole number of thirds.
+    /// Units that one costs, by those of the last step: a mean, so no whole number.
     of_update: f64,
 }
 
@@ -188,6 +192,15 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
         })
     }
 
+    /// What the first mini-batches of a stretch cost with their updates, at most: the same where it was paused.
+    fn most(&self, problem: &P, count: u64) -> Units {
+        let updates = self.spent.updates - self.stretch.as_ref().map_or(0, |stretch| stretch.done);
+        let examples = problem.examples();
+        let averages = if self.average.is_some() { 2 * count as usize } else { 0 };
+        let averages = Calls { vectors: averages, ..Calls::default() };
+        problem.most(count, self.rule.batches().batch_of(examples), self.rule.work(updates..updates + count) + averages)
+    }
+
     fn reported(&self) -> &Vector<P> {
         self.average.as_ref().unwrap_or(&self.x)
     }
@@ -243,7 +256,8 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
 impl<P: Stochastic, R: UpdateRule<P>> Optimiser<P> for Minibatched<P, R> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let mut outcome = Outcome::before(self.loss, self.gradient_norm);
-        let count = self.rule.batches().next_step(problem.examples(), self.budget, self.spent.cost.units());
+        let (plan, spent) = (self.rule.batches(), self.spent.cost.units());
+        let count = plan.next_step(problem.examples(), self.budget, spent, |count| self.most(problem, count));
         if self.loss.is_nan() {
             outcome.stop = Some(Stop::NotFinite);
         } else if count == 0 {
@@ -268,13 +282,13 @@ impl<P: Stochastic, R: UpdateRule<P>> Optimiser<P> for Minibatched<P, R> {
         let evaluation = problem.take_minibatch_evaluation()?;
         let loss = evaluation.loss();
         self.evaluation = Some(evaluation);
-        let cost = earlier_cost + (problem.cost() - before);
-        self.spent.cost += cost;
-        self.spent.of_update = cost.units().count() / count as f64;
         let reported = self.average.as_ref().unwrap_or(&self.x);
         problem.space().combine(&[(1.0, reported), (-1.0, &self.before)], &mut self.moved)?;
         let (d, g) = (&self.moved, &self.gradient);
         let [moved, slope] = problem.space().dots([(d, d), (g, g)])?.map(f64::sqrt);
+        let cost = earlier_cost + (problem.cost() - before);
+        self.spent.cost += cost;
+        self.spent.of_update = cost.units().count() / count as f64;
         (self.loss, self.gradient_norm) = (loss, slope);
         (outcome.loss, outcome.gradient_norm) = (loss, slope);
         if !(loss.is_finite() && slope.is_finite() && moved.is_finite()) {

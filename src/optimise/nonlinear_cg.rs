@@ -4,7 +4,7 @@ use super::line_search::{LineSearch, Trial, Verdict, is_downhill};
 use super::optimiser::{Optimiser, Snapshot, State, named, to_json};
 use super::outcome::{Outcome, Stop};
 use super::point::Point;
-use super::problem::{Evaluated, Problem, Vector, unaffordable};
+use super::problem::{Calls, Evaluated, Problem, Vector, unaffordable};
 use super::space::Space;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,17 @@ pub struct NcgSettings {
     pub line_search: LineSearch,
     /// Stop once ‖g‖ is no larger. By default 0: only where the gradient vanishes.
     pub gradient_tolerance: f64,
+}
+
+impl NcgSettings {
+    /// What it takes to start.
+    pub(super) const START: Calls = Calls { vectors: 2, ..Calls::of_evaluations(1) };
+
+    /// What a step with so many evaluations takes, at most: two products and a restart, two terms and three products a
+    /// trial, and the next direction.
+    pub(super) fn step(evaluations: usize) -> Calls {
+        Calls { vectors: evaluations.saturating_mul(5).saturating_add(5), ..Calls::of_evaluations(evaluations) }
+    }
 }
 
 /// Nonlinear conjugate gradients with restarts. Holds five vectors.
@@ -107,7 +118,7 @@ impl<P: Problem> NonlinearCg<P> {
             let first = memory.step_length * (memory.slope / slope).clamp(0.1, 10.0);
             let (mut products, mut evaluation) = ([f64::NAN; 3], None);
             let (trial_x, trial_g) = (&mut self.trial_parameters, &mut self.trial_gradient);
-            let most = settings.line_search.most(problem);
+            let most = settings.line_search.most(problem, NcgSettings::step);
             let found = settings.line_search.search(most, (point.loss, slope), first, |alpha| {
                 problem.space().combine(&[(1.0, x), (alpha, d)], trial_x)?;
                 let loss = evaluation.insert(problem.loss_and_gradient(trial_x, trial_g)?).loss();
@@ -143,13 +154,13 @@ struct NcgStep<P: Problem> {
 impl<P: Problem> Optimiser<P> for NonlinearCg<P> {
     fn step(&mut self, problem: &mut P) -> Result<Outcome> {
         let mut outcome = self.point.before_step(self.settings.gradient_tolerance);
-        outcome.stop = outcome.stop.or(unaffordable(problem));
+        outcome.stop = outcome.stop.or(unaffordable(problem, NcgSettings::step(1)));
         if outcome.stop.is_some() {
             return Ok(outcome);
         }
         let gg = self.point.gradient_norm.powi(2);
         let Some(searched) = self.search(problem, &mut outcome)? else {
-            outcome.stop = unaffordable(problem).or(Some(Stop::LineSearchFailed));
+            outcome.stop = unaffordable(problem, NcgSettings::step(1)).or(Some(Stop::LineSearchFailed));
             return Ok(outcome);
         };
 

@@ -5,10 +5,11 @@ use super::order::Inclusion;
 use super::outcome::Stop;
 use super::space::{Elementwise, Space};
 use crate::batch::Batch;
-use crate::cost::Cost;
+use crate::cost::{Cost, Units};
 use crate::error::Result;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::ops::Add;
 use std::sync::Arc;
 
 /// The vectors a problem is posed in.
@@ -73,14 +74,48 @@ pub struct Calls {
     pub products: usize,
     /// Calls of [`Curved::curvature`].
     pub planes: usize,
-    /// Calls of [`Curved::refresh_preconditioner`].
+    /// Calls of [`Curved::refresh_preconditioner`] …
     pub refreshes: usize,
+    /// … and those that look at the mini-batch before.
+    pub looks: usize,
+    /// Calls of [`Curved::precondition`], or of [`Curved::precondition_diagonally`], …
+    pub preconditions: usize,
+    /// … and those among them after a refresh or with another damping.
+    pub inversions: usize,
+    /// Multiply-adds of the [`Space`]'s operations, for each element of a vector: two of an `axpby`, one where β is 0,
+    /// one of an inner product and of a term of a combination, none of a copy.
+    pub vectors: usize,
 }
 
 impl Calls {
     /// So many evaluations.
     pub const fn of_evaluations(evaluations: usize) -> Self {
-        Self { evaluations, products: 0, planes: 0, refreshes: 0 }
+        Self {
+            evaluations,
+            products: 0,
+            planes: 0,
+            refreshes: 0,
+            looks: 0,
+            preconditions: 0,
+            inversions: 0,
+            vectors: 0,
+        }
+    }
+}
+
+impl Add for Calls {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            evaluations: self.evaluations + other.evaluations,
+            products: self.products + other.products,
+            planes: self.planes + other.planes,
+            refreshes: self.refreshes + other.refreshes,
+            looks: self.looks + other.looks,
+            preconditions: self.preconditions + other.preconditions,
+            inversions: self.inversions + other.inversions,
+            vectors: self.vectors + other.vectors,
+        }
     }
 }
 
@@ -102,9 +137,9 @@ pub(super) fn most_affordable<P: Problem>(problem: &P, most: usize, work: impl F
     affordable
 }
 
-/// Why a method stops whose steps take one evaluation at least.
-pub(super) fn unaffordable<P: Problem>(problem: &P) -> Option<Stop> {
-    (!problem.affords(Calls::of_evaluations(1))).then_some(Stop::Unaffordable)
+/// Why a method stops whose steps take so much at least.
+pub(super) fn unaffordable<P: Problem>(problem: &P, least: Calls) -> Option<Stop> {
+    (!problem.affords(least)).then_some(Stop::Unaffordable)
 }
 
 /// A problem that knows the curvature of its loss: the Gauss-Newton matrix G, weight decay included.
@@ -183,6 +218,11 @@ pub trait Stochastic: Problem<Space: Elementwise> {
 
     /// Goes on after the mini-batches that these sums are of, in the same process or in another.
     fn take_up_minibatches(&mut self, batches: &BatchPlan, sums: Self::Sums) -> Result<()>;
+
+    /// What so many mini-batches of so many examples cost with other work beside them, at most.
+    fn most(&self, minibatches: u64, examples: usize, _besides: Calls) -> Units {
+        Units::new(minibatches as f64 * examples as f64)
+    }
 
     /// What all of it has cost up to the mini-batch whose evaluation was taken last.
     fn cost(&self) -> Cost;

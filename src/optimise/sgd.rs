@@ -2,11 +2,12 @@
 
 use super::batch_plan::BatchPlan;
 use super::minibatched::{Update, UpdateRule};
-use super::problem::{Stochastic, Vector};
+use super::problem::{Calls, Stochastic, Vector};
 use super::space::Elementwise;
 use crate::error::Result;
 use crate::update::MomentumUpdate;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Stochastic gradient descent with momentum as in PyTorch, v ← μ v + g, x ← x − η v (Sutskever and others 2013, ICML,
 /// with the learning rate η outside of v); Nesterov's takes g + μ v for v.
@@ -32,6 +33,11 @@ impl<P: Stochastic> UpdateRule<P> for Sgd {
 
     fn batches(&self) -> &BatchPlan {
         &self.batches
+    }
+
+    fn work(&self, updates: Range<u64>) -> Calls {
+        let updates = (updates.end - updates.start) as usize;
+        Calls { vectors: updates * MomentumUpdate::MULTIPLY_ADDS, ..Calls::default() }
     }
 
     fn update(

@@ -8,12 +8,13 @@
 use super::batch_plan::BatchPlan;
 use super::minibatched::{Update, UpdateRule};
 use super::outcome::Outcome;
-use super::problem::{Curved, Refresh, Stochastic, Vector};
+use super::problem::{Calls, Curved, Refresh, Stochastic, Vector};
 use super::space::Elementwise;
 use crate::batch::Looks;
 use crate::error::Result;
 use crate::update::NaturalUpdate;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The choices of a sweep. `batches` has no learning rate: what falls is the share of the radius.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,6 +93,16 @@ impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
     /// The radius has fallen to nothing at the end, so only the last iterates are worth an average.
     fn averaging(&self) -> f64 {
         11.0
+    }
+
+    fn work(&self, Range { start, end }: Range<u64>) -> Calls {
+        // the first update inverts, and none looks at its mini-batch before it
+        let inversions = end.div_ceil(self.refresh_every) - start.div_ceil(self.refresh_every);
+        let looks = inversions - u64::from(start == 0 && end > 0);
+        let updates = (end - start) as usize;
+        let (preconditions, vectors) = (updates, updates * NaturalUpdate::MULTIPLY_ADDS);
+        let [looks, inversions] = [looks, inversions].map(|count| count as usize);
+        Calls { looks, preconditions, inversions, vectors, ..Calls::default() }
     }
 
     fn start(&self, problem: &mut P, x: &Vector<P>) -> Result<()> {

@@ -17,11 +17,12 @@ enum Fact {
 }
 use Fact::{OfRecord, OfRun};
 
-const ROWS: [(&str, Fact); 22] = [
+const ROWS: [(&str, Fact); 23] = [
     ("test accuracy", OfRun(accuracy)),
     ("test loss (cross entropy)", OfRun(loss)),
     ("training loss (cross entropy)", OfRecord(|run| format!("{:.4}", run.train_loss))),
     ("cost", OfRun(cost)),
+    ("of it through the network", OfRun(network)),
     ("reported besides", OfRecord(|run| format!("{:.2} epochs", run.reporting_epochs))),
     ("wall time", OfRun(time)),
     ("model", OfRecord(|run| run.model.clone())),
@@ -108,6 +109,15 @@ fn cost(run: &History) -> Option<String> {
     match (&run.record, run.steps.last()) {
         (Some(record), _) => Some(format!("{:.3} epochs", record.cost_epochs)),
         (None, last) => last.map(|step| format!("{:.3} epochs so far", step.cost_epochs)),
+    }
+}
+
+fn network(run: &History) -> Option<String> {
+    match (&run.record, run.steps.last()) {
+        (Some(record), _) => Some(format!("{:.3} epochs", record.network())),
+        (None, last) => {
+            last.map(|step| format!("{:.3} epochs so far", step.network_epochs.unwrap_or(step.cost_epochs)))
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use super::record::RunRecord;
 use super::recovery::Recovery;
 use super::trained::Trained;
 use super::weights::Weights;
-use crate::batch::Looks;
 use crate::cost::Cost;
 use crate::data::{Dataset, Split};
 use crate::device::{Buf, Gpu};
@@ -14,7 +13,6 @@ use crate::export::Signature;
 use crate::files::hex;
 use crate::model::Model;
 use crate::objective::{Examples, Kronecker, Objective, Workspace};
-use crate::optimise::Rule;
 use crate::subset::{
     Finished, Incident, Observer, Once, Plan, Progress, StageKind, StageReport, StartOptions, Subset, Trainer,
     TrainingSets, overdetermination,
@@ -56,8 +54,7 @@ impl<'a> Run<'a> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         if config.plan.is_preconditioned() {
             Workspace::check(gpu, &model)?;
-            let looks = config.plan.rule().map_or(Looks::USUAL, Rule::looks);
-            Kronecker::check(gpu, &model, looks.inputs)?;
+            Kronecker::check(gpu, &model, config.plan.looks().inputs)?;
         }
         let selects = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select);
         let least = selects.map_or(0, |batches| batches.batch.min(data.train.len()));
@@ -246,7 +243,8 @@ impl<'a> Run<'a> {
             train_loss,
             subset_loss: scalars.stages.iter().rfind(|stage| stage.stage == StageKind::Subset).map(|stage| stage.loss),
             cost_epochs: scalars.cost().units().passes(n),
-            reporting_epochs: reporting.units().passes(n),
+            network_epochs: Some(scalars.cost().network_units().passes(n)),
+            reporting_epochs: reporting.network_units().passes(n),
             wall_seconds: scalars.wall_seconds,
             parameters: self.model.parameters(),
             overdetermination: self.overdetermination(subset.len()),

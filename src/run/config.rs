@@ -5,8 +5,9 @@ use crate::data::Dataset;
 use crate::error::{Error, Result, RunError, UsageError};
 use crate::files::{TEXT, hex, line_of, read_text, write_atomically};
 use crate::kernels::augment::Augmentation;
-use crate::model::Description;
+use crate::model::{Description, Model};
 use crate::subset::{Plan, Sampling};
+use crate::training::Prices;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -101,12 +102,13 @@ impl Config {
         if let Some(why) = fault {
             return Err(UsageError::Configuration { why }.into());
         }
-        match self.plan {
-            Plan::Stochastic { budget, .. } if !self.plan.affords_first_step(available, Cost::default()) => {
-                Err(UsageError::Budget { epochs: budget.passes(n), examples: n }.into())
-            }
-            _ => Ok(()),
+        let Plan::Stochastic { budget, .. } = self.plan else { return Ok(()) };
+        let model = Model::new(&self.model, data.shape, data.classes.len())?;
+        let of_copy = self.augment.map_or(0, |by| by.multiply_adds(data.shape));
+        if !self.plan.affords_first_step(&Prices::new(&model, of_copy, self.plan.looks()), available, Cost::default()) {
+            return Err(UsageError::Budget { epochs: budget.passes(n), examples: n }.into());
         }
+        Ok(())
     }
 
     /// Why its file could not hold it, or it would make no sense there.

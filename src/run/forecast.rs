@@ -37,6 +37,8 @@ pub struct Forecast {
     pub cost_units: f64,
     /// The same in epochs.
     pub cost_epochs: f64,
+    /// Passes through the network alone, by their share of what was measured.
+    pub network_epochs: f64,
     /// Wall time.
     pub seconds: f64,
     /// Seconds of measuring that the prediction is from.
@@ -69,6 +71,8 @@ struct Speed {
     passes: f64,
     /// Units of a step on mini-batches.
     per_step: f64,
+    /// Share of the units that are passes through the network.
+    network: f64,
     /// Of a unit in a gradient of many examples.
     gradient: f64,
     /// Units and seconds of the run, where it was over before the measuring was.
@@ -95,6 +99,12 @@ struct Probe {
 }
 
 impl Probe {
+    /// Passes through the network alone for each unit.
+    fn network(&self) -> f64 {
+        let last = self.records.last().and_then(|last| Some(last.network_epochs? / last.cost_epochs));
+        last.unwrap_or(1.0)
+    }
+
     /// Seconds, units and iterations between the first step, which compiles, and the last.
     fn steady(&self) -> [f64; 3] {
         let (Some(first), Some(last)) = (self.records.first(), self.records.last()) else { return [0.0; 3] };
@@ -141,6 +151,7 @@ impl Run<'_> {
             subset,
             cost_units: cost.count(),
             cost_epochs: cost.passes(n),
+            network_epochs: cost.passes(n) * speed.network,
             seconds,
             measured_seconds: speed.measured,
             seconds_per_unit: speed.per_unit,
@@ -153,8 +164,8 @@ fn stages(trainer: &Trainer) -> Vec<StageSize> {
     let (plan, held_out) = (trainer.plan(), trainer.sets().held_out.as_ref().map_or(0, Objective::len));
     let size = |(i, set): (usize, &Subset)| StageSize {
         examples: set.len() as f64,
-        passes: plan.rules(i, set.len()).budget.passes(set.len()),
-        most: plan.most(i, set.len(), held_out),
+        passes: plan.rules(trainer.prices(), i, set.len()).budget.passes(set.len()),
+        most: plan.most(trainer.prices(), i, set.len(), held_out),
         validate_every: plan.validation(i).every,
         held_out,
     };
@@ -193,9 +204,9 @@ fn measure(run: &mut Run<'_>) -> Result<Speed> {
     // after the run, whose first step is to compile what it takes
     let gradient = gradient_seconds(&gpu, trainer, &some, &initial)? / some.len() as f64;
     let per_unit = if iterations > 0.0 { seconds / units } else { first[0] / first[1] };
-    let per_step = units / iterations.max(1.0);
+    let (per_step, network) = (units / iterations.max(1.0), probe.network());
     let mut speed =
-        Speed { first, per_unit, per_step, per_iteration: 0.0, passes: 0.0, gradient, whole, measured: 0.0 };
+        Speed { first, per_unit, per_step, per_iteration: 0.0, passes: 0.0, network, gradient, whole, measured: 0.0 };
     if iterations > 0.0 && !is_stochastic {
         speed.per_unit = gradient.min(per_unit);
         speed.per_iteration = (per_unit - speed.per_unit) * units / iterations;

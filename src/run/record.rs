@@ -19,8 +19,10 @@ pub struct RunRecord {
     pub train_loss: f64,
     /// Loss at the end of the subset stage, weight decay included.
     pub subset_loss: Option<f64>,
-    /// Units spent / N: passes over the training set, validations included.
+    /// Units spent / N: passes over the training set, all other work and validations included.
     pub cost_epochs: f64,
+    /// The same by the count of passes through the network alone, the only one of earlier versions.
+    pub network_epochs: Option<f64>,
     /// Passes over data made only to report (training and test loss); not part of `cost_epochs`.
     pub reporting_epochs: f64,
     /// Seconds from the first kernel to the last weight, pauses between resumed runs left out.
@@ -57,4 +59,11 @@ pub struct RunRecord {
     pub driver: String,
     /// Version of this program.
     pub version: String,
+}
+
+impl RunRecord {
+    /// Passes through the network alone; what a run of an earlier version says of its cost is these.
+    pub fn network(&self) -> f64 {
+        self.network_epochs.unwrap_or(self.cost_epochs)
+    }
 }

@@ -4,8 +4,8 @@ use super::record::StageKind;
 use super::stopping::StopRules;
 use crate::batch::Looks;
 use crate::cost::{Cost, Units};
-use crate::optimise::{Importance, Method, Rule, Sweep};
-use crate::training::SubsetProblem;
+use crate::optimise::{Calls, Importance, Method, Rule, Sweep};
+use crate::training::Prices;
 use serde::{Deserialize, Serialize};
 
 /// What a run does, said once: it reaches the trainer as the configuration has it.
@@ -196,21 +196,21 @@ impl Plan {
 
     /// Whether its budget pays for a first step on so many examples after a preparation at this cost. Each stage gets
     /// what its first step takes.
-    pub fn affords_first_step(&self, examples: usize, preparation: Cost) -> bool {
+    pub fn affords_first_step(&self, prices: &Prices, examples: usize, preparation: Cost) -> bool {
         let (Some(rule), Some(budget)) = (self.rule(), self.budget_of_preparation()) else { return true };
-        let start = SubsetProblem::cost_of(rule.start_calls(), rule.looks(), examples).units();
-        rule.affords_first(examples, budget - preparation.units(), start)
+        let start = prices.of(rule.start_calls(), examples, None);
+        (preparation + start).units() < budget
     }
 
     /// The most that a stage over so many examples costs, where so many are held out for its validations. Mini-batches
     /// are rounded up to whole ones, so of these nothing is said.
-    pub fn most(&self, stage: usize, examples: usize, held_out: usize) -> Option<Units> {
+    pub fn most(&self, prices: &Prices, stage: usize, examples: usize, held_out: usize) -> Option<Units> {
         let Self::Stages { method, .. } = self else { return None };
-        let (budget, every) = (self.rules(stage, examples).budget, self.validation(stage).every);
-        let step = SubsetProblem::cost_of(method.least_step(), Looks::USUAL, examples).units();
+        let (budget, every) = (self.rules(prices, stage, examples).budget, self.validation(stage).every);
+        let step = prices.of(method.least_step(), examples, None).network_units();
         let iterations = (budget.count() / step.count()).floor();
         let validations = if every > 0 { (iterations / every as f64).floor() + 1.0 } else { 1.0 };
-        Some(budget + Units::new(validations * held_out as f64 / 3.0))
+        Some(budget + Units::new(validations * prices.loss(held_out).units().count()))
     }
 
     /// How it goes over mini-batches, if it does.
@@ -219,6 +219,11 @@ impl Plan {
             Self::Stochastic { rule, .. } => Some(rule),
             Self::Stages { .. } => None,
         }
+    }
+
+    /// What it looks at for a preconditioner.
+    pub fn looks(&self) -> Looks {
+        self.rule().map_or(Looks::USUAL, Rule::looks)
     }
 
     /// Whether its method asks for a preconditioner, which here is made of Kronecker factors.
@@ -251,14 +256,16 @@ impl Plan {
     }
 
     /// When a stage over so many examples ends.
-    pub fn rules(&self, stage: usize, examples: usize) -> StopRules {
+    pub fn rules(&self, prices: &Prices, stage: usize, examples: usize) -> StopRules {
         match self {
             Self::Stochastic { budget, validation, .. } => {
                 StopRules { budget: *budget, examples, patience: validation.patience, ..StopRules::default() }
             }
             Self::Stages { method, stages } => {
                 let StagePlan { passes, validation, tolerance, gap, stall, .. } = stages[stage];
-                let first_step = SubsetProblem::cost_of(method.first_step(), Looks::USUAL, examples).units();
+                // before it, what the stage before ended at is shrunk
+                let shrink = Calls { vectors: 1, ..Calls::default() };
+                let first_step = prices.of(shrink + method.first_step(), examples, None).units();
                 let least = if passes > 0.0 { first_step } else { Units::default() };
                 let (budget, tolerance) = (Units::of_passes(passes, examples).max(least), Some(tolerance));
                 StopRules { budget, examples, tolerance, patience: validation.patience, gap, stall }

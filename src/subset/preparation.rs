@@ -7,6 +7,7 @@ use crate::cost::{Cost, Units};
 use crate::error::Result;
 use crate::objective::Whitening;
 use crate::optimise::{BatchPlan, Inclusion};
+use crate::training::Prices;
 use std::sync::Arc;
 
 /// Screening, and whitening, may each take so much of a budget.
@@ -23,9 +24,9 @@ pub(super) struct Preparation {
 
 /// Whether a part of a preparation leaves the training nine tenths of its budget, if it has one, and after what was
 /// spent before that a first step on so many examples.
-pub(super) fn is_affordable(plan: &Plan, cost: Cost, before: Cost, examples: usize) -> bool {
+pub(super) fn is_affordable(plan: &Plan, prices: &Prices, cost: Cost, before: Cost, examples: usize) -> bool {
     let is_small = |budget: Units| cost.units().count() <= MOST_OF_BUDGET * budget.count();
-    plan.budget_of_preparation().is_none_or(is_small) && plan.affords_first_step(examples, before + cost)
+    plan.budget_of_preparation().is_none_or(is_small) && plan.affords_first_step(prices, examples, before + cost)
 }
 
 /// The mini-batches of a plan whose examples are to be screened.
@@ -41,8 +42,8 @@ impl Preparation {
     }
 
     /// Takes over a whitened start that the plan can pay for beside a first step on so many examples.
-    pub(super) fn whiten(&mut self, plan: &Plan, examples: usize, whitening: Option<Whitening>) {
-        self.whitening = whitening.filter(|found| is_affordable(plan, found.cost(), self.cost, examples));
+    pub(super) fn whiten(&mut self, plan: &Plan, prices: &Prices, examples: usize, whitening: Option<Whitening>) {
+        self.whitening = whitening.filter(|found| is_affordable(plan, prices, found.cost(), self.cost, examples));
         self.cost += self.whitening.as_ref().map_or(Cost::default(), Whitening::cost);
     }
 

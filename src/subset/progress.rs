@@ -38,6 +38,8 @@ pub struct ProgressScalars {
     pub earlier_losses: [f64; 2],
     /// ‖step‖ of the latest iteration: the next stage's first step is as long.
     pub step_norm: f64,
+    /// λ whose inverses were charged since the factors were made anew.
+    pub paid_for: Option<f64>,
     /// Cost of this stage's own examples so far.
     pub stage_cost: Cost,
     /// Cost of everything before and beside: earlier stages, held-out examples.
@@ -62,6 +64,7 @@ impl Default for ProgressScalars {
             is_within: false,
             earlier_losses: [f64::INFINITY; 2],
             step_norm: 0.0,
+            paid_for: None,
             stage_cost: Cost::default(),
             other_cost: Cost::default(),
             best: None,
@@ -150,10 +153,10 @@ impl<V: Clone> Progress<V> {
     }
 
     /// Takes over the state of the optimiser, and what its problem remembers.
-    pub(super) fn take(&mut self, state: State<V>, memory: Vec<(String, V)>) {
+    pub(super) fn take(&mut self, state: State<V>, memory: Vec<(String, V)>, paid_for: Option<f64>) {
         self.scalars.state = state.scalars;
         (self.vectors.parameters, self.vectors.optimiser) = (state.parameters, state.vectors);
-        self.vectors.problem = memory;
+        (self.vectors.problem, self.scalars.paid_for) = (memory, paid_for);
     }
 
     /// The same progress with each vector passed through `convert`.

@@ -59,6 +59,8 @@ pub struct StepRecord {
     pub units: f64,
     /// The same in passes over the training set.
     pub cost_epochs: f64,
+    /// Of these, by the count of passes through the network alone. Runs of earlier versions have no other.
+    pub network_epochs: Option<f64>,
     /// Seconds since the start of the run.
     pub wall_seconds: f64,
 }

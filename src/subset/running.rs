@@ -35,7 +35,7 @@ impl Running {
         self.problem.pause_after(PAUSE_AFTER);
         let outcome = self.optimiser.step(&mut self.problem)?;
         if outcome.stop == Some(Stop::Paused) {
-            self.progress.take(self.optimiser.state(), self.problem.memory());
+            self.progress.take(self.optimiser.state(), self.problem.memory(), self.problem.paid_for());
             self.progress.scalars.stage_cost = self.cost_before + self.problem.cost();
             self.progress.scalars.is_within = true;
             return Ok(outcome);
@@ -43,7 +43,7 @@ impl Running {
         if let Some(cross_entropy) = self.taken(&outcome).map(|found| found.cross_entropy) {
             self.progress.scalars.cross_entropy = cross_entropy;
         }
-        self.progress.take(self.optimiser.state(), self.problem.memory());
+        self.progress.take(self.optimiser.state(), self.problem.memory(), self.problem.paid_for());
         let scalars = &mut self.progress.scalars;
         (scalars.earlier_losses, scalars.is_within) = (earlier_losses, false);
         scalars.stage_cost = self.cost_before + self.problem.cost();
@@ -68,7 +68,7 @@ impl Running {
     ) -> StepRecord {
         let scalars = &self.progress.scalars;
         let found = self.taken(outcome);
-        let units = scalars.cost().units();
+        let (units, network) = (scalars.cost().units(), scalars.cost().network_units());
         StepRecord {
             stage,
             examples,
@@ -80,6 +80,7 @@ impl Running {
             held_out,
             units: units.count(),
             cost_epochs: units.passes(all),
+            network_epochs: Some(network.passes(all)),
             wall_seconds: scalars.wall_seconds,
         }
     }

@@ -10,13 +10,14 @@
 
 use super::overdetermination::overdetermination;
 use super::sampling::{Sampling, Subset};
-use crate::cost::{Cost, Units};
-use crate::device::Gpu;
+use crate::batch::Looks;
+use crate::cost::{Cost, Units, Yardstick};
+use crate::device::{Buf, Gpu};
 use crate::error::{Error, Result};
 use crate::model::{Description, Model};
 use crate::objective::{Examples, Objective, Workspace};
-use crate::optimise::{BatchPlan, Importance, Inclusion, Lbfgs, LbfgsSettings, Optimiser, Problem};
-use crate::training::SubsetProblem;
+use crate::optimise::{BatchPlan, Calls, Importance, Inclusion, Lbfgs, LbfgsSettings, Method, Optimiser, Problem};
+use crate::training::{Prices, SubsetProblem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use std::sync::Arc;
 const LONGEST_SIDE: usize = 16;
 
 /// The linear model learns in so many passes of L-BFGS, …
-const PASSES: f64 = 12.0;
+const PASSES: usize = 12;
 
 /// … with so much weight decay.
 const WEIGHT_DECAY: f64 = 1e-2;
@@ -93,10 +94,10 @@ impl Screening {
         let Importance { one_in, least, .. } = batches.importance;
         let examples = full.len() / one_in;
         let q = overdetermination(examples, linear.classes, linear.parameters());
-        // an example forward and backward costs so much of one through the network
-        let share = linear.multiply_adds() as f64 / model.multiply_adds() as f64;
-        let most = (examples as f64 * PASSES + full.len() as f64 / 3.0) * share;
-        if q < LEAST_OVERDETERMINATION || !is_affordable(passes(most)) {
+        let multiply_adds = [&linear, model].map(Model::multiply_adds);
+        let likely =
+            || likely_cost(&Prices::new(&linear, train.multiply_adds_of_copy(), Looks::USUAL), examples, full.len());
+        if q < LEAST_OVERDETERMINATION || !is_affordable(of_network(likely(), multiply_adds)) {
             return Ok(None);
         }
 
@@ -116,12 +117,7 @@ impl Screening {
         let subset = draw(Sampling::Balanced, &unchanged, examples, STREAMS[0]);
         let mut problem = SubsetProblem::new(objective(&subset.indices)?)?;
         let start = problem.space().upload(&start)?;
-        let mut lbfgs = Lbfgs::new(&mut problem, start, None, LbfgsSettings::default())?;
-        while problem.cost().units() < Units::of_passes(PASSES, examples) {
-            if lbfgs.step(&mut problem)?.stop.is_some() {
-                break;
-            }
-        }
+        let lbfgs = learned(&mut problem, start, examples)?;
         let theta = lbfgs.parameters();
 
         // as an epoch would have them
@@ -129,20 +125,21 @@ impl Screening {
         let unseen = draw(Sampling::Uniform, &others, LOOKED_AT.min(others.len()), STREAMS[1]);
         let mut unseen_loss = objective(&unseen.indices)?;
         let (mut evaluation, losses) = unseen_loss.losses(theta)?;
-        let remaining_cost = remaining(&doubts(&losses), least, share / 3.0);
-        let mut spent = problem.cost().units().count() + unseen_loss.cost().units().count();
+        let screening = multiply_adds[0] as f64 / multiply_adds[1] as f64 / 3.0;
+        let remaining_cost = remaining(&doubts(&losses), least, screening);
+        let mut spent = problem.cost() + unseen_loss.cost();
         let mut inclusion = None;
         if remaining_cost < WORTH_IT {
             let mut all = objective(&unchanged)?;
             let (of_all, losses) = all.losses(theta)?;
-            spent += all.cost().units().count();
+            spent += all.cost();
             evaluation = of_all;
             // an epoch has to fill a mini-batch
             let chances = doubts(&losses).into_iter().map(|doubt| chance(doubt, least));
             inclusion = Some(Arc::new(Inclusion::new(chances.collect())))
                 .filter(|found| found.drawn() >= batches.batch_of(full.len()));
         }
-        let cost = passes(spent * share);
+        let cost = of_network(spent, multiply_adds);
         let report = ScreeningReport {
             examples,
             overdetermination: q,
@@ -155,9 +152,28 @@ impl Screening {
     }
 }
 
-/// So many units as forward passes of the network.
-fn passes(units: f64) -> Cost {
-    Cost { forward: (3.0 * units).ceil() as u64, ..Cost::default() }
+/// Where L-BFGS ends after its passes over so many examples.
+fn learned(problem: &mut SubsetProblem, start: Buf, examples: usize) -> Result<Lbfgs<SubsetProblem>> {
+    let mut lbfgs = Lbfgs::new(problem, start, None, LbfgsSettings::default())?;
+    while problem.cost().network_units() < Units::of_passes(PASSES as f64, examples) {
+        if lbfgs.step(problem)?.stop.is_some() {
+            break;
+        }
+    }
+    Ok(lbfgs)
+}
+
+/// What it costs, about, to train the linear model on so many examples and to ask it about so many.
+fn likely_cost(prices: &Prices, examples: usize, asked: usize) -> Cost {
+    let vectors = PASSES * Method::Lbfgs(LbfgsSettings::default()).first_step().vectors;
+    prices.of(Calls { vectors, ..Calls::of_evaluations(PASSES) }, examples, None) + prices.loss(asked)
+}
+
+/// What was done with the linear model as passes of the network, these being so many multiply-adds each.
+fn of_network(spent: Cost, [linear, model]: [usize; 2]) -> Cost {
+    let passes = 3.0 * spent.network_units().count() * (linear as f64 / model as f64);
+    let besides = Yardstick::new(linear).multiply_adds(spent.units() - spent.network_units());
+    Cost { forward: passes.ceil() as u64, ..Yardstick::new(model).cost(besides) }
 }
 
 /// Those of `all` that are not among `some`; both ascend.

@@ -16,7 +16,7 @@ use crate::device::{Buf, Gpu, Interrupt};
 use crate::error::{Error, Result, UsageError};
 use crate::objective::{Evaluation, Objective, Whitening, Workspace};
 use crate::optimise::{Optimiser, Problem, Rule, Space, State, Stop};
-use crate::training::{GpuSpace, SubsetProblem};
+use crate::training::{GpuSpace, Prices, SubsetProblem};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,6 +27,7 @@ pub struct Trainer {
     sets: TrainingSets,
     workspace: Arc<Workspace>,
     space: GpuSpace,
+    prices: Prices,
     /// Where the run stood a short while ago, on the host.
     kept: LastState,
 }
@@ -41,8 +42,9 @@ impl Trainer {
     /// When there are not as many sets as stages.
     pub fn new(workspace: &Arc<Workspace>, plan: Plan, sets: TrainingSets, start: StartOptions) -> Result<Self> {
         assert_eq!(plan.stages(), sets.stages.len(), "a set for each stage");
-        let space = GpuSpace::new(sets.test.gpu(), workspace.model.vector_len())?;
-        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, kept: LastState::of(None) })
+        let space = GpuSpace::new(sets.test.gpu(), &workspace.model)?;
+        let prices = Prices::new(&workspace.model, sets.train.multiply_adds_of_copy(), plan.looks());
+        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, prices, kept: LastState::of(None) })
     }
 
     /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
@@ -109,8 +111,8 @@ impl Trainer {
             }
             let start = Instant::now();
             let progress = running.end();
-            let theta = self.space.scaled(self.plan.shrink(ended - 1), &progress.vectors.parameters)?;
             let problem = self.problem(ended, Cost::default())?;
+            let theta = problem.space().scaled(self.plan.shrink(ended - 1), &progress.vectors.parameters)?;
             running = self.start_stage(theta, Some(progress), problem, &preparation, start)?;
         }
     }
@@ -151,10 +153,15 @@ impl Trainer {
         &self.sets.stages[0]
     }
 
+    /// What its method's calls cost.
+    pub fn prices(&self) -> &Prices {
+        &self.prices
+    }
+
     /// What all stages may cost, validations left out.
     pub fn planned(&self) -> Units {
-        let budgets = self.sets.stages.iter().enumerate().map(|(i, set)| self.plan.rules(i, set.len()).budget);
-        budgets.fold(Units::default(), |sum, budget| sum + budget)
+        let budget = |(i, set): (usize, &Subset)| self.plan.rules(&self.prices, i, set.len()).budget;
+        self.sets.stages.iter().enumerate().map(budget).fold(Units::default(), |sum, budget| sum + budget)
     }
 
     /// Goes over these examples for ever in place of its stages, and takes no decisions: to be measured.
@@ -178,7 +185,7 @@ impl Trainer {
         let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, decay)?;
         let mut problem = SubsetProblem::new(objective)?;
         if let Plan::Stages { .. } = self.plan {
-            problem.set_allowance(self.plan.rules(stage, indices.len()).budget - spent.units());
+            problem.set_allowance(self.plan.rules(&self.prices, stage, indices.len()).budget - spent.units());
         }
         Ok(problem)
     }
@@ -192,7 +199,7 @@ impl Trainer {
         let mut preparation = Preparation::default();
         if let Some(batches) = screened(&self.plan) {
             let (full, model) = (self.first(), &self.workspace.model);
-            let is_affordable = |cost| is_affordable(&self.plan, cost, Cost::default(), full.len());
+            let is_affordable = |cost| is_affordable(&self.plan, &self.prices, cost, Cost::default(), full.len());
             if let Some(screening) = Screening::new(self.gpu(), &self.sets.train, full, model, batches, is_affordable)?
             {
                 observer.screening(&screening.report)?;
@@ -201,7 +208,7 @@ impl Trainer {
             problem.set_inclusion(preparation.inclusion());
         }
         if self.start.whiten {
-            preparation.whiten(&self.plan, self.first().len(), Whitening::of(problem.objective())?);
+            preparation.whiten(&self.plan, &self.prices, self.first().len(), Whitening::of(problem.objective())?);
         }
         Ok(preparation)
     }
@@ -265,7 +272,7 @@ impl Trainer {
             best: before.and_then(|before| before.vectors.best),
         };
         let mut progress = Progress { scalars, vectors };
-        progress.take(state, problem.memory());
+        progress.take(state, problem.memory(), problem.paid_for());
         Ok(Running { progress, problem, optimiser, cost_before: Cost::default() })
     }
 
@@ -280,6 +287,7 @@ impl Trainer {
         let mut progress = host.convert(|values| self.gpu().upload("checkpoint", values))?;
         progress.scalars.wall_seconds += start.elapsed().as_secs_f64();
         problem.remember(&progress.vectors.problem)?;
+        problem.set_paid_for(progress.scalars.paid_for);
         let state = progress.state();
         let optimiser = match &self.plan {
             Plan::Stochastic { budget, rule, .. } => {
@@ -287,8 +295,7 @@ impl Trainer {
             }
             Plan::Stages { method, .. } => method.resume(&problem, &state)?,
         };
-        let cost_before = progress.scalars.stage_cost;
-        Ok(Running { progress, problem, optimiser, cost_before })
+        Ok(Running { cost_before: progress.scalars.stage_cost, progress, problem, optimiser })
     }
 
     /// Iterates until the stage's budget is spent, its minimum is near, or the held-out loss says so.
@@ -302,7 +309,7 @@ impl Trainer {
         let stage = running.progress.scalars.stages.len();
         let (kind, validation) = (self.plan.kind(stage), self.plan.validation(stage));
         let examples = self.sets.stages[stage].len();
-        let rules = self.plan.rules(stage, examples);
+        let rules = self.plan.rules(&self.prices, stage, examples);
         let prepared = if self.plan.rule().is_some() { preparation.cost } else { Cost::default() };
         let stopped = loop {
             let scalars = &running.progress.scalars;
@@ -377,7 +384,7 @@ impl Trainer {
         let Progress { scalars, vectors } = progress;
         let before = objective.cost();
         let evaluation = objective.loss(&vectors.parameters)?;
-        scalars.other_cost.forward += objective.cost().forward - before.forward;
+        scalars.other_cost += objective.cost() - before;
         let held_out = HeldOut { loss: evaluation.cross_entropy, accuracy: evaluation.accuracy };
         scalars.last_validation = Some((scalars.state.iteration, held_out));
         scalars.validations_since_best += 1;

@@ -1,5 +1,6 @@
 //! An objective as something to minimise.
 
+use super::prices::{Prices, curvature_examples};
 use super::space::GpuSpace;
 use crate::batch::{Batch, Looks};
 use crate::cost::{Cost, Units};
@@ -10,20 +11,11 @@ use crate::optimise::{BatchPlan, Calls, Curved, Evaluated, Inclusion, Problem, R
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Curvature is that of a quarter of the examples, of this many at least: fewer, and steps that a small loss makes long
-/// go too far (a subset of 7,500 needed 26 passes to a loss of 0.001 with 512 examples, 20 with a quarter). The full
-/// set's needs no more than so many: with a quarter of 60,000, `growing` and `full` cost a fifth more and got no
-/// further (docs/lab-notes.md).
-const CURVATURE_SHARE: usize = 4;
-const CURVATURE_EXAMPLES: [usize; 2] = [512, 4096];
-
-/// Examples of a block, on any adapter.
-const LARGEST_BLOCK: usize = 64;
-
 /// The loss over a subset as something to minimise: all of it, or mini-batches of it.
 pub struct SubsetProblem {
     objective: Objective,
     space: GpuSpace,
+    prices: Prices,
     inclusion: Option<Arc<Inclusion>>,
     /// Mini-batches of the subset, once asked for.
     minibatches: Option<Minibatches>,
@@ -44,25 +36,21 @@ pub struct SubsetProblem {
     allowance: Option<Units>,
 }
 
-/// Examples that tell the curvature of so many.
-fn curvature_examples(all: usize) -> usize {
-    let [least, most] = CURVATURE_EXAMPLES;
-    (all / CURVATURE_SHARE).clamp(least, most).min(all)
-}
-
 impl SubsetProblem {
     /// An objective and the space of its parameters.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     pub fn new(objective: Objective) -> Result<Self> {
-        let space = GpuSpace::new(objective.gpu(), objective.workspace().model.vector_len())?;
+        let space = GpuSpace::new(objective.gpu(), &objective.workspace().model)?;
+        let prices = Self::prices(&objective, Looks::USUAL);
         let (minibatches, curvature, kronecker) = (None, None, None);
         let earlier_cost = Cost::default();
         let (inclusion, has_factors, refreshes, allowance) = (None, false, 0, None);
         Ok(Self {
             objective,
             space,
+            prices,
             inclusion,
             minibatches,
             curvature,
@@ -76,21 +64,8 @@ impl SubsetProblem {
         })
     }
 
-    /// What a method's work costs on so many examples, at most; `looks` is what it looks at for factors.
-    pub fn cost_of(work: Calls, looks: Looks, examples: usize) -> Cost {
-        let times = |times: usize, examples: usize| (times as u64).saturating_mul(examples as u64);
-        let Calls { evaluations, products, planes, refreshes } = work;
-        let curvature = curvature_examples(examples);
-        let (evaluated, multiplied) = (times(evaluations, examples), times(products, curvature));
-        // factors are summed over whole blocks of examples
-        let factors = times(refreshes, looks.first.min(examples).next_multiple_of(LARGEST_BLOCK));
-        let of_planes = times(planes, curvature);
-        let sum = |parts: [u64; 4]| parts.into_iter().fold(0, u64::saturating_add);
-        Cost {
-            forward: sum([evaluated, multiplied, of_planes, factors]),
-            backward: sum([evaluated, multiplied, 0, factors]),
-            tangent: sum([multiplied, of_planes, of_planes, 0]),
-        }
+    fn prices(objective: &Objective, looks: Looks) -> Prices {
+        Prices::new(&objective.workspace().model, objective.examples().multiply_adds_of_copy(), looks)
     }
 
     /// Affords no more from now on than so much in all.
@@ -121,6 +96,7 @@ impl SubsetProblem {
     pub fn prepare(&mut self, rule: &Rule) -> Result<()> {
         let batches = rule.batches();
         self.looks = rule.looks();
+        self.prices = Self::prices(&self.objective, self.looks);
         self.minibatches(batches.batch_of(self.objective.len()), batches.select)?;
         if rule.is_preconditioned() {
             self.kronecker()?;
@@ -165,12 +141,24 @@ impl SubsetProblem {
         self.refreshes
     }
 
+    /// The λ whose inverses were charged since the factors were made anew: a run that goes on remembers it with them.
+    pub fn paid_for(&self) -> Option<f64> {
+        self.kronecker.as_ref().and_then(Kronecker::paid_for)
+    }
+
+    /// Takes over [`SubsetProblem::paid_for`].
+    pub fn set_paid_for(&mut self, lambda: Option<f64>) {
+        if let Some(kronecker) = &mut self.kronecker {
+            kronecker.set_paid_for(lambda);
+        }
+    }
+
     /// What all of it has cost so far.
     pub fn cost(&self) -> Cost {
         let minibatches = self.minibatches.as_ref().map_or(Cost::default(), Minibatches::cost);
         let curvature = self.curvature.as_ref().map_or(Cost::default(), Objective::cost);
         let kronecker = self.kronecker.as_ref().map_or(Cost::default(), Kronecker::cost);
-        self.objective.cost() + self.earlier_cost + minibatches + curvature + kronecker
+        self.objective.cost() + self.space.cost() + self.earlier_cost + minibatches + curvature + kronecker
     }
 }
 
@@ -193,7 +181,7 @@ impl Problem for SubsetProblem {
     }
 
     fn affords(&self, work: Calls) -> bool {
-        let more = Self::cost_of(work, self.looks, self.objective.len()).units();
+        let more = self.prices.of(work, self.objective.len(), None).units();
         self.allowance.is_none_or(|allowance| self.cost().units() + more <= allowance)
     }
 
@@ -279,6 +267,12 @@ impl Stochastic for SubsetProblem {
     fn take_up_minibatches(&mut self, batches: &BatchPlan, sums: MinibatchSums) -> Result<()> {
         self.minibatches(batches.batch_of(self.objective.len()), batches.select)?.take_up(sums);
         Ok(())
+    }
+
+    fn most(&self, minibatches: u64, examples: usize, besides: Calls) -> Units {
+        let of_minibatch = Kronecker::looks_at(&self.objective, self.looks, examples);
+        let one = self.prices.minibatch(examples).units().count();
+        Units::new(minibatches as f64 * one) + self.prices.of(besides, self.objective.len(), of_minibatch).units()
     }
 
     fn cost(&self) -> Cost {

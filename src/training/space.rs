@@ -1,13 +1,16 @@
 //! The space of parameter vectors on a device.
 
+use crate::cost::{Cost, Yardstick};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
 use crate::kernels::update;
 use crate::kernels::vector::{self, FOLDED, PARTIALS, SCRATCH};
+use crate::model::Model;
 use crate::optimise::{Elementwise, Space};
 use crate::program::{Dispatch, Program};
 use crate::update::{AdamUpdate, MomentumUpdate, NaturalUpdate};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Inner products that one round trip takes: those of L-BFGS with its usual twenty pairs, and more.
 const MAX_PAIRS: usize = 128;
@@ -15,10 +18,16 @@ const MAX_PAIRS: usize = 128;
 /// Updates remembered as recorded: those of one method, and more.
 const MAX_RECORDED: usize = 4;
 
-/// Flat parameter vectors in device memory.
+/// Flat parameter vectors in device memory. Whatever a method does to them is counted here, by the formula: padding is
+/// left out, and copies are nothing.
 pub struct GpuSpace {
     gpu: Gpu,
     len: usize,
+    /// P
+    parameters: usize,
+    yardstick: Yardstick,
+    /// What it has cost, in thousandths of a forward pass.
+    spent: AtomicU64,
     coefficients: Buf,
     scratch: Buf,
     partials: Buf,
@@ -45,14 +54,17 @@ enum UpdateKind {
 }
 
 impl GpuSpace {
-    /// The space of vectors of `len` words, a multiple of 4.
+    /// The space of the parameters of a model.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
-    pub fn new(gpu: &Gpu, len: usize) -> Result<Self> {
+    pub fn new(gpu: &Gpu, model: &Model) -> Result<Self> {
         Ok(Self {
             gpu: gpu.clone(),
-            len,
+            len: model.vector_len(),
+            parameters: model.parameters(),
+            yardstick: Yardstick::new(model.multiply_adds()),
+            spent: AtomicU64::default(),
             coefficients: gpu.alloc("space.coefficients", 2)?,
             scratch: gpu.alloc("space.scratch", SCRATCH)?,
             partials: gpu.alloc("space.partials", MAX_PAIRS * PARTIALS)?,
@@ -68,6 +80,24 @@ impl GpuSpace {
     pub fn upload(&self, values: &[f32]) -> Result<Buf> {
         assert_eq!(values.len(), self.len);
         self.gpu.upload("vector", values)
+    }
+
+    /// What the operations so far have cost.
+    pub fn cost(&self) -> Cost {
+        Cost { besides: self.spent.load(Ordering::Relaxed), ..Cost::default() }
+    }
+
+    /// Charges so many multiply-adds an element.
+    fn charge(&self, multiply_adds: usize) {
+        let cost = self.yardstick.cost(multiply_adds as u64 * self.parameters as u64);
+        self.spent.fetch_add(cost.besides, Ordering::Relaxed);
+    }
+
+    fn record_axpby(&self, alpha: f64, x: &Buf, beta: f64, y: &Buf) -> Result<()> {
+        self.gpu.write(&self.coefficients, &[alpha as f32, beta as f32]);
+        let mut program = Program::default();
+        program.push(vector::axpby(&self.gpu, &self.coefficients, x, y)?);
+        program.run(&self.gpu)
     }
 
     /// Submits the update of these vectors with these coefficients, recorded at its first use.
@@ -119,10 +149,14 @@ impl Space for GpuSpace {
     }
 
     fn axpby(&self, alpha: f64, x: &Buf, beta: f64, y: &mut Buf) -> Result<()> {
-        self.gpu.write(&self.coefficients, &[alpha as f32, beta as f32]);
-        let mut program = Program::default();
-        program.push(vector::axpby(&self.gpu, &self.coefficients, x, y)?);
-        program.run(&self.gpu)
+        self.charge(if beta == 0.0 { 1 } else { 2 });
+        self.record_axpby(alpha, x, beta, y)
+    }
+
+    fn copied(&self, x: &Buf) -> Result<Buf> {
+        let mut copy = self.zeros()?;
+        self.copy(x, &mut copy)?;
+        Ok(copy)
     }
 
     fn copy(&self, from: &Buf, to: &mut Buf) -> Result<()> {
@@ -131,6 +165,7 @@ impl Space for GpuSpace {
     }
 
     fn inner_products(&self, pairs: &[(&Buf, &Buf)]) -> Result<Vec<f64>> {
+        self.charge(pairs.len());
         let partials = |i: usize| self.partials.view(i * PARTIALS..(i + 1) * PARTIALS);
         let mut products = Vec::with_capacity(pairs.len());
         for pairs in pairs.chunks(MAX_PAIRS) {
@@ -150,9 +185,10 @@ impl Space for GpuSpace {
     }
 
     fn combine(&self, terms: &[(f64, &Buf)], out: &mut Buf) -> Result<()> {
+        self.charge(terms.len());
         let mut beta = 0.0; // the first term overwrites
         for (alpha, x) in terms {
-            self.axpby(*alpha, x, beta, out)?;
+            self.record_axpby(*alpha, x, beta, out)?;
             beta = 1.0;
         }
         Ok(())
@@ -162,12 +198,14 @@ impl Space for GpuSpace {
 /// Updates are recorded once and replayed, without a wait.
 impl Elementwise for GpuSpace {
     fn adam(&self, by: &AdamUpdate, gradient: &Buf, [m, v]: [&mut Buf; 2], x: &mut Buf) -> Result<()> {
+        self.charge(AdamUpdate::MULTIPLY_ADDS);
         let (m, v, x) = (&*m, &*v, &*x);
         let record = |gpu: &Gpu, by: &Buf| Ok(vec![update::adam(gpu, by, gradient, [m, v], x)?]);
         self.replay(UpdateKind::Adam, &by.words(), &[gradient, m, v, x], record)
     }
 
     fn momentum(&self, by: &MomentumUpdate, gradient: &Buf, velocity: &mut Buf, x: &mut Buf) -> Result<()> {
+        self.charge(MomentumUpdate::MULTIPLY_ADDS);
         let (v, x) = (&*velocity, &*x);
         let record = |gpu: &Gpu, by: &Buf| Ok(vec![update::momentum(gpu, by, gradient, v, x)?]);
         self.replay(UpdateKind::Momentum, &by.words(), &[gradient, v, x], record)
@@ -181,6 +219,7 @@ impl Elementwise for GpuSpace {
         velocity: &mut Buf,
         x: &mut Buf,
     ) -> Result<()> {
+        self.charge(NaturalUpdate::MULTIPLY_ADDS);
         let (v, x) = (&*velocity, &*x);
         self.replay(UpdateKind::Natural, &by.words(), &[gradient, direction, v, x], |gpu, by| {
             let (mut steps, slope) = vector::dot_on_device(gpu, gradient, direction)?;
@@ -190,6 +229,7 @@ impl Elementwise for GpuSpace {
     }
 
     fn average(&self, weight: f64, x: &Buf, mean: &mut Buf) -> Result<()> {
+        self.charge(2);
         let (mean, weights) = (&*mean, [weight, 1.0 - weight].map(|weight| weight as f32));
         let record = |gpu: &Gpu, by: &Buf| Ok(vec![vector::axpby(gpu, by, x, mean)?]);
         self.replay(UpdateKind::Average, &weights, &[x, mean], record)

@@ -19,7 +19,10 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("export", &["shape", "error", "files", "data", "model"]),
     ("objective", &["batch", "cost", "shape", "error", "device", "files", "program", "kernels", "model"]),
     ("bench", &["batch", "shape", "error", "device", "program", "kernels", "model", "objective"]),
-    ("training", &["batch", "cost", "update", "error", "device", "optimise", "program", "kernels", "objective"]),
+    (
+        "training",
+        &["batch", "cost", "update", "error", "device", "optimise", "program", "kernels", "model", "objective"],
+    ),
     ("subset", &["batch", "cost", "error", "device", "files", "optimise", "model", "objective", "training"]),
     ("checkpoint", &["cost", "error", "files", "optimise", "export", "subset"]),
     (
@@ -36,6 +39,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "export",
             "objective",
             "bench",
+            "training",
             "subset",
             "checkpoint",
         ],

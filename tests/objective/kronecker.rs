@@ -5,8 +5,9 @@ use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::batch::{Batch, Draw, InputFactor, Looks};
-use gpu_subset::objective::Kronecker;
+use gpu_subset::cost::Cost;
 use gpu_subset::objective::reference::Look;
+use gpu_subset::objective::{FactorWork, Kronecker};
 
 /// A multiple of every profile's block, so that the factors' sample is all of them, each once.
 const EXAMPLES: usize = 64;
@@ -40,7 +41,18 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
                 let error = relative_error(&on_device.compact(&out), &want);
                 assert!(error <= 1e-4, "net {which}, {looks:?}, λ {lambda}: off by {error:e}");
             }
-            assert_eq!(kronecker.cost().units().count(), 3.0 * EXAMPLES as f64);
+            let (model, examples) = (&problem.twin.model, EXAMPLES as u64);
+            let work = FactorWork::of(model, looks);
+            // three looks, each λ's inverses, which a second product with it would not pay for again
+            let parts = [work.look(EXAMPLES), work.inverses, work.product];
+            let grains = parts.map(|work| (1000 * work).div_ceil(model.multiply_adds() as u64));
+            let besides = 3 * grains.iter().sum::<u64>();
+            let expected = Cost { forward: 3 * examples, besides, in_place: 6 * examples, ..Cost::default() };
+            let vector = on_device.vector(&theta);
+            assert_eq!(kronecker.cost(), expected);
+            assert_eq!(kronecker.cost().network_units().count(), 3.0 * EXAMPLES as f64);
+            kronecker.precondition(1e-3, &vector, &on_device.unwritten()).unwrap();
+            assert_eq!(kronecker.cost().besides - besides, grains[2]);
         }
     }
 }

@@ -4,6 +4,7 @@
 mod common;
 
 mod copies;
+mod cost;
 mod curvature;
 mod gradient;
 mod kronecker;

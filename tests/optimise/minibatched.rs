@@ -220,8 +220,8 @@ fn a_step_that_is_paused_is_the_same_step_in_parts_here_or_elsewhere() -> Result
     let plan = BatchPlan { batches_per_step: 5, ..BATCH_PLAN };
     for rule in methods(plan).map(|method| method.with_epochs(10.0)) {
         for is_moved in [false, true] {
-            let mut problem = Regression::new();
-            let mut paused_problem = Regression { pause_every: 2, ..Regression::new() };
+            let mut problem = Regression { cost_of_look: 40, ..Regression::new() };
+            let mut paused_problem = Regression { pause_every: 2, cost_of_look: 40, ..Regression::new() };
             let mut whole = rule.start(&mut problem)?;
             let mut paused = rule.start(&mut paused_problem)?;
             let (mut pauses, mut stop) = (0, None);
@@ -233,8 +233,9 @@ fn a_step_that_is_paused_is_the_same_step_in_parts_here_or_elsewhere() -> Result
                     assert_eq!(paused.iteration(), whole.iteration() - 1, "{rule:?}: no step yet");
                     if is_moved {
                         let (state, memory) = (paused.state(), paused_problem.memory());
-                        let minibatches = paused_problem.minibatches;
-                        paused_problem = Regression { pause_every: 2, minibatches, ..Regression::new() };
+                        let Regression { minibatches, looks, .. } = paused_problem;
+                        let anew = Regression { pause_every: 2, cost_of_look: 40, ..Regression::new() };
+                        paused_problem = Regression { minibatches, looks, ..anew };
                         paused_problem.remember(&memory)?;
                         paused = rule.resume(&paused_problem, &state)?;
                     }

@@ -2,10 +2,10 @@
 
 use crate::problem::{Uniform, dot};
 use gpu_subset::batch::Batch;
-use gpu_subset::cost::Cost;
+use gpu_subset::cost::{Cost, Units};
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    BatchPlan, Curved, Euclidean, Lbfgs, LbfgsSettings, Optimiser, Problem, Refresh, Stochastic,
+    BatchPlan, Calls, Curved, Euclidean, Lbfgs, LbfgsSettings, Optimiser, Problem, Refresh, Stochastic,
 };
 
 pub const EXAMPLES: usize = 75;
@@ -24,6 +24,9 @@ pub struct Regression {
     pub cost_of_refresh: usize,
     /// Refreshes from all examples.
     pub refreshes: usize,
+    /// The same of a look at a mini-batch, and how many there were.
+    pub cost_of_look: usize,
+    pub looks: usize,
     /// Of the mini-batches since last asked.
     pub losses: Vec<f64>,
     /// K as it was last refreshed.
@@ -48,6 +51,8 @@ impl Regression {
             minibatches: 0,
             cost_of_refresh: 0,
             refreshes: 0,
+            cost_of_look: 0,
+            looks: 0,
             losses: Vec::new(),
             diagonal: vec![f64::NAN; FEATURES],
             pause_every: 0,
@@ -137,9 +142,14 @@ impl Stochastic for Regression {
         Ok(())
     }
 
+    fn most(&self, minibatches: u64, examples: usize, besides: Calls) -> Units {
+        Units::new((minibatches as usize * examples + besides.looks * self.cost_of_look) as f64)
+    }
+
     fn cost(&self) -> Cost {
-        let examples = (self.minibatches * EXAMPLES / 3 + self.refreshes * self.cost_of_refresh) as u64;
-        Cost { forward: examples, backward: examples, tangent: 0 }
+        let looks = self.refreshes * self.cost_of_refresh + self.looks * self.cost_of_look;
+        let examples = (self.minibatches * EXAMPLES / 3 + looks) as u64;
+        Cost { forward: examples, backward: examples, ..Cost::default() }
     }
 }
 
@@ -167,6 +177,7 @@ impl Curved for Regression {
     fn refresh_preconditioner(&mut self, _: &Vec<f64>, refresh: Refresh) -> Result<()> {
         // the first takes all examples, the others some
         self.refreshes += usize::from(!refresh.at_minibatch);
+        self.looks += usize::from(refresh.at_minibatch);
         let seen =
             if refresh.at_minibatch { &self.examples[refresh.seed as usize % 50..][..25] } else { &self.examples[..] };
         for (i, k) in self.diagonal.iter_mut().enumerate() {

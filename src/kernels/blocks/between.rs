@@ -23,6 +23,21 @@ pub struct Part {
     pub patches: usize,
 }
 
+impl Part {
+    /// Multiply-adds of G⁻¹ V A⁻¹.
+    pub fn multiply_adds(&self) -> u64 {
+        let [outputs, columns] = [self.outputs, self.patches + 1].map(|side| side as u64);
+        outputs.saturating_mul(columns).saturating_mul(outputs + columns)
+    }
+
+    /// Multiply-adds of G⁻¹ V A⁻¹ where A is a multiple of the identity about a mean: shifts, scales and the biases'
+    /// share besides G⁻¹.
+    pub fn centred_multiply_adds(&self) -> u64 {
+        let [outputs, columns] = [self.outputs, self.patches + 1].map(|side| side as u64);
+        outputs.saturating_mul(columns).saturating_mul(outputs + 3)
+    }
+}
+
 impl Blocks {
     /// The steps that make d = G⁻¹ V A⁻¹ of each layer's part V of the vector `g`: outputs × (patches and bias), A⁻¹
     /// and G⁻¹ being the inverses of the layer's two matrices.

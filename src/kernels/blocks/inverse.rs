@@ -10,6 +10,15 @@ use crate::program::{Dispatch, Shader, shader};
 pub(in crate::kernels) const LOAD: Shader = shader!("block_load");
 pub(in crate::kernels) const PIVOT: Shader = shader!("block_pivot");
 
+/// Multiply-adds of the inverse of a matrix of n rows, as if these were whole blocks. The panels of the factorisation,
+/// the rows of \[S; I\] that are not zero, take n³/2 − 512 n from one another and 32 n² + 1024 n from the inverses of
+/// the pivots, which take 341 n; the square of L⁻ᵀ is n³/2 + 16 n².
+pub fn inverse_multiply_adds(side: usize) -> u64 {
+    let n = side as u64;
+    let of_row = n.saturating_mul(n).saturating_add(48 * n + 853);
+    n.saturating_mul(of_row)
+}
+
 impl Blocks {
     /// The steps that make (S + δI)⁻¹ of every matrix S with its word δ of `deltas`.
     ///
