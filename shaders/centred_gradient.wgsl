@@ -1,5 +1,5 @@
-// centred_gradient: M[r/32, o][r mod 32] = scale.x (g[o,r] - m[r] b[o]), M[patches] = scale.y b[o], zero beside it: each
-// layer's gradient, b being that of its biases, times the inverse of A but for its part of the biases, which
+// centred_gradient: M[r/32, o][r mod 32] = scale.x (g[o,r] - m[r] b[o]), M[patches] = scale.y b[o], zero beside it:
+// each layer's gradient, b being that of its biases, times the inverse of A but for its part of the biases, which
 // centred_direction adds. A is `scale.x⁻¹` I about the mean m of the inputs.
 // g: of each layer [outputs][patches] weights, then [outputs] biases; M: [row blocks][columns][32 rows]; moments: of
 // each layer m first. The workgroups along y do a layer each, one of them every so many columns.

@@ -2,6 +2,7 @@
 //! outputs, and of the inputs a mean and a scale (see [`centred`](super::super::centred)).
 
 use super::super::centred::Centre;
+use super::super::grid::{check_turns, turns};
 use super::super::jobs::{CentredDirectionJob, CentredGradientJob, word};
 use super::between::Part;
 use super::placement::Placement;
@@ -65,8 +66,11 @@ impl Blocks {
         let jobs: Vec<CentredDirectionJob> = layers.iter().map(store).collect();
         let table = gpu.upload("centred.direction", &jobs)?;
         let bindings = [table.into(), moments.into(), (&self.m).into(), d.into()];
+        let most = |of: fn(&Part) -> usize| parts.iter().map(|(part, _)| of(part)).max().unwrap_or(1);
         // the first invocation also adds up the sums of all
-        let outputs = grid(&|part, place| (place.side, strides(gpu, part.patches) + gpu.profile.width()));
+        let inside = strides(gpu, most(|part| part.patches)) + turns(gpu.profile.width(), 0);
+        check_turns(gpu, CENTRED_DIRECTION.name, inside)?;
+        let outputs = [most(|part| part.outputs), jobs.len(), 1];
         steps.push(Dispatch::new(gpu, &CENTRED_DIRECTION, &width, &bindings, outputs)?);
         Ok(steps)
     }
