@@ -1,6 +1,6 @@
 // centred_damping: δ_A = π √λ and δ_G = √λ / π as kronecker_damping has them, of every layer whose A is σ² I about the
-// mean m of its inputs, σ² their mean variance, times its `places`: delta = δ_G, scale = 1 / (places σ² + δ_A) of a
-// weight and 1 / (places + δ_A) of a bias.
+// mean m of its inputs, σ² their mean variance, times its `places` T: delta = δ_G, and what centred_direction makes the
+// inverse of A + δ_A I of: scale = 1 / (T σ² + δ_A), 1 / δ_A, T / (1 + T (scale.x |m|² + scale.y)), 1 / T + scale.x |m|².
 // moments: of each layer [features] means, then [features] variances; g: matrices [side][side]. A workgroup does a
 // layer.
 struct CentredJob { layer: u32, moments: u32, features: u32, places: u32, g: u32, side_g: u32 }
@@ -9,7 +9,7 @@ struct CentredJob { layer: u32, moments: u32, features: u32, places: u32, g: u32
 @group(0) @binding(2) var<storage, read>       g: array<f32>;
 @group(0) @binding(3) var<storage, read>       lambda: f32;
 @group(0) @binding(4) var<storage, read_write> deltas: array<f32>;
-@group(0) @binding(5) var<storage, read_write> scales: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> scales: array<vec4f>;
 var<workgroup> sums: array<vec3f, 64>;
 
 @compute @workgroup_size(64)
@@ -33,6 +33,9 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
     let pi = clamp(sqrt(a / max(total.z / f32(job.side_g), 1e-20)), 1e-5, 1e5);
     let root = sqrt(lambda);
     deltas[job.layer] = root / pi;
-    scales[job.layer] = 1.0 / (vec2f(total.x / features, 1.0) * places + vec2f(pi * root));
+    let delta = pi * root;
+    let weight = 1.0 / (places * total.x / features + delta);
+    let along = weight * total.y;
+    scales[job.layer] = vec4f(weight, 1.0 / delta, places / (1.0 + places * (along + 1.0 / delta)), 1.0 / places + along);
   }
 }

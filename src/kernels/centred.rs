@@ -1,9 +1,9 @@
 //! K-FAC with a cheaper factor of the inputs: A is taken as σ² I about their mean m, σ² being their mean variance, so
 //! that its inverse is a shift and a scale, and a layer is divided by G alone.
 //!
-//! With the bias, A = \[σ² I + m mᵀ, m; mᵀ, 1\] for one place of an image: the mean is what makes gradients of weights
+//! With the bias, A = T \[σ² I + m mᵀ, m; mᵀ, 1\] for T places of an image: the mean is what makes gradients of weights
 //! and of the bias depend on each other most (centring: LeCun and others 1998, *Efficient BackProp*, section 4.3), and is
-//! kept exactly.
+//! kept exactly. A + δI is a diagonal and one product of a vector with itself.
 
 use super::blocks::Blocks;
 use super::grid::{check_turns, turns};
@@ -72,8 +72,8 @@ pub struct Centre {
     pub places: usize,
 }
 
-/// The deltas of `blocks`, whose matrices are the G of each layer, and `scales`, two words a layer: what the inverse
-/// of A multiplies a weight and a bias with. λ, a word on the device, is shared out between A and G (Martens and Grosse
+/// The deltas of `blocks`, whose matrices are the G of each layer, and `scales`, four words a layer: what the inverse of
+/// A + δI is made of. λ, a word on the device, is shared out between A and G (Martens and Grosse
 /// 2015, section 6.3).
 ///
 /// # Errors
@@ -86,7 +86,7 @@ pub fn damping(
     lambda: &Buf,
     scales: &Buf,
 ) -> Result<Vec<Dispatch>> {
-    assert!(centres.len() == blocks.count() && scales.len() == 2 * centres.len());
+    assert!(centres.len() == blocks.count() && scales.len() == 4 * centres.len());
     let layers: Vec<_> = centres.iter().enumerate().map(|(l, centre)| (l, centre, blocks.place(l))).collect();
     // those that share a buffer share a dispatch
     type CentredLayer<'a> = (usize, &'a Centre, (&'a Buf, [usize; 2]));
@@ -125,32 +125,39 @@ pub mod reference {
         [means, variances]
     }
 
-    /// δ of G, and the scales of a weight and of a bias.
-    pub fn damping([means, variances]: [&[f64]; 2], places: usize, g: &[f64], lambda: f64) -> (f64, [f64; 2]) {
-        let (features, places, side) = (means.len() as f64, places as f64, g.len().isqrt());
+    /// \[δ_A, δ_G\] of λ.
+    pub fn damping([means, variances]: [&[f64]; 2], places: usize, g: &[f64], lambda: f64) -> [f64; 2] {
+        let (features, side) = (means.len() as f64, g.len().isqrt());
         let (square, variance) = (means.iter().map(|m| m * m).sum::<f64>(), variances.iter().sum::<f64>());
-        let a = places * (variance + square + 1.0) / (features + 1.0);
+        let a = places as f64 * (variance + square + 1.0) / (features + 1.0);
         let trace = (0..side).map(|i| g[i * side + i]).sum::<f64>();
-        let [of_a, of_g] = shared_damping([a, trace / side as f64], lambda);
-        (of_g, [variance / features, 1.0].map(|of_one| 1.0 / (places * of_one + of_a)))
+        shared_damping([a, trace / side as f64], lambda)
     }
 
-    /// d = G⁻¹ V A⁻¹ of a layer's gradient v, weights and then biases, from G⁻¹ and the scales.
-    pub fn direction(v: &[f64], means: &[f64], scales: [f64; 2], g_inverse: &[f64]) -> Vec<f64> {
-        let (patches, outputs) = (means.len(), g_inverse.len().isqrt());
-        let (weights, biases) = v.split_at(outputs * patches);
-        let centred = |(i, w): (usize, &f64)| scales[0] * (w - means[i % patches] * biases[i / patches]);
-        let u: Vec<f64> = weights.iter().enumerate().map(centred).collect();
-        let b: Vec<f64> = biases.iter().map(|b| scales[1] * b).collect();
+    /// d = G⁻¹ V (A + δI)⁻¹ of a layer's gradient v, weights and then biases, from G⁻¹ and the moments.
+    pub fn direction(
+        v: &[f64],
+        [means, variances]: [&[f64]; 2],
+        (places, delta): (usize, f64),
+        g_inverse: &[f64],
+    ) -> Vec<f64> {
+        let (patches, outputs, places) = (means.len(), g_inverse.len().isqrt(), places as f64);
         let divided = |o: usize, of: &dyn Fn(usize) -> f64| -> f64 {
             (0..outputs).map(|k| g_inverse[o * outputs + k] * of(k)).sum()
         };
-        let entries = (0..outputs).flat_map(|o| (0..patches).map(move |r| (o, r)));
-        let mut d: Vec<f64> = entries.map(|(o, r)| divided(o, &|k| u[k * patches + r])).collect();
+        // A + δI = D + T a aᵀ with a = (m, 1): Sherman and Morrison
+        let weight = places * variances.iter().sum::<f64>() / patches as f64 + delta;
+        let of_square = means.iter().map(|m| m * m).sum::<f64>() / weight + 1.0 / delta;
+        let (mut d, mut biases) = (Vec::new(), Vec::new());
         for o in 0..outputs {
-            let along: f64 = (0..patches).map(|r| d[o * patches + r] * means[r]).sum();
-            d.push(divided(o, &|k| b[k]) - along);
+            let row: Vec<f64> = (0..patches).map(|r| divided(o, &|k| v[k * patches + r])).collect();
+            let bias = divided(o, &|k| v[outputs * patches + k]);
+            let along = row.iter().zip(means).map(|(y, m)| y * m).sum::<f64>() / weight + bias / delta;
+            let c = places * along / (1.0 + places * of_square);
+            d.extend(row.iter().zip(means).map(|(y, m)| (y - c * m) / weight));
+            biases.push((bias - c) / delta);
         }
+        d.extend(biases);
         d
     }
 }

@@ -58,6 +58,16 @@ jobs! {
         /// First vec4 of the matrix.
         target_quad,
     }
+    /// A layer's part of a gradient, as a transposed matrix.
+    "block_inputs" InputsJob {
+        /// First word of the part.
+        g,
+        outputs,
+        patches,
+        columns,
+        /// First vec4 of the matrix.
+        target_quad,
+    }
     /// A matrix put where it is inverted.
     "block_load" LoadJob {
         /// Its first word.
@@ -117,6 +127,7 @@ jobs! {
     }
     /// A layer's part of a parameter vector, from its transposed matrix and the mean of its inputs.
     "centred_direction" CentredDirectionJob {
+        layer,
         /// First word of the part.
         d,
         outputs,
@@ -124,19 +135,6 @@ jobs! {
         columns,
         /// First vec4 of the matrix.
         source,
-        /// First word of the moments.
-        moments,
-    }
-    /// A layer's part of a gradient, as a transposed matrix about the mean of its inputs.
-    "centred_gradient" CentredGradientJob {
-        layer,
-        /// First word of the part.
-        g,
-        outputs,
-        patches,
-        columns,
-        /// First vec4 of the matrix.
-        target_quad,
         /// First word of the moments.
         moments,
     }

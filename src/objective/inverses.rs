@@ -20,7 +20,7 @@ pub(super) struct Room {
 struct Centred {
     centres: Vec<Centre>,
     moments: Buf,
-    /// What the inverse of A multiplies a weight and a bias with, two words a layer.
+    /// What the inverse of A is made of, four words a layer.
     scales: Buf,
 }
 
@@ -32,7 +32,7 @@ impl Centred {
             end = centre.start + 2 * centre.features;
             centres.push(centre);
         }
-        let (moments, scales) = (gpu.alloc("moments", end)?, gpu.alloc("scales", 2 * layers.len())?);
+        let (moments, scales) = (gpu.alloc("moments", end)?, gpu.alloc("scales", 4 * layers.len())?);
         Ok(Self { centres, moments, scales })
     }
 }

@@ -114,8 +114,9 @@ fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f6
         let patches = patches::gather(&sample, x, look.indices, look.seed);
         let nothing = vec![0.0; conv.weights().patches()];
         let [means, variances] = centred::update(0.0, [&nothing, &nothing], &patches, sample.positions);
-        let (delta, scales) = centred::damping([&means, &variances], out.pixels(), &g, lambda);
-        return centred::direction(v, &means, scales, &inverse(g, delta));
+        let moments = [&means[..], &variances];
+        let [delta_a, delta_g] = centred::damping(moments, out.pixels(), &g, lambda);
+        return centred::direction(v, moments, (out.pixels(), delta_a), &inverse(g, delta_g));
     }
     let a = if (1..out.pixels()).contains(&look.positions) {
         let sample = PatchSample::new(*conv, look.positions);

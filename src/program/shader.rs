@@ -198,11 +198,14 @@ mod tests {
             QuadsDeclaration::parse("@group(0) @binding(3) var<quads, write>   y: array<vec4f>;  // values").unwrap();
         let (buffer, texture) = (quads.declare(Storage::Buffer), quads.declare(Storage::Texture));
         assert!(buffer.starts_with("@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;\nfn store_y("));
-        assert!(
-            texture.starts_with("@group(0) @binding(3) var y: texture_storage_2d<rgba32float, write>;\noverride FIRST_TEXEL_3: u32 = 0u;\nfn store_y(")
-        );
+        let declared = "@group(0) @binding(3) var y: texture_storage_2d<rgba32float, write>;\n";
+        assert!(texture.starts_with(&format!("{declared}override FIRST_TEXEL_3: u32 = 0u;\nfn store_y(")), "{texture}");
         let quads = QuadsDeclaration::parse("@group(0) @binding(0) var<quads, read> bytes: array<vec4u>;").unwrap();
-        assert!(quads.declare(Storage::Texture).contains("<rgba32uint, read>;\nfn load_bytes(i: u32) -> vec4u"));
+        assert!(
+            quads
+                .declare(Storage::Texture)
+                .contains("<rgba32uint, read>;\noverride FIRST_TEXEL_0: u32 = 0u;\nfn load_bytes(i: u32) -> vec4u")
+        );
         let both = QuadsDeclaration::parse("@group(0) @binding(0) var<quads, read_write> m: array<vec4f>;").unwrap();
         let texture = both.declare(Storage::Texture);
         assert!(

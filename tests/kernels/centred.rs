@@ -60,7 +60,7 @@ fn gradients_are_divided_about_the_mean() {
         // variances are positive
         let moments: Vec<f64> = uniform(end, &mut rng).iter().map(|x| x + 1.5).collect();
         let gradient = uniform(start, &mut rng);
-        let (d, scales) = (unwritten(&gpu, start), unwritten(&gpu, 2 * LAYERS.len()));
+        let (d, scales) = (unwritten(&gpu, start), unwritten(&gpu, 4 * LAYERS.len()));
         let (on_moments, lambda) = (upload(&gpu, &moments), gpu.upload("lambda", &[LAMBDA as f32]).unwrap());
         let centres = parts.map(|(_, centre)| centre);
         let mut steps = centred::damping(&gpu, &blocks, &centres, &on_moments, &lambda, &scales).unwrap();
@@ -68,35 +68,36 @@ fn gradients_are_divided_about_the_mean() {
         let on_gradient = upload(&gpu, &gradient);
         steps.extend(blocks.apply_centred(&gpu, &parts, [&on_moments, &scales], &on_gradient, &d).unwrap());
         run(&gpu, steps);
-        let (got, got_scales) = (download(&gpu, &d), download(&gpu, &scales));
+        let (got, deltas) = (download(&gpu, &d), download(&gpu, &blocks.deltas));
         for (l, (Part { start, outputs, patches }, centre)) in parts.into_iter().enumerate() {
             let what = format!("{:?}, {:?}", LAYERS[l], gpu.profile);
             let of_layer = &moments[centre.start..centre.start + 2 * patches];
-            let (means, variances) = of_layer.split_at(patches);
-            let damping = centred::reference::damping([means, variances], centre.places, &factors[l], LAMBDA);
-            let (delta, want_scales) = damping;
-            assert_close(&what, &got_scales[2 * l..2 * l + 2], &want_scales, 1e-5);
+            let moments: [&[f64]; 2] = of_layer.split_at(patches).into();
+            let [of_a, of_g] = centred::reference::damping(moments, centre.places, &factors[l], LAMBDA);
+            assert_close(&what, &deltas[l..=l], &[of_g], 1e-5);
             let mut g = factors[l].clone();
-            (0..outputs).for_each(|i| g[i * outputs + i] += delta);
-            let range = start..start + outputs * (patches + 1);
-            let inverse = blocks::reference::inverse(&g);
-            let want = centred::reference::direction(&gradient[range.clone()], means, want_scales, &inverse);
+            (0..outputs).for_each(|i| g[i * outputs + i] += of_g);
+            let (range, inverse) = (start..start + outputs * (patches + 1), blocks::reference::inverse(&g));
+            let v = &gradient[range.clone()];
+            let want = centred::reference::direction(v, moments, (centre.places, of_a), &inverse);
             assert_close(&what, &got[range], &want, 1e-4);
         }
         assert!(got[..64].iter().all(|x| x.is_nan()), "nothing beside the layers is touched");
     }
 }
 
-/// With the whole A = [σ² I + m mᵀ, m; mᵀ, 1] and no damping of it, the direction is G⁻¹ V A⁻¹.
+/// A is T [σ² I + m mᵀ, m; mᵀ, 1], and δ is added to its diagonal.
 #[test]
 fn the_direction_is_that_of_the_matrix_it_stands_for() {
     let mut rng = rng(93);
-    let (outputs, patches, variance) = (3, 5, 0.7);
-    let (means, g) = (uniform(patches, &mut rng), definite(outputs, &mut rng));
+    let (outputs, patches, places, delta) = (3, 5, 4, 0.3);
+    let (means, variances) = (uniform(patches, &mut rng), vec![0.7; patches]);
+    let g = definite(outputs, &mut rng);
     let column = |r: usize| if r == patches { 1.0 } else { means[r] };
     let entry = |i: usize, j: usize| {
-        let diagonal = if i == j && i < patches { variance } else { 0.0 };
-        column(i) * column(j) + diagonal
+        let variance = if i < patches { 0.7 } else { 0.0 };
+        let diagonal = if i == j { places as f64 * variance + delta } else { 0.0 };
+        places as f64 * column(i) * column(j) + diagonal
     };
     let side = patches + 1;
     let a: Vec<f64> = (0..side * side).map(|at| entry(at / side, at % side)).collect();
@@ -105,7 +106,7 @@ fn the_direction_is_that_of_the_matrix_it_stands_for() {
     let matrix: Vec<f64> = (0..outputs * side).map(|i| v[at(i / side, i % side)]).collect();
     let g_inverse = blocks::reference::inverse(&g);
     let want = blocks::reference::between(&g_inverse, &matrix, &blocks::reference::inverse(&a));
-    let got = centred::reference::direction(&v, &means, [1.0 / variance, 1.0], &g_inverse);
+    let got = centred::reference::direction(&v, [&means, &variances], (places, delta), &g_inverse);
     let got: Vec<f64> = (0..outputs * side).map(|i| got[at(i / side, i % side)]).collect();
     assert_close("d", &got, &want, 1e-10);
 }

@@ -30,8 +30,8 @@ impl Part {
         outputs.saturating_mul(columns).saturating_mul(outputs + columns)
     }
 
-    /// Multiply-adds of G⁻¹ V A⁻¹ where A is a multiple of the identity about a mean: shifts, scales and the biases'
-    /// share besides G⁻¹.
+    /// Multiply-adds of G⁻¹ V A⁻¹ where A is a multiple of the identity about a mean: besides G⁻¹ an inner product, a
+    /// shift and a scale.
     pub fn centred_multiply_adds(&self) -> u64 {
         let [outputs, columns] = [self.outputs, self.patches + 1].map(|side| side as u64);
         outputs.saturating_mul(columns).saturating_mul(outputs + 3)

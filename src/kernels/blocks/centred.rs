@@ -3,7 +3,7 @@
 
 use super::super::centred::Centre;
 use super::super::grid::{check_turns, turns};
-use super::super::jobs::{CentredDirectionJob, CentredGradientJob, word};
+use super::super::jobs::{CentredDirectionJob, InputsJob, word};
 use super::between::Part;
 use super::placement::Placement;
 use super::room::{Blocks, grid, strides};
@@ -11,7 +11,7 @@ use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
-pub(in crate::kernels) const CENTRED_GRADIENT: Shader = shader!("centred_gradient");
+pub(in crate::kernels) const INPUTS: Shader = shader!("block_inputs");
 pub(in crate::kernels) const CENTRED_DIRECTION: Shader = shader!("centred_direction");
 
 impl Blocks {
@@ -38,24 +38,23 @@ impl Blocks {
         };
         let width = [("WIDTH", gpu.profile.width())];
 
-        let load = |&(l, ((part, centre), place)): &(usize, (&(Part, Centre), &Placement))| CentredGradientJob {
-            layer: word(l),
+        let load = |(_, ((part, _), place)): &(usize, (&(Part, Centre), &Placement))| InputsJob {
             g: word(part.start),
             outputs: word(part.outputs),
             patches: word(part.patches),
             columns: word(place.columns()),
             target_quad: word(place.quad(place.places()[1], 0)),
-            moments: word(centre.start),
         };
-        let jobs: Vec<CentredGradientJob> = layers.iter().map(load).collect();
-        let table = gpu.upload("centred.gradient", &jobs)?;
-        let bindings = [table.into(), moments.into(), scales.into(), g.into(), (&self.m).into()];
+        let jobs: Vec<InputsJob> = layers.iter().map(load).collect();
+        let table = gpu.upload("blocks.inputs", &jobs)?;
+        let bindings = [table.into(), g.into(), (&self.m).into()];
         let columns = grid(&|part, place| (place.columns(), strides(gpu, (part.patches + 1).div_ceil(4))));
-        let mut steps = vec![Dispatch::new(gpu, &CENTRED_GRADIENT, &width, &bindings, columns)?];
+        let mut steps = vec![Dispatch::new(gpu, &INPUTS, &width, &bindings, columns)?];
 
         steps.extend(self.multiply(gpu, |_| true)?);
 
-        let store = |(_, ((part, centre), place)): &(usize, (&(Part, Centre), &Placement))| CentredDirectionJob {
+        let store = |&(l, ((part, centre), place)): &(usize, (&(Part, Centre), &Placement))| CentredDirectionJob {
+            layer: word(l),
             d: word(part.start),
             outputs: word(part.outputs),
             patches: word(part.patches),
@@ -65,10 +64,10 @@ impl Blocks {
         };
         let jobs: Vec<CentredDirectionJob> = layers.iter().map(store).collect();
         let table = gpu.upload("centred.direction", &jobs)?;
-        let bindings = [table.into(), moments.into(), (&self.m).into(), d.into()];
+        let bindings = [table.into(), moments.into(), scales.into(), (&self.m).into(), d.into()];
         let most = |of: fn(&Part) -> usize| parts.iter().map(|(part, _)| of(part)).max().unwrap_or(1);
-        // the first invocation also adds up the sums of all
-        let inside = strides(gpu, most(|part| part.patches)) + turns(gpu.profile.width(), 0);
+        // twice over the patches, and over the sums of all
+        let inside = 2 * strides(gpu, most(|part| part.patches)) + turns(gpu.profile.width(), 0);
         check_turns(gpu, CENTRED_DIRECTION.name, inside)?;
         let outputs = [most(|part| part.outputs), jobs.len(), 1];
         steps.push(Dispatch::new(gpu, &CENTRED_DIRECTION, &width, &bindings, outputs)?);
