@@ -1,6 +1,7 @@
 // centred_damping: δ_A = π √λ and δ_G = √λ / π as kronecker_damping has them, of every layer whose A is σ² I about the
 // mean m of its inputs, σ² their mean variance, times its `places` T: delta = δ_G, and what centred_direction makes the
-// inverse of A + δ_A I of: scale = 1 / (T σ² + δ_A), 1 / δ_A, T / (1 + T (scale.x |m|² + scale.y)), 1 / T + scale.x |m|².
+// inverse of A + δ_A I of: scale = 1 / (T σ² + δ_A), 1 / δ_A, T / (1 + T (scale.x |m|² + scale.y)), and
+// 1 / T + scale.x |m|².
 // moments: of each layer [features] means, then [features] variances; g: matrices [side][side]. A workgroup does a
 // layer.
 struct CentredJob { layer: u32, moments: u32, features: u32, places: u32, g: u32, side_g: u32 }

@@ -32,8 +32,8 @@ fn every_kernel_and_the_whole_network_are_right_under_every_profile() {
         doctor(&gpu, &model(), &mut checks, |_| ()).unwrap();
         let failed: Vec<_> = checks.iter().filter(|check| !check.is_ok()).collect();
         assert!(failed.is_empty(), "{failed:?}");
-        // three of each of two pools and of the last activation, three and four of the products; the loss, the whole, and
-        // factors from all places, from a few, and without a matrix of the inputs
+        // three of each of two pools and of the last activation, three and four of the products; the loss, the whole;
+        // and factors from all places, from a few, and without a matrix of the inputs
         assert_eq!(checks.len(), 9 + 7 + 3 + 3 + 3, "{checks:?}");
         assert!(gpu.submission_times().unwrap().count > checks.len());
     }

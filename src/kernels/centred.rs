@@ -2,10 +2,10 @@
 //! that its inverse is a shift and a scale, and a layer is divided by G alone.
 //!
 //! With the bias, A = T \[σ² I + m mᵀ, m; mᵀ, 1\] for T places of an image: the mean is what makes gradients of weights
-//! and of the bias depend on each other most (centring: LeCun and others 1998, *Efficient BackProp*, section 4.3), and is
-//! kept exactly. A + δI is a diagonal and one product of a vector with itself.
+//! and of the bias depend on each other most (centring: LeCun and others 1998, *Efficient BackProp*, section 4.3), and
+//! is kept exactly. A + δI is a diagonal and one product of a vector with itself.
 
-use super::blocks::Blocks;
+use super::blocks::{Blocks, Centre};
 use super::grid::{check_turns, turns};
 use super::jobs::{CentredJob, word};
 use crate::device::{Buf, Gpu, Quads};
@@ -59,17 +59,6 @@ impl Moments {
         let bindings = [x.into(), gpu.uniform(blocks)?.into(), (&self.coefficients).into(), (&self.words).into()];
         Dispatch::new(gpu, &MOMENTS, &constants, &bindings, [self.features, 1, 1])
     }
-}
-
-/// A layer's part of the room of all moments, and how many places T of an image its A sums over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Centre {
-    /// First word of its moments.
-    pub start: usize,
-    /// R, features of a patch.
-    pub features: usize,
-    /// T.
-    pub places: usize,
 }
 
 /// The deltas of `blocks`, whose matrices are the G of each layer, and `scales`, four words a layer: what the inverse of

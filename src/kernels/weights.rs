@@ -231,7 +231,8 @@ pub fn pack(gpu: &Gpu, source: &Buf, theta: &Buf, packed: &Quads) -> Result<Disp
     Dispatch::new(gpu, &PACK, &[], &bindings, elementwise_grid(gpu, packed.len() / 4))
 }
 
-/// Partial sums of a layer's weight gradient, `[splits][patches+1 padded][outputs padded]` from a word of their room on.
+/// Partial sums of a layer's weight gradient, `[splits][patches+1 padded][outputs padded]` from a word of their room
+/// on.
 #[derive(Clone, Copy, Debug)]
 pub struct Partials {
     /// Shape of the parameters.

@@ -3,8 +3,8 @@
 use crate::batch::{InputFactor, Looks};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{MemoryError, ModelError, Result};
-use crate::kernels::blocks::{Blocks, Part};
-use crate::kernels::centred::{Centre, Moments};
+use crate::kernels::blocks::{Blocks, Centre, Part};
+use crate::kernels::centred::Moments;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, factor_side, factor_words};
 use crate::kernels::patches::PatchSample;

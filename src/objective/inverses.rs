@@ -4,8 +4,8 @@ use super::factors::Shapes;
 use crate::batch::InputFactor;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
-use crate::kernels::blocks::{Blocks, Part};
-use crate::kernels::centred::{self, Centre};
+use crate::kernels::blocks::{Blocks, Centre, Part};
+use crate::kernels::centred;
 use crate::kernels::kronecker;
 use crate::program::Dispatch;
 

@@ -1,8 +1,8 @@
 //! Factors of the inputs by their mean and variance, and what is multiplied with their inverses.
 
 use crate::common::*;
-use gpu_subset::kernels::blocks::{self, Blocks, Part};
-use gpu_subset::kernels::centred::{self, Centre, Moments};
+use gpu_subset::kernels::blocks::{self, Blocks, Centre, Part};
+use gpu_subset::kernels::centred::{self, Moments};
 
 #[test]
 fn moments_are_those_of_the_values() {

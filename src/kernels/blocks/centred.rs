@@ -1,7 +1,6 @@
 //! Parts of a parameter vector times the inverses of their layer's matrices, where there is one a layer, of the
 //! outputs, and of the inputs a mean and a scale (see [`centred`](super::super::centred)).
 
-use super::super::centred::Centre;
 use super::super::grid::{check_turns, turns};
 use super::super::jobs::{CentredDirectionJob, InputsJob, word};
 use super::between::Part;
@@ -13,6 +12,17 @@ use crate::program::{Dispatch, Shader, shader};
 
 pub(in crate::kernels) const INPUTS: Shader = shader!("block_inputs");
 pub(in crate::kernels) const CENTRED_DIRECTION: Shader = shader!("centred_direction");
+
+/// A layer's part of the room of all moments, and how many places T of an image its A sums over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Centre {
+    /// First word of its moments.
+    pub start: usize,
+    /// R, features of a patch.
+    pub features: usize,
+    /// T.
+    pub places: usize,
+}
 
 impl Blocks {
     /// The steps that make d = G⁻¹ V A⁻¹ of each layer's part V of the vector `g`, G being the layer's matrix and A
