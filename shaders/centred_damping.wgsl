@@ -37,6 +37,7 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
     let delta = pi * root;
     let weight = 1.0 / (places * total.x / features + delta);
     let along = weight * total.y;
-    scales[job.layer] = vec4f(weight, 1.0 / delta, places / (1.0 + places * (along + 1.0 / delta)), 1.0 / places + along);
+    let bias = 1.0 / delta;
+    scales[job.layer] = vec4f(weight, bias, places / (1.0 + places * (along + bias)), 1.0 / places + along);
   }
 }

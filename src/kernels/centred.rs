@@ -61,9 +61,8 @@ impl Moments {
     }
 }
 
-/// The deltas of `blocks`, whose matrices are the G of each layer, and `scales`, four words a layer: what the inverse of
-/// A + δI is made of. λ, a word on the device, is shared out between A and G (Martens and Grosse
-/// 2015, section 6.3).
+/// The deltas of `blocks`, whose matrices are the G of each layer, and `scales`, four words a layer: what the inverse
+/// of A + δI is made of. λ, a word on the device, is shared out between A and G (Martens and Grosse 2015, section 6.3).
 ///
 /// # Errors
 /// As [`Dispatch::new`].
