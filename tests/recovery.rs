@@ -195,8 +195,8 @@ fn a_device_with_too_little_memory_gets_smaller_chunks() {
     let Some(gpu) = open() else { return };
     let data = Dataset::digits().unwrap();
     let run = Run::by(&data, Schedule::Paper(Method::Lbfgs(Default::default()))).subset(SubsetSize::Count(300));
-    // an example's largest activation: eight channels of 8×8
-    let bytes = |examples: usize| 4 * 512 * examples as u64;
+    // an example's part of the largest array: eight channels of 8×8, and the logits
+    let bytes = |examples: usize| 4 * (512 + 10) * examples as u64;
     let chunk = run.clone().on(&gpu).unwrap().trainer().workspace().chunk;
     let (trained, witness) = train(&run, Some(Place::Start), &gpu, &|| gpu.refuse_beyond(bytes(chunk / 2))).unwrap();
     let [Incident::Memory { chunk: chunks, .. }] = &witness.incidents[..] else { panic!("{:?}", witness.incidents) };

@@ -56,6 +56,7 @@ impl<'a> Run<'a> {
             Workspace::check(gpu, &model)?;
             Kronecker::check(gpu, &model, config.plan.looks().inputs)?;
         }
+        config.check_budget(data, &model, Cost::units)?;
         let selects = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select);
         let least = selects.map_or(0, |batches| batches.batch.min(data.train.len()));
         let mut run = Self {

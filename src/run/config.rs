@@ -1,6 +1,6 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
-use crate::cost::Cost;
+use crate::cost::{Cost, Units};
 use crate::data::Dataset;
 use crate::error::{Error, Result, RunError, UsageError};
 use crate::files::{TEXT, hex, line_of, read_text, write_atomically};
@@ -102,10 +102,25 @@ impl Config {
         if let Some(why) = fault {
             return Err(UsageError::Configuration { why }.into());
         }
-        let Plan::Stochastic { budget, .. } = self.plan else { return Ok(()) };
+        if self.plan.rule().is_none() {
+            return Ok(());
+        }
         let model = Model::new(&self.model, data.shape, data.classes.len())?;
+        self.check_budget(data, &model, Cost::network_units)
+    }
+
+    /// Whether the budget pays for a first step of a run over mini-batches, counted in such `units`. Before a device is
+    /// there, those of the network: whether it holds the factors, whose inverses may cost most, matters more.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage).
+    pub(super) fn check_budget(&self, data: &Dataset, model: &Model, units: fn(&Cost) -> Units) -> Result<()> {
+        let Plan::Stochastic { budget, .. } = self.plan else { return Ok(()) };
+        let n = data.train.len();
+        let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());
         let of_copy = self.augment.map_or(0, |by| by.multiply_adds(data.shape));
-        if !self.plan.affords_first_step(&Prices::new(&model, of_copy, self.plan.looks()), available, Cost::default()) {
+        let start = self.plan.cost_of_start(&Prices::new(model, of_copy, self.plan.looks()), available);
+        if self.plan.budget_of_preparation().is_some_and(|budget| units(&start) >= budget) {
             return Err(UsageError::Budget { epochs: budget.passes(n), examples: n }.into());
         }
         Ok(())

@@ -187,7 +187,7 @@ impl Plan {
     }
 
     /// The budget that its preparation is made for, if it has one.
-    pub(super) fn budget_of_preparation(&self) -> Option<Units> {
+    pub fn budget_of_preparation(&self) -> Option<Units> {
         match self {
             Self::Stochastic { budget, prepared_for, .. } => Some(prepared_for.unwrap_or(*budget)),
             Self::Stages { .. } => None,
@@ -197,9 +197,13 @@ impl Plan {
     /// Whether its budget pays for a first step on so many examples after a preparation at this cost. Each stage gets
     /// what its first step takes.
     pub fn affords_first_step(&self, prices: &Prices, examples: usize, preparation: Cost) -> bool {
-        let (Some(rule), Some(budget)) = (self.rule(), self.budget_of_preparation()) else { return true };
-        let start = prices.of(rule.start_calls(), examples, None);
-        (preparation + start).units() < budget
+        let cost = preparation + self.cost_of_start(prices, examples);
+        self.budget_of_preparation().is_none_or(|budget| cost.units() < budget)
+    }
+
+    /// What comes before the first mini-batch of so many examples.
+    pub fn cost_of_start(&self, prices: &Prices, examples: usize) -> Cost {
+        self.rule().map_or(Cost::default(), |rule| prices.of(rule.start_calls(), examples, None))
     }
 
     /// The most that a stage over so many examples costs, where so many are held out for its validations. Mini-batches
