@@ -15,8 +15,8 @@ mod room;
 
 pub use between::Part;
 pub(super) use between::{DIRECTION, GRADIENT, TRANSPOSE};
+pub(super) use centred::CENTRED_DIRECTION;
 pub use centred::Centre;
-pub(super) use centred::{CENTRED_DIRECTION, INPUTS};
 pub use inverse::inverse_multiply_adds;
 pub(super) use inverse::{LOAD, PIVOT};
 pub use placement::{BLOCK, TAPS};

@@ -58,16 +58,6 @@ jobs! {
         /// First vec4 of the matrix.
         target_quad,
     }
-    /// A layer's part of a gradient, as a transposed matrix.
-    "block_inputs" InputsJob {
-        /// First word of the part.
-        g,
-        outputs,
-        patches,
-        columns,
-        /// First vec4 of the matrix.
-        target_quad,
-    }
     /// A matrix put where it is inverted.
     "block_load" LoadJob {
         /// Its first word.

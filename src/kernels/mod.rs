@@ -45,7 +45,6 @@ pub const SHADERS: &[Shader] = &[
     blocks::CENTRED_DIRECTION,
     blocks::DIRECTION,
     blocks::GRADIENT,
-    blocks::INPUTS,
     blocks::LOAD,
     blocks::PIVOT,
     blocks::PRODUCT,

@@ -13,6 +13,9 @@ pub(super) const REDUCE: Shader = shader!("reduce_partials");
 /// Rows and columns of partial sums are padded to multiples of this.
 pub const PARTIAL_MULTIPLE: usize = 8;
 
+/// Words of partial sums that a layer splits into, and that are kept to be reduced together: 16 MiB.
+pub const PARTIAL_WORDS: usize = 1 << 22;
+
 /// Where a word of packed weights comes from that is no weight.
 pub const NONE: u32 = u32::MAX;
 
@@ -60,7 +63,7 @@ impl WeightShape {
     /// Parts into which `blocks` batch blocks are split for a weight gradient in so many `tiles`: enough workgroups to
     /// fill the device, at least one block for each row of a workgroup, and no more than 16 MiB of partial sums.
     pub(super) fn splits(&self, gpu: &Gpu, tiles: usize, blocks: usize) -> usize {
-        let room = ((1 << 22) / self.partial_len()).max(1);
+        let room = (PARTIAL_WORDS / self.partial_len()).max(1);
         gpu.profile.workgroups.div_ceil(tiles).min(blocks.div_ceil(gpu.profile.rows)).min(room)
     }
 }

@@ -3,14 +3,11 @@
 use super::stage::Stage;
 use crate::device::{ALIGNMENT, Gpu};
 use crate::error::{MemoryError, Result};
-use crate::kernels::weights::Direction;
+use crate::kernels::weights::{Direction, PARTIAL_WORDS};
 use crate::model::{Layer, Model};
 
 /// Multiply-adds of one dispatch, at most: a tenth of a second on a GPU of 400 GF/s.
 const DISPATCH: usize = 20_000_000_000;
-
-/// Words of the partial sums that are kept to be reduced together, unless one layer's are more: 16 MiB.
-const TOGETHER: usize = 1 << 22;
 
 /// Device memory of one model's workspace: what it has once, and what each example of a chunk adds.
 pub(super) struct Footprint {
@@ -81,7 +78,7 @@ pub(super) fn partial_words(gpu: &Gpu, model: &Model, examples: usize) -> usize 
     let blocks = examples / gpu.profile.block;
     let words = |layer: &dyn Layer| partial_len(gpu, layer, blocks).next_multiple_of(ALIGNMENT);
     let words = || model.layers().iter().map(|layer| words(&**layer));
-    words().sum::<usize>().min(TOGETHER).max(words().max().unwrap_or(1)).max(1)
+    words().sum::<usize>().min(PARTIAL_WORDS).max(words().max().unwrap_or(1)).max(1)
 }
 
 /// Words of a layer's partial sums over so many blocks.

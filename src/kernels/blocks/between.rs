@@ -1,7 +1,7 @@
 //! Parts of a parameter vector between the inverses of their layer's two matrices.
 
 use super::super::jobs::{DirectionJob, GradientJob, TransposeJob, word};
-use super::placement::{BlockProduct, Placement};
+use super::placement::{BlockProduct, LANES, Placement};
 use super::room::{Blocks, grid, strides};
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
@@ -53,18 +53,8 @@ impl Blocks {
             grid(gpu, placements.iter().map(|(_, placements)| job(of(placements))))
         };
         let width = [("WIDTH", gpu.profile.width())];
-        let load = |(part, [a, _]): &(&Part, &[Placement; 2])| GradientJob {
-            g: word(part.start),
-            outputs: word(part.outputs),
-            patches: word(part.patches),
-            columns: word(a.columns()),
-            target_quad: word(a.quad(a.places()[1], 0)),
-        };
-        let jobs: Vec<GradientJob> = placements.iter().map(load).collect();
-        let table = gpu.upload("blocks.gradient", &jobs)?;
-        let bindings = [table.into(), g.into(), (&self.m).into()];
-        let mut steps =
-            vec![Dispatch::new(gpu, &GRADIENT, &width, &bindings, grid(|[a, g]| [a.columns(), g.columns() / 4]))?];
+        let operands: Vec<_> = placements.iter().map(|&(part, [a, _])| (part, a)).collect();
+        let mut steps = vec![self.load_gradient(gpu, &operands, false, g)?];
         steps.extend(self.multiply(gpu, |i| i.is_multiple_of(2))?);
         let transpose = |(_, [a, g]): &(&Part, &[Placement; 2])| TransposeJob {
             source: word(a.quad(a.places()[2], 0)),
@@ -89,6 +79,35 @@ impl Blocks {
         let bindings = [table.into(), (&self.m).into(), d.into()];
         steps.push(Dispatch::new(gpu, &DIRECTION, &width, &bindings, grid(|[a, g]| [g.side, a.side]))?);
         Ok(steps)
+    }
+
+    /// The step that makes each layer's part of the vector `g` the operand of a matrix: of that of its patches, or,
+    /// where it is `transposed`, of its outputs.
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`].
+    pub(super) fn load_gradient(
+        &self,
+        gpu: &Gpu,
+        operands: &[(&Part, &Placement)],
+        transposed: bool,
+        g: &Buf,
+    ) -> Result<Dispatch> {
+        let load = |(part, placement): &(&Part, &Placement)| GradientJob {
+            g: word(part.start),
+            outputs: word(part.outputs),
+            patches: word(part.patches),
+            columns: word(placement.columns()),
+            target_quad: word(placement.quad(placement.places()[1], 0)),
+        };
+        let jobs: Vec<GradientJob> = operands.iter().map(load).collect();
+        let table = gpu.upload("blocks.gradient", &jobs)?;
+        let constants = [("WIDTH", gpu.profile.width()), ("TRANSPOSED", usize::from(transposed))];
+        let columns = |(_, placement): &(&Part, &Placement)| {
+            (placement.columns(), strides(gpu, placement.operand_blocks * LANES))
+        };
+        let bindings = [table.into(), g.into(), (&self.m).into()];
+        Dispatch::new(gpu, &GRADIENT, &constants, &bindings, grid(gpu, operands.iter().map(columns)))
     }
 
     /// result ← operand · S⁻¹ of the matrices that are `among` those.

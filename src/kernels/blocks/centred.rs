@@ -2,15 +2,14 @@
 //! outputs, and of the inputs a mean and a scale (see [`centred`](super::super::centred)).
 
 use super::super::grid::{check_turns, turns};
-use super::super::jobs::{CentredDirectionJob, InputsJob, word};
+use super::super::jobs::{CentredDirectionJob, word};
 use super::between::Part;
 use super::placement::Placement;
-use super::room::{Blocks, grid, strides};
+use super::room::{Blocks, strides};
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 
-pub(in crate::kernels) const INPUTS: Shader = shader!("block_inputs");
 pub(in crate::kernels) const CENTRED_DIRECTION: Shader = shader!("centred_direction");
 
 /// A layer's part of the room of all moments, and how many places T of an image its A sums over.
@@ -43,24 +42,8 @@ impl Blocks {
             place.side == part.outputs && centre.features == part.patches
         };
         assert!(parts.len() == self.placements.len() && layers.iter().all(fits));
-        let grid = |of: &dyn Fn(&Part, &Placement) -> (usize, usize)| {
-            grid(gpu, layers.iter().map(|(_, ((part, _), place))| of(part, place)))
-        };
-        let width = [("WIDTH", gpu.profile.width())];
-
-        let load = |(_, ((part, _), place)): &(usize, (&(Part, Centre), &Placement))| InputsJob {
-            g: word(part.start),
-            outputs: word(part.outputs),
-            patches: word(part.patches),
-            columns: word(place.columns()),
-            target_quad: word(place.quad(place.places()[1], 0)),
-        };
-        let jobs: Vec<InputsJob> = layers.iter().map(load).collect();
-        let table = gpu.upload("blocks.inputs", &jobs)?;
-        let bindings = [table.into(), g.into(), (&self.m).into()];
-        let columns = grid(&|part, place| (place.columns(), strides(gpu, (part.patches + 1).div_ceil(4))));
-        let mut steps = vec![Dispatch::new(gpu, &INPUTS, &width, &bindings, columns)?];
-
+        let operands: Vec<_> = layers.iter().map(|&(_, ((part, _), place))| (part, place)).collect();
+        let mut steps = vec![self.load_gradient(gpu, &operands, true, g)?];
         steps.extend(self.multiply(gpu, |_| true)?);
 
         let store = |&(l, ((part, centre), place)): &(usize, (&(Part, Centre), &Placement))| CentredDirectionJob {
@@ -80,6 +63,7 @@ impl Blocks {
         let inside = 2 * strides(gpu, most(|part| part.patches)) + turns(gpu.profile.width(), 0);
         check_turns(gpu, CENTRED_DIRECTION.name, inside)?;
         let outputs = [most(|part| part.outputs), jobs.len(), 1];
+        let width = [("WIDTH", gpu.profile.width())];
         steps.push(Dispatch::new(gpu, &CENTRED_DIRECTION, &width, &bindings, outputs)?);
         Ok(steps)
     }
