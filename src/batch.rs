@@ -25,17 +25,6 @@ pub struct Draw {
     pub step: u64,
 }
 
-/// What stands for the factor A of a layer's inputs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum InputFactor {
-    /// The whole matrix A = E\[a aᵀ\].
-    #[default]
-    Full,
-    /// The mean of the inputs, and about it a multiple of the identity: their mean variance.
-    Scalar,
-}
-
 /// What Kronecker factors are estimated from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Looks {
@@ -46,14 +35,21 @@ pub struct Looks {
     /// S: the patches of a convolution at so many places of each image, drawn at random, stand for those at all; 0 is
     /// all.
     pub positions: usize,
-    /// What of the inputs is taken into account.
-    #[serde(default)]
-    pub inputs: InputFactor,
+    /// The factor A = E\[a aᵀ\] is taken as it is for layers that read at most so many values at a place, for all where
+    /// nothing is said. For others, the mean of what they read and, about it, a multiple of the identity stand for it:
+    /// the mean variance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_inputs: Option<usize>,
 }
 
 impl Looks {
     /// As many as help, at all places.
-    pub const USUAL: Self = Self { first: 512, examples: 64, positions: 0, inputs: InputFactor::Full };
+    pub const USUAL: Self = Self { first: 512, examples: 64, positions: 0, whole_inputs: None };
+
+    /// Whether A is taken as it is for a layer that reads so many values at a place.
+    pub(crate) fn takes_whole(&self, values: usize) -> bool {
+        self.whole_inputs.is_none_or(|most| values <= most)
+    }
 
     /// The same from a sample of so many examples alone.
     #[must_use]

@@ -4,7 +4,7 @@
 mod common;
 
 use common::program::refused;
-use gpu_subset::batch::InputFactor;
+use gpu_subset::batch::Looks;
 use gpu_subset::error::{Error, MemoryError};
 use gpu_subset::export::{Signature, load_weights};
 use gpu_subset::model::{Description, Model};
@@ -73,7 +73,7 @@ fn factors_that_a_device_cannot_bind_are_refused_by_layer_and_rows_before_a_fold
     let rows = 64 * channels + 1;
     let toml = format!("[[layer]]\nkind = \"conv\"\nchannels = {channels}\nsize = 1\n[[layer]]\nkind = \"dense\"\n");
     let model = Model::new(&description(&toml), Shape::new(1, 8, 8), 10).unwrap();
-    match Kronecker::check(&gpu, &model, InputFactor::Full) {
+    match Kronecker::check(&gpu, &model, &Looks::USUAL) {
         Err(Error::OutOfMemory(MemoryError::Factor { layer, rows: found, bytes, limit, .. })) => {
             assert!(layer == "dense2" && found == rows && bytes > limit, "{layer}, {found} rows of {bytes} bytes");
         }

@@ -5,7 +5,7 @@
 //! (I − Zᵀ M⁻¹ Z) / δ with M = nδI + ZZᵀ (Woodbury 1950): every entry is known without inverting anything large.
 
 use super::random::random_blocks;
-use crate::batch::InputFactor;
+use crate::batch::Looks;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{DeviceError, Result};
 use crate::kernels::blocks::{Blocks, Part, reference};
@@ -52,7 +52,7 @@ const TOLERANCE: f64 = 1e-4;
 /// that are wrong, and for what the device reports.
 pub fn factor_chain(gpu: &Gpu, rows: usize) -> Result<FactorChain> {
     let (inputs, examples) = (rows - 1, gpu.profile.block);
-    Kronecker::check(gpu, &Model::new(&Description::linear(1), Shape::vector(inputs), OUTPUTS)?, InputFactor::Full)?;
+    Kronecker::check(gpu, &Model::new(&Description::linear(1), Shape::vector(inputs), OUTPUTS)?, &Looks::USUAL)?;
     let mut rng = ChaCha8Rng::seed_from_u64(rows as u64);
     let (x, x_quads) = random_blocks(gpu, &mut rng, examples, inputs)?;
     let (dy, dy_quads) = random_blocks(gpu, &mut rng, examples, OUTPUTS)?;

@@ -5,7 +5,7 @@ use super::cases::Case;
 use super::check::Check;
 use super::network::{DECAY, Network};
 use super::random::random_blocks;
-use crate::batch::{InputFactor, Looks};
+use crate::batch::Looks;
 use crate::device::{Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::Epilogue;
@@ -72,23 +72,22 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
     progress("the whole network");
     checks.extend(whole(gpu, model, &maps, examples)?);
     progress("Kronecker factors");
-    let (full, scalar) = (InputFactor::Full, InputFactor::Scalar);
-    for (positions, inputs) in [(0, full), (2, full), (2, scalar)] {
+    let examples = blocks * gpu.profile.block;
+    for (positions, whole_inputs) in [(0, None), (2, None), (2, Some(0))] {
+        let looks = Looks { positions, whole_inputs, ..Looks::USUAL.at(examples) };
         // the references of whole matrices take too long for large ones
-        let is_small = factor_rows(model, inputs) <= MOST_ROWS;
-        if is_small && Kronecker::check(gpu, model, inputs).is_ok() {
-            checks.push(inverse(gpu, model, &maps, blocks * gpu.profile.block, (positions, inputs))?);
+        let is_small = factor_rows(model, &looks) <= MOST_ROWS;
+        if is_small && Kronecker::check(gpu, model, &looks).is_ok() {
+            checks.push(inverse(gpu, model, &maps, looks)?);
         }
     }
     Ok(())
 }
 
 /// Rows of the largest Kronecker factor of a model that is a matrix.
-pub fn factor_rows(model: &Model, inputs: InputFactor) -> usize {
-    let rows = |weights: WeightShape| match inputs {
-        InputFactor::Full => (weights.patches() + 1).max(weights.outputs),
-        InputFactor::Scalar => weights.outputs,
-    };
+pub fn factor_rows(model: &Model, looks: &Looks) -> usize {
+    let of_inputs = |values: usize| if looks.takes_whole(values) { values + 1 } else { 0 };
+    let rows = |weights: WeightShape| of_inputs(weights.patches()).max(weights.outputs);
     model.layers().iter().filter_map(|layer| layer.weights()).map(rows).max().unwrap_or(0)
 }
 
@@ -233,21 +232,15 @@ fn whole(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize) -> Result
     Ok(rows.collect())
 }
 
-/// A direction divided by the Kronecker factors: these, from so many places of an image (0: all), their inverses and
-/// the products with them.
-fn inverse(
-    gpu: &Gpu,
-    model: &Arc<Model>,
-    maps: &[Map],
-    examples: usize,
-    (positions, inputs): (usize, InputFactor),
-) -> Result<Check> {
+/// A direction divided by the Kronecker factors: these, their inverses and the products with them.
+fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], looks: Looks) -> Result<Check> {
     const SIGNS: u32 = 7;
+    let examples = looks.first;
     let network = Network::with(gpu, model.clone(), examples, DEFAULT_MEMORY)?;
     let objective = network.objective(gpu, examples)?;
     let v = gpu.upload("doctor.direction", &model.initialise(1))?;
     let [first, again] = twice(|| {
-        let mut kronecker = Kronecker::new(&objective, Looks { positions, inputs, ..Looks::USUAL.at(examples) })?;
+        let mut kronecker = Kronecker::new(&objective, looks)?;
         kronecker.update(&network.theta, u64::from(SIGNS), 0.0)?;
         kronecker.precondition(DAMPING, &v, &network.gradient)?;
         Ok(model.compact(&gpu.read::<f32>(&network.gradient)?))
@@ -255,15 +248,15 @@ fn inverse(
     let InDouble { theta, v, x } = InDouble::of(&network, model);
     let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY };
     let indices: Vec<u32> = (0..examples as u32).collect();
-    let look = Look { indices: &indices, seed: SIGNS, positions, inputs };
+    let look = Look { indices: &indices, seed: SIGNS, looks };
     let want = loss.divided(&theta, &loss.activations(&theta), look, DAMPING, &v);
     let sides = model.layers().iter().filter_map(|layer| layer.weights());
     let sides: Vec<_> = sides.map(|w| format!("{}, {}", w.patches() + 1, w.outputs)).collect();
     let shapes = format!("{} rows x{examples}", sides.join("; "));
-    let what = match (positions, inputs) {
-        (0, InputFactor::Full) => "product with the inverse Kronecker factors".to_owned(),
-        (_, InputFactor::Full) => format!("the same from {positions} places of each image"),
-        (_, InputFactor::Scalar) => format!("the same with the inputs' mean and variance from {positions} places"),
+    let what = match (looks.positions, looks.whole_inputs) {
+        (0, None) => "product with the inverse Kronecker factors".to_owned(),
+        (positions, None) => format!("the same from {positions} places of each image"),
+        (positions, Some(_)) => format!("the same with the inputs' mean and variance from {positions} places"),
     };
     Ok(Check::new(&what, shapes, INVERSE, [&first, &again], &want))
 }

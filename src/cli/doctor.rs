@@ -2,7 +2,7 @@
 
 use super::device::DeviceArgs;
 use super::output::show;
-use crate::batch::InputFactor;
+use crate::batch::Looks;
 use crate::bench::{self, Check, MOST_ROWS, factor_rows};
 use crate::data::{Dataset, ReadOptions};
 use crate::device::{AdapterSummary, Gpu, SubmissionTimes};
@@ -101,7 +101,7 @@ fn diagnose(gpu: &Gpu, model: &Model, checks: Vec<Check>, start: Instant) -> Dia
         profile: format!("{:?}", gpu.profile),
         model: model.name.clone(),
         parameters: model.parameters(),
-        factor_rows: factor_rows(model, InputFactor::Full),
+        factor_rows: factor_rows(model, &Looks::USUAL),
         input: model.input.to_string(),
         is_ok: !checks.is_empty() && checks.iter().all(Check::is_ok),
         checks,

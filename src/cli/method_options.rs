@@ -3,7 +3,7 @@
 
 use super::given::Given;
 use super::values::{Switch, named, non_negative, probability, value_name};
-use crate::batch::{InputFactor, Looks};
+use crate::batch::Looks;
 use crate::error::{Error, Result};
 use crate::optimise::{
     BatchPlan, Beta, Decay, GaussNewtonSettings, Importance, KfacSettings, LbfgsSettings, NcgSettings, Preconditioner,
@@ -264,26 +264,19 @@ pub(super) struct SweepArgs {
     /// look; 0: all [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=65_535))]
     positions: Option<u32>,
-    /// sweep: what of a layer's inputs stands in its curvature: their second moments, as K-FAC has it; or their mean,
-    /// and about it one variance for all, which costs next to nothing [default: full]
-    #[arg(long, value_name = "WHAT")]
-    input_factor: Option<InputFactorName>,
+    /// sweep: layers that read at most so many values at a place have the second moments of these in their curvature, as
+    /// K-FAC has it; larger ones their mean and one variance, which costs next to nothing [default: all]
+    #[arg(long, value_name = "N|all", value_parser = number_or_all)]
+    whole_inputs: Option<Most>,
 }
 
-/// The names of [`InputFactor`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum InputFactorName {
-    Full,
-    Scalar,
-}
+/// A number, or no limit.
+#[derive(Clone, Copy, Debug)]
+struct Most(Option<usize>);
 
-impl InputFactorName {
-    fn value(self) -> InputFactor {
-        match self {
-            Self::Full => InputFactor::Full,
-            Self::Scalar => InputFactor::Scalar,
-        }
-    }
+fn number_or_all(text: &str) -> std::result::Result<Most, String> {
+    let number = if text == "all" { None } else { Some(text.parse().map_err(|_| "neither a whole number nor all")?) };
+    Ok(Most(number))
 }
 
 impl Options for SweepArgs {
@@ -305,7 +298,7 @@ impl SweepArgs {
                 first: or(self.first_look, usual.first),
                 examples: or(self.look, usual.examples),
                 positions: or(self.positions, usual.positions),
-                inputs: self.input_factor.map_or(usual.inputs, InputFactorName::value),
+                whole_inputs: self.whole_inputs.map_or(usual.whole_inputs, |Most(number)| number),
             },
             batches: batches.settings(defaults.batches),
             ..defaults

@@ -1,6 +1,6 @@
 //! What Kronecker factors cost, in multiply-adds.
 
-use crate::batch::{InputFactor, Looks};
+use crate::batch::Looks;
 use crate::cost::{Cost, Yardstick};
 use crate::kernels::blocks::{Part, inverse_multiply_adds};
 use crate::kernels::kronecker::{factor_multiply_adds, factor_side};
@@ -41,16 +41,12 @@ impl FactorWork {
         let (side, outputs, pixels) = (factor_side(&patches, true), patches.channels, out.pixels() as u64);
         let part = Part { start: 0, outputs, patches: side - 1 };
         let places = if looks.positions == 0 { pixels } else { pixels.min(looks.positions as u64) };
-        let (sums, inverse, product) = match looks.inputs {
-            InputFactor::Full => {
-                (factor_multiply_adds(side, places), inverse_multiply_adds(side), part.multiply_adds())
-            }
+        let (sums, inverse, product) = if looks.takes_whole(part.patches) {
+            (factor_multiply_adds(side, places), inverse_multiply_adds(side), part.multiply_adds())
+        } else {
             // a sum and a sum of squares of each value, and their share of the damping
-            InputFactor::Scalar => (
-                (2 * places).saturating_mul(part.patches as u64),
-                2 * part.patches as u64,
-                part.centred_multiply_adds(),
-            ),
+            let sums = (2 * places).saturating_mul(part.patches as u64);
+            (sums, 2 * part.patches as u64, part.centred_multiply_adds())
         };
         self.sums = self.sums.saturating_add(sums).saturating_add(factor_multiply_adds(outputs, pixels));
         self.inverses = self.inverses.saturating_add(inverse).saturating_add(inverse_multiply_adds(outputs));

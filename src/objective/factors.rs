@@ -1,6 +1,6 @@
 //! The two Kronecker factors of each layer: what they are made of, and the sums that a look adds to them.
 
-use crate::batch::{InputFactor, Looks};
+use crate::batch::Looks;
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{MemoryError, ModelError, Result};
 use crate::kernels::blocks::{Blocks, Centre, Part};
@@ -64,12 +64,14 @@ impl Shapes {
     }
 
     /// Rows of each matrix that is inverted, and of what is multiplied with its inverse.
-    pub(super) fn sizes(&self, inputs: InputFactor) -> Vec<[usize; 2]> {
+    pub(super) fn sizes(&self, looks: &Looks) -> Vec<[usize; 2]> {
         let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
-        match inputs {
-            InputFactor::Full => vec![[a, g], [g, a]],
-            InputFactor::Scalar => vec![[g, a]],
-        }
+        if self.has_whole_inputs(looks) { vec![[a, g], [g, a]] } else { vec![[g, a]] }
+    }
+
+    /// Whether A is a matrix.
+    pub(super) fn has_whole_inputs(&self, looks: &Looks) -> bool {
+        looks.takes_whole(self.patches.weights().patches())
     }
 
     /// Words of the layer's moments, and where they are when those of the layers before end at `start`.
@@ -79,20 +81,20 @@ impl Shapes {
     }
 
     /// Whether the device binds both factors of the layer of this name, and what their inverses are made in.
-    pub(super) fn check(&self, gpu: &Gpu, layer: &str, inputs: InputFactor) -> Result<()> {
+    pub(super) fn check(&self, gpu: &Gpu, layer: &str, looks: &Looks) -> Result<()> {
         let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
         let binding = gpu.max_binding_words();
         let refuse = |rows: usize, words: usize, limit: usize| {
             let [bytes, limit] = [words, limit].map(|words| (words as u64).saturating_mul(4));
             MemoryError::Factor { layer: layer.to_owned(), rows, bytes, limit, adapter: gpu.info.name.clone() }
         };
-        let of_a = Some((a, factor_words(&self.patches, true))).filter(|_| inputs == InputFactor::Full);
+        let of_a = Some((a, factor_words(&self.patches, true))).filter(|_| self.has_whole_inputs(looks));
         for (rows, words) in of_a.into_iter().chain([(g, factor_words(&self.pixels, false))]) {
             if words > binding {
                 return Err(refuse(rows, words, binding).into());
             }
         }
-        let (words, most) = (Blocks::words(&self.sizes(inputs)), gpu.max_quads_words());
+        let (words, most) = (Blocks::words(&self.sizes(looks)), gpu.max_quads_words());
         if words > most {
             return Err(refuse(a.max(g), words, most).into());
         }
@@ -111,13 +113,15 @@ pub(super) fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
     shapes.collect()
 }
 
-/// Layers whose factors share an array, in order: as many as it holds.
-pub(super) fn groups(gpu: &Gpu, layers: Vec<Shapes>, inputs: InputFactor) -> Vec<Vec<Shapes>> {
+/// Layers whose factors share an array, in order: as many as it holds, those whose A are matrices and then others.
+pub(super) fn groups(gpu: &Gpu, mut layers: Vec<Shapes>, looks: &Looks) -> Vec<Vec<Shapes>> {
+    layers.sort_by_key(|shapes| !shapes.has_whole_inputs(looks));
     let mut groups: Vec<Vec<Shapes>> = Vec::new();
     for shapes in layers {
         let fits = |group: &&mut Vec<Shapes>| {
-            let sizes: Vec<_> = group.iter().chain([&shapes]).flat_map(|shapes| shapes.sizes(inputs)).collect();
-            Blocks::words(&sizes) <= gpu.max_quads_words()
+            let sizes: Vec<_> = group.iter().chain([&shapes]).flat_map(|shapes| shapes.sizes(looks)).collect();
+            group[0].has_whole_inputs(looks) == shapes.has_whole_inputs(looks)
+                && Blocks::words(&sizes) <= gpu.max_quads_words()
         };
         match groups.last_mut().filter(fits) {
             Some(group) => group.push(shapes),
@@ -144,13 +148,15 @@ impl LayerFactors {
         let sample = PatchSample::new(patches, if looks.positions == 0 { usize::MAX } else { looks.positions });
         // moments are of patches, which only pixels are by themselves
         let are_pixels = (patches.size, patches.stride, patches.padding) == (1, 1, 0);
-        let is_taken = looks.inputs == InputFactor::Scalar && !are_pixels;
+        let is_whole = shapes.has_whole_inputs(&looks);
+        let is_taken = !is_whole && !are_pixels;
         let sample = (is_taken || sample.positions < sample.places()).then_some(sample);
         let seen = sample.map_or(patches, |sample| sample.patches());
         let features = patches.weights().patches();
-        let a = match looks.inputs {
-            InputFactor::Full => Inputs::Full(Factor::new(gpu, seen, true, a)?),
-            InputFactor::Scalar => Inputs::Scalar(Moments::new(gpu, features, seen.input.pixels(), a)?),
+        let a = if is_whole {
+            Inputs::Full(Factor::new(gpu, seen, true, a)?)
+        } else {
+            Inputs::Scalar(Moments::new(gpu, features, seen.input.pixels(), a)?)
         };
         let g = Factor::new(gpu, pixels, false, g)?;
         let part = Part { start, outputs: g.side(), patches: features };

@@ -1,7 +1,7 @@
 //! The memory of the factors of some layers and of their inverses, and what is multiplied with these.
 
 use super::factors::Shapes;
-use crate::batch::InputFactor;
+use crate::batch::Looks;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::kernels::blocks::{Blocks, Centre, Part};
@@ -38,10 +38,11 @@ impl Centred {
 }
 
 impl Room {
-    /// For layers whose matrices have these sizes.
-    pub(super) fn new(gpu: &Gpu, layers: &[Shapes], sizes: &[[usize; 2]], inputs: InputFactor) -> Result<Self> {
-        let centred = (inputs == InputFactor::Scalar).then(|| Centred::new(gpu, layers)).transpose()?;
-        Ok(Self { blocks: Blocks::new(gpu, sizes)?, centred })
+    /// For layers whose A are all matrices, or all not.
+    pub(super) fn new(gpu: &Gpu, layers: &[Shapes], looks: &Looks) -> Result<Self> {
+        let sizes: Vec<_> = layers.iter().flat_map(|shapes| shapes.sizes(looks)).collect();
+        let centred = (!layers[0].has_whole_inputs(looks)).then(|| Centred::new(gpu, layers)).transpose()?;
+        Ok(Self { blocks: Blocks::new(gpu, &sizes)?, centred })
     }
 
     /// How many layers there are.

@@ -7,7 +7,7 @@ use super::inverses::Room;
 use super::loss::Objective;
 use super::minibatches::Activations;
 use super::pass::{Chunk, Forward, Pass};
-use crate::batch::{InputFactor, Looks};
+use crate::batch::Looks;
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu};
 use crate::error::{Result, RunError};
@@ -50,9 +50,9 @@ impl Kronecker {
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) naming a layer that has none,
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) naming one whose are too large.
-    pub fn check(gpu: &Gpu, model: &Model, inputs: InputFactor) -> Result<()> {
+    pub fn check(gpu: &Gpu, model: &Model, looks: &Looks) -> Result<()> {
         let layers = model.layers();
-        shapes(layers)?.iter().try_for_each(|shapes| shapes.check(gpu, layers[shapes.layer].name(), inputs))
+        shapes(layers)?.iter().try_for_each(|shapes| shapes.check(gpu, layers[shapes.layer].name(), looks))
     }
 
     /// Factors from about as many of the examples of `objective` as the looks say.
@@ -61,12 +61,11 @@ impl Kronecker {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the factors do not fit; as [`Kronecker::check`].
     pub fn new(objective: &Objective, looks: Looks) -> Result<Self> {
         let (gpu, workspace) = (objective.gpu.clone(), &objective.workspace);
-        Self::check(&gpu, &workspace.model, looks.inputs)?;
+        Self::check(&gpu, &workspace.model, &looks)?;
         let sample = objective.sample_in_blocks(looks.first)?;
         let (mut layers, mut rooms) = (Vec::new(), Vec::new());
-        for group in groups(&gpu, shapes(workspace.model.layers())?, looks.inputs) {
-            let sizes: Vec<_> = group.iter().flat_map(|shapes| shapes.sizes(looks.inputs)).collect();
-            let room = Room::new(&gpu, &group, &sizes, looks.inputs)?;
+        for group in groups(&gpu, shapes(workspace.model.layers())?, &looks) {
+            let room = Room::new(&gpu, &group, &looks)?;
             for (i, shapes) in group.iter().enumerate() {
                 let range =
                     workspace.model.ranges()[shapes.layer].as_ref().expect("a layer with patches has parameters");
@@ -250,7 +249,8 @@ impl Kronecker {
     /// # Panics
     /// Where of the inputs only the moments are known.
     pub fn precondition_diagonally(&mut self, lambda: f64, v: &Buf, out: &Buf) -> Result<()> {
-        assert_eq!(self.looks.inputs, InputFactor::Full, "the diagonal of a factor that is not there");
+        let are_whole = self.layers.iter().all(|layer| matches!(layer.a, Inputs::Full(_)));
+        assert!(are_whole, "the diagonal of a factor that is not there");
         self.gpu.write(&self.lambda, &[lambda as f32]);
         self.inverted = None; // for the inverses, λ is another one now
         self.spent.diagonal_product();

@@ -1,6 +1,6 @@
 //! A loss and its derivatives in f64, by the references of the kernels: what a device is compared with.
 
-use crate::batch::InputFactor;
+use crate::batch::Looks;
 use crate::kernels::blocks::reference as blocks;
 use crate::kernels::centred::reference as centred;
 use crate::kernels::conv2d::Conv2d;
@@ -29,10 +29,8 @@ pub struct Look<'a> {
     pub indices: &'a [u32],
     /// The seed.
     pub seed: u32,
-    /// Places of each image, 0 being all.
-    pub positions: usize,
-    /// What of the inputs is taken into account.
-    pub inputs: InputFactor,
+    /// At how many places, and what of the inputs is taken into account.
+    pub looks: Looks,
 }
 
 impl Loss<'_> {
@@ -108,8 +106,9 @@ fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f6
     let pixels = Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 };
     let examples = look.indices.len() as f64;
     let g = mean(factors::gram(&pixels, dy, false), examples * out.pixels() as f64);
-    if look.inputs == InputFactor::Scalar {
-        let positions = if look.positions == 0 { out.pixels() } else { look.positions };
+    let positions = look.looks.positions;
+    if !look.looks.takes_whole(conv.weights().patches()) {
+        let positions = if positions == 0 { out.pixels() } else { positions };
         let sample = PatchSample::new(*conv, positions);
         let patches = patches::gather(&sample, x, look.indices, look.seed);
         let nothing = vec![0.0; conv.weights().patches()];
@@ -118,10 +117,10 @@ fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f6
         let [delta_a, delta_g] = centred::damping(moments, out.pixels(), &g, lambda);
         return centred::direction(v, moments, (out.pixels(), delta_a), &inverse(g, delta_g));
     }
-    let a = if (1..out.pixels()).contains(&look.positions) {
-        let sample = PatchSample::new(*conv, look.positions);
+    let a = if (1..out.pixels()).contains(&positions) {
+        let sample = PatchSample::new(*conv, positions);
         let patches = patches::gather(&sample, x, look.indices, look.seed);
-        let share = look.positions as f64 / out.pixels() as f64;
+        let share = positions as f64 / out.pixels() as f64;
         mean(factors::gram(&sample.patches(), &patches, true), examples * share)
     } else {
         mean(factors::gram(conv, x, true), examples)

@@ -54,7 +54,7 @@ impl<'a> Run<'a> {
         let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
         if config.plan.is_preconditioned() {
             Workspace::check(gpu, &model)?;
-            Kronecker::check(gpu, &model, config.plan.looks().inputs)?;
+            Kronecker::check(gpu, &model, &config.plan.looks())?;
         }
         config.check_budget(data, &model, Cost::units)?;
         let selects = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select);

@@ -4,7 +4,7 @@ use crate::common::gpus;
 use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
 use crate::{NETS, OnDevice, problem};
-use gpu_subset::batch::{Batch, Draw, InputFactor, Looks};
+use gpu_subset::batch::{Batch, Draw, Looks};
 use gpu_subset::cost::Cost;
 use gpu_subset::objective::reference::Look;
 use gpu_subset::objective::{FactorWork, Kronecker};
@@ -14,23 +14,22 @@ const EXAMPLES: usize = 64;
 
 /// G⁻¹ V A⁻¹ of every layer, the factors damped by λ.
 fn divided(problem: &Problem, theta: &[f64], (seed, looks): (u32, Looks), lambda: f64, v: &[f64]) -> Vec<f64> {
-    let Looks { positions, inputs, .. } = looks;
     let labels = problem.chosen_labels();
-    let look = Look { indices: &problem.indices, seed, positions, inputs };
+    let look = Look { indices: &problem.indices, seed, looks };
     problem.reference(&labels).divided(theta, &problem.activations(theta), look, lambda, v)
 }
 
 #[test]
 fn a_product_with_the_inverse_agrees_with_the_twin() {
     for gpu in gpus() {
-        let (full, scalar) = (InputFactor::Full, InputFactor::Scalar);
-        let of_full = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)].map(|(net, places)| (net, places, full));
-        let of_scalar = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 2), (3, 0)].map(|(net, places)| (net, places, scalar));
-        for (which, positions, inputs) in of_full.into_iter().chain(of_scalar) {
+        let whole = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)].map(|(net, places)| (net, places, None));
+        let others = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 2), (3, 0)].map(|(net, places)| (net, places, Some(0)));
+        let some = [(0, 2, Some(30)), (1, 3, Some(30)), (2, 0, Some(20))];
+        for (which, positions, whole_inputs) in whole.into_iter().chain(others).chain(some) {
             let problem = problem(which, EXAMPLES, 0.0);
             let theta = problem.parameters(41);
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
-            let looks = Looks { positions, inputs, ..Looks::USUAL.at(EXAMPLES) };
+            let looks = Looks { positions, whole_inputs, ..Looks::USUAL.at(EXAMPLES) };
             let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
             for (seed, lambda) in [(0, 1.0), (7, 1e-2), (7, 1e-3)] {
                 let v = problem.direction(u64::from(seed));
@@ -61,14 +60,13 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
 #[test]
 fn a_look_at_a_mini_batch_takes_the_examples_it_has() {
     for gpu in gpus() {
-        let (full, scalar) = (InputFactor::Full, InputFactor::Scalar);
-        let cases = [(0, 19, 2, full), (0, 83, 0, full), (1, 83, 3, full), (2, 19, 0, full)];
-        let others = [(0, 19, 2, scalar), (1, 83, 0, scalar), (2, 19, 0, scalar)];
-        for (which, batch, positions, inputs) in cases.into_iter().chain(others) {
+        let cases = [(0, 19, 2, None), (0, 83, 0, None), (1, 83, 3, None), (2, 19, 0, None)];
+        let others = [(0, 19, 2, Some(0)), (1, 83, 0, Some(0)), (2, 19, 0, Some(0)), (1, 19, 2, Some(30))];
+        for (which, batch, positions, whole_inputs) in cases.into_iter().chain(others) {
             let problem = problem(which, batch, 0.0);
             let theta = problem.parameters(43);
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
-            let looks = Looks { first: 32, examples: 100, positions, inputs };
+            let looks = Looks { first: 32, examples: 100, positions, whole_inputs };
             let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
             let mut minibatches = on_device.minibatches(batch, true);
             let (at, v) = (on_device.vector(&theta), problem.direction(5));

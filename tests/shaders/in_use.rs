@@ -1,7 +1,7 @@
 //! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for.
 
 use crate::common::{self, TestGpu};
-use gpu_subset::batch::{Batch, Draw, InputFactor, Looks};
+use gpu_subset::batch::{Batch, Draw, Looks};
 use gpu_subset::device::Profile;
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::{ceiling, update};
@@ -78,8 +78,8 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
     let indices: Vec<u32> = (0..EXAMPLES as u32).collect();
     let mut objective = Objective::new(gpu, &workspace, &examples, &indices, 1e-3).unwrap();
     objective.prepare().unwrap();
-    for (positions, inputs) in [(0, InputFactor::Full), (2, InputFactor::Full), (2, InputFactor::Scalar)] {
-        Kronecker::new(&objective, Looks { positions, inputs, ..Looks::USUAL.at(EXAMPLES) }).unwrap();
+    for (positions, whole_inputs) in [(0, None), (2, None), (2, Some(0))] {
+        Kronecker::new(&objective, Looks { positions, whole_inputs, ..Looks::USUAL.at(EXAMPLES) }).unwrap();
     }
     let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
     let draw = Some(Draw { seed: 0, step: 0 });
