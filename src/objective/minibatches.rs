@@ -228,6 +228,12 @@ impl Minibatches {
         let (theta, _) = self.last.as_ref().filter(|_| batches > 0).expect("a mini-batch ran since last asked");
         let (examples, decay) = (self.objective.len, self.objective.weight_decay);
         self.cost.backward += backward;
+        if self.selection.is_some() {
+            // of the last layer's gradient, in which all have a part
+            let others = (batches * examples) as u64 - backward;
+            let yardstick = Yardstick::new(self.objective.workspace.model.multiply_adds());
+            self.cost += yardstick.cost(others * self.objective.workspace.head_multiply_adds());
+        }
         let square = if decay == 0.0 { 0.0 } else { self.objective.square(theta)? };
         if decay != 0.0 {
             let model = &self.objective.workspace.model;

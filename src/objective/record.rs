@@ -13,6 +13,13 @@ use crate::kernels::{copy_quads, finite, vector};
 use crate::model::{At, LayerWeights};
 use crate::program::Program;
 
+/// Partial sums of the gradients of some layers, and where the next ones may lie.
+#[derive(Default)]
+pub(super) struct PartialSums {
+    jobs: Vec<Partials>,
+    end: usize,
+}
+
 impl Objective {
     /// Packing, every chunk in order, sums.
     pub(super) fn record(&self, pass: Pass) -> Result<Program> {
@@ -50,12 +57,12 @@ impl Objective {
             }
             Pass::Gradient => {
                 program.push(softmax_xent::gradient(gpu, logits, &chunk.targets, &a)?);
-                self.record_vjp(program, &forward, base)?;
+                self.record_vjp(program, &forward, PartialSums::default(), base)?;
             }
             Pass::GaussNewton => {
                 self.record_jvp(program, &workspace.weights, &forward, &b)?;
                 program.push(softmax_xent::hvp(gpu, logits, &b, &chunk.targets, &a)?);
-                self.record_vjp(program, &forward, base)?;
+                self.record_vjp(program, &forward, PartialSums::default(), base)?;
             }
             Pass::Curvature => {
                 let first = workspace.logit_tangents.prefix(logits.len());
@@ -145,31 +152,57 @@ impl Objective {
     }
 
     /// Cotangents from the logits' in the first passing array back to the first stage with parameters; the gradient of
-    /// these is added to `base`.
-    pub(super) fn record_vjp(&self, program: &mut Program, forward: &Forward, base: Base<'_>) -> Result<()> {
-        let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let (room, gradient) = (&workspace.partial, &workspace.gradient);
-        let (mut partials, mut end): (Vec<Partials>, _) = (Vec::new(), 0);
+    /// these is added to `base`. Those of some layers may be known already.
+    pub(super) fn record_vjp(
+        &self,
+        program: &mut Program,
+        forward: &Forward,
+        mut known: PartialSums,
+        base: Base<'_>,
+    ) -> Result<()> {
+        let done: Vec<usize> = known.jobs.iter().map(|job| job.start).collect();
         self.record_back(program, forward, &mut |program, stage, x, dy| {
-            let layer = &*workspace.model.layers()[stage.layer];
-            let (Some(shape), Some(range)) = (layer.weights(), &workspace.model.ranges()[stage.layer]) else {
+            let range = self.workspace.model.ranges()[stage.layer].as_ref();
+            if range.is_some_and(|range| done.contains(&range.start)) {
                 return Ok(());
-            };
-            let blocks = x.len() / (layer.input().len() * gpu.profile.block);
-            let len = partial_len(gpu, layer, blocks);
-            if end + len > room.len() {
-                program.push(reduce_partials(gpu, &partials, room, base, gradient)?);
-                partials.clear();
-                end = 0;
             }
-            let at = At { gpu, weights: workspace.weights[stage.layer].as_ref(), x };
-            program.extend(layer.grad_weight(&at, dy, &room.view(end..end + len))?);
-            partials.push(Partials { shape, start: range.start, first: end, splits: layer.splits(gpu, blocks) });
-            end = (end + len).next_multiple_of(ALIGNMENT);
-            Ok(())
+            self.record_partial(program, stage, [x, dy], &mut known, base)
         })?;
-        if !partials.is_empty() {
-            program.push(reduce_partials(gpu, &partials, room, base, gradient)?);
+        self.record_reduction(program, &mut known, base)
+    }
+
+    /// The partial sums of a stage's gradient, into what is left of the room for them.
+    pub(super) fn record_partial(
+        &self,
+        program: &mut Program,
+        stage: &Stage,
+        [x, dy]: [&Quads; 2],
+        sums: &mut PartialSums,
+        base: Base<'_>,
+    ) -> Result<()> {
+        let (gpu, workspace) = (&self.gpu, &*self.workspace);
+        let layer = &*workspace.model.layers()[stage.layer];
+        let (Some(shape), Some(range)) = (layer.weights(), &workspace.model.ranges()[stage.layer]) else {
+            return Ok(());
+        };
+        let blocks = x.len() / (layer.input().len() * gpu.profile.block);
+        let len = partial_len(gpu, layer, blocks);
+        if sums.end + len > workspace.partial.len() {
+            self.record_reduction(program, sums, base)?;
+        }
+        let first = sums.end;
+        let at = At { gpu, weights: workspace.weights[stage.layer].as_ref(), x };
+        program.extend(layer.grad_weight(&at, dy, &workspace.partial.view(first..first + len))?);
+        sums.jobs.push(Partials { shape, start: range.start, first, splits: layer.splits(gpu, blocks) });
+        sums.end = (first + len).next_multiple_of(ALIGNMENT);
+        Ok(())
+    }
+
+    /// Adds partial sums up, and to `base`.
+    fn record_reduction(&self, program: &mut Program, sums: &mut PartialSums, base: Base<'_>) -> Result<()> {
+        let PartialSums { jobs, .. } = std::mem::take(sums);
+        if !jobs.is_empty() {
+            program.push(reduce_partials(&self.gpu, &jobs, &self.workspace.partial, base, &self.workspace.gradient)?);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use super::loss::Objective;
 use super::pass::{Chunk, Forward, Pass};
+use super::record::PartialSums;
 use crate::batch::Draw;
 use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
@@ -52,7 +53,8 @@ impl Selection {
         gpu.write(&self.draw, &[seed as u32, (seed >> 32) as u32, step as u32, examples as u32]);
     }
 
-    /// The backward pass of the examples chosen among those that went `forward`.
+    /// The backward pass of the examples chosen among those that went `forward`. The gradient of the last layer's
+    /// weights is that of all: it costs next to nothing, and nothing is left to chance in it.
     pub(super) fn record(
         &self,
         program: &mut Program,
@@ -62,6 +64,13 @@ impl Selection {
         base: Base<'_>,
     ) -> Result<()> {
         let (gpu, kept) = (&batch.gpu, &self.kept);
+        let mut sums = PartialSums::default();
+        if let Some(head) = batch.workspace.head() {
+            let x = &forward.x[forward.x.len() - 2..];
+            let dz = batch.workspace.passing[0].like(&x[1]);
+            program.push(softmax_xent::gradient(gpu, &x[1], &chunk.targets, &dz)?);
+            batch.record_partial(program, head, [&x[0], &dz], &mut sums, base)?;
+        }
         let Targets { label, weight } = &chunk.targets;
         let of_batch = [&chunk.index, label, weight];
         program.push(selection::choose(gpu, &self.score, of_batch, &self.draw, kept, &self.live)?);
@@ -87,7 +96,7 @@ impl Selection {
         let logits = &chosen.x[chosen.x.len() - 1];
         let dz = batch.workspace.passing[0].like(logits);
         backward.push(softmax_xent::gradient(gpu, logits, &targets, &dz)?);
-        batch.record_vjp(&mut backward, &chosen, base)?;
+        batch.record_vjp(&mut backward, &chosen, sums, base)?;
 
         program.extend(live::grids(gpu, &self.live)?);
         program.append(backward);

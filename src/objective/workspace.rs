@@ -65,6 +65,16 @@ pub(super) struct Report {
 }
 
 impl Workspace {
+    /// The last stage, if it has weights.
+    pub(super) fn head(&self) -> Option<&Stage> {
+        self.stages.last().filter(|stage| self.weights[stage.layer].is_some())
+    }
+
+    /// Multiply-adds of one example's part in the gradient of its weights.
+    pub(super) fn head_multiply_adds(&self) -> u64 {
+        self.head().map_or(0, |stage| self.model.layers()[stage.layer].multiply_adds() as u64)
+    }
+
     /// Allocates for chunks as large as the device profile, the binding limit and `memory` bytes allow.
     ///
     /// # Errors

@@ -18,8 +18,8 @@ fn logits(problem: &Problem, theta: &[f64]) -> Vec<(Vec<f64>, usize)> {
     rows.zip(&problem.indices).map(|(z, &i)| (z, problem.label(i))).collect()
 }
 
-/// The gradient of the examples kept, each counting as `weights` say, and how many; nothing where rounding may decide
-/// whether one is kept.
+/// The gradient of the examples kept, each counting as `weights` say, with that of the last layer's weights from all,
+/// and how many are kept; nothing where rounding may decide whether one is.
 pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f32]>) -> Option<(Vec<f64>, usize)> {
     let logits = logits(problem, theta);
     let weight = |n: usize| weights.map_or(1.0, |weights| f64::from(weights[n]));
@@ -31,13 +31,19 @@ pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f
         return None;
     }
     let kept = selection::choose(&score, &problem.indices, step, KEY);
-    let mut dz = vec![0.0; logits.len() * problem.twin.model.classes];
-    for &(n, factor) in &kept {
-        let row = xent::gradient(&logits[n].0, logits[n].1);
-        dz[n * row.len()..(n + 1) * row.len()].iter_mut().zip(row).for_each(|(dz, r)| *dz = weight(n) * factor * r);
-    }
-    let sums = problem.twin.vjp(theta, &problem.activations(theta), dz);
-    Some((problem.mean_and_decay(sums, theta), kept.len()))
+    let sums = |of: &[(usize, f64)]| {
+        let mut dz = vec![0.0; logits.len() * problem.twin.model.classes];
+        for &(n, factor) in of {
+            let row = xent::gradient(&logits[n].0, logits[n].1);
+            dz[n * row.len()..(n + 1) * row.len()].iter_mut().zip(row).for_each(|(dz, r)| *dz = weight(n) * factor * r);
+        }
+        problem.twin.vjp(theta, &problem.activations(theta), dz)
+    };
+    let (mut gradient, last) = (sums(&kept), problem.twin.ops.last().map_or(0, |op| op.parameters()));
+    let head = gradient.len() - last..;
+    let all: Vec<(usize, f64)> = (0..logits.len()).map(|n| (n, 1.0)).collect();
+    gradient[head.clone()].copy_from_slice(&sums(&all)[head]);
+    Some((problem.mean_and_decay(gradient, theta), kept.len()))
 }
 
 #[test]
