@@ -11,16 +11,19 @@ fn the_choices_of_a_sweep_are_options_and_stand_in_its_configuration() {
     let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let looks = ["--first-look", "96", "--look", "24", "--positions", "3", "--look-every", "7"];
+    let looks =
+        ["--first-look", "96", "--look", "24", "--positions", "3", "--look-every", "7", "--look-growth", "0.25"];
     let step = ["--divergence", "4e-3", "--momentum", "0.8", "--damping", "0.05", "--batch", "48"];
     let drawn = ["--screen-one-in", "9", "--least-chance", "0.2", "--weight-power", "0.5"];
+    let others = ["--screen-side", "6", "--spread", "off", "--whole-inputs", "20", "--weight-decay", "3e-3"];
     let train = ["train", "--no-autotune", "--budget", "3", "--out", out.to_str().unwrap()];
-    assert!(run(&[&train[..], &looks, &step, &drawn].concat()).status.success());
+    assert!(run(&[&train[..], &looks, &step, &drawn, &others].concat()).status.success());
     let config = out.join("config.toml");
     let text = fs::read_to_string(&config).unwrap();
     let lines = ["first = 96", "examples = 24", "positions = 3", "refresh_every = 7", "divergence = 0.004"];
     let others = ["momentum = 0.8", "damping = 0.05", "batch = 48", "one_in = 9", "least = 0.2", "power = 0.5"];
-    for line in lines.iter().chain(&others) {
+    let more = ["refresh_growth = 0.25", "side = 6", "spread = false", "whole_inputs = 20", "weight_decay = 0.003"];
+    for line in lines.iter().chain(&others).chain(&more) {
         assert!(text.lines().any(|found| found == *line), "{line} is not in:\n{text}");
     }
     let again = folder.path().join("again");
@@ -30,7 +33,7 @@ fn the_choices_of_a_sweep_are_options_and_stand_in_its_configuration() {
 
     for (line, with, says) in [
         ("examples = 24", "examples = 0", "a look of the plan takes no examples"),
-        ("one_in = 9", "one_in = 0", "one_in of the plan is 0"),
+        ("one_in = 9", "one_in = 0", "one_in or side of the plan is 0"),
         ("least = 0.2", "least = 0.0", "least of the plan is no probability"),
         ("power = 0.5", "power = -1.0", "power of the plan is no number from 0 up"),
     ] {

@@ -10,8 +10,9 @@ use std::str::FromStr;
 #[derive(Args, Clone, Debug)]
 pub(super) struct AugmentArgs {
     /// Train on copies of the examples that differ from them: a list of crop[=PIXELS], flip, rotate[=DEGREES],
-    /// scale[=SHARE], brightness[=SHARE], contrast[=SHARE], cutout[=PIXELS] (docs/how-a-run-works.md)
-    #[arg(long, value_name = "crop,flip,…")]
+    /// scale[=SHARE], brightness[=SHARE], contrast[=SHARE], cutout[=PIXELS] (docs/how-a-run-works.md), or none
+    /// [default: crop=1 with sweep where images are drawn on black with a free border, else none]
+    #[arg(long, value_name = "crop,flip,…|none")]
     augment: Option<Changes>,
     /// Copies of each example, with --augment [default: 1; for sweep and minibatch another one in each epoch]
     #[arg(long, value_name = "N", requires = "augment", value_parser = clap::value_parser!(u32).range(1..))]
@@ -39,6 +40,9 @@ impl FromStr for Changes {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let mut changes: Vec<(Change, Option<f64>)> = Vec::new();
+        if text == "none" {
+            return Ok(Self(changes));
+        }
         for part in text.split(',') {
             let (name, value) = part.split_once('=').map_or((part, None), |(name, value)| (name, Some(value)));
             let change = Change::from_str(name, false).map_err(|_| {
@@ -109,6 +113,7 @@ mod tests {
         let of = |text: &str, side| text.parse::<Changes>().unwrap().of(Shape::new(3, side, side)).unwrap();
         let want = Augmentation { crop: 4, flip: true, ..Augmentation::default() };
         assert_eq!(of("crop,flip", 32), want);
+        assert_eq!(of("none", 32), Augmentation::default());
         assert_eq!(of("flip,crop=1", 8), Augmentation { crop: 1, ..want });
         let want = Augmentation { rotate: 10.5, cutout: 2, contrast: 0.2, ..Augmentation::default() };
         assert_eq!(of("rotate=10.5,cutout,contrast", 8), want);
@@ -116,7 +121,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for text in ["", "crops", "crop=1.5", "crop=-1", "flip=1", "crop,crop", "scale=x", "contrast=nan"] {
+        for text in ["", "none,crop", "crops", "crop=1.5", "crop=-1", "flip=1", "crop,crop", "scale=x", "contrast=nan"]
+        {
             assert!(text.parse::<Changes>().is_err(), "{text}");
         }
         for text in ["crop=8", "rotate=50", "cutout=9", "crop=99999999999"] {

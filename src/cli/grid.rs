@@ -50,8 +50,21 @@ pub(super) struct Planned {
 pub(super) enum Kind {
     /// The options of its row.
     Own(Box<RunRequest>),
-    /// The configuration of the run in this folder, with another plan and start.
-    Control { of: PathBuf, rule: Rule, epochs: f64, whiten: bool, copies: Option<usize> },
+    /// That of another run, with another plan and start.
+    Control(Box<Control>),
+}
+
+/// What a control has of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Control {
+    /// The folder of the run that it is a control of.
+    of: PathBuf,
+    rule: Rule,
+    epochs: f64,
+    whiten: bool,
+    copies: Option<usize>,
+    weight_decay: f64,
+    is_augmented: bool,
 }
 
 /// The conventional baseline: its options as the table shows them, and what they come to.
@@ -75,7 +88,7 @@ impl ExperimentFile {
 }
 
 /// Options that say how examples are screened.
-const IMPORTANCE: [&str; 3] = ["screen_one_in", "least_chance", "weight_power"];
+const IMPORTANCE: [&str; 4] = ["screen_one_in", "screen_side", "least_chance", "weight_power"];
 
 /// Options of `train` that no run of an experiment has of its own.
 const OF_EXPERIMENT: [&str; 3] = ["--out", "--config", "--resume"];
@@ -166,7 +179,7 @@ impl Planned {
                 let conventional = |schedule| matches!(schedule, Schedule::Stochastic(Rule::Adam(_) | Rule::Sgd(_)));
                 !request.schedule().is_ok_and(conventional)
             }
-            Kind::Control { .. } => false,
+            Kind::Control(_) => false,
         }
     }
 
@@ -188,13 +201,13 @@ impl Planned {
         let (mut rule, mut whiten) = (baseline.rule, false);
         if is_helped {
             // screening and the whitened start as its run has them
-            let screen = request.method.screen().unwrap_or(true);
+            let BatchPlan { screen, importance, spread, .. } = request.method.batches_of_sweep();
             whiten = request.course.whiten().unwrap_or(true);
-            let importance = request.method.importance();
-            let batches = BatchPlan { select: true, screen, importance, ..*rule.batches() };
+            let batches = BatchPlan { select: true, screen, importance, spread, ..*rule.batches() };
             rule = rule.with_batches(batches);
             let switch = |is_on| if is_on { "on" } else { "off" }.to_owned();
-            let help = [("select", "true".to_owned()), ("screen", switch(screen)), ("whiten", switch(whiten))];
+            let [screen, spread, whiten] = [screen, spread, whiten].map(switch);
+            let help = [("select", "true".to_owned()), ("screen", screen), ("spread", spread), ("whiten", whiten)];
             let given = self.row.iter().filter(|(key, _)| IMPORTANCE.contains(&key.as_str())).cloned();
             let help: RowOptions = help.map(|(key, value)| (key.to_owned(), value)).into_iter().chain(given).collect();
             row.retain(|(key, _)| {
@@ -206,7 +219,10 @@ impl Planned {
         row.sort();
         let folder = out.join(folder_name(&row, &self.seed));
         let (of, copies) = (self.folder.clone(), request.augment.copies());
-        let kind = Kind::Control { of, rule, epochs: epochs.parse().unwrap_or(f64::NAN), whiten, copies };
+        let epochs = epochs.parse().unwrap_or(f64::NAN);
+        let weight_decay = request.problem.weight_decay.unwrap_or_else(|| Schedule::Stochastic(rule).weight_decay());
+        let is_augmented = is_helped || self.row.iter().any(|(key, _)| key == "augment");
+        let kind = Kind::Control(Box::new(Control { of, rule, epochs, whiten, copies, weight_decay, is_augmented }));
         Self { row, seed: self.seed.clone(), folder, kind }
     }
 
@@ -220,15 +236,14 @@ impl Planned {
     /// # Errors
     /// Those of the files that a control is made from, or into.
     pub(super) fn arguments(&self, data: &Path) -> Result<Vec<String>> {
-        let Kind::Control { of, rule, epochs, whiten, copies } = &self.kind else {
-            return Ok(options(&self.row, &self.seed, data));
-        };
+        let Kind::Control(control) = &self.kind else { return Ok(options(&self.row, &self.seed, data)) };
+        let Control { ref of, rule, epochs, whiten, copies, weight_decay, is_augmented } = **control;
         let config = Config::load(&of.join("config.toml"))?;
-        let budget = Some(Units::of_passes(*epochs, config.examples));
-        let plan = Plan::stochastic(*rule, budget, config.examples, &StageOptions::default());
-        let (whiten, copies) = (*whiten, *copies);
+        let budget = Some(Units::of_passes(epochs, config.examples));
+        let plan = Plan::stochastic(rule, budget, config.examples, &StageOptions::default());
+        let augment = config.augment.filter(|_| is_augmented);
         let path = self.folder.join("config.toml");
-        Config { plan, whiten, copies, held_out: 0, ..config }.save(&path)?;
+        Config { plan, whiten, copies, weight_decay, augment, held_out: 0, ..config }.save(&path)?;
         let of_device = options_of::<DeviceArgs>();
         let device = self.row.iter().filter(|(key, _)| of_device.iter().any(|(id, _)| id == key)).cloned();
         let config = ["--config".to_owned(), path.to_string_lossy().into_owned()];
@@ -323,16 +338,19 @@ mod tests {
         let row = |run: &Planned| run.row.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>();
         let plain = ["budget 11.75", "data mnist", "learning_rate 0.004", "method adam", "weight_decay 0"];
         assert_eq!(row(&controls[0]), plain);
-        let help = ["screen on", "select true", "weight_decay 0", "whiten on"];
+        let help = ["screen on", "select true", "spread on", "weight_decay 0", "whiten on"];
         assert_eq!(row(&controls[1]), [&plain[..4], &help].concat());
-        let Kind::Control { of, rule, epochs, whiten, .. } = &controls[1].kind else { panic!("a control") };
+        let Kind::Control(control) = &controls[1].kind else { panic!("a control") };
+        let Control { of, rule, epochs, whiten, weight_decay, is_augmented, .. } = &**control;
         let Rule::Adam(adam) = rule else { panic!("{rule:?}") };
+        assert!(*weight_decay == 0.0 && *is_augmented && adam.batches.spread);
         assert!(adam.batches.select && adam.batches.screen && *whiten && adam.batches.learning_rate == 4e-3);
         assert_eq!((*epochs, of), (11.75, &runs[0].folder));
         // at the budget that was given, and with the help that its run has
         let controls = runs[2].controls(&baseline, 0.51, Path::new("out"));
-        let helped = ["budget 0.5", "learning_rate 0.004", "method adam", "screen off", "select true", "whiten on"];
-        assert_eq!(row(&controls[1]), helped);
+        let helped = ["budget 0.5", "learning_rate 0.004", "method adam"];
+        let with = ["screen off", "select true", "spread on", "whiten on"];
+        assert_eq!(row(&controls[1]), [&helped[..], &with].concat());
     }
 
     #[test]

@@ -5,9 +5,9 @@ use super::method_options::{
     BatchArgs, DampingArgs, GaussNewtonArgs, LbfgsArgs, MethodName, MomentumArgs, NcgArgs, RateArgs, SgdArgs,
     SweepArgs, check,
 };
-use super::values::{Switch, value_name};
+use super::values::value_name;
 use crate::error::{Error, Result};
-use crate::optimise::{Adam, Importance, Method, Rule, Sweep};
+use crate::optimise::{Adam, BatchPlan, Method, Rule, Sweep};
 use crate::run::Schedule;
 use clap::{Args, ValueEnum};
 
@@ -126,13 +126,8 @@ impl MethodArgs {
         })
     }
 
-    /// Whether screening was switched on or off.
-    pub(super) fn screen(&self) -> Option<bool> {
-        self.batches.screen.map(Switch::is_on)
-    }
-
-    /// How examples are screened, as this says, or as they usually are.
-    pub(super) fn importance(&self) -> Importance {
-        self.batches.settings(Sweep::default().batches).importance
+    /// How mini-batches are made up, as this says, or as in a sweep.
+    pub(super) fn batches_of_sweep(&self) -> BatchPlan {
+        self.batches.settings(Sweep::default().batches)
     }
 }

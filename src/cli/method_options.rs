@@ -183,6 +183,9 @@ pub(super) struct BatchArgs {
     /// sweep, adam, sgd: the linear model learns from one in so many examples [default: 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     screen_one_in: Option<u32>,
+    /// sweep, adam, sgd: it sees means of pixels, so many of the longer side at most [default: 16]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    screen_side: Option<u32>,
     /// sweep, adam, sgd: no example is less likely to be one of an epoch's, where they are screened [default: 0.15]
     #[arg(long, value_name = "P", value_parser = probability)]
     least_chance: Option<f64>,
@@ -190,6 +193,9 @@ pub(super) struct BatchArgs {
     /// steps less noisy and easy examples count too little [default: 1]
     #[arg(long, value_name = "ALPHA", value_parser = non_negative)]
     weight_power: Option<f64>,
+    /// sweep, adam, sgd: spread the examples of each class evenly over an epoch [default: on, off, off]
+    #[arg(long, value_enum, value_name = "on|off")]
+    spread: Option<Switch>,
 }
 
 impl Options for BatchArgs {
@@ -203,10 +209,14 @@ impl BatchArgs {
         let usual = defaults.importance;
         let importance = Importance {
             one_in: self.screen_one_in.map_or(usual.one_in, |n| n as usize),
+            side: self.screen_side.map_or(usual.side, |n| n as usize),
             least: self.least_chance.unwrap_or(usual.least),
             power: self.weight_power.unwrap_or(usual.power),
         };
-        BatchPlan { batch, screen: self.screen.map_or(defaults.screen, Switch::is_on), importance, ..defaults }
+        let is_on = |given: Option<Switch>, usual| given.map_or(usual, Switch::is_on);
+        let [screen, spread] =
+            [(self.screen, defaults.screen), (self.spread, defaults.spread)].map(|(g, u)| is_on(g, u));
+        BatchPlan { batch, screen, spread, importance, ..defaults }
     }
 }
 
@@ -253,6 +263,9 @@ pub(super) struct SweepArgs {
     /// sweep: steps from one look at the curvature to the next [default: 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     look_every: Option<u32>,
+    /// sweep: … and, at least, so many times the steps before it [default: 0]
+    #[arg(long, value_name = "SHARE", value_parser = non_negative)]
+    look_growth: Option<f64>,
     /// sweep: examples of the first look [default: 512]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     first_look: Option<u32>,
@@ -294,6 +307,7 @@ impl SweepArgs {
             momentum: momentum.momentum.unwrap_or(defaults.momentum),
             damping: damping.damping.unwrap_or(defaults.damping),
             refresh_every: self.look_every.map_or(defaults.refresh_every, u64::from),
+            refresh_growth: self.look_growth.unwrap_or(defaults.refresh_growth),
             looks: Looks {
                 first: or(self.first_look, usual.first),
                 examples: or(self.look, usual.examples),

@@ -6,7 +6,7 @@ use super::method::{MethodArgs, ScheduleName};
 use super::values::{Bytes, Switch, named, non_negative, parse_resize, whole};
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result};
-use crate::run::{Run, RunBuilder, Schedule, WEIGHT_DECAY};
+use crate::run::{Run, RunBuilder, Schedule};
 use crate::subset::{Sampling, StageOptions, SubsetSize};
 use clap::Args;
 
@@ -46,14 +46,9 @@ pub(super) struct ProblemArgs {
     /// Built-in model (digits-1k, mnist-2k, mnist-14k, cifar-43k) or TOML file; by default one that suits the images
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum
-    #[arg(
-        long,
-        value_name = "LAMBDA",
-        default_value_t = WEIGHT_DECAY,
-        value_parser = non_negative
-    )]
-    weight_decay: f64,
+    /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum [default: 2e-3 with sweep, else 1e-3]
+    #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
+    pub(super) weight_decay: Option<f64>,
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
@@ -150,12 +145,14 @@ impl RunRequest {
     pub(super) fn builder<'a>(&self, data: &'a Dataset, checkpoint_every: f64) -> Result<RunBuilder<'a>> {
         let Self { problem, course, augment, .. } = self;
         let mut run = Run::by(data, self.schedule()?)
-            .weight_decay(problem.weight_decay)
             .memory(problem.memory.0)
             .sampling(course.sampling)
             .stages(course.options())
             .seed(course.seed)
             .checkpoint_every(checkpoint_every);
+        if let Some(lambda) = problem.weight_decay {
+            run = run.weight_decay(lambda);
+        }
         if let Some(model) = &problem.model {
             run = run.model(model);
         }

@@ -6,6 +6,9 @@ use crate::error::{Result, UsageError};
 use crate::shape::Shape;
 use std::path::Path;
 
+/// Images that are looked at to know what they are like, about.
+const LOOKED_AT: usize = 1000;
+
 /// Larger images than this are beyond any network trained here.
 const MAX_RESIZE: u32 = 4096;
 
@@ -94,6 +97,25 @@ impl Dataset {
         sums.into_iter().map(statistics).collect()
     }
 
+    /// Whether the training images are drawn on black and leave the border free: of the outermost pixels nine in ten
+    /// are black, all channels 0. Such images mean the same when they are shifted by a pixel. A thousand are looked at.
+    pub fn has_black_border(&self) -> bool {
+        let Shape { height, width, .. } = self.shape;
+        let is_outermost = |i: usize| {
+            let (row, column) = (i % (height * width) / width, i % width);
+            row == 0 || column == 0 || row + 1 == height || column + 1 == width
+        };
+        let step = (self.train.len() / LOOKED_AT).max(1);
+        let images = self.train.images.chunks_exact(self.shape.len()).step_by(step);
+        let of_border = |image: &'_ [u8]| {
+            let values = || (0..image.len()).filter(|&i| is_outermost(i)).map(|i| image[i]);
+            (values().filter(|&value| value == 0).count(), values().count())
+        };
+        let (black, all) = images.map(of_border).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        // a border is no use where there is nothing within it
+        black * 10 >= all * 9 && height > 2 && width > 2
+    }
+
     fn assemble(name: String, (source, resize): (&str, Option<(u32, u32)>), parts: Parts) -> Self {
         let sha256 = parts.sha256();
         let Parts { format, shape, classes, train, test } = parts;
@@ -119,6 +141,19 @@ mod tests {
         let [first, second] = set.channel_statistics()[..] else { panic!("two channels") };
         assert_eq!(first, (4.0, 5_f64.sqrt()));
         assert_eq!(second, (7.0, 1.0), "a constant channel");
+    }
+
+    #[test]
+    fn images_on_black_are_told_by_their_border() {
+        let shape = Shape::new(1, 4, 4);
+        let mut image = [0; 16];
+        image[5] = 200;
+        let mut crossing = image;
+        crossing[4] = 200;
+        let of = |images: &[[u8; 16]]| dataset(shape, images.concat()).has_black_border();
+        assert!(of(&[image]) && of(&[image, crossing]) && !of(&[image.map(|x| 255 - x)]));
+        crossing[7] = 1;
+        assert!(!of(&[crossing]) && !dataset(Shape::vector(3), vec![0; 3]).has_black_border());
     }
 
     #[test]

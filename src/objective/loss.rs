@@ -119,6 +119,11 @@ impl Objective {
         self.len
     }
 
+    /// The class of each example.
+    pub fn labels(&self) -> Vec<u32> {
+        self.indices.iter().map(|&i| self.examples.label(i)).collect()
+    }
+
     /// Charges passes over all examples, forward, backward and tangent, and so many multiply-adds a parameter.
     pub(super) fn charge(&mut self, [forward, backward, tangent]: [u64; 3], of_vectors: u64) {
         let (examples, model) = (self.len as u64, &self.workspace.model);

@@ -22,6 +22,8 @@ pub enum Decay {
 pub struct Importance {
     /// The linear model learns from one in so many examples.
     pub one_in: usize,
+    /// It sees means of pixels: the longer side of an image has so many of them at most.
+    pub side: usize,
     /// No example is less likely than this: the linear model may be wrong about it.
     pub least: f64,
     /// α: an example drawn with probability P counts (mean P / P)^α, divided by the mean of that over its mini-batch.
@@ -33,7 +35,7 @@ pub struct Importance {
 
 impl Importance {
     /// Without bias.
-    pub const USUAL: Self = Self { one_in: 20, least: 0.15, power: 1.0 };
+    pub const USUAL: Self = Self { one_in: 20, side: 16, least: 0.15, power: 1.0 };
 }
 
 impl Default for Importance {
@@ -64,6 +66,8 @@ pub struct BatchPlan {
     pub batches_per_step: usize,
     /// How it asks it, and what becomes of the answer.
     pub importance: Importance,
+    /// Whether the examples of each class are spread evenly over an epoch, so that all mini-batches have about as many.
+    pub spread: bool,
 }
 
 impl Default for BatchPlan {
@@ -79,6 +83,7 @@ impl Default for BatchPlan {
             average: false,
             batches_per_step: 0,
             importance: Importance::USUAL,
+            spread: false,
         }
     }
 }
@@ -143,6 +148,7 @@ mod tests {
         average: false,
         batches_per_step: 0,
         importance: Importance::USUAL,
+        spread: false,
     };
     const EXAMPLES: usize = 70;
 

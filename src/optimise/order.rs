@@ -1,6 +1,7 @@
 //! The order of the examples: every epoch a permutation of its own, or a part of one.
 
 use super::batch_plan::BatchPlan;
+use super::problem::Stochastic;
 use crate::batch::{Batch, Draw};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -58,6 +59,8 @@ pub(super) struct Order {
     seed: u64,
     examples: usize,
     inclusion: Option<Arc<Inclusion>>,
+    /// Their classes, if these are to be spread.
+    labels: Option<Vec<u32>>,
     epoch: Option<u64>,
     positions: Vec<u32>,
     /// What they count, where an epoch takes a part of the examples.
@@ -67,11 +70,22 @@ pub(super) struct Order {
 impl Order {
     /// Over so many examples, in mini-batches as the plan says. What would leave less than one of an epoch is left
     /// alone.
-    pub(super) fn new(plan: BatchPlan, seed: u64, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Self {
+    pub(super) fn new<P: Stochastic>(plan: BatchPlan, seed: u64, problem: &P) -> Self {
+        Self::over(plan, seed, problem.examples(), problem.inclusion(), problem.labels())
+    }
+
+    fn over(
+        plan: BatchPlan,
+        seed: u64,
+        examples: usize,
+        inclusion: Option<Arc<Inclusion>>,
+        labels: Option<Vec<u32>>,
+    ) -> Self {
         let batch = plan.batch_of(examples);
         assert!(inclusion.iter().all(|inclusion| inclusion.probability.len() == examples));
         let inclusion = inclusion.filter(|inclusion| inclusion.drawn() >= batch);
-        Self { plan, seed, examples, inclusion, epoch: None, positions: Vec::new(), weights: Vec::new() }
+        let labels = labels.filter(|_| plan.spread);
+        Self { plan, seed, examples, inclusion, labels, epoch: None, positions: Vec::new(), weights: Vec::new() }
     }
 
     /// Mini-batches of an epoch.
@@ -104,6 +118,11 @@ impl Order {
         self.positions.shuffle(&mut rng);
         if let Some(inclusion) = &self.inclusion {
             inclusion.draw(&mut self.positions, &mut rng);
+        }
+        if let Some(labels) = &self.labels {
+            spread(&mut self.positions, labels, &mut rng);
+        }
+        if let Some(inclusion) = &self.inclusion {
             let power = self.plan.importance.power;
             self.weights = self.positions.iter().map(|&position| inclusion.weight(position, power)).collect();
             if power != 1.0 {
@@ -112,6 +131,23 @@ impl Order {
         }
         self.epoch = Some(epoch);
     }
+}
+
+/// Spreads the examples of each class evenly, in the order they have.
+fn spread(positions: &mut [u32], labels: &[u32], rng: &mut impl Rng) {
+    let class = |position: u32| labels[position as usize] as usize;
+    let mut count = vec![0usize; labels.iter().max().map_or(0, |&most| most as usize + 1)];
+    positions.iter().for_each(|&position| count[class(position)] += 1);
+    let mut before = vec![0usize; count.len()];
+    let place = |&position: &u32| {
+        let class = class(position);
+        let place = (before[class] as f64 + rng.random::<f64>()) / count[class] as f64;
+        before[class] += 1;
+        (place, position)
+    };
+    let mut placed: Vec<(f64, u32)> = positions.iter().map(place).collect();
+    placed.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    positions.iter_mut().zip(placed).for_each(|(to, (_, position))| *to = position);
 }
 
 /// Makes the mean of the weights 1.
@@ -135,14 +171,45 @@ mod tests {
         average: false,
         batches_per_step: 0,
         importance: Importance::USUAL,
+        spread: false,
     };
     /// Five are left over of an epoch.
     const EXAMPLES: usize = 75;
 
+    fn over(plan: BatchPlan, seed: u64, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Order {
+        Order::over(plan, seed, examples, inclusion, None)
+    }
+
+    #[test]
+    fn classes_are_spread_evenly_where_that_is_asked_for() {
+        // a fifth are of class 1, one alone of class 3
+        let labels: Vec<u32> = (0..EXAMPLES).map(|i| if i == 70 { 3 } else { u32::from(i % 5 == 0) }).collect();
+        let plan = BatchPlan { spread: true, ..BATCH_PLAN };
+        let epoch = |epoch: u64| {
+            let mut order = Order::over(plan, 3, EXAMPLES, None, Some(labels.clone()));
+            let batches = (0..10).map(|i| order.batch(10 * epoch + i).positions.to_vec());
+            batches.collect::<Vec<_>>()
+        };
+        let (mut first, second) = (epoch(0), epoch(1));
+        for batch in first.iter().chain(&second) {
+            let rare = batch.iter().filter(|&&i| labels[i as usize] == 1).count();
+            assert!((0..=3).contains(&rare), "{rare} of 7, 1.3 on average");
+        }
+        for part in [&first[..5], &first[5..]] {
+            let rare = part.iter().flatten().filter(|&&i| labels[i as usize] == 1).count();
+            assert!((6..=8).contains(&rare), "{rare} of 35, 6.5 on average");
+        }
+        assert_ne!(first, second);
+        let mut all: Vec<u32> = first.drain(..).flatten().collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 70);
+    }
+
     #[test]
     fn every_epoch_takes_other_examples_in_another_order_once_each() {
         let epoch = |epoch: u64, seed: u64| {
-            let mut order = Order::new(BATCH_PLAN, seed, EXAMPLES, None);
+            let mut order = over(BATCH_PLAN, seed, EXAMPLES, None);
             let mut all: Vec<u32> = Vec::new();
             for i in 0..10 {
                 let batch = order.batch(10 * epoch + i);
@@ -160,7 +227,7 @@ mod tests {
         assert_eq!(first, epoch(0, 3));
         assert_ne!(second, epoch(1, 4));
         let large = BatchPlan { batch: 1000, ..BATCH_PLAN };
-        assert_eq!(Order::new(large, 3, EXAMPLES, None).batch(5).positions.len(), EXAMPLES);
+        assert_eq!(over(large, 3, EXAMPLES, None).batch(5).positions.len(), EXAMPLES);
     }
 
     #[test]
@@ -168,7 +235,7 @@ mod tests {
         let probability: Vec<f64> =
             (0..EXAMPLES).map(|i| if i % 3 == 0 { 1.0 } else { 0.2 + 0.001 * i as f64 }).collect();
         let inclusion = Arc::new(Inclusion::new(probability.clone()));
-        let mut order = Order::new(BATCH_PLAN, 3, EXAMPLES, Some(inclusion.clone()));
+        let mut order = over(BATCH_PLAN, 3, EXAMPLES, Some(inclusion.clone()));
         let value = |i: u32| f64::from(i * i % 11);
         let (epochs, per_epoch) = (20_000, order.per_epoch());
         assert_eq!(per_epoch, (inclusion.mean() * EXAMPLES as f64 / 7.0) as u64);
@@ -196,7 +263,7 @@ mod tests {
         let inclusion = Arc::new(Inclusion::new(probability.clone()));
         for power in [0.0, 0.6, 2.0] {
             let plan = BatchPlan { importance: Importance { power, ..Importance::USUAL }, ..BATCH_PLAN };
-            let mut order = Order::new(plan, 3, EXAMPLES, Some(inclusion.clone()));
+            let mut order = over(plan, 3, EXAMPLES, Some(inclusion.clone()));
             for update in 0..12 {
                 let batch = order.batch(update);
                 let weights: Vec<f64> = batch.weights.unwrap().iter().map(|&w| f64::from(w)).collect();
@@ -213,6 +280,6 @@ mod tests {
     #[test]
     fn what_would_leave_less_than_a_mini_batch_is_left_alone() {
         let few = Arc::new(Inclusion::new(vec![0.05; EXAMPLES]));
-        assert_eq!(Order::new(BATCH_PLAN, 3, EXAMPLES, Some(few)).batch(0).weights, None);
+        assert_eq!(over(BATCH_PLAN, 3, EXAMPLES, Some(few)).batch(0).weights, None);
     }
 }

@@ -197,6 +197,11 @@ pub trait Stochastic: Problem<Space: Elementwise> {
         None
     }
 
+    /// The class of each, where that is known.
+    fn labels(&self) -> Option<Vec<u32>> {
+        None
+    }
+
     /// gradient ← that of the loss over a mini-batch, positions being of 0..[`Stochastic::examples`]. May return before
     /// it is computed: the space's operations come after it. The batch is as long as the one before.
     ///

@@ -27,8 +27,10 @@ pub struct Sweep {
     pub damping: f64,
     /// … and at the end.
     pub least_damping: f64,
-    /// Updates from one refresh of the factors to the next.
+    /// Updates from one refresh of the factors to the next, at least, …
     pub refresh_every: u64,
+    /// … and so many times as many as there were before it: predictions change less and less.
+    pub refresh_growth: f64,
     /// What the factors are estimated from.
     pub looks: Looks,
     /// The subsets.
@@ -53,6 +55,7 @@ impl Default for Sweep {
             damping: 0.1,
             least_damping: 3e-3,
             refresh_every: 16,
+            refresh_growth: 0.0,
             looks: Looks::USUAL,
             batches,
         }
@@ -66,15 +69,32 @@ const MOST: f64 = 10.0;
 const KEEP: f64 = 0.95;
 
 impl Sweep {
-    /// Updates since the last refresh of the factors.
-    fn since_refresh(&self, update: u64) -> u64 {
-        (update - 1) % self.refresh_every
+    /// Updates before each refresh of the factors.
+    fn refreshes(&self) -> impl Iterator<Item = u64> {
+        let next = |&before: &u64| Some(before + self.refresh_every.max((self.refresh_growth * before as f64) as u64));
+        std::iter::successors(Some(0), next)
+    }
+
+    /// The last refresh before an update: its number, and the updates before it.
+    fn refresh_before(&self, update: u64) -> (usize, u64) {
+        let so_far = self.refreshes().take_while(|&before| before < update).enumerate();
+        so_far.last().expect("the first comes before all updates")
     }
 
     /// λ of an update: that of the refresh before it.
     fn damping_at(&self, update: u64) -> f64 {
-        let refreshed_at = (update - 1 - self.since_refresh(update)) as f64;
-        self.least_damping.max(self.damping * 0.5f64.powf(refreshed_at / 20.0))
+        let (_, refreshed_at) = self.refresh_before(update);
+        self.least_damping.max(self.damping * 0.5f64.powf(refreshed_at as f64 / 20.0))
+    }
+
+    /// What these updates take besides their gradients.
+    fn calls(&self, Range { start, end }: Range<u64>) -> Calls {
+        // the first update inverts, and none looks at its mini-batch before it
+        let inversions = self.refreshes().take_while(|&at| at < end).filter(|&at| at >= start).count();
+        let looks = inversions - usize::from(start == 0 && end > 0);
+        let updates = (end - start) as usize;
+        let (preconditions, vectors) = (updates, updates * NaturalUpdate::MULTIPLY_ADDS);
+        Calls { looks, preconditions, inversions, vectors, ..Calls::default() }
     }
 
     /// κ of a subset out of so many examples.
@@ -95,14 +115,8 @@ impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
         11.0
     }
 
-    fn work(&self, Range { start, end }: Range<u64>) -> Calls {
-        // the first update inverts, and none looks at its mini-batch before it
-        let inversions = end.div_ceil(self.refresh_every) - start.div_ceil(self.refresh_every);
-        let looks = inversions - u64::from(start == 0 && end > 0);
-        let updates = (end - start) as usize;
-        let (preconditions, vectors) = (updates, updates * NaturalUpdate::MULTIPLY_ADDS);
-        let [looks, inversions] = [looks, inversions].map(|count| count as usize);
-        Calls { looks, preconditions, inversions, vectors, ..Calls::default() }
+    fn work(&self, updates: Range<u64>) -> Calls {
+        self.calls(updates)
     }
 
     fn start(&self, problem: &mut P, x: &Vector<P>) -> Result<()> {
@@ -118,9 +132,9 @@ impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
         x: &mut Vector<P>,
     ) -> Result<()> {
         let [velocity, direction] = memory else { unreachable!("as many as MEMORY names") };
-        if number > 1 && self.since_refresh(number) == 0 {
-            let refreshes = ((number - 1) / self.refresh_every) as f64;
-            let keep = KEEP.min(refreshes / (refreshes + 2.0));
+        let (refreshes, refreshed_at) = self.refresh_before(number);
+        if number > 1 && refreshed_at + 1 == number {
+            let keep = KEEP.min(refreshes as f64 / (refreshes as f64 + 2.0));
             problem.refresh_preconditioner(x, Refresh { seed: number, keep, at_minibatch: true })?;
         }
         problem.precondition(self.damping_at(number), gradient, direction)?;
@@ -132,5 +146,30 @@ impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
     fn describe(&self, Update { number, rate }: Update, examples: usize, outcome: &mut Outcome) {
         outcome.damping = Some(self.damping_at(number));
         outcome.radius = Some(rate * self.divergence_of(examples).sqrt());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_become_rarer_as_told_and_work_is_what_updates_ask_for() {
+        let at = |refresh_growth: f64| {
+            let sweep = Sweep { refresh_every: 24, refresh_growth, ..Sweep::default() };
+            sweep.refreshes().take(7).collect::<Vec<_>>()
+        };
+        assert_eq!(at(0.0), [0, 24, 48, 72, 96, 120, 144]);
+        assert_eq!(at(0.5), [0, 24, 48, 72, 108, 162, 243]);
+        let sweep = Sweep { refresh_every: 4, refresh_growth: 0.5, damping: 0.1, ..Sweep::default() };
+        let looks: Vec<u64> = (1..40).filter(|&update| sweep.refresh_before(update).1 + 1 == update).collect();
+        assert_eq!(looks, [1, 5, 9, 13, 19, 28]);
+        assert_eq!(sweep.refresh_before(18), (3, 12));
+        assert_eq!([sweep.damping_at(1), sweep.damping_at(18)], [0.1, 0.1 * 0.5f64.powf(0.6)]);
+        for (range, looks, inversions) in [(0..1, 0, 1), (0..5, 1, 2), (4..5, 1, 1), (5..8, 0, 0), (0..40, 5, 6)] {
+            let calls = sweep.calls(range.clone());
+            assert_eq!((calls.looks, calls.inversions), (looks, inversions), "{range:?}");
+            assert_eq!(calls.preconditions as u64, range.end - range.start);
+        }
     }
 }

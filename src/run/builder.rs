@@ -12,8 +12,8 @@ use crate::objective::DEFAULT_MEMORY;
 use crate::optimise::{Method, Rule, Sweep};
 use crate::subset::{Plan, Sampling, StageOptions, SubsetSize};
 
-/// λ of the weight decay unless the user says otherwise.
-pub const WEIGHT_DECAY: f64 = 1e-3;
+/// λ of the weight decay unless the user says otherwise: of a sweep, and of others.
+const WEIGHT_DECAY: [f64; 2] = [2e-3, 1e-3];
 
 /// Seconds between checkpoints unless the user says otherwise.
 pub const CHECKPOINT_EVERY: f64 = 30.0;
@@ -31,6 +31,14 @@ pub enum Schedule {
     Full(Method),
 }
 
+impl Schedule {
+    /// λ of the weight decay unless the user says otherwise.
+    pub fn weight_decay(&self) -> f64 {
+        let [of_sweep, of_others] = WEIGHT_DECAY;
+        if matches!(self, Self::Stochastic(Rule::Sweep(_))) { of_sweep } else { of_others }
+    }
+}
+
 /// A run as it is asked for: `Run::sweep(&data).model("mnist-14k").budget(0.5)`. What is not said has a default that
 /// suits the data.
 #[derive(Clone, Debug)]
@@ -43,7 +51,7 @@ pub struct RunBuilder<'a> {
     sampling: Sampling,
     budget: Option<f64>,
     options: StageOptions,
-    weight_decay: f64,
+    weight_decay: Option<f64>,
     whiten: Option<bool>,
     augment: Option<Augmentation>,
     copies: Option<usize>,
@@ -69,7 +77,7 @@ impl Run<'_> {
             sampling: Sampling::default(),
             budget: None,
             options: StageOptions::default(),
-            weight_decay: WEIGHT_DECAY,
+            weight_decay: None,
             whiten: None,
             augment: None,
             copies: None,
@@ -103,10 +111,10 @@ impl<'a> RunBuilder<'a> {
         self
     }
 
-    /// λ of the penalty λ/2 ‖θ‖², 10⁻³ by default.
+    /// λ of the penalty λ/2 ‖θ‖²; by default [that of a schedule](Schedule::weight_decay).
     #[must_use]
     pub fn weight_decay(mut self, lambda: f64) -> Self {
-        self.weight_decay = lambda;
+        self.weight_decay = Some(lambda);
         self
     }
 
@@ -145,7 +153,9 @@ impl<'a> RunBuilder<'a> {
         self
     }
 
-    /// Trains on copies of the examples that differ from them; so many of each, or another one in each epoch.
+    /// Trains on copies of the examples that differ from them; so many of each, or another one in each epoch. By default
+    /// a sweep shifts images by a pixel that are drawn on black and [leave their border
+    /// free](Dataset::has_black_border); an augmentation that changes nothing is none.
     #[must_use]
     pub fn augment(mut self, by: Augmentation, copies: Option<usize>) -> Self {
         (self.augment, self.copies) = (Some(by), copies);
@@ -183,6 +193,7 @@ impl<'a> RunBuilder<'a> {
         let is_stochastic = matches!(self.schedule, Schedule::Stochastic(_));
         let times = if is_stochastic { 1 } else { self.copies.unwrap_or(1) };
         let copies = if is_stochastic { self.copies } else { Some(times) };
+        let augment = self.augment.or_else(|| self.usual_augmentation()).filter(|by| *by != Augmentation::default());
         let available = (n - held_out).saturating_mul(times);
         let subset = |usual: SubsetSize| {
             let size = self.subset.unwrap_or(usual);
@@ -206,13 +217,13 @@ impl<'a> RunBuilder<'a> {
             examples: n,
             held_out,
             sampling: self.sampling,
-            weight_decay: self.weight_decay,
+            weight_decay: self.weight_decay.unwrap_or_else(|| self.schedule.weight_decay()),
             seed: self.seed,
             memory: self.memory,
             checkpoint_every: self.checkpoint_every,
-            copies: copies.filter(|_| self.augment.is_some()),
-            augment: self.augment,
-            whiten: self.whiten.unwrap_or(matches!(self.schedule, Schedule::Stochastic(Rule::Sweep(_)))),
+            copies: copies.filter(|_| augment.is_some()),
+            augment,
+            whiten: self.whiten.unwrap_or(self.is_sweep()),
             plan,
             model: description,
         };
@@ -226,6 +237,15 @@ impl<'a> RunBuilder<'a> {
     /// As [`RunBuilder::config`] and [`Run::new`].
     pub fn on(&self, gpu: &Gpu) -> Result<Run<'a>> {
         Run::new(gpu, &self.config()?, self.data)
+    }
+
+    fn is_sweep(&self) -> bool {
+        matches!(self.schedule, Schedule::Stochastic(Rule::Sweep(_)))
+    }
+
+    fn usual_augmentation(&self) -> Option<Augmentation> {
+        let is_shifted = self.is_sweep() && self.data.has_black_border();
+        is_shifted.then(|| Augmentation { crop: 1, ..Augmentation::default() })
     }
 
     /// Whether all that was said is of its schedule.

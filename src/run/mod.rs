@@ -16,7 +16,7 @@ mod trained;
 mod weights;
 
 pub use assembly::Run;
-pub use builder::{CHECKPOINT_EVERY, RunBuilder, Schedule, WEIGHT_DECAY};
+pub use builder::{CHECKPOINT_EVERY, RunBuilder, Schedule};
 pub use config::Config;
 pub use folder::{Resumed, RunFolder};
 pub use forecast::{Forecast, Fraction};

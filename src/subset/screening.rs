@@ -21,9 +21,6 @@ use crate::training::{Prices, SubsetProblem};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// Pixels are averaged until the longer side has at most so many.
-const LONGEST_SIDE: usize = 16;
-
 /// The linear model learns in so many passes of L-BFGS, …
 const PASSES: usize = 12;
 
@@ -32,6 +29,9 @@ const WEIGHT_DECAY: f64 = 1e-2;
 
 /// Q that its subset must have: with less, it learns its subset by heart and is sure of too much.
 const LEAST_OVERDETERMINATION: f64 = 3.0;
+
+/// More than this tells it nothing new.
+const MOST_OVERDETERMINATION: f64 = 20.0;
 
 /// It has to leave no more than this of what a gradient of the same variance costs, …
 const WORTH_IT: f64 = 0.75;
@@ -88,11 +88,12 @@ impl Screening {
         batches: &BatchPlan,
         is_affordable: impl Fn(Cost) -> bool,
     ) -> Result<Option<Self>> {
-        let size = train.shape.height.max(train.shape.width).div_ceil(LONGEST_SIDE);
+        let Importance { one_in, side, least, .. } = batches.importance;
+        let size = train.shape.height.max(train.shape.width).div_ceil(side);
         let linear = Model::new(&Description::linear(size), train.shape, model.classes);
         let Some(linear) = linear.ok().filter(|linear| linear.classes > 1) else { return Ok(None) };
-        let Importance { one_in, least, .. } = batches.importance;
-        let examples = full.len() / one_in;
+        let enough = MOST_OVERDETERMINATION * linear.parameters() as f64 / linear.classes as f64;
+        let examples = (full.len() / one_in).min(enough.ceil() as usize);
         let q = overdetermination(examples, linear.classes, linear.parameters());
         let multiply_adds = [&linear, model].map(Model::multiply_adds);
         let likely =

@@ -248,6 +248,10 @@ impl Stochastic for SubsetProblem {
         self.inclusion.clone()
     }
 
+    fn labels(&self) -> Option<Vec<u32>> {
+        Some(self.objective.labels())
+    }
+
     fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &mut Buf) -> Result<()> {
         self.minibatches(batch.positions.len(), batch.draw.is_some())?.gradient(x, batch, gradient)
     }

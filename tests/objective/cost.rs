@@ -14,6 +14,7 @@ use gpu_subset::training::SubsetProblem;
 const DENSE: usize = 2;
 const PARAMETERS: u64 = 442;
 const FORWARD: u64 = 420;
+const HEAD: u64 = 120;
 
 /// So many multiply-adds a parameter, in thousandths of a forward pass.
 fn vectors(multiply_adds: u64) -> u64 {
@@ -110,6 +111,12 @@ fn choices_and_copies_are_charged() {
             minibatches.gradient(&theta, batch, &on_device.unwritten()).unwrap();
             let besides = (1000 * multiply_adds as u64).div_ceil(FORWARD);
             assert_eq!((minibatches.cost().forward, minibatches.cost().besides), (64, besides));
+            // the last layer's gradient, of those that do not go backward
+            minibatches.take_evaluation().unwrap();
+            let others = if selects { 64 - minibatches.cost().backward } else { 0 };
+            let of_head = (1000 * others * HEAD).div_ceil(FORWARD);
+            assert_eq!(minibatches.cost().besides, besides + of_head);
+            assert_eq!(others > 0, selects);
         }
     }
 }
@@ -118,7 +125,7 @@ fn choices_and_copies_are_charged() {
 fn mini_batches_cost_no_more_than_was_said() {
     let problem = problem(0, 160, 1e-3);
     let batches = BatchPlan { batch: 32, batches_per_step: 5, average: true, ..BatchPlan::default() };
-    let sweep = Sweep { refresh_every: 3, batches, ..Sweep::default() };
+    let sweep = Sweep { refresh_every: 3, refresh_growth: 0.3, batches, ..Sweep::default() };
     let rules = [
         Rule::Sweep(Sweep { batches: BatchPlan { select: true, ..batches }, ..sweep }),
         Rule::Sweep(sweep),

@@ -20,6 +20,7 @@ const BATCH_PLAN: BatchPlan = BatchPlan {
     average: false,
     batches_per_step: 2,
     importance: Importance::USUAL,
+    spread: false,
 };
 
 /// Of the order of the examples.
