@@ -36,6 +36,8 @@ pub struct NaturalUpdate {
     pub divergence: f64,
     /// The longest step, as a multiple of the direction.
     pub most: f64,
+    /// t, counted from 1: of the slopes of earlier updates as many are known.
+    pub number: u64,
 }
 
 impl AdamUpdate {
@@ -69,9 +71,28 @@ impl NaturalUpdate {
     /// Multiply-adds of an element: two of u, two of x, and one of gᵀd.
     pub const MULTIPLY_ADDS: usize = 5;
 
-    /// With a = s min(most, √(κ / slope)) and slope = gᵀd: u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u
-    pub fn apply(&self, slope: f64, d: &[f64], v: &mut [f64], x: &mut [f64]) {
-        let step = self.rate * self.most.min((self.divergence / slope.max(1e-30)).sqrt());
+    /// Slopes that are remembered, the last of them.
+    pub const SLOPES: usize = 16;
+
+    /// A slope below this share of the mean of those before it counts as that much. Where most mini-batches have nothing
+    /// to tell, since the class that is rare is not among them, steps as long as the others' would undo these.
+    pub const LEAST_SLOPE: f64 = 0.1;
+
+    /// Where the slope of this update is put among those that are remembered, and how many are known.
+    pub fn place(&self, slopes: usize) -> [usize; 2] {
+        let (ring, before) = (slopes.min(Self::SLOPES), self.number.saturating_sub(1) as usize);
+        [before % ring, before.min(ring - 1)]
+    }
+
+    /// With slope = gᵀd, q = max(slope, m/10), m being the mean of the slopes before, and a = s min(most, √(κ / q)):
+    /// u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u
+    pub fn apply(&self, slope: f64, slopes: &mut [f64], d: &[f64], [v, x]: [&mut [f64]; 2]) {
+        let [at, known] = self.place(slopes.len());
+        slopes[at] = 0.0;
+        let mean = slopes.iter().take(Self::SLOPES).sum::<f64>() / known.max(1) as f64;
+        slopes[at] = slope;
+        let slope = slope.max(Self::LEAST_SLOPE * mean).max(1e-30);
+        let step = self.rate * self.most.min((self.divergence / slope).sqrt());
         for ((x, v), d) in x.iter_mut().zip(v).zip(d) {
             let before = *v;
             *v = self.momentum * before - step * d;

@@ -220,7 +220,7 @@ impl Planned {
         let folder = out.join(folder_name(&row, &self.seed));
         let (of, copies) = (self.folder.clone(), request.augment.copies());
         let epochs = epochs.parse().unwrap_or(f64::NAN);
-        let weight_decay = request.problem.weight_decay.unwrap_or_else(|| Schedule::Stochastic(rule).weight_decay());
+        let weight_decay = request.problem.weight_decay.unwrap_or_else(|| Schedule::Stochastic(rule).weight_decay(1.0));
         let is_augmented = is_helped || self.row.iter().any(|(key, _)| key == "augment");
         let kind = Kind::Control(Box::new(Control { of, rule, epochs, whiten, copies, weight_decay, is_augmented }));
         Self { row, seed: self.seed.clone(), folder, kind }

@@ -116,6 +116,18 @@ impl Dataset {
         black * 10 >= all * 9 && height > 2 && width > 2
     }
 
+    /// The entropy of the classes among the training examples, as a share of that of as many even ones; 1 where there is
+    /// but one class.
+    pub fn class_entropy(&self) -> f64 {
+        let mut counts = vec![0_usize; self.classes.len()];
+        self.train.labels.iter().for_each(|&label| counts[label as usize] += 1);
+        counts.retain(|&count| count > 0);
+        let share = |&count: &usize| count as f64 / self.train.len() as f64;
+        let entropy: f64 = counts.iter().map(share).map(|share| -share * share.ln()).sum();
+        // even classes are told without a rounding
+        if counts.iter().all(|&count| count == counts[0]) { 1.0 } else { entropy / (counts.len() as f64).ln() }
+    }
+
     fn assemble(name: String, (source, resize): (&str, Option<(u32, u32)>), parts: Parts) -> Self {
         let sha256 = parts.sha256();
         let Parts { format, shape, classes, train, test } = parts;
@@ -154,6 +166,18 @@ mod tests {
         assert!(of(&[image]) && of(&[image, crossing]) && !of(&[image.map(|x| 255 - x)]));
         crossing[7] = 1;
         assert!(!of(&[crossing]) && !dataset(Shape::vector(3), vec![0; 3]).has_black_border());
+    }
+
+    #[test]
+    fn entropy_is_that_of_the_classes_that_are_there() {
+        let of = |counts: &[usize]| {
+            let mut set = dataset(Shape::vector(1), vec![0; counts.iter().sum()]);
+            set.train.labels = (0..).zip(counts).flat_map(|(class, &n)| vec![class; n]).collect();
+            set.classes = counts.iter().map(ToString::to_string).collect();
+            set.class_entropy()
+        };
+        assert_eq!([of(&[3]), of(&[0, 4]), of(&[5, 0, 5]), of(&[2; 10])], [1.0; 4]);
+        assert!((of(&[99, 1]) - 0.080_793).abs() < 1e-6, "{}", of(&[99, 1]));
     }
 
     #[test]

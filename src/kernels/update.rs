@@ -12,8 +12,10 @@ pub(super) const SGD: Shader = shader!("sgd_update");
 
 impl NaturalUpdate {
     /// As the kernel reads it.
-    pub fn words(&self) -> [f32; 4] {
-        [self.momentum, self.rate, self.divergence, self.most].map(|word| word as f32)
+    pub fn words(&self) -> [f32; 8] {
+        let [at, known] = self.place(Self::SLOPES).map(|word| word as f64);
+        [self.momentum, self.rate, self.divergence, self.most, at, known, Self::LEAST_SLOPE, 0.0]
+            .map(|word| word as f32)
     }
 }
 
@@ -53,15 +55,24 @@ pub fn momentum(gpu: &Gpu, coefficients: &Buf, g: &Buf, v: &Buf, x: &Buf) -> Res
     Dispatch::new(gpu, &SGD, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 
-/// With a = s min(most, √(κ / slope)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` holds the parts
-/// of gᵀd; `coefficients` are [`NaturalUpdate::words`]. Lengths are multiples of 4.
+/// With q = max(gᵀd, m/10) and a = s min(most, √(κ / q)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` holds the
+/// parts of gᵀd, `slopes` those of the updates before, whose mean is m, and this one's; `coefficients` are
+/// [`NaturalUpdate::words`]. Lengths are multiples of 4.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn natural(gpu: &Gpu, coefficients: &Buf, slope: &Buf, d: &Buf, v: &Buf, x: &Buf) -> Result<Dispatch> {
-    assert!(d.len() == x.len() && v.len() == x.len() && coefficients.len() == 4);
-    let bindings = [coefficients.into(), slope.into(), d.into(), v.into(), x.into()];
-    Dispatch::new(gpu, &NATURAL, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
+pub fn natural(
+    gpu: &Gpu,
+    coefficients: &Buf,
+    [slope, slopes]: [&Buf; 2],
+    d: &Buf,
+    [v, x]: [&Buf; 2],
+) -> Result<Dispatch> {
+    assert!(d.len() == x.len() && v.len() == x.len() && coefficients.len() == 8);
+    assert!(slopes.len() >= NaturalUpdate::SLOPES);
+    let constants = [("SLOPES", NaturalUpdate::SLOPES)];
+    let bindings = [coefficients.into(), slope.into(), slopes.into(), d.into(), v.into(), x.into()];
+    Dispatch::new(gpu, &NATURAL, &constants, &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 
 /// The same in f64.
@@ -69,8 +80,8 @@ pub mod reference {
     use crate::kernels::update::{AdamUpdate, MomentumUpdate, NaturalUpdate};
 
     /// [`NaturalUpdate::apply`]
-    pub fn natural(by: &NaturalUpdate, slope: f64, d: &[f64], v: &mut [f64], x: &mut [f64]) {
-        by.apply(slope, d, v, x);
+    pub fn natural(by: &NaturalUpdate, slope: f64, slopes: &mut [f64], d: &[f64], at: [&mut [f64]; 2]) {
+        by.apply(slope, slopes, d, at);
     }
 
     /// [`AdamUpdate::apply`]

@@ -128,6 +128,15 @@ impl Rule {
         }
     }
 
+    /// The same for examples whose classes have such an [entropy](Sweep::entropy).
+    #[must_use]
+    pub fn among_classes(self, entropy: f64) -> Self {
+        match self {
+            Self::Sweep(rule) => Self::Sweep(Sweep { entropy, ..rule }),
+            other => other,
+        }
+    }
+
     /// Whether it asks its problem for a preconditioner.
     pub fn is_preconditioned(&self) -> bool {
         matches!(self, Self::Sweep(_))

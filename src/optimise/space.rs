@@ -71,14 +71,14 @@ pub trait Elementwise: Space {
         x: &mut Self::Vector,
     ) -> Result<()>;
 
-    /// With a = s min(most, √(κ / gᵀd)), d = K⁻¹g: u ← μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. As far along −K⁻¹g as
-    /// the divergence κ of the predictions allows, with Nesterov's momentum, x being the point ahead.
+    /// [`NaturalUpdate::apply`] with d = K⁻¹g: as far along −K⁻¹g as the divergence κ of the predictions allows, with
+    /// Nesterov's momentum, x being the point ahead. Of `slopes` the first entries hold gᵀd of the last updates.
     fn natural(
         &self,
         by: &NaturalUpdate,
         gradient: &Self::Vector,
         direction: &Self::Vector,
-        velocity: &mut Self::Vector,
+        memory: [&mut Self::Vector; 2],
         x: &mut Self::Vector,
     ) -> Result<()>;
 
@@ -144,11 +144,11 @@ impl Elementwise for Euclidean {
         by: &NaturalUpdate,
         g: &Vec<f64>,
         d: &Vec<f64>,
-        v: &mut Vec<f64>,
+        [v, slopes]: [&mut Vec<f64>; 2],
         x: &mut Vec<f64>,
     ) -> Result<()> {
-        assert!([g, d, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
-        by.apply(g.iter().zip(d).map(|(g, d)| g * d).sum(), d, v, x);
+        assert!([g, d, v, slopes, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
+        by.apply(g.iter().zip(d).map(|(g, d)| g * d).sum(), slopes, d, [v, x]);
         Ok(())
     }
 }

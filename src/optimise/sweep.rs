@@ -33,6 +33,12 @@ pub struct Sweep {
     pub refresh_growth: f64,
     /// What the factors are estimated from.
     pub looks: Looks,
+    /// The entropy of the classes, as a share of that of even ones ([`Dataset::class_entropy`]): what there is to learn.
+    /// κ and λ are multiplied by it. Where nearly all examples are of one class, losses, divergences and curvature are
+    /// all small, and the same κ and λ would be too much.
+    ///
+    /// [`Dataset::class_entropy`]: crate::data::Dataset::class_entropy
+    pub entropy: f64,
     /// The subsets.
     pub batches: BatchPlan,
 }
@@ -41,22 +47,24 @@ impl Default for Sweep {
     fn default() -> Self {
         let batches = BatchPlan {
             learning_rate: 1.0,
-            batch: 192,
+            batch: 64,
             warm_up: 0.0,
             select: true,
             screen: true,
             average: true,
             batches_per_step: 16,
+            spread: true,
             ..BatchPlan::default()
         };
         Self {
-            divergence: 1.7e-3,
-            momentum: 0.9,
-            damping: 0.1,
+            divergence: 6e-3,
+            momentum: 0.85,
+            damping: 0.03,
             least_damping: 3e-3,
-            refresh_every: 16,
-            refresh_growth: 0.0,
-            looks: Looks::USUAL,
+            refresh_every: 24,
+            refresh_growth: 0.25,
+            looks: Looks { first: 256, examples: 32, positions: 4, whole_inputs: Some(128) },
+            entropy: 1.0,
             batches,
         }
     }
@@ -84,7 +92,7 @@ impl Sweep {
     /// λ of an update: that of the refresh before it.
     fn damping_at(&self, update: u64) -> f64 {
         let (_, refreshed_at) = self.refresh_before(update);
-        self.least_damping.max(self.damping * 0.5f64.powf(refreshed_at as f64 / 20.0))
+        self.entropy * self.least_damping.max(self.damping * 0.5f64.powf(refreshed_at as f64 / 20.0))
     }
 
     /// What these updates take besides their gradients.
@@ -99,12 +107,12 @@ impl Sweep {
 
     /// κ of a subset out of so many examples.
     fn divergence_of(&self, examples: usize) -> f64 {
-        self.divergence * self.batches.batch_of(examples) as f64 / 128.0
+        self.entropy * self.divergence * self.batches.batch_of(examples) as f64 / 128.0
     }
 }
 
 impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
-    const MEMORY: &'static [&'static str] = &["velocity", "direction"];
+    const MEMORY: &'static [&'static str] = &["velocity", "direction", "slopes"];
 
     fn batches(&self) -> &BatchPlan {
         &self.batches
@@ -131,7 +139,7 @@ impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
         memory: &mut [Vector<P>],
         x: &mut Vector<P>,
     ) -> Result<()> {
-        let [velocity, direction] = memory else { unreachable!("as many as MEMORY names") };
+        let [velocity, direction, slopes] = memory else { unreachable!("as many as MEMORY names") };
         let (refreshes, refreshed_at) = self.refresh_before(number);
         if number > 1 && refreshed_at + 1 == number {
             let keep = KEEP.min(refreshes as f64 / (refreshes as f64 + 2.0));
@@ -139,8 +147,8 @@ impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
         }
         problem.precondition(self.damping_at(number), gradient, direction)?;
         let divergence = self.divergence_of(problem.examples());
-        let by = NaturalUpdate { momentum: self.momentum, rate, divergence, most: MOST };
-        problem.space().natural(&by, gradient, direction, velocity, x)
+        let by = NaturalUpdate { momentum: self.momentum, rate, divergence, most: MOST, number };
+        problem.space().natural(&by, gradient, direction, [velocity, slopes], x)
     }
 
     fn describe(&self, Update { number, rate }: Update, examples: usize, outcome: &mut Outcome) {
@@ -165,6 +173,9 @@ mod tests {
         let looks: Vec<u64> = (1..40).filter(|&update| sweep.refresh_before(update).1 + 1 == update).collect();
         assert_eq!(looks, [1, 5, 9, 13, 19, 28]);
         assert_eq!(sweep.refresh_before(18), (3, 12));
+        let of_one_class = Sweep { entropy: 0.08, ..sweep };
+        assert_eq!(of_one_class.damping_at(18), 0.08 * sweep.damping_at(18));
+        assert_eq!(of_one_class.divergence_of(9000), 0.08 * sweep.divergence_of(9000));
         assert_eq!([sweep.damping_at(1), sweep.damping_at(18)], [0.1, 0.1 * 0.5f64.powf(0.6)]);
         for (range, looks, inversions) in [(0..1, 0, 1), (0..5, 1, 2), (4..5, 1, 1), (5..8, 0, 0), (0..40, 5, 6)] {
             let calls = sweep.calls(range.clone());

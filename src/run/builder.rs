@@ -32,10 +32,12 @@ pub enum Schedule {
 }
 
 impl Schedule {
-    /// λ of the weight decay unless the user says otherwise.
-    pub fn weight_decay(&self) -> f64 {
+    /// λ of the weight decay unless the user says otherwise, on a set whose classes have [such an
+    /// entropy](Dataset::class_entropy). A sweep comes near the minimum of loss and penalty, where a penalty as large as
+    /// the loss would leave nothing of the network.
+    pub fn weight_decay(&self, entropy: f64) -> f64 {
         let [of_sweep, of_others] = WEIGHT_DECAY;
-        if matches!(self, Self::Stochastic(Rule::Sweep(_))) { of_sweep } else { of_others }
+        if matches!(self, Self::Stochastic(Rule::Sweep(_))) { of_sweep * entropy } else { of_others }
     }
 }
 
@@ -201,6 +203,7 @@ impl<'a> RunBuilder<'a> {
         };
         let plan = match self.schedule {
             Schedule::Stochastic(rule) => {
+                let rule = rule.among_classes(data.class_entropy());
                 Plan::stochastic(rule, self.budget.map(|epochs| Units::of_passes(epochs, n)), available, &self.options)
             }
             Schedule::Paper(method) => Plan::paper(method, subset(SubsetSize::Auto)?, &self.options),
@@ -217,7 +220,7 @@ impl<'a> RunBuilder<'a> {
             examples: n,
             held_out,
             sampling: self.sampling,
-            weight_decay: self.weight_decay.unwrap_or_else(|| self.schedule.weight_decay()),
+            weight_decay: self.weight_decay.unwrap_or_else(|| self.schedule.weight_decay(data.class_entropy())),
             seed: self.seed,
             memory: self.memory,
             checkpoint_every: self.checkpoint_every,

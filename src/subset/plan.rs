@@ -94,7 +94,7 @@ impl Default for StageOptions {
 }
 
 /// Updates that a budget chosen for the user has at least: of the sweep, and of the other rules.
-const UPDATES: [usize; 2] = [100, 1000];
+const UPDATES: [usize; 2] = [300, 1000];
 
 /// Epochs of a budget chosen for the user, at least.
 const EPOCHS: f64 = 1.5;

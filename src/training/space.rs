@@ -216,14 +216,14 @@ impl Elementwise for GpuSpace {
         by: &NaturalUpdate,
         gradient: &Buf,
         direction: &Buf,
-        velocity: &mut Buf,
+        [velocity, slopes]: [&mut Buf; 2],
         x: &mut Buf,
     ) -> Result<()> {
         self.charge(NaturalUpdate::MULTIPLY_ADDS);
-        let (v, x) = (&*velocity, &*x);
-        self.replay(UpdateKind::Natural, &by.words(), &[gradient, direction, v, x], |gpu, by| {
+        let (v, slopes, x) = (&*velocity, &*slopes, &*x);
+        self.replay(UpdateKind::Natural, &by.words(), &[gradient, direction, v, slopes, x], |gpu, by| {
             let (mut steps, slope) = vector::dot_on_device(gpu, gradient, direction)?;
-            steps.push(update::natural(gpu, by, &slope, direction, v, x)?);
+            steps.push(update::natural(gpu, by, [&slope, slopes], direction, [v, x])?);
             Ok(steps)
         })
     }

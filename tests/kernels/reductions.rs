@@ -100,15 +100,17 @@ fn updates_agree_with_the_reference_step_after_step() {
                 assert_close(&format!("momentum's {what} of {len}"), &download(&gpu, got), want, 1e-6);
             }
 
-            let (x, v, coefficients) = (upload(&gpu, &start), zeros(), unwritten(&gpu, 4));
-            let d = unwritten(&gpu, len);
-            let (mut want_x, mut want_v) = (start.clone(), vec![0.0; len]);
+            let (x, v, coefficients) = (upload(&gpu, &start), zeros(), unwritten(&gpu, 8));
+            let (d, slopes) = (unwritten(&gpu, len), upload(&gpu, &[0.0; NaturalUpdate::SLOPES]));
+            let (mut want_x, mut want_v, mut want_slopes) = (start.clone(), vec![0.0; len], [0.0; 16]);
             let (mut steps, slope) = vector::dot_on_device(&gpu, &g, &d).unwrap();
-            steps.push(update::natural(&gpu, &coefficients, &slope, &d, &v, &x).unwrap());
-            // the radius decides, then the longest step
-            for (gradient, divergence) in gradients.iter().zip([1e-3, 1e-1, 1e9]) {
-                let by = NaturalUpdate { momentum: 0.9, rate: 0.25, divergence, most: 0.5 };
-                let direction: Vec<f64> = gradient.iter().map(|g| f64::from((0.75 * g) as f32)).collect();
+            steps.push(update::natural(&gpu, &coefficients, [&slope, &slopes], &d, [&v, &x]).unwrap());
+            // the radius decides, then the longest step; later, slopes of before, and those that are forgotten
+            let divergences = [1e-3, 1e-1, 1e9].into_iter().chain(std::iter::repeat(1e-3)).take(20);
+            for (number, (gradient, divergence)) in (1..).zip(gradients.iter().cycle().zip(divergences)) {
+                let by = NaturalUpdate { momentum: 0.9, rate: 0.25, divergence, most: 0.5, number };
+                let scale = if number % 7 == 6 { 1e-4 } else { 0.75 };
+                let direction: Vec<f64> = gradient.iter().map(|g| f64::from((scale * g) as f32)).collect();
                 gpu.write(&g, &gradient.iter().map(|&g| g as f32).collect::<Vec<_>>());
                 gpu.write(&d, &direction.iter().map(|&d| d as f32).collect::<Vec<_>>());
                 gpu.write(&coefficients, &by.words());
@@ -116,11 +118,12 @@ fn updates_agree_with_the_reference_step_after_step() {
                 update::reference::natural(
                     &by,
                     reference::dot(gradient, &direction),
+                    &mut want_slopes,
                     &direction,
-                    &mut want_v,
-                    &mut want_x,
+                    [&mut want_v, &mut want_x],
                 );
             }
+            assert_close(&format!("slopes of {len}"), &download(&gpu, &slopes), &want_slopes, 2e-6);
             for (what, got, want) in [("v", &v, &want_v), ("x", &x, &want_x)] {
                 assert_close(&format!("the natural update's {what} of {len}"), &download(&gpu, got), want, 2e-6);
             }

@@ -79,8 +79,11 @@ fn vectors_are_gone_through_to_the_end() {
         read(gpu, &x)
     });
     agree("natural", |gpu| {
-        let (coefficients, slope, x) = (buf(gpu, 4), buf(gpu, 1), buf(gpu, len));
-        run(gpu, [update::natural(gpu, &coefficients, &slope, &buf(gpu, len), &buf(gpu, len), &x).unwrap()]);
+        let (coefficients, slope, slopes, x) = (buf(gpu, 8), buf(gpu, 1), buf(gpu, 16), buf(gpu, len));
+        run(
+            gpu,
+            [update::natural(gpu, &coefficients, [&slope, &slopes], &buf(gpu, len), [&buf(gpu, len), &x]).unwrap()],
+        );
         read(gpu, &x)
     });
     agree("quads_copy", |gpu| {
