@@ -4,8 +4,8 @@
 override SLOPES: u32;
 @group(0) @binding(0) var<storage, read>       coefficients: array<vec4f, 2>;  // μ, s, κ, most; at, known, least share
 @group(0) @binding(1) var<storage, read>       slope: array<f32>;
-@group(0) @binding(2) var<storage, read_write> slopes: array<f32>;  // of the last updates; this one's goes to `at`
-@group(0) @binding(3) var<storage, read>       d: array<vec4f>;
+@group(0) @binding(2) var<storage, read>       d: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> slopes: array<f32>;  // of the last updates; this one's goes to `at`
 @group(0) @binding(4) var<storage, read_write> v: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> x: array<vec4f>;
 var<workgroup> step_length: f32;

@@ -74,8 +74,8 @@ impl NaturalUpdate {
     /// Slopes that are remembered, the last of them.
     pub const SLOPES: usize = 16;
 
-    /// A slope below this share of the mean of those before it counts as that much. Where most mini-batches have nothing
-    /// to tell, since the class that is rare is not among them, steps as long as the others' would undo these.
+    /// A slope below this share of the mean of those before it counts as that much. Where most mini-batches have
+    /// nothing to tell, since the class that is rare is not among them, steps as long as the others' would undo these.
     pub const LEAST_SLOPE: f64 = 0.1;
 
     /// Where the slope of this update is put among those that are remembered, and how many are known.

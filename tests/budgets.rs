@@ -46,8 +46,8 @@ fn a_stage_spends_no_more_than_its_passes_and_a_run_no_more_than_its_plan() {
 fn a_budget_below_the_first_step_is_refused_before_anything_is_done() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
-    let arguments = ["train", "--budget", "0.3", "--adapter", "no such", "--out", out.to_str().unwrap()];
-    refused(&arguments, 2, &["0.3 epochs", "first step", "raise --budget"]);
+    let arguments = ["train", "--budget", "0.1", "--adapter", "no such", "--out", out.to_str().unwrap()];
+    refused(&arguments, 2, &["0.1 epochs", "first step", "raise --budget"]);
     assert!(!out.exists());
 }
 

@@ -333,7 +333,7 @@ fn an_experiment_runs_its_grid_goes_on_where_it_was_and_makes_a_table() {
     for row in [
         "| budget 2 | 0 |",
         "| batch 64, budget 2, method adam | 0 |",
-        "| batch 64, budget 2, method adam, screen on, select true, whiten on | 0 |",
+        "| batch 64, budget 2, method adam, screen on, select true, spread on, whiten on | 0 |",
     ] {
         assert!(table.contains(row), "{table}");
     }

@@ -72,8 +72,8 @@ fn a_plan_is_readable_and_refuses_what_train_refuses() {
     refused(&["plan", "--data", "/nowhere"], 3, &["/nowhere"]);
     refused(&["plan", "--subset", "1/2"], 2, &["--subset"]);
     refused(&["plan", "--budget", "0"], 2, &["--budget"]);
-    let too_little = ["--no-autotune", "--budget", "0.3"];
-    refused(&[&["plan"], &too_little[..]].concat(), 2, &["--budget", "0.3 epochs", "first step"]);
+    let too_little = ["--no-autotune", "--budget", "0.1"];
+    refused(&[&["plan"], &too_little[..]].concat(), 2, &["--budget", "0.1 epochs", "first step"]);
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     refused(&[&["train", "--out", out.to_str().unwrap()], &too_little[..]].concat(), 2, &["--budget", "first step"]);

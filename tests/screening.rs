@@ -62,7 +62,7 @@ fn examples_that_a_linear_model_is_sure_of_are_rare() {
         let number = |key: &str| screening[key].as_f64().unwrap();
         assert_eq!(screening["examples"], 300, "{record}");
         assert!(number("accuracy") > 0.9, "{record}");
-        assert!((0.15..0.5).contains(&number("share")), "{record}");
+        assert!((0.05..0.5).contains(&number("share")), "{record}");
         // charged, within the budget
         assert!((1.9..2.05).contains(&record["cost_epochs"].as_f64().unwrap()), "{record}");
         assert!(number("units") > 0.0 && number("units") < 0.1 * 2.0 * 6000.0, "{record}");

@@ -85,7 +85,7 @@ fn factors_that_a_device_cannot_bind_are_refused_by_layer_and_rows_before_a_fold
     let [model, out_text] = [&path, &out].map(|path| path.to_str().unwrap());
     let says = ["dense2", &format!("{rows} rows"), "--method lbfgs or adam", "pool before the layer"];
     for command in [&["plan", "--model", model][..], &["train", "--model", model, "--out", out_text]] {
-        refused(command, 5, &says);
+        refused(&[command, &["--whole-inputs", "all"]].concat(), 5, &says);
     }
     assert!(!out.exists());
 }

@@ -90,7 +90,7 @@ impl LbfgsArgs {
 /// K-FAC, alone and in a sweep, and Gauss-Newton.
 #[derive(Args, Clone, Debug)]
 pub(super) struct DampingArgs {
-    /// kfac, gauss-newton: λ added to the curvature in the first step [default: 0.01, 0.1; 0.1 in a sweep]
+    /// kfac, gauss-newton: λ added to the curvature in the first step [default: 0.01, 0.1; 0.03 in a sweep]
     #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
     damping: Option<f64>,
 }
@@ -173,24 +173,25 @@ impl RateArgs {
 /// All that go over mini-batches.
 #[derive(Args, Clone, Debug)]
 pub(super) struct BatchArgs {
-    /// sweep, adam, sgd: examples of a mini-batch [default: 192, 32, 32]
+    /// sweep, adam, sgd: examples of a mini-batch [default: 64, 32, 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
     /// sweep, adam, sgd: a linear model tells first which examples are worth it (docs/how-a-run-works.md) [default: on,
     /// off, off]
     #[arg(long, value_enum, value_name = "on|off")]
     pub(super) screen: Option<Switch>,
-    /// sweep, adam, sgd: the linear model learns from one in so many examples [default: 20]
+    /// sweep, adam, sgd: the linear model learns from one in so many examples, at most; Q = 20 is enough for it
+    /// [default: 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     screen_one_in: Option<u32>,
-    /// sweep, adam, sgd: it sees means of pixels, so many of the longer side at most [default: 16]
+    /// sweep, adam, sgd: it sees means of pixels, so many of the longer side at most [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     screen_side: Option<u32>,
-    /// sweep, adam, sgd: no example is less likely to be one of an epoch's, where they are screened [default: 0.15]
+    /// sweep, adam, sgd: no example is less likely to be one of an epoch's, where they are screened [default: 0.05]
     #[arg(long, value_name = "P", value_parser = probability)]
     least_chance: Option<f64>,
     /// sweep, adam, sgd: an example that is drawn with probability P counts (1/P)^α; 1 is without bias, less makes
-    /// steps less noisy and easy examples count too little [default: 1]
+    /// steps less noisy and easy examples count too little [default: 0.6]
     #[arg(long, value_name = "ALPHA", value_parser = non_negative)]
     weight_power: Option<f64>,
     /// sweep, adam, sgd: spread the examples of each class evenly over an epoch [default: on, off, off]
@@ -223,7 +224,7 @@ impl BatchArgs {
 /// Stochastic gradient descent and the sweep.
 #[derive(Args, Clone, Debug)]
 pub(super) struct MomentumArgs {
-    /// sweep, sgd: how much of the velocity is kept [default: 0.9]
+    /// sweep, sgd: how much of the velocity is kept [default: 0.85, 0.9]
     #[arg(long, value_name = "MU", value_parser = non_negative)]
     momentum: Option<f64>,
 }
@@ -257,16 +258,16 @@ impl SgdArgs {
 #[derive(Args, Clone, Debug)]
 pub(super) struct SweepArgs {
     /// sweep: κ, the divergence that the first step may make, of a subset of 128 examples; it grows with the subset
-    /// [default: 1.7e-3]
+    /// [default: 1/√units of the budget, 0.01 at most]
     #[arg(long, value_name = "KAPPA", value_parser = non_negative)]
     divergence: Option<f64>,
     /// sweep: steps from one look at the curvature to the next [default: 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     look_every: Option<u32>,
-    /// sweep: … and, at least, so many times the steps before it [default: 0]
+    /// sweep: … and, at least, so many times the steps before it [default: 0.1]
     #[arg(long, value_name = "SHARE", value_parser = non_negative)]
     look_growth: Option<f64>,
-    /// sweep: examples of the first look [default: 512]
+    /// sweep: examples of the first look [default: 256]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     first_look: Option<u32>,
     /// sweep: examples of a subset that a later look takes, in whole blocks of 32 or 64 as the device has them
@@ -274,11 +275,11 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     look: Option<u32>,
     /// sweep: the patches of a convolution at so many random places of each image stand for those at all of them in a
-    /// look; 0: all [default: 0]
+    /// look; 0: all [default: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=65_535))]
     positions: Option<u32>,
-    /// sweep: layers that read at most so many values at a place have the second moments of these in their curvature, as
-    /// K-FAC has it; larger ones their mean and one variance, which costs next to nothing [default: all]
+    /// sweep: layers that read at most so many values at a place have the second moments of these in their curvature,
+    /// as K-FAC has it; larger ones their mean and one variance, which costs next to nothing [default: 128]
     #[arg(long, value_name = "N|all", value_parser = number_or_all)]
     whole_inputs: Option<Most>,
 }
@@ -303,7 +304,7 @@ impl SweepArgs {
         let or = |given: Option<u32>, usual: usize| given.map_or(usual, |n| n as usize);
         let usual = defaults.looks;
         Sweep {
-            divergence: self.divergence.unwrap_or(defaults.divergence),
+            divergence: self.divergence.or(defaults.divergence),
             momentum: momentum.momentum.unwrap_or(defaults.momentum),
             damping: damping.damping.unwrap_or(defaults.damping),
             refresh_every: self.look_every.map_or(defaults.refresh_every, u64::from),

@@ -116,8 +116,8 @@ impl Dataset {
         black * 10 >= all * 9 && height > 2 && width > 2
     }
 
-    /// The entropy of the classes among the training examples, as a share of that of as many even ones; 1 where there is
-    /// but one class.
+    /// The entropy of the classes among the training examples, as a share of that of as many even ones; 1 where there
+    /// is but one class.
     pub fn class_entropy(&self) -> f64 {
         let mut counts = vec![0_usize; self.classes.len()];
         self.train.labels.iter().for_each(|&label| counts[label as usize] += 1);

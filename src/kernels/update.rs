@@ -55,8 +55,8 @@ pub fn momentum(gpu: &Gpu, coefficients: &Buf, g: &Buf, v: &Buf, x: &Buf) -> Res
     Dispatch::new(gpu, &SGD, &[], &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 
-/// With q = max(gᵀd, m/10) and a = s min(most, √(κ / q)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` holds the
-/// parts of gᵀd, `slopes` those of the updates before, whose mean is m, and this one's; `coefficients` are
+/// With q = max(gᵀd, m/10) and a = s min(most, √(κ / q)): u = μ v − a d, x ← x − μ v + (1 + μ) u, v ← u. `slope` holds
+/// the parts of gᵀd, `slopes` those of the updates before, whose mean is m, and this one's; `coefficients` are
 /// [`NaturalUpdate::words`]. Lengths are multiples of 4.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn natural(
     assert!(d.len() == x.len() && v.len() == x.len() && coefficients.len() == 8);
     assert!(slopes.len() >= NaturalUpdate::SLOPES);
     let constants = [("SLOPES", NaturalUpdate::SLOPES)];
-    let bindings = [coefficients.into(), slope.into(), slopes.into(), d.into(), v.into(), x.into()];
+    let bindings = [coefficients.into(), slope.into(), d.into(), slopes.into(), v.into(), x.into()];
     Dispatch::new(gpu, &NATURAL, &constants, &bindings, elementwise_grid(gpu, x.len() / 4))
 }
 

@@ -128,6 +128,15 @@ impl Rule {
         }
     }
 
+    /// The same [within a budget](Sweep::within).
+    #[must_use]
+    pub fn within(self, budget: Units) -> Self {
+        match self {
+            Self::Sweep(rule) => Self::Sweep(rule.within(budget)),
+            other => other,
+        }
+    }
+
     /// The same for examples whose classes have such an [entropy](Sweep::entropy).
     #[must_use]
     pub fn among_classes(self, entropy: f64) -> Self {

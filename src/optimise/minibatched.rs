@@ -183,7 +183,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
             evaluation: None,
             spent: Spent { updates: 0, cost: Cost::default(), of_update },
             stretch: None,
-            order: Order::new(*batches, seed, problem),
+            order: Order::new(*batches, seed, problem.examples(), problem.inclusion(), problem.labels()),
             gradient: space.zeros()?,
             before: space.zeros()?,
             moved: space.zeros()?,

@@ -1,7 +1,6 @@
 //! The order of the examples: every epoch a permutation of its own, or a part of one.
 
 use super::batch_plan::BatchPlan;
-use super::problem::Stochastic;
 use crate::batch::{Batch, Draw};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
@@ -70,11 +69,7 @@ pub(super) struct Order {
 impl Order {
     /// Over so many examples, in mini-batches as the plan says. What would leave less than one of an epoch is left
     /// alone.
-    pub(super) fn new<P: Stochastic>(plan: BatchPlan, seed: u64, problem: &P) -> Self {
-        Self::over(plan, seed, problem.examples(), problem.inclusion(), problem.labels())
-    }
-
-    fn over(
+    pub(super) fn new(
         plan: BatchPlan,
         seed: u64,
         examples: usize,
@@ -177,7 +172,7 @@ mod tests {
     const EXAMPLES: usize = 75;
 
     fn over(plan: BatchPlan, seed: u64, examples: usize, inclusion: Option<Arc<Inclusion>>) -> Order {
-        Order::over(plan, seed, examples, inclusion, None)
+        Order::new(plan, seed, examples, inclusion, None)
     }
 
     #[test]
@@ -186,7 +181,7 @@ mod tests {
         let labels: Vec<u32> = (0..EXAMPLES).map(|i| if i == 70 { 3 } else { u32::from(i % 5 == 0) }).collect();
         let plan = BatchPlan { spread: true, ..BATCH_PLAN };
         let epoch = |epoch: u64| {
-            let mut order = Order::over(plan, 3, EXAMPLES, None, Some(labels.clone()));
+            let mut order = Order::new(plan, 3, EXAMPLES, None, Some(labels.clone()));
             let batches = (0..10).map(|i| order.batch(10 * epoch + i).positions.to_vec());
             batches.collect::<Vec<_>>()
         };

@@ -11,6 +11,7 @@ use super::outcome::Outcome;
 use super::problem::{Calls, Curved, Refresh, Stochastic, Vector};
 use super::space::Elementwise;
 use crate::batch::Looks;
+use crate::cost::Units;
 use crate::error::Result;
 use crate::update::NaturalUpdate;
 use serde::{Deserialize, Serialize};
@@ -19,8 +20,8 @@ use std::ops::Range;
 /// The choices of a sweep. `batches` has no learning rate: what falls is the share of the radius.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
-    /// κ of a subset of 128 examples; it grows with the subset.
-    pub divergence: f64,
+    /// κ of a subset of 128 examples; it grows with the subset. None: as suits a [budget](Sweep::within).
+    pub divergence: Option<f64>,
     /// μ of Nesterov's momentum.
     pub momentum: f64,
     /// λ at the start, halved every twenty updates …
@@ -33,9 +34,9 @@ pub struct Sweep {
     pub refresh_growth: f64,
     /// What the factors are estimated from.
     pub looks: Looks,
-    /// The entropy of the classes, as a share of that of even ones ([`Dataset::class_entropy`]): what there is to learn.
-    /// κ and λ are multiplied by it. Where nearly all examples are of one class, losses, divergences and curvature are
-    /// all small, and the same κ and λ would be too much.
+    /// The entropy of the classes, as a share of that of even ones ([`Dataset::class_entropy`]): what there is to
+    /// learn. κ and λ are multiplied by it. Where nearly all examples are of one class, losses, divergences and
+    /// curvature are all small, and the same κ and λ would be too much.
     ///
     /// [`Dataset::class_entropy`]: crate::data::Dataset::class_entropy
     pub entropy: f64,
@@ -57,13 +58,13 @@ impl Default for Sweep {
             ..BatchPlan::default()
         };
         Self {
-            divergence: 6e-3,
+            divergence: None,
             momentum: 0.85,
             damping: 0.03,
             least_damping: 3e-3,
-            refresh_every: 24,
-            refresh_growth: 0.25,
-            looks: Looks { first: 256, examples: 32, positions: 4, whole_inputs: Some(128) },
+            refresh_every: 16,
+            refresh_growth: 0.1,
+            looks: Looks { first: 256, examples: 64, positions: 4, whole_inputs: Some(128) },
             entropy: 1.0,
             batches,
         }
@@ -73,10 +74,21 @@ impl Default for Sweep {
 /// The longest step, as a multiple of K⁻¹g.
 const MOST: f64 = 10.0;
 
+/// κ where nothing is said of it and nothing is known of the budget, and for small ones.
+const MOST_DIVERGENCE: f64 = 1e-2;
+
 /// Of the factors before, a refresh keeps at most so much.
 const KEEP: f64 = 0.95;
 
 impl Sweep {
+    /// The same with κ = 1/√B for a budget of B units, or 0.01 if that is less, unless it was said: in longer runs,
+    /// what is left of the noise at their end weighs more than how far they come (measured: docs/lab-notes.md).
+    #[must_use]
+    pub fn within(self, budget: Units) -> Self {
+        let divergence = self.divergence.unwrap_or(MOST_DIVERGENCE.min(1.0 / budget.count().sqrt()));
+        Self { divergence: Some(divergence), ..self }
+    }
+
     /// Updates before each refresh of the factors.
     fn refreshes(&self) -> impl Iterator<Item = u64> {
         let next = |&before: &u64| Some(before + self.refresh_every.max((self.refresh_growth * before as f64) as u64));
@@ -107,7 +119,7 @@ impl Sweep {
 
     /// κ of a subset out of so many examples.
     fn divergence_of(&self, examples: usize) -> f64 {
-        self.entropy * self.divergence * self.batches.batch_of(examples) as f64 / 128.0
+        self.entropy * self.divergence.unwrap_or(MOST_DIVERGENCE) * self.batches.batch_of(examples) as f64 / 128.0
     }
 }
 
@@ -173,6 +185,9 @@ mod tests {
         let looks: Vec<u64> = (1..40).filter(|&update| sweep.refresh_before(update).1 + 1 == update).collect();
         assert_eq!(looks, [1, 5, 9, 13, 19, 28]);
         assert_eq!(sweep.refresh_before(18), (3, 12));
+        let divergence = |budget| sweep.within(Units::new(budget)).divergence;
+        assert_eq!([40_000.0, 10.0, 0.0].map(divergence), [Some(5e-3), Some(0.01), Some(0.01)]);
+        assert_eq!(Sweep { divergence: Some(0.3), ..sweep }.within(Units::new(40_000.0)).divergence, Some(0.3));
         let of_one_class = Sweep { entropy: 0.08, ..sweep };
         assert_eq!(of_one_class.damping_at(18), 0.08 * sweep.damping_at(18));
         assert_eq!(of_one_class.divergence_of(9000), 0.08 * sweep.divergence_of(9000));

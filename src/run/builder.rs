@@ -33,8 +33,8 @@ pub enum Schedule {
 
 impl Schedule {
     /// λ of the weight decay unless the user says otherwise, on a set whose classes have [such an
-    /// entropy](Dataset::class_entropy). A sweep comes near the minimum of loss and penalty, where a penalty as large as
-    /// the loss would leave nothing of the network.
+    /// entropy](Dataset::class_entropy). A sweep comes near the minimum of loss and penalty, where a penalty as large
+    /// as the loss would leave nothing of the network.
     pub fn weight_decay(&self, entropy: f64) -> f64 {
         let [of_sweep, of_others] = WEIGHT_DECAY;
         if matches!(self, Self::Stochastic(Rule::Sweep(_))) { of_sweep * entropy } else { of_others }
@@ -155,8 +155,8 @@ impl<'a> RunBuilder<'a> {
         self
     }
 
-    /// Trains on copies of the examples that differ from them; so many of each, or another one in each epoch. By default
-    /// a sweep shifts images by a pixel that are drawn on black and [leave their border
+    /// Trains on copies of the examples that differ from them; so many of each, or another one in each epoch. By
+    /// default a sweep shifts images by a pixel that are drawn on black and [leave their border
     /// free](Dataset::has_black_border); an augmentation that changes nothing is none.
     #[must_use]
     pub fn augment(mut self, by: Augmentation, copies: Option<usize>) -> Self {

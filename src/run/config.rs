@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_budget_that_pays_for_no_step_is_refused_before_there_is_a_device() {
         let data = Dataset::digits().unwrap();
-        for (budget, is_enough) in [(0.0, false), (0.3, false), (1.0, true)] {
+        for (budget, is_enough) in [(0.0, false), (0.1, false), (1.0, true)] {
             let config = Run::sweep(&data).budget(budget).config();
             assert_eq!(config.is_ok(), is_enough, "{budget}: {config:?}");
         }

@@ -110,7 +110,8 @@ impl Plan {
         let usual = (rule.batches().batch * updates) as f64;
         let usual = Units::new(usual.max(Units::of_passes(EPOCHS, examples).count()));
         let validation = Validation { every: options.check_every.unwrap_or(0), patience: options.patience };
-        Self::Stochastic { budget: budget.unwrap_or(usual), prepared_for: None, validation, rule }
+        let budget = budget.unwrap_or(usual);
+        Self::Stochastic { budget, prepared_for: None, validation, rule: rule.within(budget) }
     }
 
     /// The paper's: one subset of so many examples to its minimum, then the full set for a short adaptation.

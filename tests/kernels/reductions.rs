@@ -99,9 +99,20 @@ fn updates_agree_with_the_reference_step_after_step() {
             for (what, got, want) in [("v", &v, &want_v), ("x", &x, &want_x)] {
                 assert_close(&format!("momentum's {what} of {len}"), &download(&gpu, got), want, 1e-6);
             }
+        }
+    }
+}
 
-            let (x, v, coefficients) = (upload(&gpu, &start), zeros(), unwritten(&gpu, 8));
-            let (d, slopes) = (unwritten(&gpu, len), upload(&gpu, &[0.0; NaturalUpdate::SLOPES]));
+#[test]
+fn a_natural_update_agrees_with_the_reference_step_after_step() {
+    let mut rng = rng(16);
+    for gpu in gpus() {
+        for len in LENGTHS {
+            let start = uniform(len, &mut rng);
+            let gradients = [(); 3].map(|()| uniform(len, &mut rng));
+            let (x, v) = (upload(&gpu, &start), upload(&gpu, &vec![0.0; len]));
+            let (g, d, coefficients) = (unwritten(&gpu, len), unwritten(&gpu, len), unwritten(&gpu, 8));
+            let slopes = upload(&gpu, &[0.0; NaturalUpdate::SLOPES]);
             let (mut want_x, mut want_v, mut want_slopes) = (start.clone(), vec![0.0; len], [0.0; 16]);
             let (mut steps, slope) = vector::dot_on_device(&gpu, &g, &d).unwrap();
             steps.push(update::natural(&gpu, &coefficients, [&slope, &slopes], &d, [&v, &x]).unwrap());

@@ -107,8 +107,9 @@ fn choices_and_copies_are_charged() {
             let mut minibatches = on_device.minibatches(64, selects);
             let draw = selects.then_some(Draw { seed: 1, step: 0 });
             let batch = Batch { positions: &positions, weights: None, epoch: 0, draw };
-            let theta = on_device.vector(&problem.parameters(5));
-            minibatches.gradient(&theta, batch, &on_device.unwritten()).unwrap();
+            // far from the minimum for some examples and near for others, so that not all go backward
+            let theta: Vec<f64> = problem.parameters(5).iter().map(|t| 4.0 * t).collect();
+            minibatches.gradient(&on_device.vector(&theta), batch, &on_device.unwritten()).unwrap();
             let besides = (1000 * multiply_adds as u64).div_ceil(FORWARD);
             assert_eq!((minibatches.cost().forward, minibatches.cost().besides), (64, besides));
             // the last layer's gradient, of those that do not go backward

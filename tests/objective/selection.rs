@@ -85,7 +85,7 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     const DRAWS: u64 = 10_000;
     const READ: u64 = 400;
     let Some(gpu) = gpu() else { return };
-    let problem = problem(3, 64, 1e-2);
+    let problem = problem(2, 64, 1e-2);
     let theta = problem.parameters(62);
     // far from the minimum for some examples and near for others, so that probabilities differ
     let theta: Vec<f64> = theta.iter().map(|t| 4.0 * t).collect();

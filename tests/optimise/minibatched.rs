@@ -89,7 +89,7 @@ fn sgd(batches: BatchPlan, nesterov: bool) -> Method {
 
 /// Refreshes its factors every fourth update.
 fn sweep(batches: BatchPlan) -> Method {
-    let rule = Sweep { refresh_every: 4, divergence: 1e-3, batches, ..Sweep::default() };
+    let rule = Sweep { refresh_every: 4, divergence: Some(1e-3), batches, ..Sweep::default() };
     Method { rule: AnyRule::Sweep(rule), epochs: EPOCHS }
 }
 

@@ -44,7 +44,7 @@ pub fn specialisations() -> BTreeSet<Specialisation> {
         let [by, g, m, v, y] = [8, 64, 64, 64, 64].map(|len| gpu.alloc("update", len).unwrap());
         update::adam(&gpu, &by, &g, [&m, &v], &y).unwrap();
         update::momentum(&gpu, &by.prefix(4), &g, &v, &y).unwrap();
-        update::natural(&gpu, &by.prefix(4), &g.prefix(1), &g, &v, &y).unwrap();
+        update::natural(&gpu, &by, [&g.prefix(1), &g], &g, [&v, &y]).unwrap();
         let profile = Profile::ALL.iter().position(|profile| *profile == gpu.profile).unwrap();
         all.extend(gpu.specialisations().into_iter().map(|(name, constants)| (profile, name, constants)));
     }
