@@ -9,6 +9,7 @@ mod example;
 use common::program::run;
 use gpu_subset::data::Dataset;
 use gpu_subset::error::{Error, Result};
+use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::optimise::{Method, Optimiser, Rule, Sweep};
 use gpu_subset::run::{Config, Run, Schedule, Trained};
 use gpu_subset::subset::{Observer, Plan, StageOptions, StagePlan, StepRecord, SubsetSize, Trainer};
@@ -113,6 +114,7 @@ fn a_configuration_that_does_not_fit_is_refused_by_what_is_wrong_with_it() {
         (Config { checkpoint_every: -1.0, ..sweep.clone() }, "checkpoint_every"),
         (Config { weight_decay: f64::NAN, ..sweep.clone() }, "weight_decay"),
         (with_rule(Rule::Sweep(Sweep { refresh_every: 0, ..Sweep::default() })), "refresh_every"),
+        (with_rule(Rule::Sweep(Sweep { entropy: -0.5, ..Sweep::default() })), "entropy"),
         (staged(Vec::clear), "no stage"),
         (staged(|stages| stages[0].subset = Some(1438)), "more examples than the next"),
         (staged(|stages| stages[0].subset = Some(0)), "has no examples"),
@@ -122,6 +124,41 @@ fn a_configuration_that_does_not_fit_is_refused_by_what_is_wrong_with_it() {
         assert!(why.to_string().contains(fragment), "{fragment}: {why}");
     }
     assert_eq!(sweep.open_data().unwrap().sha256, data.sha256);
+}
+
+#[test]
+fn a_sweep_follows_from_what_its_data_are_like() {
+    let digits = Dataset::digits().unwrap();
+    let of = |data: &Dataset| {
+        let config = Run::sweep(data).budget(2.0).config().unwrap();
+        let Plan::Stochastic { rule: Rule::Sweep(sweep), .. } = config.plan else { panic!("{config:?}") };
+        (sweep, config.weight_decay, config.augment)
+    };
+    let (sweep, decay, augment) = of(&digits);
+    assert!(
+        sweep.entropy > 0.9999 && (decay - 2e-3).abs() < 1e-6 && augment.is_none(),
+        "{sweep:?} {decay} {augment:?}"
+    );
+    assert_eq!(sweep.divergence, Some(0.01), "a small budget");
+
+    let mut uneven = digits.clone();
+    uneven.train.labels[..1423].fill(0);
+    uneven.train.labels[1423..].fill(1);
+    let (sweep, decay, _) = of(&uneven);
+    assert!((0.07..0.09).contains(&sweep.entropy), "{}", sweep.entropy);
+    assert!((decay / sweep.entropy - 2e-3).abs() < 1e-12);
+    let adam = Run::by(&uneven, Schedule::Stochastic(Rule::Adam(Default::default()))).config().unwrap();
+    assert_eq!((adam.weight_decay, adam.augment), (1e-3, None));
+
+    // a border as MNIST's
+    let mut framed = digits.clone();
+    let is_border = |i: usize| [0, 7].contains(&(i % 8)) || [0, 7].contains(&(i % 64 / 8));
+    framed.train.images.iter_mut().enumerate().filter(|(i, _)| is_border(*i)).for_each(|(_, pixel)| *pixel = 0);
+    let shift = Augmentation { crop: 1, ..Augmentation::default() };
+    assert_eq!(of(&framed).2, Some(shift));
+    let without = Run::sweep(&framed).augment(Augmentation::default(), None).config().unwrap();
+    assert_eq!((without.augment, without.copies), (None, None));
+    assert!(Run::by(&framed, Schedule::Stochastic(Rule::Adam(Default::default()))).config().unwrap().augment.is_none());
 }
 
 #[test]

@@ -118,10 +118,10 @@ mod tests {
         let mnist = [(8, 25, 144), (16, 200, 16), (40, 256, 1), (10, 40, 1)];
         let cifar = [(12, 27, 256), (24, 108, 64), (32, 216, 16), (64, 512, 1), (10, 64, 1)];
         let nets = [
-            ("mnist-14k", Shape::new(1, 28, 28), &mnist[..], [13.90, 114.31]),
-            ("cifar-43k", Shape::new(3, 32, 32), &cifar[..], [17.89, 139.19]),
+            ("mnist-14k", Shape::new(1, 28, 28), &mnist[..], [13.90, 114.31], [1.95, 1.79, 0.27]),
+            ("cifar-43k", Shape::new(3, 32, 32), &cifar[..], [17.89, 139.19], [2.42, 2.79, 0.33]),
         ];
-        for (name, input, layers, [product, inverses]) in nets {
+        for (name, input, layers, [product, inverses], of_sweep) in nets {
             let model = Model::new(&Description::open(name).unwrap(), input, 10).unwrap();
             let work = FactorWork::of(&model, Looks::USUAL);
             let sum = |of: fn(&(u64, u64, u64)) -> u64| layers.iter().map(of).sum::<u64>();
@@ -136,6 +136,12 @@ mod tests {
             assert_eq!(work, by_hand);
             let yardstick = Yardstick::new(model.multiply_adds());
             for (multiply_adds, units) in [(work.product, product), (work.inverses, inverses)] {
+                let found = yardstick.cost(multiply_adds).units().count();
+                assert!((found - units).abs() < 0.01, "{name}: {found}, not {units}");
+            }
+            let looks = Looks { positions: 4, whole_inputs: Some(128), ..Looks::USUAL };
+            let work = FactorWork::of(&model, looks);
+            for (multiply_adds, units) in [work.product, work.inverses, work.look(1)].into_iter().zip(of_sweep) {
                 let found = yardstick.cost(multiply_adds).units().count();
                 assert!((found - units).abs() < 0.01, "{name}: {found}, not {units}");
             }

@@ -155,14 +155,17 @@ impl Plan {
         let required = match self {
             Self::Stochastic { budget, rule, .. } => {
                 let refreshes = !matches!(rule, Rule::Sweep(Sweep { refresh_every: 0, .. }));
+                let is_share = |share: f64| share > 0.0 && share <= 1.0;
+                let entropy = !matches!(rule, Rule::Sweep(Sweep { entropy, .. }) if !is_share(*entropy));
                 let (looks, Importance { one_in, side, least, power }) = (rule.looks(), rule.batches().importance);
                 vec![
                     (budget.count() >= 0.0, "the budget of the plan is no number from 0 up"),
                     (rule.batches().batch > 0, "a mini-batch of the plan has no examples"),
                     (refreshes, "refresh_every of the plan is 0"),
+                    (entropy, "entropy of the plan is no share above 0"),
                     (looks.first > 0 && looks.examples > 0, "a look of the plan takes no examples"),
                     (one_in > 0 && side > 0, "one_in or side of the plan is 0"),
-                    (least > 0.0 && least <= 1.0, "least of the plan is no probability above 0"),
+                    (is_share(least), "least of the plan is no probability above 0"),
                     (power >= 0.0, "power of the plan is no number from 0 up"),
                 ]
             }
