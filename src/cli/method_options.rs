@@ -173,7 +173,8 @@ impl RateArgs {
 /// All that go over mini-batches.
 #[derive(Args, Clone, Debug)]
 pub(super) struct BatchArgs {
-    /// sweep, adam, sgd: examples of a mini-batch [default: 64, 32, 32]
+    /// sweep, adam, sgd: examples of a mini-batch [default: √units of the budget / 2 up to
+    /// 128, 32, 32]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
     /// sweep, adam, sgd: a linear model tells first which examples are worth it (docs/how-a-run-works.md) [default: on,

@@ -17,7 +17,8 @@ use crate::update::NaturalUpdate;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
-/// The choices of a sweep. `batches` has no learning rate: what falls is the share of the radius.
+/// The choices of a sweep. `batches` has no learning rate: what falls is the share of the radius; a batch of 0 is as
+/// suits a [budget](Sweep::within).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
     /// κ of a subset of 128 examples; it grows with the subset. None: as suits a [budget](Sweep::within).
@@ -48,7 +49,7 @@ impl Default for Sweep {
     fn default() -> Self {
         let batches = BatchPlan {
             learning_rate: 1.0,
-            batch: 64,
+            batch: 0,
             warm_up: 0.0,
             select: true,
             screen: true,
@@ -77,16 +78,24 @@ const MOST: f64 = 10.0;
 /// κ where nothing is said of it and nothing is known of the budget, and for small ones.
 const MOST_DIVERGENCE: f64 = 1e-2;
 
+/// Subsets whose size is not said are of a multiple of so many examples, up to so many times that.
+const SUBSETS: usize = 32;
+const MOST_SUBSETS: usize = 4;
+
 /// Of the factors before, a refresh keeps at most so much.
 const KEEP: f64 = 0.95;
 
 impl Sweep {
-    /// The same with κ = 1/√B for a budget of B units, or 0.01 if that is less, unless it was said: in longer runs,
-    /// what is left of the noise at their end weighs more than how far they come (measured: docs/lab-notes.md).
+    /// The same for a budget of B units, unless it was said otherwise: with subsets of √B/2 examples, to the nearest 32
+    /// and 128 at most, and κ = 1/√B, or 0.01 if that is less. In longer runs, what is left of the noise at their end
+    /// weighs more than how far they come (measured: docs/lab-notes.md).
     #[must_use]
     pub fn within(self, budget: Units) -> Self {
-        let divergence = self.divergence.unwrap_or(MOST_DIVERGENCE.min(1.0 / budget.count().sqrt()));
-        Self { divergence: Some(divergence), ..self }
+        let root = budget.count().sqrt();
+        let divergence = self.divergence.unwrap_or(MOST_DIVERGENCE.min(1.0 / root));
+        let usual = SUBSETS * ((root / 2.0 / SUBSETS as f64).round() as usize).clamp(1, MOST_SUBSETS);
+        let batch = if self.batches.batch == 0 { usual } else { self.batches.batch };
+        Self { divergence: Some(divergence), batches: BatchPlan { batch, ..self.batches }, ..self }
     }
 
     /// Updates before each refresh of the factors.
@@ -188,6 +197,10 @@ mod tests {
         let divergence = |budget| sweep.within(Units::new(budget)).divergence;
         assert_eq!([40_000.0, 10.0, 0.0].map(divergence), [Some(5e-3), Some(0.01), Some(0.01)]);
         assert_eq!(Sweep { divergence: Some(0.3), ..sweep }.within(Units::new(40_000.0)).divergence, Some(0.3));
+        let batch = |budget| sweep.within(Units::new(budget)).batches.batch;
+        assert_eq!([1.0, 13_200.0, 52_500.0, 150_000.0].map(batch), [32, 64, 128, 128]);
+        let said = Sweep { batches: BatchPlan { batch: 7, ..sweep.batches }, ..sweep };
+        assert_eq!(said.within(Units::new(52_500.0)).batches.batch, 7);
         let of_one_class = Sweep { entropy: 0.08, ..sweep };
         assert_eq!(of_one_class.damping_at(18), 0.08 * sweep.damping_at(18));
         assert_eq!(of_one_class.divergence_of(9000), 0.08 * sweep.divergence_of(9000));

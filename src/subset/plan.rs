@@ -93,8 +93,11 @@ impl Default for StageOptions {
     }
 }
 
-/// Updates that a budget chosen for the user has at least: of the sweep, and of the other rules.
-const UPDATES: [usize; 2] = [300, 1000];
+/// A budget chosen for the user has so many units of a sweep at least, …
+const SWEEP: f64 = 20_000.0;
+
+/// … or so many updates of other rules.
+const UPDATES: usize = 1000;
 
 /// Epochs of a budget chosen for the user, at least.
 const EPOCHS: f64 = 1.5;
@@ -103,11 +106,11 @@ const EPOCHS: f64 = 1.5;
 const GROWTH: usize = 4;
 
 impl Plan {
-    /// Mini-batches of so many examples by a rule, within a budget or one that suits both: K-FAC needs few updates, and
-    /// a small set no fewer than a large one.
+    /// Mini-batches by a rule out of so many examples, within a budget or one that suits both: a small set needs no
+    /// fewer updates than a large one. What the rule leaves to the budget follows from it.
     pub fn stochastic(rule: Rule, budget: Option<Units>, examples: usize, options: &StageOptions) -> Self {
-        let updates = if matches!(rule, Rule::Sweep(_)) { UPDATES[0] } else { UPDATES[1] };
-        let usual = (rule.batches().batch * updates) as f64;
+        let is_sweep = matches!(rule, Rule::Sweep(_));
+        let usual = if is_sweep { SWEEP } else { (rule.batches().batch * UPDATES) as f64 };
         let usual = Units::new(usual.max(Units::of_passes(EPOCHS, examples).count()));
         let validation = Validation { every: options.check_every.unwrap_or(0), patience: options.patience };
         let budget = budget.unwrap_or(usual);
@@ -355,7 +358,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(budget(Rule::Sweep(Sweep::default()), 60_000), 90_000.0);
-        assert_eq!(budget(Rule::Sweep(Sweep::default()), 1437), 19_200.0);
+        assert_eq!(budget(Rule::Sweep(Sweep::default()), 1437), 20_000.0);
         assert_eq!(budget(Rule::Adam(Adam::default()), 1437), 32_000.0);
     }
 
