@@ -18,6 +18,16 @@ fn logits(problem: &Problem, theta: &[f64]) -> Vec<(Vec<f64>, usize)> {
     rows.zip(&problem.indices).map(|(z, &i)| (z, problem.label(i))).collect()
 }
 
+/// The sum of the gradients of some examples, each so many times.
+fn sums(problem: &Problem, theta: &[f64], logits: &[(Vec<f64>, usize)], of: &[(usize, f64)]) -> Vec<f64> {
+    let mut dz = vec![0.0; logits.len() * problem.twin.model.classes];
+    for &(n, weight) in of {
+        let row = xent::gradient(&logits[n].0, logits[n].1);
+        dz[n * row.len()..(n + 1) * row.len()].iter_mut().zip(row).for_each(|(dz, r)| *dz = weight * r);
+    }
+    problem.twin.vjp(theta, &problem.activations(theta), dz)
+}
+
 /// The gradient of the examples kept, each counting as `weights` say, with that of the last layer's weights from all,
 /// and how many are kept; nothing where rounding may decide whether one is.
 pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f32]>) -> Option<(Vec<f64>, usize)> {
@@ -31,17 +41,11 @@ pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f
         return None;
     }
     let kept = selection::choose(&score, &problem.indices, step, KEY);
-    let sums = |of: &[(usize, f64)]| {
-        let mut dz = vec![0.0; logits.len() * problem.twin.model.classes];
-        for &(n, factor) in of {
-            let row = xent::gradient(&logits[n].0, logits[n].1);
-            dz[n * row.len()..(n + 1) * row.len()].iter_mut().zip(row).for_each(|(dz, r)| *dz = weight(n) * factor * r);
-        }
-        problem.twin.vjp(theta, &problem.activations(theta), dz)
-    };
+    let kept: Vec<_> = kept.into_iter().map(|(n, factor)| (n, weight(n) * factor)).collect();
+    let sums = |of: &[(usize, f64)]| sums(problem, theta, &logits, of);
     let (mut gradient, last) = (sums(&kept), problem.twin.ops.last().map_or(0, |op| op.parameters()));
     let head = gradient.len() - last..;
-    let all: Vec<(usize, f64)> = (0..logits.len()).map(|n| (n, 1.0)).collect();
+    let all: Vec<_> = (0..logits.len()).map(|n| (n, weight(n))).collect();
     gradient[head.clone()].copy_from_slice(&sums(&all)[head]);
     Some((problem.mean_and_decay(gradient, theta), kept.len()))
 }
@@ -87,9 +91,10 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     let Some(gpu) = gpu() else { return };
     let problem = problem(2, 64, 1e-2);
     let theta = problem.parameters(62);
-    // far from the minimum for some examples and near for others, so that probabilities differ
-    let theta: Vec<f64> = theta.iter().map(|t| 4.0 * t).collect();
-    let full = problem.gradient(&theta);
+    // some count more than others, so that probabilities differ
+    let weights: Vec<f32> = (0..64).map(|n| if n % 4 == 0 { 3.25 } else { 0.25 }).collect();
+    let of_all: Vec<_> = weights.iter().enumerate().map(|(n, &weight)| (n, f64::from(weight))).collect();
+    let full = problem.mean_and_decay(sums(&problem, &theta, &logits(&problem, &theta), &of_all), &theta);
     let on_device = OnDevice::with_chunks(&gpu, &problem, 64);
     let mut minibatches = on_device.minibatches(64, true);
     let positions: Vec<u32> = (0..64).collect();
@@ -99,7 +104,7 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     let (mut sum, mut squares, mut mean) = (vec![0.0; 5], vec![0.0; 5], vec![0.0; full.len()]);
     for step in 0..DRAWS {
         let draw = Draw { seed: SEED, step };
-        let batch = Batch { positions: &positions, weights: None, epoch: 0, draw: Some(draw) };
+        let batch = Batch { positions: &positions, weights: Some(&weights), epoch: 0, draw: Some(draw) };
         minibatches.gradient(&theta, batch, &gradient).unwrap();
         let g = on_device.compact(&gradient);
         mean.iter_mut().zip(&g).for_each(|(mean, g)| *mean += g / DRAWS as f64);
