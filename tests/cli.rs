@@ -121,10 +121,10 @@ fn a_run_that_is_stopped_goes_on_to_the_same_bits() {
     let Some(_gpu) = common::gpu() else { return };
     // long enough to be stopped in the middle, short enough for a test
     stop_and_go_on(&["--subset", "1/2", "--subset-passes", "300", "--full-passes", "10", "--schedule", "paper"]);
-    stop_and_go_on(&["--budget", "40", "--augment", "crop=1,flip"]);
+    stop_and_go_on(&["--budget", "80", "--augment", "crop=1,flip"]);
     stop_and_go_on(&["--budget", "30", "--batch", "20", "--look", "16", "--positions", "2", "--look-every", "5"]);
     // what a mini-batch costs is no whole number of units here, and how many there are depends on it
-    stop_and_go_on(&["--method", "adam", "--select", "--batch", "8", "--budget", "4", "--seed", "2"]);
+    stop_and_go_on(&["--method", "adam", "--select", "--batch", "8", "--budget", "12", "--seed", "2"]);
 }
 
 /// What a run recorded, times aside.
