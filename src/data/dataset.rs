@@ -101,17 +101,15 @@ impl Dataset {
     /// are black, all channels 0. Such images mean the same when they are shifted by a pixel. A thousand are looked at.
     pub fn has_black_border(&self) -> bool {
         let Shape { height, width, .. } = self.shape;
-        let is_outermost = |i: usize| {
+        let is_outermost = |i: &usize| {
             let (row, column) = (i % (height * width) / width, i % width);
             row == 0 || column == 0 || row + 1 == height || column + 1 == width
         };
+        let border: Vec<usize> = (0..self.shape.len()).filter(is_outermost).collect();
         let step = (self.train.len() / LOOKED_AT).max(1);
         let images = self.train.images.chunks_exact(self.shape.len()).step_by(step);
-        let of_border = |image: &'_ [u8]| {
-            let values = || (0..image.len()).filter(|&i| is_outermost(i)).map(|i| image[i]);
-            (values().filter(|&value| value == 0).count(), values().count())
-        };
-        let (black, all) = images.map(of_border).fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        let all = images.len() * border.len();
+        let black: usize = images.map(|image| border.iter().filter(|&&i| image[i] == 0).count()).sum();
         // a border is no use where there is nothing within it
         black * 10 >= all * 9 && height > 2 && width > 2
     }

@@ -228,16 +228,16 @@ impl Minibatches {
         let (theta, _) = self.last.as_ref().filter(|_| batches > 0).expect("a mini-batch ran since last asked");
         let (examples, decay) = (self.objective.len, self.objective.weight_decay);
         self.cost.backward += backward;
+        let model = &self.objective.workspace.model;
+        let yardstick = Yardstick::new(model.multiply_adds());
         if self.selection.is_some() {
             // of the last layer's gradient, in which all have a part
             let others = (batches * examples) as u64 - backward;
-            let yardstick = Yardstick::new(self.objective.workspace.model.multiply_adds());
             self.cost += yardstick.cost(others * self.objective.workspace.head_multiply_adds());
         }
         let square = if decay == 0.0 { 0.0 } else { self.objective.square(theta)? };
         if decay != 0.0 {
-            let model = &self.objective.workspace.model;
-            self.cost += Yardstick::new(model.multiply_adds()).cost(model.parameters() as u64);
+            self.cost += yardstick.cost(model.parameters() as u64);
         }
         let mean = |sum: f64| sum / weight;
         let kept = self.selection.as_ref().map(|_| backward as f64 / (batches * examples) as f64);

@@ -172,6 +172,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
     ) -> Result<Self> {
         let (space, batches) = (problem.space(), rule.batches());
         let of_update = batches.batch_of(problem.examples()) as f64;
+        let labels = if batches.spread { problem.labels() } else { None };
         let average = batches.average.then(|| space.copied(&state.parameters)).transpose()?;
         Ok(Self {
             x: space.copied(x)?,
@@ -183,7 +184,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
             evaluation: None,
             spent: Spent { updates: 0, cost: Cost::default(), of_update },
             stretch: None,
-            order: Order::new(*batches, seed, problem.examples(), problem.inclusion(), problem.labels()),
+            order: Order::new(*batches, seed, problem.examples(), problem.inclusion(), labels),
             gradient: space.zeros()?,
             before: space.zeros()?,
             moved: space.zeros()?,

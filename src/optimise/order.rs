@@ -67,8 +67,8 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Over so many examples, in mini-batches as the plan says. What would leave less than one of an epoch is left
-    /// alone.
+    /// Over so many examples, in mini-batches as the plan says; with labels, classes are spread. What would leave less
+    /// than one of an epoch is left alone.
     pub(super) fn new(
         plan: BatchPlan,
         seed: u64,
@@ -79,7 +79,6 @@ impl Order {
         let batch = plan.batch_of(examples);
         assert!(inclusion.iter().all(|inclusion| inclusion.probability.len() == examples));
         let inclusion = inclusion.filter(|inclusion| inclusion.drawn() >= batch);
-        let labels = labels.filter(|_| plan.spread);
         Self { plan, seed, examples, inclusion, labels, epoch: None, positions: Vec::new(), weights: Vec::new() }
     }
 

@@ -100,8 +100,8 @@ impl Sweep {
 
     /// Updates before each refresh of the factors.
     fn refreshes(&self) -> impl Iterator<Item = u64> {
-        let next = |&before: &u64| Some(before + self.refresh_every.max((self.refresh_growth * before as f64) as u64));
-        std::iter::successors(Some(0), next)
+        let until_next = |before: u64| self.refresh_every.max((self.refresh_growth * before as f64) as u64);
+        std::iter::successors(Some(0_u64), move |&before| Some(before.saturating_add(until_next(before))))
     }
 
     /// The last refresh before an update: its number, and the updates before it.
@@ -190,6 +190,8 @@ mod tests {
         };
         assert_eq!(at(0.0), [0, 24, 48, 72, 96, 120, 144]);
         assert_eq!(at(0.5), [0, 24, 48, 72, 108, 162, 243]);
+        let once = Sweep { refresh_every: 4, refresh_growth: 1e300, ..Sweep::default() };
+        assert_eq!(once.refresh_before(u64::MAX), (1, 4), "never again, and no end of numbers");
         let sweep = Sweep { refresh_every: 4, refresh_growth: 0.5, damping: 0.1, ..Sweep::default() };
         let looks: Vec<u64> = (1..40).filter(|&update| sweep.refresh_before(update).1 + 1 == update).collect();
         assert_eq!(looks, [1, 5, 9, 13, 19, 28]);

@@ -37,7 +37,11 @@ impl Schedule {
     /// as the loss would leave nothing of the network.
     pub fn weight_decay(&self, entropy: f64) -> f64 {
         let [of_sweep, of_others] = WEIGHT_DECAY;
-        if matches!(self, Self::Stochastic(Rule::Sweep(_))) { of_sweep * entropy } else { of_others }
+        if self.is_sweep() { of_sweep * entropy } else { of_others }
+    }
+
+    fn is_sweep(&self) -> bool {
+        matches!(self, Self::Stochastic(Rule::Sweep(_)))
     }
 }
 
@@ -201,9 +205,10 @@ impl<'a> RunBuilder<'a> {
             let size = self.subset.unwrap_or(usual);
             size.examples(n.saturating_mul(times), available, data.classes.len(), model.parameters())
         };
+        let entropy = data.class_entropy();
         let plan = match self.schedule {
             Schedule::Stochastic(rule) => {
-                let rule = rule.among_classes(data.class_entropy());
+                let rule = rule.among_classes(entropy);
                 Plan::stochastic(rule, self.budget.map(|epochs| Units::of_passes(epochs, n)), available, &self.options)
             }
             Schedule::Paper(method) => Plan::paper(method, subset(SubsetSize::Auto)?, &self.options),
@@ -220,13 +225,13 @@ impl<'a> RunBuilder<'a> {
             examples: n,
             held_out,
             sampling: self.sampling,
-            weight_decay: self.weight_decay.unwrap_or_else(|| self.schedule.weight_decay(data.class_entropy())),
+            weight_decay: self.weight_decay.unwrap_or_else(|| self.schedule.weight_decay(entropy)),
             seed: self.seed,
             memory: self.memory,
             checkpoint_every: self.checkpoint_every,
             copies: copies.filter(|_| augment.is_some()),
             augment,
-            whiten: self.whiten.unwrap_or(self.is_sweep()),
+            whiten: self.whiten.unwrap_or(self.schedule.is_sweep()),
             plan,
             model: description,
         };
@@ -242,12 +247,8 @@ impl<'a> RunBuilder<'a> {
         Run::new(gpu, &self.config()?, self.data)
     }
 
-    fn is_sweep(&self) -> bool {
-        matches!(self.schedule, Schedule::Stochastic(Rule::Sweep(_)))
-    }
-
     fn usual_augmentation(&self) -> Option<Augmentation> {
-        let is_shifted = self.is_sweep() && self.data.has_black_border();
+        let is_shifted = self.schedule.is_sweep() && self.data.has_black_border();
         is_shifted.then(|| Augmentation { crop: 1, ..Augmentation::default() })
     }
 

@@ -120,7 +120,7 @@ impl Config {
         let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());
         let of_copy = self.augment.map_or(0, |by| by.multiply_adds(data.shape));
         let start = self.plan.cost_of_start(&Prices::new(model, of_copy, self.plan.looks()), available);
-        if self.plan.budget_of_preparation().is_some_and(|budget| units(&start) >= budget) {
+        if !self.plan.affords(units(&start)) {
             return Err(UsageError::Budget { epochs: budget.passes(n), examples: n }.into());
         }
         Ok(())

@@ -194,7 +194,7 @@ impl Plan {
     }
 
     /// The budget that its preparation is made for, if it has one.
-    pub fn budget_of_preparation(&self) -> Option<Units> {
+    pub(super) fn budget_of_preparation(&self) -> Option<Units> {
         match self {
             Self::Stochastic { budget, prepared_for, .. } => Some(prepared_for.unwrap_or(*budget)),
             Self::Stages { .. } => None,
@@ -204,8 +204,12 @@ impl Plan {
     /// Whether its budget pays for a first step on so many examples after a preparation at this cost. Each stage gets
     /// what its first step takes.
     pub fn affords_first_step(&self, prices: &Prices, examples: usize, preparation: Cost) -> bool {
-        let cost = preparation + self.cost_of_start(prices, examples);
-        self.budget_of_preparation().is_none_or(|budget| cost.units() < budget)
+        self.affords((preparation + self.cost_of_start(prices, examples)).units())
+    }
+
+    /// Whether its budget, if it has one, leaves something after so much before the first mini-batch.
+    pub fn affords(&self, before: Units) -> bool {
+        self.budget_of_preparation().is_none_or(|budget| before < budget)
     }
 
     /// What comes before the first mini-batch of so many examples.

@@ -1,10 +1,11 @@
 //! Screening: a linear model is asked which examples are worth a forward pass of the network.
 //!
 //! The choice of examples in a batch saves backward passes; where most examples are easy, the forward passes that
-//! remain are what a sweep costs. Softmax regression on coarse pixels costs a fiftieth of them, its subset minimum has
-//! a Q far above one, and an example that it is sure of tells the network little. So an epoch of the sweep takes an
-//! example with the probability P = max(0.15, 1 − p), p being what the linear model gives to the example's class, and
-//! counts it 1/P times: the mean over draws is that of all examples. ([`Importance`] has these numbers. Selection by
+//! remain are what a sweep costs. Softmax regression on coarse pixels costs next to nothing beside them, its subset
+//! minimum has a Q far above one, and an example that it is sure of tells the network little. So an epoch of the sweep
+//! takes an example with the probability P = max(0.05, 1 − p), p being what the linear model gives to the example's
+//! class, and counts it 1/P times, to a power below one: with power one the mean over draws is that of all examples.
+//! ([`Importance`] has these numbers. Selection by
 //! proxy: Coleman and others 2020, arXiv 1906.11829, who leave out what is easy; importance sampling: Katharopoulos and
 //! Fleuret 2018, arXiv 1803.00942.)
 
