@@ -1,5 +1,6 @@
 //! `gpu-subset bench`
 
+use super::bench_sweep::{self, SweepArgs, SweepTimes};
 use super::device::DeviceArgs;
 use super::output::show;
 use super::values::Bytes;
@@ -47,6 +48,8 @@ pub(super) struct BenchArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    sweep: SweepArgs,
+    #[command(flatten)]
     device: DeviceArgs,
 }
 
@@ -58,6 +61,8 @@ enum What {
     Objective,
     /// Kronecker factors, their inverses, and products with them
     Factors,
+    /// The steps of a sweep, dispatch by dispatch
+    Sweep,
 }
 
 #[derive(Default, Serialize)]
@@ -65,6 +70,7 @@ struct BenchReport {
     kernels: Option<Table>,
     objective: Option<Vec<PassRow>>,
     factors: Option<Vec<FactorStep>>,
+    sweep: Option<SweepTimes>,
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<FactorChain>,
 }
@@ -101,8 +107,12 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         let steps = bench::factors(&gpu, &args.filter, args.memory.0, repetitions)?;
         record.factors = (!steps.is_empty()).then_some(steps);
     }
+    if wants(What::Sweep) && args.filter.is_empty() {
+        progress("sweep");
+        record.sweep = Some(bench_sweep::measure(&gpu, &args.sweep)?);
+    }
     bar.finish_and_clear();
-    if record.kernels.is_none() && record.objective.is_none() && record.factors.is_none() {
+    if record.kernels.is_none() && record.objective.is_none() && record.factors.is_none() && record.sweep.is_none() {
         return Err(Error::usage(format!("--filter {}: nothing is called so", args.filter)).into());
     }
     if args.json {
@@ -117,6 +127,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
     }
     if let Some(steps) = &record.factors {
         print_steps(steps)?;
+    }
+    if let Some(times) = &record.sweep {
+        bench_sweep::print(times)?;
     }
     Ok(())
 }

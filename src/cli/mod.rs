@@ -3,6 +3,7 @@
 mod advice;
 mod augment;
 mod bench;
+mod bench_sweep;
 mod combinations;
 mod command;
 mod device;

@@ -2,6 +2,7 @@
 
 use super::adapter::AdapterChoice;
 use super::buf::Buf;
+use super::dispatch_times::DispatchTimes;
 use super::faults::Faults;
 use super::interrupt::Interrupt;
 use super::lock::lock;
@@ -35,6 +36,7 @@ pub struct Gpu {
     pub(super) unused: Arc<Mutex<Option<(Quads, Buf)>>>,
     pub(super) tuning: Arc<Mutex<Tuning>>,
     pub(super) submissions: Submissions,
+    pub(super) dispatch_times: DispatchTimes,
     /// The most bytes that one allocation may take, where tests set a limit.
     pub(super) most_at_once: Arc<AtomicU64>,
     /// Bytes of device memory taken.
@@ -123,6 +125,7 @@ impl Gpu {
             unused: Arc::default(),
             tuning: Arc::default(),
             submissions: Submissions::new(),
+            dispatch_times: DispatchTimes::default(),
             most_at_once: Arc::new(AtomicU64::new(u64::MAX)),
             taken: Arc::default(),
             info,

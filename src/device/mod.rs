@@ -3,6 +3,7 @@
 mod adapter;
 mod again;
 mod buf;
+mod dispatch_times;
 mod faults;
 mod gpu;
 mod interrupt;
@@ -24,6 +25,7 @@ mod workers;
 
 pub use adapter::AdapterChoice;
 pub use buf::{ALIGNMENT, Buf};
+pub use dispatch_times::DispatchTime;
 pub use gpu::Gpu;
 pub use interrupt::Interrupt;
 pub use live::{BlockCount, Grid, GridRequest};

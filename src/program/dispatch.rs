@@ -26,6 +26,11 @@ impl Dispatch {
         self.shader
     }
 
+    /// Workgroups, at most.
+    pub(super) fn most(&self) -> [usize; 3] {
+        self.grid.most()
+    }
+
     /// Its pipeline, which may be in the making.
     pub(super) fn pipeline(&self) -> &Arc<Pipeline<Gpu>> {
         &self.pipeline

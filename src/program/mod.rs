@@ -7,6 +7,7 @@ mod prelude;
 mod replay;
 pub(crate) mod shader;
 mod specialisation;
+mod timed;
 
 pub use dispatch::{Dispatch, MAX_GROUPS};
 pub use prelude::{PRELUDES, Prelude, Text, imports};

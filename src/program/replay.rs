@@ -5,7 +5,6 @@ use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 
 /// Seconds that a submission should take on the average. Windows takes a device away after two (TDR), and steps differ:
 /// an eightieth leaves room for one that takes as long as eighty. Nine in ten of a hundred take less than twice that.
@@ -21,7 +20,7 @@ const UNMEASURED: usize = 2;
 const AHEAD: usize = 8;
 
 #[derive(Clone)]
-enum Step {
+pub(super) enum Step {
     Run(Dispatch),
     Clear(Buf),
 }
@@ -29,7 +28,7 @@ enum Step {
 /// Steps, run in order. Recording creates everything but what a first run waits for, the pipelines; later ones create
 /// nothing but command buffers.
 pub struct Program {
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// Steps of a submission.
     stride: AtomicUsize,
 }
@@ -83,6 +82,9 @@ impl Program {
             gpu.pipelines.rehearse(self.dispatches().map(Dispatch::pipeline), || gpu.check())?;
             self.stride.store(UNMEASURED, Ordering::Relaxed);
         }
+        if gpu.times_dispatches() {
+            return self.run_timed(gpu, before, after);
+        }
         let mut parts = self.steps.chunks(stride).peekable();
         let mut behind = VecDeque::new();
         let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -102,7 +104,7 @@ impl Program {
         Ok(())
     }
 
-    fn dispatches(&self) -> impl Iterator<Item = &Dispatch> {
+    pub(super) fn dispatches(&self) -> impl Iterator<Item = &Dispatch> {
         self.steps.iter().filter_map(|step| match step {
             Step::Run(dispatch) => Some(dispatch),
             Step::Clear(_) => None,
@@ -115,33 +117,6 @@ impl Program {
         let steps = (self.steps.len() as f64 * SUBMISSION / seconds.max(1e-9)).max(1.0);
         self.stride.store(steps as usize, Ordering::Relaxed);
     }
-
-    /// Submits the dispatches at once, waits for them, and says how many seconds they took: by the device's time stamps
-    /// where it has them, else by the clock. For programs that only dispatch.
-    ///
-    /// # Errors
-    /// What the device reports.
-    pub fn time(&self, gpu: &Gpu) -> Result<f64> {
-        assert!(self.steps.iter().all(|step| matches!(step, Step::Run(_))), "only dispatches are timed");
-        gpu.wait()?;
-        let Some(stamps) = Stamps::new(gpu) else {
-            let start = Instant::now();
-            self.run(gpu)?;
-            gpu.wait()?;
-            return Ok(start.elapsed().as_secs_f64());
-        };
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        let writes = wgpu::ComputePassTimestampWrites {
-            query_set: &stamps.queries,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
-        };
-        let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
-        let mut pass = encoder.begin_compute_pass(&descriptor);
-        self.dispatches().try_for_each(|dispatch| dispatch.record(gpu, &mut pass))?;
-        drop(pass);
-        stamps.seconds(gpu, encoder)
-    }
 }
 
 /// What steps run, by name.
@@ -152,7 +127,7 @@ fn kernels(steps: &[Step]) -> impl Iterator<Item = &str> {
     })
 }
 
-fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> Result<()> {
+pub(super) fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> Result<()> {
     let mut steps = steps.iter().peekable();
     while let Some(step) = steps.next() {
         match step {
@@ -170,40 +145,4 @@ fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> Resu
         }
     }
     Ok(())
-}
-
-/// Two time stamps of the device.
-struct Stamps {
-    queries: wgpu::QuerySet,
-    resolved: wgpu::Buffer,
-}
-
-impl Stamps {
-    fn new(gpu: &Gpu) -> Option<Self> {
-        if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
-            return None;
-        }
-        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: Some("stamps"),
-            ty: wgpu::QueryType::Timestamp,
-            count: 2,
-        });
-        let resolved = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("stamps"),
-            size: 16,
-            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
-        Some(Self { queries, resolved })
-    }
-
-    /// Submits what was encoded and returns the seconds between the stamps.
-    fn seconds(&self, gpu: &Gpu, mut encoder: wgpu::CommandEncoder) -> Result<f64> {
-        let reader = gpu.reader(4)?;
-        encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
-        encoder.copy_buffer_to_buffer(&self.resolved, 0, &reader.staging().raw, 0, 16);
-        gpu.queue.submit([encoder.finish()]);
-        let stamps: Vec<u64> = reader.collect(gpu)?;
-        Ok(stamps[1].saturating_sub(stamps[0]) as f64 * f64::from(gpu.queue.get_timestamp_period()) * 1e-9)
-    }
 }
