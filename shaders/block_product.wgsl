@@ -3,12 +3,14 @@
 // M: matrices in [row blocks][columns][32 rows]. A workgroup does a job: so many row blocks of x and out, each `step`
 // vec4 after the one before, with the 32 rows of w as the weights of 32 columns of out; an invocation owns 4 rows of a
 // row block. What is read and what is written are apart, but for x = out on the columns of the same invocation.
-#import weights
+#import block_weights
+#import terms
 const BLOCK = 32u;       // rows of a row block
 const TAPS = 4u;         // columns summed in one step
 override LANES: u32;     // vec4 of a column: BLOCK / 4
 override ROWS: u32;
 override ROW: u32;       // vec4 of TAPS columns of weights
+override STAGED: u32;    // ROW
 override OUTPUTS: u32;   // BLOCK
 struct ProductJob { x: u32, w: u32, out: u32, step: u32, taps: u32, rows: u32, subtract: u32, padding: u32 }
 @group(0) @binding(0) var<storage, read>      jobs: array<ProductJob>;
@@ -20,7 +22,8 @@ fn load_weights(source: u32, i: u32) -> vec4f {
 }
 
 fn add_terms(o: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) {
-  acc[o] += a * weight(o) + b * weight(BLOCK + o) + c * weight(2u * BLOCK + o) + d * weight(3u * BLOCK + o);
+  let w = vec4f(weight(o), weight(BLOCK + o), weight(2u * BLOCK + o), weight(3u * BLOCK + o));
+  acc[o] = add_four(acc[o], a, b, c, d, w);
 }
 
 // What M holds may be no number where nothing is subtracted.
@@ -34,7 +37,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
   let job = jobs[group.x];
   let x = job.x + min(local.y, job.rows - 1u) * job.step + local.x;
   for (var r = 0u; r < job.taps; r += TAPS) {
-    load_row(0u, job.w + r * LANES, index);
+    load_row(0u, job.w + r * LANES, 1u, index);
     let at = x + r * LANES;
     let first = load_m(at);
     let second = load_m(at + LANES);

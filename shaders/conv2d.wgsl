@@ -65,15 +65,14 @@ fn add_rows(source: u32, block: u32, tile: u32, top: i32, rows: Rows, left: i32,
       let at = (block * CI * H + u32(clamp(ih, 0, i32(H) - 1))) * W;
       let r = Row(slice * SLICES, at, (ih >= 0) & (ih < i32(H)), left + i32(k % SEGMENTS), lane);
       unroll(i, SPAN) { fetch(source, i, r); }
-      let weights = tile * TILE_ROWS + (slice * SIZE + rows.first + step * PHASES) * SEGMENTS + k % SEGMENTS;
-      load_row(source, weights * ROW, index);
+      let row = tile * TILE_ROWS + (slice * SIZE + rows.first + step * PHASES) * SEGMENTS + k % SEGMENTS;
+      load_row(source, row * ROW, 1u, index);
       add_products();
     }
   }
 }
 
-// Row of x under filter row 0 of output row i of a phase.
-fn top_of(i: u32, phase: u32) -> i32 {
+fn top_of(i: u32, phase: u32) -> i32 {  // row of x under filter row 0 of output row i of a phase
   return select(i32(i * STRIDE) - i32(PADDING), i32(i + (phase + PADDING) / PHASES), BACKWARD);
 }
 
@@ -103,7 +102,7 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
   let left = i32(j * STRIDE) + LEFT;
 
   unroll(source, SOURCES) { add_rows(source, block, tile, top, needed, left, local.x, index); }
-  if (BIAS) { load_row(SOURCES - 1u, (tile * TILE_ROWS + TILE_ROWS - 1u) * ROW, index); }
+  if (BIAS) { load_row(SOURCES - 1u, (tile * TILE_ROWS + TILE_ROWS - 1u) * ROW, 1u, index); }
   let at = ((block * CO * OH + i * PHASES + phase) * OW + j * PHASES) * LANES + local.x;
   let columns = select(0u, OW - min(j * PHASES, OW), i < rows);
   finish_tile(Target(at, OH * OW * LANES, LANES, tile * OUTPUTS, CO * PHASES, columns));

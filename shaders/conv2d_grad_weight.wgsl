@@ -2,8 +2,8 @@
 // patch[r = (ci,kh,kw)] = x[n,ci, oh·STRIDE+kh-PADDING, ow·STRIDE+kw-PADDING]; the row after the last is Σ dy (bias).
 // x: [N/B][CI][H][W][B], dy: [N/B][CO][OH][OW][B], partial: [splits][patches and bias, padded][CO, padded].
 // A workgroup owns QUADS·4 channels × LINES lines of TAPS patch rows (a line is a filter row, or one tap of a wide one)
-// of one split of the batch blocks; an invocation sums its 4 images over all pixels (see outer_tile). reduce_partials
-// sums the splits.
+// of one split of the units, STRIPE pixel rows of a batch block each; an invocation sums its 4 images over the pixels
+// of every so many units (see outer_tile). reduce_partials sums the splits.
 // With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the
 // tiles that hold an entry with r ≤ co are computed; factor_reduce sums the splits.
 #import outer_tile
@@ -19,6 +19,7 @@ override PADDING: u32;
 override IS_PADDED: bool;  // a window may lie outside the image
 override GRAM: bool;
 override SEGMENTS: u32;
+override STRIPE: u32;
 override LANES: u32;
 override ROWS: u32;
 @group(0) @binding(0) var<quads, read>          x: array<vec4f>;
@@ -88,10 +89,12 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
   let first = group.y * LINES;
   if (GRAM & (first * TAPS >= channel + QUADS * 4u)) { return; }  // the same for the whole workgroup
   unroll(l, LINES) { locate(l, first); }
-  for (var block = group.z * ROWS + local.y; block < blocks; block += groups.z * ROWS) {
-    for (var oh = 0u; oh < OH; oh++) {
+  let stripes = (OH + STRIPE - 1u) / STRIPE;  // of a block
+  for (var unit = group.z * ROWS + local.y; unit < blocks * stripes; unit += groups.z * ROWS) {
+    let top = unit % stripes * STRIPE;
+    for (var oh = top; oh < min(top + STRIPE, OH); oh++) {
       for (var ow = 0u; ow < OW; ow += PIXELS) {
-        let s = Step(block, oh, ow, local.x);
+        let s = Step(unit / stripes, oh, ow, local.x);
         unroll(t, PIXELS) { fetch_pixel(t, channel, s); }
         unroll(l, LINES) { sum_line(l, s); }
       }

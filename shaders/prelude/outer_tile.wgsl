@@ -2,6 +2,7 @@
 // PIXELS pixels a step. The shader around it fills dy (transposed: the four outputs of a quad for one image), the
 // window of a line, and calls add_line; everything is indexed by constants, so that it can stay in registers.
 // needs: partial
+#import terms
 #import total
 
 const MOST_LINES = 8u;
@@ -28,16 +29,16 @@ fn set_gradients(pixel: u32, quad: u32, a: vec4f, b: vec4f, c: vec4f, d: vec4f) 
   bias[quad] += (dy4[at] + dy4[at + 1u]) + (dy4[at + 2u] + dy4[at + 3u]);
 }
 
-fn pixel_sum(pixel: u32, tap: u32, quad: u32) -> vec4f {
+fn add_pixel(sum: vec4f, pixel: u32, tap: u32, quad: u32) -> vec4f {
   let at = (pixel * MOST_QUADS + quad) * 4u;
-  let x = window[pixel * STEP + tap];
-  return dy4[at] * x.x + dy4[at + 1u] * x.y + dy4[at + 2u] * x.z + dy4[at + 3u] * x.w;
+  return add_four(sum, dy4[at], dy4[at + 1u], dy4[at + 2u], dy4[at + 3u], window[pixel * STEP + tap]);
 }
 
 fn add_quad(line: u32, tap: u32, quad: u32) {
-  var sum = vec4f();
-  unroll(t, PIXELS) { sum += pixel_sum(t, tap, quad); }
-  acc[(line * MOST_TAPS + tap) * MOST_QUADS + quad] += sum;
+  let at = (line * MOST_TAPS + tap) * MOST_QUADS + quad;
+  var terms = begin(acc[at]);
+  unroll(t, PIXELS) { terms = add_pixel(terms, t, tap, quad); }
+  acc[at] = end(acc[at], terms);
 }
 
 fn add_tap(line: u32, tap: u32) {

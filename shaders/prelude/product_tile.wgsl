@@ -6,6 +6,7 @@
 // neighbour.
 // needs: load_w, load_v, load_x, load_tx, store_y, store_derivative, found, BIAS, weight
 #import activation
+#import terms
 #import epilogue
 
 const MOST_OUTPUTS = 16u;
@@ -18,6 +19,7 @@ override COLUMNS: u32;
 override WIDTH: u32;        // of a slice of the window: the columns that all pixels meet
 override STEP: u32;         // of the window, from a pixel to the next
 override ROW: u32;          // vec4 of a row of weights
+override STAGED: u32;       // vec4 of the rows that a workgroup reads at once
 override CHECK: bool;       // mark values that are not finite
 override DERIVATIVE: bool;  // store the activation's derivative, too
 override PHASES: u32;
@@ -35,16 +37,16 @@ fn load_input(source: u32, i: u32) -> vec4f {
   return load_x(i);
 }
 
-fn pixel_sum(at: u32, w: array<f32, MOST_TAPS>) -> vec4f {
-  var sum = vec4f();
-  unroll(k, TAPS) { sum += window[at + k / COLUMNS * WIDTH + k % COLUMNS] * w[k]; }
-  return sum;
+fn add_taps(sum: vec4f, at: u32, w: array<f32, MOST_TAPS>) -> vec4f {
+  var terms = begin(sum);
+  unroll(k, TAPS) { terms += window[at + k / COLUMNS * WIDTH + k % COLUMNS] * w[k]; }
+  return end(sum, terms);
 }
 
 fn add_output(o: u32) {
   var w: array<f32, MOST_TAPS>;
   unroll(k, TAPS) { w[k] = weight(o * TAPS + k); }
-  unroll(t, PIXELS) { acc[o * MOST_PIXELS + t] += pixel_sum(t * STEP, w); }
+  unroll(t, PIXELS) { acc[o * MOST_PIXELS + t] = add_taps(acc[o * MOST_PIXELS + t], t * STEP, w); }
 }
 
 fn add_products() {

@@ -4,9 +4,10 @@
 
 const MOST_ROW = 32u;  // vec4
 const SUBGROUP = 8u;
+var<private> share: u32;  // always 0
 var<private> row: array<vec4f, MOST_ROW / SUBGROUP>;
 
-fn load_row(source: u32, at: u32, index: u32) {
+fn load_row(source: u32, at: u32, count: u32, index: u32) {
   unroll(i, ROW_LOADS) { row[i] = load_weights(source, at + i * SUBGROUP + index); }
 }
 

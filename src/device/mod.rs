@@ -32,7 +32,7 @@ pub use live::{BlockCount, Grid, GridRequest};
 pub(crate) use lock::lock;
 pub(crate) use pipeline::{Compiled, Pipeline, Source};
 pub use pipelines::PipelineKey;
-pub use profile::{MAX_BINDINGS, MAX_STORAGE, Profile, Storage, Variant};
+pub use profile::{MAX_BINDINGS, MAX_STORAGE, Profile, Storage, Variant, Weights};
 pub(crate) use quads::Blank;
 pub use quads::{Binding, QUADS_WIDTH, Quads};
 pub use reader::Reader;

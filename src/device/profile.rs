@@ -14,7 +14,7 @@ pub const MAX_BINDINGS: usize = MAX_STORAGE as usize + 2;
 pub enum Variant {
     /// Software Vulkan with subgroups of eight (lavapipe): weights spread over lanes, activations in textures.
     Software,
-    /// GPUs: weights staged in workgroup memory.
+    /// GPUs: sums over a workgroup in its memory.
     Discrete,
     /// Anything else: neither.
     Portable,
@@ -30,6 +30,21 @@ pub enum Storage {
     Texture,
 }
 
+/// How a row of weights reaches the invocations that all need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Weights {
+    /// Spread over the lanes of a subgroup of eight, and shuffled.
+    Lanes,
+    /// Staged in workgroup memory.
+    Shared,
+    /// Loaded from addresses that all share: where a GPU loads these once for a subgroup, into scalar registers.
+    Uniform,
+}
+
+/// PCI vendors whose GPUs load what a subgroup shares into scalar registers: AMD and Intel. (Compiled for RDNA 2 and 3,
+/// products have a third of the latency less and a quarter more of throughput: docs/performance.md.)
+const SCALAR_LOADS: [u32; 2] = [0x1002, 0x8086];
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
@@ -37,6 +52,8 @@ pub struct Profile {
     pub variant: Variant,
     /// Home of quads.
     pub storage: Storage,
+    /// How products get their weights.
+    pub weights: Weights,
     /// B: images of one batch block, innermost in memory; a multiple of 4. A block's lanes are vec4, so B/4
     /// invocations.
     pub block: usize,
@@ -50,24 +67,49 @@ pub struct Profile {
 
 impl Profile {
     /// Mesa's lavapipe: eight lanes are one AVX register, and a workgroup needs no company.
-    pub const SOFTWARE: Self =
-        Self { variant: Variant::Software, storage: Storage::Texture, block: 32, rows: 1, workgroups: 16, chunk: 512 };
+    pub const SOFTWARE: Self = Self {
+        variant: Variant::Software,
+        storage: Storage::Texture,
+        weights: Weights::Lanes,
+        block: 32,
+        rows: 1,
+        workgroups: 16,
+        chunk: 512,
+    };
     /// Real GPUs: 128 invocations a workgroup, two or four subgroups wide.
-    pub const DISCRETE: Self =
-        Self { variant: Variant::Discrete, storage: Storage::Buffer, block: 64, rows: 8, workgroups: 512, chunk: 8192 };
+    pub const DISCRETE: Self = Self {
+        variant: Variant::Discrete,
+        storage: Storage::Buffer,
+        weights: Weights::Shared,
+        block: 64,
+        rows: 8,
+        workgroups: 512,
+        chunk: 8192,
+    };
+    /// GPUs with scalar registers.
+    pub const SCALAR: Self = Self { weights: Weights::Uniform, ..Self::DISCRETE };
     /// SwiftShader, GL and whatever is unknown.
-    pub const PORTABLE: Self =
-        Self { variant: Variant::Portable, storage: Storage::Buffer, block: 32, rows: 4, workgroups: 64, chunk: 1024 };
+    pub const PORTABLE: Self = Self {
+        variant: Variant::Portable,
+        storage: Storage::Buffer,
+        weights: Weights::Uniform,
+        block: 32,
+        rows: 4,
+        workgroups: 64,
+        chunk: 1024,
+    };
 
     /// All of them, the most particular first.
-    pub const ALL: [Self; 3] = [Self::SOFTWARE, Self::DISCRETE, Self::PORTABLE];
+    pub const ALL: [Self; 4] = [Self::SOFTWARE, Self::DISCRETE, Self::SCALAR, Self::PORTABLE];
 
     /// The profile of an adapter's class.
     pub(super) fn of(adapter: &wgpu::Adapter) -> Self {
         use wgpu::DeviceType as Class;
-        let best = match adapter.get_info().device_type {
-            _ if adapter.get_info().backend == wgpu::Backend::Gl => Self::PORTABLE,
+        let info = adapter.get_info();
+        let best = match info.device_type {
+            _ if info.backend == wgpu::Backend::Gl => Self::PORTABLE,
             Class::Cpu => Self::SOFTWARE,
+            Class::DiscreteGpu | Class::IntegratedGpu if SCALAR_LOADS.contains(&info.vendor) => Self::SCALAR,
             Class::DiscreteGpu | Class::IntegratedGpu | Class::VirtualGpu => Self::DISCRETE,
             Class::Other => Self::PORTABLE,
         };
@@ -112,6 +154,12 @@ impl Profile {
     /// is one.
     pub fn width(&self) -> usize {
         if self.variant == Variant::Software { 8 } else { 64 }
+    }
+
+    /// Workgroups of a product that are enough: on GPUs two for each of the least units that one has. With fewer, part of
+    /// the device waits for the rest.
+    pub fn enough_workgroups(&self) -> usize {
+        self.workgroups / 4
     }
 
     /// Invocations of a workgroup of a product.

@@ -107,12 +107,16 @@ impl Product for Dense {
 
     fn product(&self, gpu: &Gpu, direction: Direction, blocks: usize, operands: &Operands<'_>) -> Result<Dispatch> {
         let (inputs, outputs) = self.sides(direction);
-        let (packing, tile) = (self.packing(gpu, direction), self.tile(gpu, direction));
+        let (packing, rows) = (self.packing(gpu, direction), gpu.profile.rows);
+        let groups = |tile: ProductTile| blocks.div_ceil(tile.pixels * rows) * packing.tiles();
+        let tile = self.tile(gpu, direction).filling(gpu, groups);
         check_turns(gpu, MATMUL.name, self.product_turns(gpu, direction, operands.sources()))?;
-        let mut constants = vec![("INPUTS", inputs), ("CO", outputs), ("PHASES", 1)];
-        constants.extend(tile.constants(gpu, 1, TAPS, TAPS));
+        // where even single blocks leave rows without one, the rows share the sum
+        let shares = if tile.pixels == 1 && groups(tile) < gpu.profile.enough_workgroups() { rows } else { 1 };
+        let mut constants = vec![("INPUTS", inputs), ("CO", outputs), ("PHASES", 1), ("SHARES", shares)];
+        constants.extend(tile.constants(gpu, shares, 1, TAPS, TAPS));
         constants.extend(operands.constants(&packing));
-        let (input, per) = (operands.source.0, tile.pixels * gpu.profile.rows);
+        let (input, per) = (operands.source.0, tile.pixels * rows / shares);
         let [x, w, tx, v, mask] = operands.inputs();
         let [y, derivative, found] = operands.outputs(gpu)?;
         let bindings = [x, w, tx, v, mask, input.block_count(gpu, blocks)?.into(), y, derivative, found];

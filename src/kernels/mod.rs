@@ -89,6 +89,7 @@ pub const SHADERS: &[Shader] = &[
 pub const SIZES: &[(&str, usize)] = &[
     ("ALIGNMENT", ALIGNMENT),
     ("BLOCK", blocks::BLOCK),
+    ("MOST_INVOCATIONS", tile::MOST_INVOCATIONS),
     ("MOST_LINES", tile::MOST_LINES),
     ("MOST_OUTPUTS", tile::MOST_OUTPUTS),
     ("MOST_PIXELS", tile::MOST_PIXELS),

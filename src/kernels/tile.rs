@@ -1,7 +1,10 @@
 //! How much of a product one invocation owns: what is held in registers is loaded once.
 
 use super::grid::turns;
-use crate::device::{Gpu, Variant};
+use crate::device::{Gpu, Profile, Variant};
+
+/// The most invocations of a workgroup of a product, as far as profiles go.
+pub const MOST_INVOCATIONS: usize = 128;
 
 /// The most outputs of a tile of a product.
 pub const MOST_OUTPUTS: usize = 16;
@@ -25,6 +28,7 @@ pub const MOST_ROW: usize = 32;
 pub const SUBGROUP: usize = 8;
 
 const _: () = assert!(MOST_OUTPUTS * MOST_TAPS <= 4 * MOST_ROW);
+const _: () = assert!(Profile::DISCRETE.rows * Profile::DISCRETE.block / 4 <= MOST_INVOCATIONS);
 
 /// A tile of a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,6 +74,18 @@ impl ProductTile {
         Self { outputs: cover(outputs, sizes, 3), pixels: cover(width, &[MOST_PIXELS, 3, 2, 1], 1) }
     }
 
+    /// The same with fewer pixels where so many `groups` of it would leave a part of a GPU without work. Of the weights
+    /// each invocation reads as many, so a CPU, which a few groups fill, keeps its pixels.
+    pub(super) fn filling(self, gpu: &Gpu, groups: impl Fn(Self) -> usize) -> Self {
+        let halves = std::iter::successors(Some(self), |tile| {
+            (tile.pixels > 1).then_some(Self { pixels: tile.pixels / 2, ..*tile })
+        });
+        let is_enough =
+            |tile: &Self| gpu.profile.variant == Variant::Software || groups(*tile) >= gpu.profile.enough_workgroups();
+        let all: Vec<Self> = halves.collect();
+        all.iter().copied().find(is_enough).unwrap_or(all[all.len() - 1])
+    }
+
     /// Tiles worth timing, this one first: fewer pixels or outputs where it has many, else more.
     pub(super) fn neighbours(self, gpu: &Gpu) -> Vec<Self> {
         let most = if gpu.profile.variant == Variant::Software { 64 } else { 32 };
@@ -89,14 +105,15 @@ impl ProductTile {
     }
 
     /// What `product_tile.wgsl` and the workgroup are specialised to, where a step takes so many columns of each of
-    /// `slices`.
+    /// `slices`, and a workgroup so many `shares` of a sum at once.
     pub(super) fn constants(
         &self,
         gpu: &Gpu,
+        shares: usize,
         slices: usize,
         columns: usize,
         step: usize,
-    ) -> [(&'static str, usize); 11] {
+    ) -> [(&'static str, usize); 12] {
         let (taps, width) = (slices * columns, (self.pixels - 1) * step + columns);
         let row = (self.outputs * taps).div_ceil(4);
         [
@@ -108,6 +125,7 @@ impl ProductTile {
             ("STEP", step),
             ("SPAN", slices * width),
             ("ROW", row),
+            ("STAGED", shares * row),
             ("ROW_LOADS", row.div_ceil(SUBGROUP)),
             ("LANES", gpu.profile.lanes()),
             ("ROWS", gpu.profile.rows),

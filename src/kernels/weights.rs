@@ -60,11 +60,12 @@ impl WeightShape {
         (self.patches() + 1).next_multiple_of(PARTIAL_MULTIPLE) * self.outputs.next_multiple_of(PARTIAL_MULTIPLE)
     }
 
-    /// Parts into which `blocks` batch blocks are split for a weight gradient in so many `tiles`: enough workgroups to
-    /// fill the device, at least one block for each row of a workgroup, and no more than 16 MiB of partial sums.
-    pub(super) fn splits(&self, gpu: &Gpu, tiles: usize, blocks: usize) -> usize {
+    /// Parts into which so many `units`, such as batch blocks, are split for a weight gradient in so many `tiles`:
+    /// enough workgroups to fill the device, at least one unit for each row of a workgroup, and no more than 16 MiB of
+    /// partial sums.
+    pub(super) fn splits(&self, gpu: &Gpu, tiles: usize, units: usize) -> usize {
         let room = (PARTIAL_WORDS / self.partial_len()).max(1);
-        gpu.profile.workgroups.div_ceil(tiles).min(blocks.div_ceil(gpu.profile.rows)).min(room)
+        gpu.profile.workgroups.div_ceil(tiles).min(units.div_ceil(gpu.profile.rows)).min(room)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Preludes: WGSL that several shaders share. A file names those it uses by lines `#import NAME`; WGSL itself has no
 //! include.
 
-use crate::device::Variant;
+use crate::device::{Profile, Variant, Weights};
 
 /// One file of `shaders/prelude/`.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,7 @@ pub struct Text {
 enum Choice {
     Only,
     Variant,
+    Weights,
     Kind,
 }
 
@@ -25,8 +26,8 @@ enum Choice {
 pub struct Prelude {
     /// What `#import` calls it.
     pub name: &'static str,
-    /// One; or one a variant (software, discrete, portable); or one an activation, as [`KIND`](crate::program::KIND)
-    /// counts.
+    /// One; or one a variant (software, discrete, portable); or one a way of [`Weights`]; or one an activation, as
+    /// [`KIND`](crate::program::KIND) counts.
     pub texts: &'static [Text],
     choice: Choice,
 }
@@ -48,6 +49,7 @@ macro_rules! preludes {
 /// Every prelude.
 pub const PRELUDES: &[Prelude] = preludes![
     "activation": Kind ["relu", "tanh", "silu", "softplus", "identity"],
+    "block_weights": Variant ["weights_lanes", "weights_shared", "weights_uniform"],
     "epilogue": Only ["epilogue"],
     "math": Only ["math"],
     "outer_tile": Only ["outer_tile"],
@@ -55,8 +57,9 @@ pub const PRELUDES: &[Prelude] = preludes![
     "philox": Only ["philox"],
     "product_tile": Only ["product_tile"],
     "softmax": Only ["softmax"],
+    "terms": Variant ["terms_apart", "terms_chained", "terms_chained"],
     "total": Variant ["total_lanes", "total_shared", "total_shared"],
-    "weights": Variant ["weights_lanes", "weights_shared", "weights_uniform"],
+    "weights": Weights ["weights_lanes", "weights_shared", "weights_uniform"],
 ];
 
 impl Prelude {
@@ -65,13 +68,21 @@ impl Prelude {
         PRELUDES.iter().find(|prelude| prelude.name == name)
     }
 
-    /// The text for a variant and an activation.
-    fn text(&self, variant: Variant, kind: usize) -> &'static Text {
-        let i = match (self.choice, variant) {
-            (Choice::Only, _) | (Choice::Variant, Variant::Software) => 0,
-            (Choice::Variant, Variant::Discrete) => 1,
-            (Choice::Variant, Variant::Portable) => 2,
-            (Choice::Kind, _) => kind,
+    /// The text for a profile and an activation.
+    fn text(&self, profile: &Profile, kind: usize) -> &'static Text {
+        let i = match self.choice {
+            Choice::Only => 0,
+            Choice::Variant => match profile.variant {
+                Variant::Software => 0,
+                Variant::Discrete => 1,
+                Variant::Portable => 2,
+            },
+            Choice::Weights => match profile.weights {
+                Weights::Lanes => 0,
+                Weights::Shared => 1,
+                Weights::Uniform => 2,
+            },
+            Choice::Kind => kind,
         };
         &self.texts[i]
     }
@@ -91,18 +102,18 @@ pub fn imports(source: &str) -> impl Iterator<Item = &str> {
 ///
 /// # Panics
 /// When there is no prelude of a name.
-pub(super) fn resolve(source: &str, variant: Variant, kind: usize) -> Vec<&'static Text> {
+pub(super) fn resolve(source: &str, profile: &Profile, kind: usize) -> Vec<&'static Text> {
     let mut texts = Vec::new();
-    collect(source, variant, kind, &mut texts);
+    collect(source, profile, kind, &mut texts);
     texts
 }
 
-fn collect(source: &str, variant: Variant, kind: usize, texts: &mut Vec<&'static Text>) {
+fn collect(source: &str, profile: &Profile, kind: usize, texts: &mut Vec<&'static Text>) {
     for name in imports(source) {
         let prelude = Prelude::find(name).unwrap_or_else(|| panic!("#import {name}: there is no such prelude"));
-        let text = prelude.text(variant, kind);
+        let text = prelude.text(profile, kind);
         if texts.iter().all(|known| known.name != text.name) {
-            collect(text.source, variant, kind, texts);
+            collect(text.source, profile, kind, texts);
             texts.push(text);
         }
     }
@@ -112,23 +123,27 @@ fn collect(source: &str, variant: Variant, kind: usize, texts: &mut Vec<&'static
 mod tests {
     use super::*;
 
-    fn names(source: &str, variant: Variant, kind: usize) -> Vec<&'static str> {
-        resolve(source, variant, kind).into_iter().map(|text| text.name).collect()
+    fn names(source: &str, profile: &Profile, kind: usize) -> Vec<&'static str> {
+        resolve(source, profile, kind).into_iter().map(|text| text.name).collect()
     }
 
     #[test]
-    fn imports_are_resolved_once_each_and_by_variant_and_activation() {
-        assert_eq!(names("// none\nfn main() {}\n", Variant::Portable, 0), [""; 0]);
-        assert_eq!(names("#import softmax\n#import math\n", Variant::Portable, 0), ["math", "softmax"]);
-        assert_eq!(names("#import total\n", Variant::Software, 0), ["total_lanes"]);
-        assert_eq!(names("#import total\n#import weights\n", Variant::Discrete, 0), ["total_shared", "weights_shared"]);
-        assert_eq!(names("#import activation\n", Variant::Portable, 0), ["relu"]);
-        assert_eq!(names("#import activation\n", Variant::Portable, 2), ["math", "silu"]);
+    fn imports_are_resolved_once_each_and_by_profile_and_activation() {
+        let (software, discrete, scalar, portable) =
+            (&Profile::SOFTWARE, &Profile::DISCRETE, &Profile::SCALAR, &Profile::PORTABLE);
+        assert_eq!(names("// none\nfn main() {}\n", portable, 0), [""; 0]);
+        assert_eq!(names("#import softmax\n#import math\n", portable, 0), ["math", "softmax"]);
+        assert_eq!(names("#import total\n", software, 0), ["total_lanes"]);
+        assert_eq!(names("#import total\n#import weights\n", discrete, 0), ["total_shared", "weights_shared"]);
+        assert_eq!(names("#import total\n#import weights\n", scalar, 0), ["total_shared", "weights_uniform"]);
+        assert_eq!(names("#import block_weights\n", scalar, 0), ["weights_shared"]);
+        assert_eq!(names("#import activation\n", portable, 0), ["relu"]);
+        assert_eq!(names("#import activation\n", portable, 2), ["math", "silu"]);
     }
 
     #[test]
     #[should_panic(expected = "#import nothing: there is no such prelude")]
     fn an_unknown_import_is_refused() {
-        resolve("#import nothing\n", Variant::Portable, 0);
+        resolve("#import nothing\n", &Profile::PORTABLE, 0);
     }
 }

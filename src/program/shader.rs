@@ -64,7 +64,7 @@ impl Shader {
     /// When there is no such prelude.
     pub fn preludes(&self, profile: &Profile, constants: &[(&str, usize)]) -> Vec<&'static Text> {
         let kind = constants.iter().find(|(name, _)| *name == KIND).map_or(0, |(_, kind)| *kind);
-        resolve(self.source, profile.variant, kind)
+        resolve(self.source, profile, kind)
     }
 
     /// The WGSL handed to the driver: the file, with quads where the profile keeps them, then the preludes.

@@ -56,8 +56,13 @@ impl Drop for TestGpu {
 
 /// The adapter under every profile it can run: every variant of every kernel is right.
 pub fn gpus() -> Vec<TestGpu> {
+    gpus_with(|profile| profile)
+}
+
+/// The same under profiles that differ from these.
+pub fn gpus_with(change: impl Fn(Profile) -> Profile) -> Vec<TestGpu> {
     let Ok(adapter) = AdapterChoice::default().select() else { return required(None).into_iter().collect() };
-    let runs = Profile::ALL.into_iter().filter(|profile| profile.unmet(&adapter).is_none());
+    let runs = Profile::ALL.into_iter().map(change).filter(|profile| profile.unmet(&adapter).is_none());
     runs.filter_map(|profile| required(Some(TestGpu(Gpu::open_adapter(&adapter, profile).unwrap())))).collect()
 }
 

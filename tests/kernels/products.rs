@@ -1,7 +1,7 @@
 //! Convolutions, dense products, and the packing and reduction around them.
 
 use crate::common::*;
-use gpu_subset::device::{Buf, Gpu, Quads};
+use gpu_subset::device::{Buf, Gpu, Profile, Quads};
 use gpu_subset::kernels::activation::{self, Activation};
 use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::epilogue::{Epilogue, Mask};
@@ -104,6 +104,25 @@ fn dense_layers_agree_with_the_reference() {
         for batch in BATCHES {
             for (inputs, outputs) in [(1, 1), (17, 3), (3, 17), (257, 10), (40, 255)] {
                 faults.extend(product_faults(&gpu, &Dense { inputs, outputs }, batch, &mut rng));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn products_that_are_enough_for_a_device_agree_with_the_reference() {
+    // of the usual profiles, only thousands of examples are, and batches are split and sums shared out before
+    let mut rng = rng(12);
+    let mut faults = Vec::new();
+    for gpu in gpus_with(|profile| Profile { workgroups: 4, ..profile }) {
+        for batch in BATCHES {
+            for (inputs, outputs) in [(1, 1), (17, 3), (257, 10)] {
+                faults.extend(product_faults(&gpu, &Dense { inputs, outputs }, batch, &mut rng));
+            }
+            for (channels, size, stride) in [(3, 3, 2), (1, 5, 1)] {
+                let conv = Conv2d { input: Shape::new(5, 9, 7), channels, size, stride, padding: 1 };
+                faults.extend(product_faults(&gpu, &conv, batch, &mut rng));
             }
         }
     }

@@ -99,8 +99,14 @@ impl Blocks {
             .enumerate()
             .filter_map(|(i, placement)| Some(placement.jobs(of(i, placement)?, together)));
         let jobs: Vec<ProductJob> = products.flatten().collect();
-        let constants =
-            [("ROWS", together), ("ROW", ROW), ("ROW_LOADS", ROW / SUBGROUP), ("OUTPUTS", BLOCK), ("LANES", LANES)];
+        let constants = [
+            ("ROWS", together),
+            ("ROW", ROW),
+            ("ROW_LOADS", ROW / SUBGROUP),
+            ("OUTPUTS", BLOCK),
+            ("LANES", LANES),
+            ("STAGED", ROW),
+        ];
         let dispatch = |jobs: &[ProductJob]| {
             let table = gpu.upload("blocks.jobs", jobs)?;
             Dispatch::new(gpu, &PRODUCT, &constants, &[table.into(), (&self.m).into()], [jobs.len(), 1, 1])

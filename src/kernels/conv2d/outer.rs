@@ -2,7 +2,7 @@
 //! times patches.
 
 use super::{Conv2d, GRAD_WEIGHT, Window};
-use crate::device::{Buf, Gpu, Quads};
+use crate::device::{Buf, Gpu, Quads, Variant};
 use crate::error::Result;
 use crate::kernels::grid::{check_turns, iterations, turns};
 use crate::kernels::tile::OuterTile;
@@ -22,21 +22,36 @@ impl Conv2d {
         OuterTile::choose(gpu, lines, window.columns, outputs, self.out().width)
     }
 
+    /// Pixel rows of a unit of work. On GPUs it is one, so that a few images are enough for all of the device; on a CPU
+    /// all of an image, since more sums of fewer pixels would cost more to add up.
+    fn stripe(&self, gpu: &Gpu) -> usize {
+        match gpu.profile.variant {
+            Variant::Software => self.out().height,
+            Variant::Discrete | Variant::Portable => 1,
+        }
+    }
+
+    /// Units of work in so many batch blocks.
+    fn units(&self, gpu: &Gpu, blocks: usize) -> usize {
+        blocks * self.out().height.div_ceil(self.stripe(gpu))
+    }
+
     /// Parts into which a sum with so many outputs over so many batch blocks is split.
     pub(super) fn outer_splits(&self, gpu: &Gpu, outputs: usize, blocks: usize) -> usize {
         let tile = self.outer_tile(gpu, outputs);
         let tiles = self.lines(gpu).0.div_ceil(tile.lines) * outputs.div_ceil(4 * tile.quads);
-        let splits = WeightShape { outputs, ..self.weights() }.splits(gpu, tiles, blocks);
+        let units = self.units(gpu, blocks);
+        let splits = WeightShape { outputs, ..self.weights() }.splits(gpu, tiles, units);
         // the pixels of many large images are more turns than some drivers make
         let iterations = iterations(gpu, self.outer_turns(gpu, outputs, 1)).max(1);
-        splits.max(blocks.div_ceil(gpu.profile.rows * iterations))
+        splits.max(units.div_ceil(gpu.profile.rows * iterations))
     }
 
-    /// Turns of the loops of an invocation that sums over so many batch blocks.
-    pub(super) fn outer_turns(&self, gpu: &Gpu, outputs: usize, blocks: usize) -> usize {
-        let (tile, out) = (self.outer_tile(gpu, outputs), self.out());
-        let of_block = turns(out.height, turns(out.width.div_ceil(tile.pixels), 0));
-        turns(blocks, of_block) + tile.end_turns(gpu, self.lines(gpu).1.columns)
+    /// Turns of the loops of an invocation that sums over so many units.
+    pub(super) fn outer_turns(&self, gpu: &Gpu, outputs: usize, units: usize) -> usize {
+        let tile = self.outer_tile(gpu, outputs);
+        let of_unit = turns(self.stripe(gpu), turns(self.out().width.div_ceil(tile.pixels), 0));
+        turns(units, of_unit) + tile.end_turns(gpu, self.lines(gpu).1.columns)
     }
 
     /// Σ patch patchᵀ as the weight gradient of a convolution whose cotangents are its patches.
@@ -63,7 +78,7 @@ impl Conv2d {
         let blocks = x.len() / (self.input.len() * gpu.profile.block);
         let (tile, splits) = (self.outer_tile(gpu, outputs), self.outer_splits(gpu, outputs, blocks));
         assert_eq!(partial.len(), splits * shape.partial_len());
-        let together = blocks.div_ceil(splits * gpu.profile.rows);
+        let together = self.units(gpu, blocks).div_ceil(splits * gpu.profile.rows);
         check_turns(gpu, GRAD_WEIGHT.name, self.outer_turns(gpu, outputs, together))?;
         let mut constants = vec![
             ("CI", self.input.channels),
@@ -78,6 +93,7 @@ impl Conv2d {
             ("IS_PADDED", usize::from(self.is_padded(tile.pixels))),
             ("GRAM", usize::from(dy.is_none())),
             ("SEGMENTS", window.segments),
+            ("STRIPE", self.stripe(gpu)),
         ];
         constants.extend(tile.constants(gpu, window.columns, self.stride.min(window.columns)));
         let bindings = [x.into(), dy.unwrap_or(x).into(), x.block_count(gpu, blocks)?.into(), partial.into()];

@@ -92,8 +92,12 @@ impl Product for Conv2d {
         let is_backward = direction == Direction::Backward;
         let [input, output] = if is_backward { [self.out(), self.input] } else { [self.input, self.out()] };
         let (stride, phases) = if is_backward { (1, self.stride) } else { (self.stride, 1) };
-        let (tile, window, packing) =
-            (self.tile(gpu, direction), self.window(gpu, direction), self.packing(gpu, direction));
+        let (window, packing) = (self.window(gpu, direction), self.packing(gpu, direction));
+        let groups = |tile: ProductTile| {
+            let strips = output.height.div_ceil(phases) * (output.width.div_ceil(phases)).div_ceil(tile.pixels);
+            [strips.div_ceil(gpu.profile.rows), packing.tiles() * phases, blocks]
+        };
+        let tile = self.tile(gpu, direction).filling(gpu, |tile| groups(tile).iter().product());
         check_turns(gpu, CONV2D.name, self.product_turns(gpu, direction, operands.sources()))?;
         let mut constants = vec![
             ("CI", input.channels),
@@ -112,13 +116,11 @@ impl Product for Conv2d {
             ("SEGMENTS", window.segments),
             ("SLICES", window.slices),
         ];
-        constants.extend(tile.constants(gpu, window.slices, window.columns, stride.min(window.columns)));
+        constants.extend(tile.constants(gpu, 1, window.slices, window.columns, stride.min(window.columns)));
         constants.extend(operands.constants(&packing));
         let [x, w, tx, v, mask] = operands.inputs();
         let [y, derivative, found] = operands.outputs(gpu)?;
-        let strips = output.height.div_ceil(phases) * (output.width.div_ceil(phases)).div_ceil(tile.pixels);
-        let groups = [strips.div_ceil(gpu.profile.rows), packing.tiles() * phases, blocks];
-        let grid = operands.source.0.grid(gpu, groups, 2, 1)?;
+        let grid = operands.source.0.grid(gpu, groups(tile), 2, 1)?;
         Dispatch::new(gpu, &CONV2D, &constants, &[x, w, tx, v, mask, y, derivative, found], grid)
     }
 
