@@ -6,6 +6,7 @@ use super::dispatch_times::DispatchTimes;
 use super::faults::Faults;
 use super::interrupt::Interrupt;
 use super::lock::lock;
+use super::pending::Pending;
 use super::pipelines::Pipelines;
 use super::profile::{MAX_STORAGE, Profile, Storage};
 use super::quads::Quads;
@@ -36,6 +37,7 @@ pub struct Gpu {
     pub(super) unused: Arc<Mutex<Option<(Quads, Buf)>>>,
     pub(super) tuning: Arc<Mutex<Tuning>>,
     pub(super) submissions: Submissions,
+    pub(super) pending: Pending,
     pub(super) dispatch_times: DispatchTimes,
     /// The most bytes that one allocation may take, where tests set a limit.
     pub(super) most_at_once: Arc<AtomicU64>,
@@ -125,6 +127,7 @@ impl Gpu {
             unused: Arc::default(),
             tuning: Arc::default(),
             submissions: Submissions::new(),
+            pending: Pending::default(),
             dispatch_times: DispatchTimes::default(),
             most_at_once: Arc::new(AtomicU64::new(u64::MAX)),
             taken: Arc::default(),
@@ -153,11 +156,19 @@ impl Gpu {
         self.wait_for(None)
     }
 
-    /// Waits for a submission, of everything submitted where none is named.
+    /// Waits for a submission; where none is named, for everything recorded so far.
     ///
     /// # Errors
     /// As [`Gpu::read`].
     pub(crate) fn wait_for(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        if submission.is_none() {
+            self.flush_to_wait()?;
+        }
+        self.poll(submission)
+    }
+
+    /// The same without a look at what is not submitted yet.
+    pub(super) fn poll(&self, submission: Option<wgpu::SubmissionIndex>) -> Result<()> {
         let poll = wgpu::PollType::Wait { submission_index: submission, timeout: Some(LOOK_EVERY) };
         loop {
             let waited = self.device.poll(poll.clone());

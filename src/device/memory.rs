@@ -86,14 +86,8 @@ impl Gpu {
     /// Overwrites the start of `buf` with `data`, before whatever is submitted next.
     pub fn write<T: Pod>(&self, buf: &Buf, data: &[T]) {
         assert!(size_of_val(data) <= 4 * buf.len(), "{} bytes into {} words", size_of_val(data), buf.len());
+        self.flush_uses_of(buf);
         self.queue.write_buffer(&buf.raw, buf.bytes().start, bytemuck::cast_slice(data));
-    }
-
-    /// Copies device memory to device memory.
-    pub fn copy(&self, from: &Buf, to: &Buf) {
-        let mut encoder = self.device.create_command_encoder(&Default::default());
-        from.record_copy(to, &mut encoder);
-        self.queue.submit([encoder.finish()]);
     }
 
     /// So many bytes are not to be had; `limit` is the most that are at once, where that is why.

@@ -125,6 +125,7 @@ impl Gpu {
         let (top, bottom) = (first / width, (first + quads.len / 4).div_ceil(width));
         let height = bottom - top;
         let staging = self.alloc("texture.staging", row * height / 4)?;
+        self.flush()?;
         let mut from = raw.as_image_copy();
         from.origin.y = top as u32;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());

@@ -23,6 +23,7 @@ impl Reader {
     /// [`Error::Device`](crate::error::Error::Device) or [`Error::OutOfMemory`](crate::error::Error::OutOfMemory)
     /// when the device failed at anything since the last call.
     pub fn collect<T: Pod>(&self, gpu: &Gpu) -> Result<Vec<T>> {
+        gpu.flush()?; // with the copy to it
         self.staging.raw.map_async(wgpu::MapMode::Read, .., |_| {}); // a failure shows in get_mapped_range below
         if let Err(error) = gpu.wait() {
             self.staging.raw.unmap(); // or it could not be mapped again

@@ -1,11 +1,120 @@
-//! Submitting commands, timed where somebody asks.
+//! Submitting commands: together where they are short, timed where somebody asks.
 
+use super::buf::Buf;
 use super::gpu::Gpu;
+use super::lock::lock;
+use super::pending::Commands;
 use super::submissions::SubmissionTimes;
 use crate::error::Result;
+use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
+/// Seconds that a submission should take on the average. Windows takes a device away after two (TDR), and steps differ:
+/// an eightieth leaves room for one that takes as long as eighty. Nine in ten of a hundred take less than twice that.
+pub(crate) const SUBMISSION: f64 = 0.025;
+
+/// The first submission after a wait is shorter, since the device has nothing to do; each may take twice as long as the
+/// one before.
+const SOON: f64 = 1e-3;
+
+/// What commands come to.
+pub(crate) struct Work<'a> {
+    /// Seconds that they take, about.
+    pub seconds: f64,
+    /// Buffers that they read or write, copies aside.
+    pub buffers: &'a Arc<HashSet<wgpu::Buffer>>,
+    /// From one view to another, before and after them.
+    pub copies: [&'a [(&'a Buf, &'a Buf)]; 2],
+    /// The kernels that they run.
+    pub kernels: &'a mut dyn Iterator<Item = &'static str>,
+}
+
 impl Gpu {
+    /// Adds commands to those that wait, and submits all where they take long enough together.
+    ///
+    /// # Errors
+    /// What `record` reports, and as [`Gpu::flush`].
+    pub(crate) fn enqueue(
+        &self,
+        work: Work<'_>,
+        record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
+    ) -> Result<()> {
+        let is_too_long = {
+            let pending = lock(&self.pending);
+            pending.encoder.is_some() && pending.seconds + work.seconds > SUBMISSION
+        };
+        if is_too_long {
+            self.flush()?;
+        }
+        let mut guard = lock(&self.pending);
+        let pending = &mut *guard;
+        let [before, after] = work.copies;
+        pending.encoder.get_or_insert_with(|| self.device.create_command_encoder(&Default::default()));
+        before.iter().for_each(|(from, to)| pending.copy(from, to));
+        record(pending.encoder.as_mut().expect("just made"))?;
+        after.iter().for_each(|(from, to)| pending.copy(from, to));
+        pending.buffers.push(work.buffers.clone());
+        pending.seconds += work.seconds;
+        if self.submissions.are_asked_for() {
+            pending.kernels.extend(work.kernels);
+        }
+        let is_enough = pending.seconds >= pending.allowance.max(SOON);
+        drop(guard);
+        if is_enough { self.flush().map(|_| ()) } else { Ok(()) }
+    }
+
+    /// Submits what waits, if anything does.
+    ///
+    /// # Errors
+    /// What the device reports, where submissions are timed; others return at once.
+    pub(crate) fn flush(&self) -> Result<Option<wgpu::SubmissionIndex>> {
+        let mut pending = lock(&self.pending);
+        let allowance = (2.0 * pending.allowance.max(SOON)).min(SUBMISSION);
+        let Commands { encoder, kernels, .. } =
+            std::mem::replace(&mut *pending, Commands { allowance, ..Commands::default() });
+        let Some(encoder) = encoder else { return Ok(None) };
+        if !self.submissions.are_asked_for() {
+            // still under the lock: who comes next is submitted next
+            return Ok(Some(self.queue.submit([encoder.finish()])));
+        }
+        drop(pending);
+        self.poll(None)?;
+        let start = Instant::now();
+        let index = self.queue.submit([encoder.finish()]);
+        self.poll(None)?;
+        self.submissions.note(start.elapsed().as_secs_f64(), kernels.join(", "));
+        Ok(Some(index))
+    }
+
+    /// The same before a wait, after which the device has nothing to do.
+    ///
+    /// # Errors
+    /// As [`Gpu::flush`].
+    pub(super) fn flush_to_wait(&self) -> Result<()> {
+        self.flush()?;
+        lock(&self.pending).allowance = 0.0;
+        Ok(())
+    }
+
+    /// Submits what waits if that uses a buffer which the host is about to overwrite.
+    pub(super) fn flush_uses_of(&self, buf: &Buf) {
+        if lock(&self.pending).uses(&buf.raw) {
+            self.flush().ok(); // what is wrong with the device shows at the next run
+        }
+    }
+
+    /// Copies device memory to device memory, in order.
+    pub fn copy(&self, from: &Buf, to: &Buf) {
+        let mut pending = lock(&self.pending);
+        if pending.encoder.is_some() {
+            return pending.copy(from, to);
+        }
+        let mut encoder = self.device.create_command_encoder(&Default::default());
+        from.record_copy(to, &mut encoder);
+        self.queue.submit([encoder.finish()]);
+    }
+
     /// Times every submission of a program from now on, by itself: the host waits before and after. Results stay the
     /// same bits.
     pub fn time_submissions(&self) {
@@ -15,25 +124,5 @@ impl Gpu {
     /// What the submissions of programs took since [`Gpu::time_submissions`], if there was any.
     pub fn submission_times(&self) -> Option<SubmissionTimes> {
         self.submissions.summary()
-    }
-
-    /// Submits commands that run these kernels.
-    ///
-    /// # Errors
-    /// What the device reports, where submissions are timed; others return at once.
-    pub(crate) fn submit<'a>(
-        &self,
-        commands: wgpu::CommandBuffer,
-        kernels: impl Iterator<Item = &'a str>,
-    ) -> Result<wgpu::SubmissionIndex> {
-        if !self.submissions.are_asked_for() {
-            return Ok(self.queue.submit([commands]));
-        }
-        self.wait()?;
-        let start = Instant::now();
-        let index = self.queue.submit([commands]);
-        self.wait()?;
-        self.submissions.note(start.elapsed().as_secs_f64(), kernels.collect::<Vec<_>>().join(", "));
-        Ok(index)
     }
 }

@@ -31,6 +31,19 @@ impl Dispatch {
         self.grid.most()
     }
 
+    /// The buffers that it reads or writes.
+    pub(super) fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        let of_grid = match &self.grid {
+            Grid::Fixed(_) => None,
+            Grid::Indirect(_, words) => Some(&words.raw),
+        };
+        let bound = self.bindings.iter().filter_map(|binding| match binding {
+            Binding::Buf(buf) => Some(&buf.raw),
+            Binding::Texture { .. } => None,
+        });
+        bound.chain(of_grid)
+    }
+
     /// Its pipeline, which may be in the making.
     pub(super) fn pipeline(&self) -> &Arc<Pipeline<Gpu>> {
         &self.pipeline

@@ -1,17 +1,14 @@
 //! A recorded list of steps, replayed in submissions of bounded length.
 
 use super::dispatch::Dispatch;
-use crate::device::{Buf, Gpu};
+use crate::device::{Buf, Gpu, SUBMISSION, Work, lock};
 use crate::error::Result;
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
 
-/// Seconds that a submission should take on the average. Windows takes a device away after two (TDR), and steps differ:
-/// an eightieth leaves room for one that takes as long as eighty. Nine in ten of a hundred take less than twice that.
-const SUBMISSION: f64 = 0.025;
-
-/// Steps of a submission at the first run, at which a software driver may compile each; and at the next ones, until
-/// somebody tells how long they take.
+/// Steps of a submission at the first run, at which a software driver may compile each; and at the second, which is
+/// timed.
 const FIRST: usize = 1;
 const UNMEASURED: usize = 2;
 
@@ -27,16 +24,22 @@ pub(super) enum Step {
 
 /// Steps, run in order. Recording creates everything but what a first run waits for, the pipelines; later ones create
 /// nothing but command buffers.
+#[derive(Default)]
 pub struct Program {
     pub(super) steps: Vec<Step>,
-    /// Steps of a submission.
-    stride: AtomicUsize,
+    pace: Mutex<Pace>,
+    /// What the steps read and write.
+    buffers: OnceLock<Arc<HashSet<wgpu::Buffer>>>,
 }
 
-impl Default for Program {
-    fn default() -> Self {
-        Self { steps: Vec::new(), stride: AtomicUsize::new(FIRST) }
-    }
+/// What is known of how long a program takes.
+#[derive(Clone, Copy, Default)]
+enum Pace {
+    #[default]
+    NeverRan,
+    Compiled,
+    /// Seconds of a step.
+    Known(f64),
 }
 
 /// A copy from one view to another of the same length.
@@ -45,22 +48,25 @@ pub type CopyPair<'a> = (&'a Buf, &'a Buf);
 impl Program {
     /// Appends a dispatch.
     pub fn push(&mut self, dispatch: Dispatch) {
-        self.steps.push(Step::Run(dispatch));
+        self.extend([dispatch]);
     }
 
     /// Appends dispatches.
     pub fn extend(&mut self, dispatches: impl IntoIterator<Item = Dispatch>) {
         self.steps.extend(dispatches.into_iter().map(Step::Run));
+        self.buffers.take();
     }
 
     /// Appends the zeroing of a view.
     pub fn clear(&mut self, buf: &Buf) {
         self.steps.push(Step::Clear(buf.clone()));
+        self.buffers.take();
     }
 
     /// Appends the steps of another.
     pub fn append(&mut self, other: Self) {
         self.steps.extend(other.steps);
+        self.buffers.take();
     }
 
     /// Submits the steps; the device runs them after everything submitted before.
@@ -71,36 +77,68 @@ impl Program {
         self.run_between(gpu, &[], &[])
     }
 
-    /// Submits copies, the steps, and more copies.
+    /// Submits copies, the steps, and more copies, or leaves them to the next submission where they are short.
     ///
     /// # Errors
     /// What the device reported so far ([`Gpu::check`]).
     pub fn run_between(&self, gpu: &Gpu, before: &[CopyPair<'_>], after: &[CopyPair<'_>]) -> Result<()> {
         gpu.check()?;
-        let stride = self.stride.load(Ordering::Relaxed);
-        if stride == FIRST {
+        let pace = std::mem::replace(&mut *lock(&self.pace), Pace::Compiled);
+        if let Pace::NeverRan = pace {
             gpu.pipelines.rehearse(self.dispatches().map(Dispatch::pipeline), || gpu.check())?;
-            self.stride.store(UNMEASURED, Ordering::Relaxed);
         }
         if gpu.times_dispatches() {
             return self.run_timed(gpu, before, after);
         }
-        let mut parts = self.steps.chunks(stride).peekable();
+        match pace {
+            Pace::NeverRan => self.submit(gpu, FIRST, SUBMISSION, before, after),
+            Pace::Compiled => {
+                gpu.wait()?;
+                let start = Instant::now();
+                self.submit(gpu, UNMEASURED, SUBMISSION / UNMEASURED as f64, before, after)?;
+                gpu.wait()?;
+                self.took(start.elapsed().as_secs_f64());
+                Ok(())
+            }
+            Pace::Known(seconds) => {
+                *lock(&self.pace) = pace;
+                let stride = (SUBMISSION / seconds.max(1e-9)).max(1.0) as usize;
+                self.submit(gpu, stride, seconds, before, after)
+            }
+        }
+    }
+
+    /// Submits so many steps at once, each of which takes so long.
+    fn submit(
+        &self,
+        gpu: &Gpu,
+        stride: usize,
+        seconds: f64,
+        before: &[CopyPair<'_>],
+        after: &[CopyPair<'_>],
+    ) -> Result<()> {
+        let buffers = self.buffers.get_or_init(|| Arc::new(self.steps.iter().flat_map(Step::buffers).collect()));
+        let none: &[Step] = &[]; // with copies all the same
+        let parts = self.steps.chunks(stride).chain(self.steps.is_empty().then_some(none));
+        let mut parts = parts.enumerate().peekable();
         let mut behind = VecDeque::new();
-        let mut encoder = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        before.iter().for_each(|copy| copy.0.record_copy(copy.1, &mut encoder));
-        while let Some(part) = parts.next() {
-            record(gpu, &mut encoder, part)?;
-            if parts.peek().is_some() {
-                let next = gpu.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                behind.push_back(gpu.submit(std::mem::replace(&mut encoder, next).finish(), kernels(part))?);
+        while let Some((i, part)) = parts.next() {
+            let is_last = parts.peek().is_none();
+            let copies = [if i == 0 { before } else { &[] }, if is_last { after } else { &[] }];
+            let work = Work {
+                seconds: seconds * part.len() as f64,
+                buffers,
+                copies,
+                kernels: &mut part.iter().map(Step::name),
+            };
+            gpu.enqueue(work, |encoder| record(gpu, encoder, part))?;
+            if !is_last {
+                behind.extend(gpu.flush()?);
                 if behind.len() > AHEAD {
                     gpu.wait_for(behind.pop_front())?;
                 }
             }
         }
-        after.iter().for_each(|copy| copy.0.record_copy(copy.1, &mut encoder));
-        gpu.submit(encoder.finish(), kernels(self.steps.chunks(stride).last().unwrap_or_default()))?;
         Ok(())
     }
 
@@ -114,17 +152,26 @@ impl Program {
     /// Tells how many seconds a run took, so that later ones submit as many steps at once as take a fortieth of a
     /// second.
     pub fn took(&self, seconds: f64) {
-        let steps = (self.steps.len() as f64 * SUBMISSION / seconds.max(1e-9)).max(1.0);
-        self.stride.store(steps as usize, Ordering::Relaxed);
+        *lock(&self.pace) = Pace::Known(seconds / self.steps.len().max(1) as f64);
     }
 }
 
-/// What steps run, by name.
-fn kernels(steps: &[Step]) -> impl Iterator<Item = &str> {
-    steps.iter().map(|step| match step {
-        Step::Run(dispatch) => dispatch.shader(),
-        Step::Clear(_) => "clear",
-    })
+impl Step {
+    /// What it runs.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Run(dispatch) => dispatch.shader(),
+            Self::Clear(_) => "clear",
+        }
+    }
+
+    /// The buffers that it reads or writes.
+    fn buffers(&self) -> Vec<wgpu::Buffer> {
+        match self {
+            Self::Run(dispatch) => dispatch.buffers().cloned().collect(),
+            Self::Clear(buf) => vec![buf.raw.clone()],
+        }
+    }
 }
 
 pub(super) fn record(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, steps: &[Step]) -> Result<()> {
