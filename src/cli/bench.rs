@@ -1,6 +1,6 @@
 //! `gpu-subset bench`
 
-use super::bench_sweep::{self, SweepArgs, SweepTimes};
+use super::bench_sweep::{self, BenchSweepArgs, SweepTimes};
 use super::device::DeviceArgs;
 use super::output::show;
 use super::values::Bytes;
@@ -48,7 +48,7 @@ pub(super) struct BenchArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    sweep: SweepArgs,
+    sweep: BenchSweepArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// Options of `bench sweep` alone.
 #[derive(Args)]
-pub(super) struct SweepArgs {
+pub(super) struct BenchSweepArgs {
     /// sweep: the data set to train on
     #[arg(long, value_name = "digits|DIR", default_value = "digits")]
     data: String,
@@ -68,7 +68,7 @@ struct DispatchRow {
 }
 
 /// Trains twice over: once undisturbed, once each dispatch by itself.
-pub(super) fn measure(gpu: &Gpu, args: &SweepArgs) -> Result<SweepTimes> {
+pub(super) fn measure(gpu: &Gpu, args: &BenchSweepArgs) -> Result<SweepTimes> {
     let data = Dataset::open(&args.data, &ReadOptions::default())?;
     let batches = BatchPlan { batch: args.batch.unwrap_or(0) as usize, ..Sweep::default().batches };
     let sweep = Sweep { batches, ..Sweep::default() };
@@ -148,7 +148,7 @@ fn rows(times: &[DispatchTime], workgroups: usize) -> (usize, Vec<DispatchRow>) 
 pub(super) fn print(times: &SweepTimes) -> Result<()> {
     let SweepTimes { data, model, subset, steps, seconds, of_dispatches, dispatches, rows } = times;
     show!(
-        "{model} on {data}, subsets of {subset}: {:.2} ms a step, its {dispatches:.1} dispatches {:.2} ms by themselves \
+        "{model} on {data}, subsets of {subset}: {:.2} ms a step, {:.2} in its {dispatches:.1} dispatches \
          ({steps} steps)",
         1e3 * seconds,
         1e3 * of_dispatches

@@ -32,7 +32,7 @@ pub enum Storage {
 
 /// How a row of weights reaches the invocations that all need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Weights {
+pub enum WeightRows {
     /// Spread over the lanes of a subgroup of eight, and shuffled.
     Lanes,
     /// Staged in workgroup memory.
@@ -53,7 +53,7 @@ pub struct Profile {
     /// Home of quads.
     pub storage: Storage,
     /// How products get their weights.
-    pub weights: Weights,
+    pub weights: WeightRows,
     /// B: images of one batch block, innermost in memory; a multiple of 4. A block's lanes are vec4, so B/4
     /// invocations.
     pub block: usize,
@@ -70,7 +70,7 @@ impl Profile {
     pub const SOFTWARE: Self = Self {
         variant: Variant::Software,
         storage: Storage::Texture,
-        weights: Weights::Lanes,
+        weights: WeightRows::Lanes,
         block: 32,
         rows: 1,
         workgroups: 16,
@@ -80,19 +80,19 @@ impl Profile {
     pub const DISCRETE: Self = Self {
         variant: Variant::Discrete,
         storage: Storage::Buffer,
-        weights: Weights::Shared,
+        weights: WeightRows::Shared,
         block: 64,
         rows: 8,
         workgroups: 512,
         chunk: 8192,
     };
     /// GPUs with scalar registers.
-    pub const SCALAR: Self = Self { weights: Weights::Uniform, ..Self::DISCRETE };
+    pub const SCALAR: Self = Self { weights: WeightRows::Uniform, ..Self::DISCRETE };
     /// SwiftShader, GL and whatever is unknown.
     pub const PORTABLE: Self = Self {
         variant: Variant::Portable,
         storage: Storage::Buffer,
-        weights: Weights::Uniform,
+        weights: WeightRows::Uniform,
         block: 32,
         rows: 4,
         workgroups: 64,
@@ -156,8 +156,8 @@ impl Profile {
         if self.variant == Variant::Software { 8 } else { 64 }
     }
 
-    /// Workgroups of a product that are enough: on GPUs two for each of the least units that one has. With fewer, part of
-    /// the device waits for the rest.
+    /// Workgroups of a product that are enough: on GPUs two for each of 64 units. With fewer, some of them wait for
+    /// the others.
     pub fn enough_workgroups(&self) -> usize {
         self.workgroups / 4
     }

@@ -1,6 +1,7 @@
 //! Submitting commands: together where they are short, timed where somebody asks.
 
 use super::buf::Buf;
+use super::dispatch_times::DispatchTime;
 use super::gpu::Gpu;
 use super::lock::lock;
 use super::pending::Commands;
@@ -19,7 +20,7 @@ pub(crate) const SUBMISSION: f64 = 0.025;
 const SOON: f64 = 1e-3;
 
 /// What commands come to.
-pub(crate) struct Work<'a> {
+pub(crate) struct Demands<'a> {
     /// Seconds that they take, about.
     pub seconds: f64,
     /// Buffers that they read or write, copies aside.
@@ -37,7 +38,7 @@ impl Gpu {
     /// What `record` reports, and as [`Gpu::flush`].
     pub(crate) fn enqueue(
         &self,
-        work: Work<'_>,
+        work: Demands<'_>,
         record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
     ) -> Result<()> {
         let is_too_long = {
@@ -124,5 +125,28 @@ impl Gpu {
     /// What the submissions of programs took since [`Gpu::time_submissions`], if there was any.
     pub fn submission_times(&self) -> Option<SubmissionTimes> {
         self.submissions.summary()
+    }
+
+    /// Times every dispatch of a program from now on, by itself: the host waits before and after. Results stay the same
+    /// bits.
+    pub fn time_dispatches(&self) {
+        lock(&self.dispatch_times.0).get_or_insert_default();
+    }
+
+    /// Whether dispatches are timed.
+    pub(crate) fn times_dispatches(&self) -> bool {
+        lock(&self.dispatch_times.0).is_some()
+    }
+
+    /// The dispatches that ran since they are timed, or since last asked, in order.
+    pub fn take_dispatch_times(&self) -> Vec<DispatchTime> {
+        lock(&self.dispatch_times.0).as_mut().map_or(Vec::new(), std::mem::take)
+    }
+
+    /// Takes a note of one.
+    pub(crate) fn note_dispatch(&self, time: DispatchTime) {
+        if let Some(times) = lock(&self.dispatch_times.0).as_mut() {
+            times.push(time);
+        }
     }
 }

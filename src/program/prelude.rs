@@ -1,7 +1,7 @@
 //! Preludes: WGSL that several shaders share. A file names those it uses by lines `#import NAME`; WGSL itself has no
 //! include.
 
-use crate::device::{Profile, Variant, Weights};
+use crate::device::{Profile, Variant, WeightRows};
 
 /// One file of `shaders/prelude/`.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ enum Choice {
 pub struct Prelude {
     /// What `#import` calls it.
     pub name: &'static str,
-    /// One; or one a variant (software, discrete, portable); or one a way of [`Weights`]; or one an activation, as
+    /// One; or one a variant (software, discrete, portable); or one a way of [`WeightRows`]; or one an activation, as
     /// [`KIND`](crate::program::KIND) counts.
     pub texts: &'static [Text],
     choice: Choice,
@@ -78,9 +78,9 @@ impl Prelude {
                 Variant::Portable => 2,
             },
             Choice::Weights => match profile.weights {
-                Weights::Lanes => 0,
-                Weights::Shared => 1,
-                Weights::Uniform => 2,
+                WeightRows::Lanes => 0,
+                WeightRows::Shared => 1,
+                WeightRows::Uniform => 2,
             },
             Choice::Kind => kind,
         };

@@ -1,7 +1,7 @@
 //! A recorded list of steps, replayed in submissions of bounded length.
 
 use super::dispatch::Dispatch;
-use crate::device::{Buf, Gpu, SUBMISSION, Work, lock};
+use crate::device::{Buf, Demands, Gpu, SUBMISSION, lock};
 use crate::error::Result;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -125,7 +125,7 @@ impl Program {
         while let Some((i, part)) = parts.next() {
             let is_last = parts.peek().is_none();
             let copies = [if i == 0 { before } else { &[] }, if is_last { after } else { &[] }];
-            let work = Work {
+            let work = Demands {
                 seconds: seconds * part.len() as f64,
                 buffers,
                 copies,
