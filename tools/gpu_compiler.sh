@@ -44,10 +44,12 @@ fetch() {
   done >"$apt/sources.list"
   local options=(-qq -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=-
     -o "Dir::State::lists=$apt/lists" -o "Dir::Cache=$apt/cache" -o "APT::Sandbox::User=$(id -un)"
-    -o Acquire::Languages=none -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
+    -o APT::Update::Error-Mode=any -o Acquire::Languages=none
+    -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
   echo "downloading Mesa's RADV of Debian's backports"
-  apt-get "${options[@]}" update && (cd "$apt/debs" && apt-get "${options[@]}" download \
-    {mesa-vulkan-drivers,libdrm{2,-amdgpu1}}/bookworm-backports {libllvm15,libvulkan-dev}/bookworm) || return 1
+  apt-get "${options[@]}" update >"$work/said" 2>&1 || return 1
+  (cd "$apt/debs" && apt-get "${options[@]}" download {mesa-vulkan-drivers,libdrm{2,-amdgpu1}}/bookworm-backports \
+    {libllvm15,libvulkan-dev}/bookworm) >"$work/said" 2>&1 || return 1
   for deb in "$apt"/debs/*.deb; do dpkg -x "$deb" "$radv" || return 1; done
   rm -rf "$apt"
   touch "$radv/complete"
@@ -61,7 +63,8 @@ driver() {
     return
   fi
   if [ ! -f "$radv/complete" ] && ! fetch; then
-    cannot "Mesa's packages cannot be had from Debian; RADV_ICD=FILE names the .json of a RADV that is there"
+    cannot "Mesa's packages cannot be had from Debian ($(grep -sm1 '^[EW]: ' "$work/said" || echo "no apt-get"));\
+ RADV_ICD=FILE names the .json of a RADV that is there"
     exit
   fi
   local library lacks
@@ -86,10 +89,10 @@ layer() {
 on() {
   local family=$1
   shift
-  env VK_LAYER_PATH="$work/layer" VK_INSTANCE_LAYERS=VK_LAYER_null_gpu VK_DRIVER_FILES="$work/icd.json" \
+  { env VK_LAYER_PATH="$work/layer" VK_INSTANCE_LAYERS=VK_LAYER_null_gpu VK_DRIVER_FILES="$work/icd.json" \
     VK_ICD_FILENAMES="$work/icd.json" RADV_FORCE_FAMILY="$family" MESA_SHADER_CACHE_DISABLE=1 NODEVICE_SELECT=1 \
     WGPU_BACKEND=vulkan WGPU_DEBUG=1 WGPU_ADAPTER_NAME=RADV ${libraries:+LD_LIBRARY_PATH="$libraries"} "$@" \
-    >"$work/said" 2>&1 || { cat "$work/said" >&2; need "$* failed on $family"; }
+    >"$work/said" 2>&1; } 2>/dev/null || { cat "$work/said" >&2; need "$* failed on $family"; }
 }
 
 work=$(mktemp -d)
