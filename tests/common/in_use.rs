@@ -1,5 +1,5 @@
-//! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for. Of
-//! `tests/shaders/` and of `examples/kernels_in_use.rs`.
+//! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for, for
+//! `tests/shaders/` and `examples/kernels_in_use.rs`.
 
 use gpu_subset::batch::{Batch, Draw, Looks};
 use gpu_subset::device::Gpu;
@@ -7,6 +7,7 @@ use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{Examples, Kronecker, Minibatches, Objective, Workspace};
+use gpu_subset::optimise::{Importance, Sweep};
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
 
@@ -28,13 +29,14 @@ const MEMORY: u64 = 64 << 20;
 const EXAMPLES: usize = 3;
 
 /// Mini-batches of sweeps, and the largest chunk that is recorded, where the profile has one as large: recorded alone.
-const BATCHES: [usize; 3] = [32, 64, 192];
+const BATCHES: [usize; 4] = [32, 64, 128, 192];
 const LARGEST: usize = 8192;
 
 /// Records every kernel that the built-in models use; [`Gpu::specialisations`] says which.
 pub fn record_all(gpu: &Gpu) {
     for (description, input, classes) in models() {
         record(gpu, &description, input, classes);
+        record_screening(gpu, input, classes);
     }
     let (x, out) = (gpu.alloc_quads("x", 256, false).unwrap(), gpu.alloc("out", 64).unwrap());
     ceiling::arithmetic(gpu, &x, &out).unwrap();
@@ -71,7 +73,8 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     let indices: Vec<u32> = (0..EXAMPLES as u32).collect();
     let mut objective = Objective::new(gpu, &workspace, &examples, &indices, 1e-3).unwrap();
     objective.prepare().unwrap();
-    for (positions, whole_inputs) in [(0, None), (2, None), (2, Some(0))] {
+    let positions = Sweep::default().looks.positions;
+    for (positions, whole_inputs) in [(0, None), (positions, None), (positions, Some(0))] {
         Kronecker::new(&objective, Looks { positions, whole_inputs, ..Looks::USUAL.at(EXAMPLES) }).unwrap();
     }
     let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
@@ -94,4 +97,14 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
         objective.loss(&theta).unwrap();
     }
     gpu.wait_for_kernels().unwrap();
+}
+
+/// Records what the screening of a training set's examples asks of its model.
+fn record_screening(gpu: &Gpu, input: Shape, classes: usize) {
+    let linear = Description::linear(input.height.div_ceil(Importance::USUAL.side));
+    let model = Arc::new(Model::new(&linear, input, classes).unwrap());
+    let (images, labels) = (vec![0; input.len()], [0]);
+    let examples = Examples::upload(gpu, input, &images, &labels, &vec![(128.0, 64.0); input.channels]).unwrap();
+    let workspace = Arc::new(Workspace::new(gpu, model, MEMORY).unwrap());
+    Objective::new(gpu, &workspace, &Arc::new(examples), &[0], 1e-3).unwrap().prepare().unwrap();
 }

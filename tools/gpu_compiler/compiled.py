@@ -74,13 +74,18 @@ def read(path, profile, family):
 
 def parse(block, profile, family):
     label, _, rest = block.partition("\n")
-    shader, *constants = label.split()
-    constants = {name: int(value) for name, value in (constant.split("=") for constant in constants)}
+    shader, constants = parse_label(label)
     numbers, _, assembly = rest.partition("\nBB0:")
     numbers = {name: int(value) for name, value in (line.rsplit(": ", 1) for line in numbers.splitlines())}
     loops = loops_of(assembly.splitlines())
     barriers = {at for loop in loops for at, (operation, _) in loop if kind(operation) == "barrier"}
     return Kernel(profile, family, shader, constants, numbers, hottest(loops), len(barriers))
+
+
+def parse_label(label):
+    """matmul INPUTS=8 CO=10"""
+    shader, *constants = label.split()
+    return shader, {name: int(value) for name, value in (constant.split("=") for constant in constants)}
 
 
 def loops_of(lines):

@@ -4,6 +4,8 @@ import tomllib
 from pathlib import Path
 from statistics import median
 
+from compiled import parse_label
+
 # What is limited of kernels, and of a training. Waves and useful shares are to be at least so much, the rest at most.
 OF_KERNELS = ("spilled", "scratch", "waves", "useful", "useful_median")
 AT_LEAST = ("waves", "useful", "useful_median")
@@ -55,6 +57,18 @@ def of_kernels(table, kernels):
 def counts(table, name, family):
     """Waves and useful shares are of the families that the table names."""
     return name not in AT_LEAST or family in table["families"]
+
+
+def unjudged(training, kernels):
+    """Kernels that a training used and the compiler was not asked about. How many examples there are is no matter."""
+
+    def key(shader, constants):
+        return shader, tuple(sorted(item for item in constants.items() if item[0] != "EXAMPLES"))
+
+    judged = {key(kernel.shader, kernel.constants) for kernel in kernels}
+    for label in training.pipelines.values():
+        if key(*parse_label(label)) not in judged:
+            yield f"{training.name} uses what tests/common/in_use.rs does not record: {label}"
 
 
 def of_training(limited, training):

@@ -25,19 +25,21 @@ def main():
     if mesa != limits["mesa"]:
         print(f"The limits are of Mesa {limits['mesa']}; this is {mesa}, whose compiler takes other registers.")
 
-    worse = []
+    worse, judged = [], []
     for path in sorted(options.folder.glob("*.kernels")):
         profile, family = path.stem.split(".")
         kernels = compiled.read(path, profile, family)
         print(f"\n{profile} on {family}, Mesa {mesa}: {len(kernels)} kernels")
         print(table.products(kernels) if options.check else table.kernels(kernels, options.kernel))
         worse += gate.of_kernels(limits, kernels)
+        judged += [kernel for kernel in kernels if kernel.profile == "discrete"]
     for path in sorted(options.folder.glob("*.trace")):
         training = trace.read(path, path.stem)
         print("\n" + table.step(training))
         if not options.check:
             print(table.dispatches(training))
         worse += gate.of_training(limits["trainings"].get(path.stem, {}), training)
+        worse += gate.unjudged(training, judged) if judged else []
     if not options.check:
         return
     for violation in worse:

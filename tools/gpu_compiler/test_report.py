@@ -96,6 +96,11 @@ class Judging(unittest.TestCase):
             ["a step of net: mean_dispatches 34, at most 33", "a step of net: pipelines 1, at most 0"],
         )
 
+    def test_a_kernel_that_was_not_judged_is_seen(self):
+        labels = {0: "matmul INPUTS=8 LEFT=-1 EXAMPLES=9", 1: "matmul INPUTS=9 LEFT=-1"}
+        (found,) = gate.unjudged(trace.Training("net", labels, 0.1, [], []), [self.kernel()])
+        self.assertIn("net uses what tests/common/in_use.rs does not record: matmul INPUTS=9", found)
+
     def test_a_limit_that_nobody_looks_at_is_refused(self):
         with self.assertRaisesRegex(gate.BadTable, "vgprs"):
             gate.check({"vgprs": 3}, gate.OF_KERNELS, "kernels.discrete.every")

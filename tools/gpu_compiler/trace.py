@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from statistics import mean, median
 
+from compiled import parse_label
 from names import short
 
 # The kernel that ends a step of a sweep, once a step.
@@ -27,11 +28,8 @@ class Training:
     def ordinary_step(self):
         """(kernel, workgroups) of a step with the usual number of dispatches."""
         usual = min(range(len(self.steps)), key=lambda i: abs(self.steps[i]["dispatches"] - self.median("dispatches")))
-        return [(self.name_of(pipeline), groups) for pipeline, groups in self.dispatched[usual]]
-
-    def name_of(self, pipeline):
-        shader, *constants = self.pipelines[pipeline].split()
-        return short(shader, {name: int(value) for name, value in (c.split("=") for c in constants)})
+        names = {pipeline: short(*parse_label(label)) for pipeline, label in self.pipelines.items()}
+        return [(names[pipeline], groups) for pipeline, groups in self.dispatched[usual]]
 
 
 def read(path, name):
