@@ -4,7 +4,7 @@
 # trainings run on it, computing nothing. Prints tables: every kernel in use, and a step of two trainings.
 #   tools/gpu_compiler.sh [--check] [--profile discrete,portable] [--family navi21,navi31,vega10] [--kernel NAME]
 #   --check    compares with tools/gpu_compiler/limits.toml instead
-#   --kernel   shows only kernels whose name, in short, holds NAME
+#   --kernel   shows only kernels whose name, in short, holds NAME, and no step
 # Downloads Mesa 25.0.7 of Debian's backports once, 13 MB, into the cache folder; RADV_ICD=FILE takes another RADV.
 # Where there is none it says so, and fails if CI is set. The trainings need GPU_SUBSET_DATA, or the cache's data sets.
 set -euo pipefail
@@ -73,7 +73,10 @@ driver() {
   printf '{"file_format_version": "1.0.0", "ICD": {"library_path": "%s", "api_version": "1.3.0"}}' "$library" \
     >"$work/icd.json"
   lacks=$(LD_LIBRARY_PATH=$libraries ldd "$library" | awk '/not found/ {print $1}')
-  [ -z "$lacks" ] || need "RADV lacks ${lacks//$'\n'/ }: install mesa-vulkan-drivers"
+  if [ -n "$lacks" ]; then
+    cannot "RADV needs ${lacks//$'\n'/ }, which the packages mesa-vulkan-drivers and libllvm15 bring along"
+    exit
+  fi
 }
 
 layer() {
@@ -111,12 +114,15 @@ for profile in ${profiles//,/ }; do
     NULL_GPU_STATISTICS=$work/results/$profile.$family.kernels on "$family" "$built/examples/kernels_in_use" "$profile"
   done
 done
+trainings=$(python3 -B "$here/gate.py")
+if [ -n "$kernel" ]; then trainings=''; fi
 while read -r name set budget; do
+  [ -n "$name" ] || continue
   if [ ! -d "$data/$set" ]; then
     cannot "a step of $name: there is no $data/$set (GPU_SUBSET_DATA)"
     continue
   fi
   NULL_GPU_TRACE=$work/results/$name.trace on navi21 "$built/gpu-subset" train --no-autotune --data "$data/$set" \
     --budget "$budget" --out "$work/$name"
-done < <(python3 -B "$here/gate.py")
+done <<<"$trainings"
 python3 -B "$here/report.py" "$work/results" $check --kernel "$kernel"

@@ -1,5 +1,6 @@
 """What is worse than limits.toml allows."""
 
+import sys
 import tomllib
 from pathlib import Path
 from statistics import median
@@ -11,20 +12,29 @@ OF_KERNELS = ("spilled", "scratch", "waves", "useful", "useful_median")
 AT_LEAST = ("waves", "useful", "useful_median")
 OF_TRAININGS = ("dispatches", "submissions", "mean_dispatches", "mean_submissions", "pipelines")
 
+LIMITS = Path(__file__).parent / "limits.toml"
+
 
 class BadTable(Exception):
-    """limits.toml says something that nobody would look at."""
+    """It limits something that nobody looks at."""
 
 
-def limits(path):
-    with open(path, "rb") as file:
-        table = tomllib.load(file)
+def limits():
+    """The table of limits; a bad one ends the program."""
+    try:
+        table = tomllib.loads(LIMITS.read_text())
+        check_names(table)
+    except (tomllib.TOMLDecodeError, BadTable) as why:
+        sys.exit(f"error: {LIMITS.name}: {why}")
+    return table
+
+
+def check_names(table):
     for profile, shaders in table["kernels"].items():
         for shader, limited in shaders.items():
             check(limited, OF_KERNELS, f"kernels.{profile}.{shader}")
     for name, limited in table["trainings"].items():
         check(limited, (*OF_TRAININGS, "data", "budget"), f"trainings.{name}")
-    return table
 
 
 def check(limited, known, where):
@@ -94,5 +104,5 @@ def violation(name, found, limit, at):
 
 
 if __name__ == "__main__":  # the trainings to run: NAME DATA BUDGET
-    for name, training in limits(Path(__file__).parent / "limits.toml")["trainings"].items():
+    for name, training in limits()["trainings"].items():
         print(name, training["data"], training["budget"])

@@ -11,16 +11,13 @@ import gate
 import table
 import trace
 
-LIMITS = Path(__file__).parent / "limits.toml"
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--kernel", default="")
     options = parser.parse_args()
-    limits = gate.limits(LIMITS)
+    limits = gate.limits()
     mesa = (options.folder / "mesa").read_text().strip()
     if mesa != limits["mesa"]:
         print(f"The limits are of Mesa {limits['mesa']}; this is {mesa}, whose compiler takes other registers.")
@@ -28,13 +25,15 @@ def main():
     worse, judged = [], []
     for path in sorted(options.folder.glob("*.kernels")):
         profile, family = path.stem.split(".")
-        kernels = compiled.read(path, profile, family)
+        kernels = compiled.read(path, profile, family) or sys.exit(f"error: {path.name} names no kernel")
         print(f"\n{profile} on {family}, Mesa {mesa}: {len(kernels)} kernels")
         print(table.products(kernels) if options.check else table.kernels(kernels, options.kernel))
         worse += gate.of_kernels(limits, kernels)
         judged += [kernel for kernel in kernels if kernel.profile == "discrete"]
     for path in sorted(options.folder.glob("*.trace")):
         training = trace.read(path, path.stem)
+        if not training.steps:
+            sys.exit(f"error: {path.name} has no whole step: none ends with {trace.LAST}")
         print("\n" + table.step(training))
         if not options.check:
             print(table.dispatches(training))
@@ -45,9 +44,9 @@ def main():
     for violation in worse:
         print(f"error: {violation}", file=sys.stderr)
     if worse:
-        print(f"error: {len(worse)} figures are beyond {LIMITS.name}, of Mesa {limits['mesa']}", file=sys.stderr)
+        print(f"error: {len(worse)} figures are beyond {gate.LIMITS.name}, of Mesa {limits['mesa']}", file=sys.stderr)
         sys.exit(1)
-    print(f"\nall within {LIMITS.name}")
+    print(f"\nall within {gate.LIMITS.name}")
 
 
 if __name__ == "__main__":
