@@ -31,9 +31,16 @@ struct Specialisation {
     adapter: String,
 }
 
+/// What tools that watch a driver see of a pipeline: its shader's name and constants.
+fn label(shader: &Shader, constants: &[(&'static str, usize)]) -> String {
+    let constants = constants.iter().map(|(name, value)| format!(" {name}={}", *value as isize));
+    shader.name.to_owned() + &constants.collect::<String>()
+}
+
 impl Source<Gpu> for Specialisation {
     fn compile(&self, device: &wgpu::Device) -> Compiled {
         let Self { shader, constants, profile, adapter, .. } = self;
+        let label = label(shader, constants);
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal); // a driver's own compiler
         let source = wgpu::ShaderModuleDescriptor {
@@ -47,7 +54,7 @@ impl Source<Gpu> for Specialisation {
         let module = unsafe { device.create_shader_module_trusted(source, checks) };
         let values = shader.overrides(constants);
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(shader.name),
+            label: Some(&label),
             layout: None,
             module: &module,
             entry_point: Some("main"),

@@ -3,6 +3,7 @@
 
 pub mod data;
 pub mod idx;
+pub mod in_use;
 pub mod problem;
 pub mod program;
 pub mod twin;

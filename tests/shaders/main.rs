@@ -6,7 +6,6 @@ mod common;
 
 mod barriers;
 mod host;
-mod in_use;
 mod names;
 mod rules;
 mod translate;
@@ -57,16 +56,30 @@ fn every_shader_keeps_the_rules() {
     assert!(faults.is_empty(), "\n{}", faults.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
+/// A profile's position among all, a shader's name and its override constants.
+type Specialisation = (usize, &'static str, Vec<(&'static str, usize)>);
+
+/// Every specialisation in use under every profile; nothing where there is no adapter and that is allowed.
+fn specialisations() -> BTreeSet<Specialisation> {
+    let mut all = BTreeSet::new();
+    for gpu in common::gpus() {
+        common::in_use::record_all(&gpu);
+        let profile = Profile::ALL.iter().position(|profile| *profile == gpu.profile).unwrap();
+        all.extend(gpu.specialisations().into_iter().map(|(name, constants)| (profile, name, constants)));
+    }
+    all
+}
+
 #[test]
 fn every_specialisation_in_use_translates() {
-    let specialisations = in_use::specialisations();
+    let specialisations = specialisations();
     if specialisations.is_empty() {
         return; // no adapter, which the environment allows: nothing was recorded
     }
     let by_name: BTreeMap<&str, &Shader> = SHADERS.iter().map(|shader| (shader.name, shader)).collect();
     let used: BTreeSet<&str> = specialisations.iter().map(|(_, name, _)| *name).collect();
     let unused: Vec<_> = by_name.keys().filter(|name| !used.contains(*name)).collect();
-    assert!(unused.is_empty(), "no program in tests/shaders/in_use.rs records {unused:?}: add one that does");
+    assert!(unused.is_empty(), "no program in tests/common/in_use.rs records {unused:?}: add one that does");
 
     let validator = translate::SpirvVal::find();
     let mut faults = Vec::new();

@@ -1,14 +1,14 @@
-//! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for.
+//! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for, for
+//! `tests/shaders/` and `examples/kernels_in_use.rs`.
 
-use crate::common::{self, TestGpu};
 use gpu_subset::batch::{Batch, Draw, Looks};
-use gpu_subset::device::Profile;
+use gpu_subset::device::Gpu;
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{Examples, Kronecker, Minibatches, Objective, Workspace};
+use gpu_subset::optimise::{Importance, Sweep};
 use gpu_subset::shape::Shape;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What the built-in models leave out: every pooling, every activation.
@@ -24,31 +24,26 @@ layer = [
     { kind = "dense", activation = "tanh" },
 ]"#;
 
-/// Enough for one small chunk; the size of a chunk is in no constant.
+/// Enough for one small chunk, and of the examples that are passed through the network.
 const MEMORY: u64 = 64 << 20;
 const EXAMPLES: usize = 3;
 
-/// A profile's position among all, a shader's name and its override constants.
-pub type Specialisation = (usize, &'static str, Vec<(&'static str, usize)>);
+/// Mini-batches of sweeps, and the largest chunk that is recorded, where the profile has one as large: recorded alone.
+const BATCHES: [usize; 4] = [32, 64, 128, 192];
+const LARGEST: usize = 8192;
 
-/// Every specialisation that the models record, under every profile; nothing where there is no adapter and that is
-/// allowed.
-pub fn specialisations() -> BTreeSet<Specialisation> {
-    let mut all = BTreeSet::new();
-    for gpu in common::gpus() {
-        for (description, input, classes) in models() {
-            record(&gpu, &description, input, classes);
-        }
-        let (x, out) = (gpu.alloc_quads("x", 256, false).unwrap(), gpu.alloc("out", 64).unwrap());
-        ceiling::arithmetic(&gpu, &x, &out).unwrap();
-        let [by, g, m, v, y] = [8, 64, 64, 64, 64].map(|len| gpu.alloc("update", len).unwrap());
-        update::adam(&gpu, &by, &g, [&m, &v], &y).unwrap();
-        update::momentum(&gpu, &by.prefix(4), &g, &v, &y).unwrap();
-        update::natural(&gpu, &by, [&g.prefix(1), &g], &g, [&v, &y]).unwrap();
-        let profile = Profile::ALL.iter().position(|profile| *profile == gpu.profile).unwrap();
-        all.extend(gpu.specialisations().into_iter().map(|(name, constants)| (profile, name, constants)));
+/// Records every kernel that the built-in models use; [`Gpu::specialisations`] says which.
+pub fn record_all(gpu: &Gpu) {
+    for (description, input, classes) in models() {
+        record(gpu, &description, input, classes);
+        record_screening(gpu, input, classes);
     }
-    all
+    let (x, out) = (gpu.alloc_quads("x", 256, false).unwrap(), gpu.alloc("out", 64).unwrap());
+    ceiling::arithmetic(gpu, &x, &out).unwrap();
+    let [by, g, m, v, y] = [8, 64, 64, 64, 64].map(|len| gpu.alloc("update", len).unwrap());
+    update::adam(gpu, &by, &g, [&m, &v], &y).unwrap();
+    update::momentum(gpu, &by.prefix(4), &g, &v, &y).unwrap();
+    update::natural(gpu, &by, [&g.prefix(1), &g], &g, [&v, &y]).unwrap();
 }
 
 /// Each model with shape and number of classes of the data it is meant for.
@@ -67,18 +62,19 @@ fn models() -> Vec<(Description, Shape, usize)> {
 }
 
 /// Records every pass of an objective.
-fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize) {
+fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     let model = Arc::new(Model::new(description, input, classes).unwrap());
     let images = vec![0; EXAMPLES * input.len()];
     let labels = vec![0; EXAMPLES];
     let statistics = vec![(128.0, 64.0); input.channels];
     let examples = Arc::new(Examples::upload(gpu, input, &images, &labels, &statistics).unwrap());
 
-    let workspace = Arc::new(Workspace::new(gpu, model, MEMORY).unwrap());
+    let workspace = Arc::new(Workspace::new(gpu, model.clone(), MEMORY).unwrap());
     let indices: Vec<u32> = (0..EXAMPLES as u32).collect();
     let mut objective = Objective::new(gpu, &workspace, &examples, &indices, 1e-3).unwrap();
     objective.prepare().unwrap();
-    for (positions, whole_inputs) in [(0, None), (2, None), (2, Some(0))] {
+    let positions = Sweep::default().looks.positions;
+    for (positions, whole_inputs) in [(0, None), (positions, None), (positions, Some(0))] {
         Kronecker::new(&objective, Looks { positions, whole_inputs, ..Looks::USUAL.at(EXAMPLES) }).unwrap();
     }
     let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
@@ -86,6 +82,12 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
     let batch = Batch { positions: &indices, weights: None, epoch: 0, draw };
     let mut minibatches = Minibatches::new(&objective, EXAMPLES, true).unwrap();
     minibatches.gradient(&theta, batch, &gradient).unwrap();
+    for batch in BATCHES {
+        Minibatches::new(&objective, batch, true).unwrap();
+    }
+    let large = Arc::new(Workspace::of_chunks(gpu, model, u64::MAX, LARGEST).unwrap());
+    let large = Objective::new(gpu, &large, &examples, &indices, 1e-3).unwrap();
+    large.sample(LARGEST).unwrap().prepare().unwrap();
 
     for rotate in [0.0, 10.0] {
         let by = Augmentation { rotate, ..Augmentation::default() };
@@ -95,4 +97,14 @@ fn record(gpu: &TestGpu, description: &Description, input: Shape, classes: usize
         objective.loss(&theta).unwrap();
     }
     gpu.wait_for_kernels().unwrap();
+}
+
+/// Records what the screening of a training set's examples asks of its model.
+fn record_screening(gpu: &Gpu, input: Shape, classes: usize) {
+    let linear = Description::linear(input.height.div_ceil(Importance::USUAL.side));
+    let model = Arc::new(Model::new(&linear, input, classes).unwrap());
+    let (images, labels) = (vec![0; input.len()], [0]);
+    let examples = Examples::upload(gpu, input, &images, &labels, &vec![(128.0, 64.0); input.channels]).unwrap();
+    let workspace = Arc::new(Workspace::new(gpu, model, MEMORY).unwrap());
+    Objective::new(gpu, &workspace, &Arc::new(examples), &[0], 1e-3).unwrap().prepare().unwrap();
 }
