@@ -6,7 +6,7 @@ use gpu_subset::device::Gpu;
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
-use gpu_subset::objective::{Examples, Kronecker, Minibatches, Objective, Workspace};
+use gpu_subset::objective::{DEFAULT_MEMORY, Examples, Kronecker, Minibatches, Objective, Workspace};
 use gpu_subset::optimise::{Importance, Sweep};
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     for batch in BATCHES {
         Minibatches::new(&objective, batch, true).unwrap();
     }
-    let large = Arc::new(Workspace::of_chunks(gpu, model, u64::MAX, CHUNKS[CHUNKS.len() - 1]).unwrap());
+    let large = Arc::new(Workspace::new(gpu, model, DEFAULT_MEMORY).unwrap());
     let large = Objective::new(gpu, &large, &examples, &indices, 1e-3).unwrap();
     for examples in CHUNKS {
         large.sample(examples).unwrap().prepare().unwrap();
