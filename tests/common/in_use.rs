@@ -6,7 +6,7 @@ use gpu_subset::device::Gpu;
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
-use gpu_subset::objective::{Examples, Kronecker, Minibatches, Objective, Workspace};
+use gpu_subset::objective::{DEFAULT_MEMORY, Examples, Kronecker, Minibatches, Objective, Workspace};
 use gpu_subset::optimise::{Importance, Sweep};
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
@@ -28,9 +28,9 @@ layer = [
 const MEMORY: u64 = 64 << 20;
 const EXAMPLES: usize = 3;
 
-/// Mini-batches of sweeps, and the largest chunk that is recorded, where the profile has one as large: recorded alone.
+/// Mini-batches of sweeps, and chunks, of which the last may have any size: these are recorded alone.
 const BATCHES: [usize; 4] = [32, 64, 128, 192];
-const LARGEST: usize = 8192;
+const CHUNKS: [usize; 6] = [256, 512, 1024, 2048, 4096, 8192];
 
 /// Records every kernel that the built-in models use; [`Gpu::specialisations`] says which.
 pub fn record_all(gpu: &Gpu) {
@@ -85,9 +85,11 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     for batch in BATCHES {
         Minibatches::new(&objective, batch, true).unwrap();
     }
-    let large = Arc::new(Workspace::of_chunks(gpu, model, u64::MAX, LARGEST).unwrap());
+    let large = Arc::new(Workspace::new(gpu, model, DEFAULT_MEMORY).unwrap());
     let large = Objective::new(gpu, &large, &examples, &indices, 1e-3).unwrap();
-    large.sample(LARGEST).unwrap().prepare().unwrap();
+    for examples in CHUNKS {
+        large.sample(examples).unwrap().prepare().unwrap();
+    }
 
     for rotate in [0.0, 10.0] {
         let by = Augmentation { rotate, ..Augmentation::default() };

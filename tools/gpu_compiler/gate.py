@@ -91,7 +91,7 @@ def of_training(limited, training):
     }
     for name in OF_TRAININGS:
         if name in limited:
-            yield from violation(name, found[name], limited[name], f"a step of {training.name}")
+            yield from violation(name, found[name], limited[name], training.name)
 
 
 def violation(name, found, limit, at):

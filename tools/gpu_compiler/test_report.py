@@ -93,7 +93,7 @@ class Judging(unittest.TestCase):
         self.assertEqual(list(gate.of_training(within, training)), [])
         self.assertEqual(
             list(gate.of_training({"mean_dispatches": 33, "pipelines": 0}, training)),
-            ["a step of net: mean_dispatches 34, at most 33", "a step of net: pipelines 1, at most 0"],
+            ["net: mean_dispatches 34, at most 33", "net: pipelines 1, at most 0"],
         )
 
     def test_a_kernel_that_was_not_judged_is_seen(self):
