@@ -2,7 +2,7 @@
 # What a real GPU's compiler makes of the kernels, without a GPU. AMD's Vulkan driver (RADV, of Mesa) opens as hardware
 # that is not there, and compiles for any family; a layer (tools/gpu_compiler/null_gpu.c) lets wgpu use it, and whole
 # trainings run on it, computing nothing. Prints tables: every kernel in use, and a step of two trainings.
-#   tools/gpu_compiler.sh [--check] [--profile discrete,portable] [--family navi21,navi31,vega10] [--kernel NAME]
+#   tools/gpu_compiler.sh [--check] [--profile discrete,scalar,portable] [--family navi21,navi31,vega10] [--kernel NAME]
 #   --check    compares with tools/gpu_compiler/limits.toml instead
 #   --kernel   shows only kernels whose name, in short, holds NAME, and no step
 # Downloads Mesa 25.0.7 of Debian's backports once, 13 MB, into the cache folder; RADV_ICD=FILE takes another RADV.
@@ -14,7 +14,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/gpu-subset
 radv=$cache/radv
 data=${GPU_SUBSET_DATA:-$cache/data}
 
-check='' profiles=discrete,portable families=navi21,navi31,vega10 kernel=''
+check='' profiles=discrete,scalar,portable families=navi21,navi31,vega10 kernel=''
 while [ $# -gt 0 ]; do
   case $1 in
     --check) check=--check ;;

@@ -54,7 +54,7 @@ impl<G> Pipeline<G> {
     }
 
     /// Whether anyone got it to use it.
-    pub(super) fn is_used(&self) -> bool {
+    pub(crate) fn is_used(&self) -> bool {
         self.is_used.load(Ordering::Relaxed)
     }
 

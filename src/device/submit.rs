@@ -32,7 +32,7 @@ pub(crate) struct Demands<'a> {
 }
 
 impl Gpu {
-    /// Adds commands to those that wait, and submits all where they take long enough together.
+    /// Adds commands to those that wait, and submits all where they take long enough together; returns the submission.
     ///
     /// # Errors
     /// What `record` reports, and as [`Gpu::flush`].
@@ -40,14 +40,9 @@ impl Gpu {
         &self,
         work: Demands<'_>,
         record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
-    ) -> Result<()> {
-        let is_too_long = {
-            let pending = lock(&self.pending);
-            pending.encoder.is_some() && pending.seconds + work.seconds > SUBMISSION
-        };
-        if is_too_long {
-            self.flush()?;
-        }
+    ) -> Result<Option<wgpu::SubmissionIndex>> {
+        let is_too_long = lock(&self.pending).seconds + work.seconds > SUBMISSION;
+        let before_it = if is_too_long { self.flush()? } else { None };
         let mut guard = lock(&self.pending);
         let pending = &mut *guard;
         let [before, after] = work.copies;
@@ -62,7 +57,7 @@ impl Gpu {
         }
         let is_enough = pending.seconds >= pending.allowance.max(SOON);
         drop(guard);
-        if is_enough { self.flush().map(|_| ()) } else { Ok(()) }
+        if is_enough { self.flush() } else { Ok(before_it) }
     }
 
     /// Submits what waits, if anything does.

@@ -49,7 +49,7 @@ macro_rules! preludes {
 /// Every prelude.
 pub const PRELUDES: &[Prelude] = preludes![
     "activation": Kind ["relu", "tanh", "silu", "softplus", "identity"],
-    "block_weights": Variant ["weights_lanes", "weights_shared", "weights_uniform"],
+    "block_weights": Variant ["weights_lanes", "weights_shared", "weights_shared"],
     "epilogue": Only ["epilogue"],
     "math": Only ["math"],
     "outer_tile": Only ["outer_tile"],

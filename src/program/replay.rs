@@ -7,10 +7,8 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-/// Steps of a submission at the first run, at which a software driver may compile each; and at the second, which is
-/// timed.
-const FIRST: usize = 1;
-const UNMEASURED: usize = 2;
+/// Seconds that a step takes for all that is known at the second run, which is timed: two of them are a submission.
+const UNMEASURED: f64 = SUBMISSION / 2.0;
 
 /// Submissions of one run that the device may be behind: less than half a second, so that it comes to rest as soon when
 /// it is told to stop.
@@ -46,6 +44,12 @@ enum Pace {
 pub type CopyPair<'a> = (&'a Buf, &'a Buf);
 
 impl Program {
+    /// Steps.
+    #[expect(clippy::len_without_is_empty, reason = "one without steps is of no use")]
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Appends a dispatch.
     pub fn push(&mut self, dispatch: Dispatch) {
         self.extend([dispatch]);
@@ -83,7 +87,12 @@ impl Program {
     /// What the device reported so far ([`Gpu::check`]).
     pub fn run_between(&self, gpu: &Gpu, before: &[CopyPair<'_>], after: &[CopyPair<'_>]) -> Result<()> {
         gpu.check()?;
-        let pace = std::mem::replace(&mut *lock(&self.pace), Pace::Compiled);
+        let mut pace = std::mem::replace(&mut *lock(&self.pace), Pace::Compiled);
+        if let Pace::NeverRan = pace
+            && self.dispatches().all(|dispatch| dispatch.pipeline().is_used())
+        {
+            pace = Pace::Compiled; // other programs run the same kernels
+        }
         if let Pace::NeverRan = pace {
             gpu.pipelines.rehearse(self.dispatches().map(Dispatch::pipeline), || gpu.check())?;
         }
@@ -91,11 +100,11 @@ impl Program {
             return self.run_timed(gpu, before, after);
         }
         match pace {
-            Pace::NeverRan => self.submit(gpu, FIRST, SUBMISSION, before, after),
+            Pace::NeverRan => self.submit(gpu, 1, |part| part.iter().map(Step::first_seconds).sum(), [before, after]),
             Pace::Compiled => {
                 gpu.wait()?;
                 let start = Instant::now();
-                self.submit(gpu, UNMEASURED, SUBMISSION / UNMEASURED as f64, before, after)?;
+                self.submit(gpu, 1, |_| UNMEASURED, [before, after])?;
                 gpu.wait()?;
                 self.took(start.elapsed().as_secs_f64());
                 Ok(())
@@ -103,19 +112,18 @@ impl Program {
             Pace::Known(seconds) => {
                 *lock(&self.pace) = pace;
                 let stride = (SUBMISSION / seconds.max(1e-9)).max(1.0) as usize;
-                self.submit(gpu, stride, seconds, before, after)
+                self.submit(gpu, stride, |part| seconds * part.len() as f64, [before, after])
             }
         }
     }
 
-    /// Submits so many steps at once, each of which takes so long.
+    /// Submits so many steps at a time, with the seconds that they take, between copies.
     fn submit(
         &self,
         gpu: &Gpu,
         stride: usize,
-        seconds: f64,
-        before: &[CopyPair<'_>],
-        after: &[CopyPair<'_>],
+        seconds: impl Fn(&[Step]) -> f64,
+        [before, after]: [&[CopyPair<'_>]; 2],
     ) -> Result<()> {
         let buffers = self.buffers.get_or_init(|| Arc::new(self.steps.iter().flat_map(Step::buffers).collect()));
         let none: &[Step] = &[]; // with copies all the same
@@ -123,20 +131,12 @@ impl Program {
         let mut parts = parts.enumerate().peekable();
         let mut behind = VecDeque::new();
         while let Some((i, part)) = parts.next() {
-            let is_last = parts.peek().is_none();
-            let copies = [if i == 0 { before } else { &[] }, if is_last { after } else { &[] }];
-            let work = Demands {
-                seconds: seconds * part.len() as f64,
-                buffers,
-                copies,
-                kernels: &mut part.iter().map(Step::name),
-            };
-            gpu.enqueue(work, |encoder| record(gpu, encoder, part))?;
-            if !is_last {
-                behind.extend(gpu.flush()?);
-                if behind.len() > AHEAD {
-                    gpu.wait_for(behind.pop_front())?;
-                }
+            let copies = [if i == 0 { before } else { &[] }, if parts.peek().is_none() { after } else { &[] }];
+            let kernels = &mut part.iter().map(Step::name);
+            let demands = Demands { seconds: seconds(part), buffers, copies, kernels };
+            behind.extend(gpu.enqueue(demands, |encoder| record(gpu, encoder, part))?);
+            if behind.len() > AHEAD {
+                gpu.wait_for(behind.pop_front())?;
             }
         }
         Ok(())
@@ -149,14 +149,23 @@ impl Program {
         })
     }
 
-    /// Tells how many seconds a run took, so that later ones submit as many steps at once as take a fortieth of a
-    /// second.
+    /// Tells how many seconds a run took, or will take at most, so that later ones submit as many steps at once as take
+    /// a fortieth of a second.
     pub fn took(&self, seconds: f64) {
         *lock(&self.pace) = Pace::Known(seconds / self.steps.len().max(1) as f64);
     }
 }
 
 impl Step {
+    /// Seconds that it takes for all that is known at a program's first run: a kernel that none ran before may be
+    /// compiled by a software driver, and is a submission of its own.
+    fn first_seconds(&self) -> f64 {
+        match self {
+            Self::Run(dispatch) if !dispatch.pipeline().is_used() => SUBMISSION,
+            _ => UNMEASURED,
+        }
+    }
+
     /// What it runs.
     fn name(&self) -> &'static str {
         match self {

@@ -2,7 +2,7 @@
 
 use super::bindings::bind_group;
 use super::shader::Shader;
-use crate::device::{Binding, Blank, Compiled, Gpu, Pipeline, Profile, Source};
+use crate::device::{Binding, Blank, Compiled, Gpu, Pipeline, Profile, Source, Variant};
 use crate::error::{Result, ShaderRejection, one_line};
 use std::sync::Arc;
 
@@ -48,7 +48,9 @@ impl Source<Gpu> for Specialisation {
             source: wgpu::ShaderSource::Wgsl(shader.wgsl(profile, constants).into()),
         };
         let mut checks = wgpu::ShaderRuntimeChecks::checked();
-        (checks.force_loop_bounding, checks.int_div_checks) = (false, false);
+        // AMD's compiler unrolls what is not bounded, out of scalar registers; on a CPU only compilation takes longer.
+        checks.force_loop_bounding = profile.variant != Variant::Software;
+        checks.int_div_checks = false;
         // SAFETY: the shaders are this crate's, and every loop of theirs counts up to a length; what they divide by is
         // a side of a shape, or counts what is there, and so no zero. Accesses stay checked.
         let module = unsafe { device.create_shader_module_trusted(source, checks) };

@@ -93,10 +93,16 @@ impl GpuSpace {
         self.spent.fetch_add(cost.besides, Ordering::Relaxed);
     }
 
+    /// Seconds that so many operations on two vectors take, at most: a CPU moves half a gigabyte.
+    fn seconds(&self, operations: usize) -> f64 {
+        (operations * 12 * self.len) as f64 / 0.5e9
+    }
+
     fn record_axpby(&self, alpha: f64, x: &Buf, beta: f64, y: &Buf) -> Result<()> {
         self.gpu.write(&self.coefficients, &[alpha as f32, beta as f32]);
         let mut program = Program::default();
         program.push(vector::axpby(&self.gpu, &self.coefficients, x, y)?);
+        program.took(self.seconds(1));
         program.run(&self.gpu)
     }
 
@@ -120,6 +126,7 @@ impl GpuSpace {
                 let coefficients = self.gpu.alloc("update.coefficients", words.len())?;
                 let mut program = Program::default();
                 program.extend(record(&self.gpu, &coefficients)?);
+                program.took(self.seconds(program.len()));
                 if recorded.len() == MAX_RECORDED {
                     recorded.remove(0);
                 }
@@ -177,6 +184,7 @@ impl Space for GpuSpace {
                 program.extend(vector::dot(&self.gpu, x, y, &self.scratch, &partials(i))?);
             }
             program.push(vector::fold(&self.gpu, &unfolded, &folded)?);
+            program.took(self.seconds(pairs.len()));
             program.run(&self.gpu)?;
             let sums: Vec<f32> = self.gpu.read(&folded)?;
             products.extend(sums.chunks(FOLDED).map(|part| part.iter().map(|&x| f64::from(x)).sum::<f64>()));
