@@ -5,6 +5,7 @@ mod common;
 use common::*;
 use gpu_subset::device::{AdapterChoice, Gpu};
 use gpu_subset::error::{DeviceError, Error, MemoryError};
+use gpu_subset::kernels::vector;
 use gpu_subset::program::{Dispatch, Program, Shader};
 
 #[test]
@@ -26,6 +27,35 @@ fn memory_comes_back_as_it_went_in() {
         let copy = gpu.alloc("copy", 3).unwrap();
         gpu.copy(&buf.view(128..131), &copy);
         assert_eq!(gpu.read::<u32>(&copy).unwrap(), [128, 129, 130]);
+    }
+}
+
+#[test]
+fn programs_that_share_a_submission_run_in_the_order_in_which_they_were_asked_for() {
+    for gpu in gpus() {
+        let fill = |value: f32| vec![value; 64];
+        let [x, y, copy, late] = ["x", "y", "copy", "late"].map(|name| gpu.upload(name, &fill(0.0)).unwrap());
+        let adds = gpu.upload("by", &[1f32, 1.0]).unwrap();
+        let add = |x, y| {
+            let mut program = Program::default();
+            program.push(vector::axpby(&gpu, &adds, x, y).unwrap());
+            program
+        };
+        let (to_y, to_late) = (add(&x, &y), add(&copy, &late));
+        let mut expected = [0.0, 0.0];
+        // compiled, then timed, then short enough to wait for others
+        for round in 1..=20 {
+            gpu.write(&x, &fill(round as f32)); // what waits still reads the value before
+            to_y.run(&gpu).unwrap();
+            gpu.copy(&y, &copy);
+            to_late.run_between(&gpu, &[(&y, &copy)], &[(&late, &x)]).unwrap();
+            to_y.run(&gpu).unwrap(); // adds what was copied to x
+            expected[0] += round as f32;
+            expected[1] += expected[0];
+            expected[0] += expected[1];
+        }
+        let found = [&y, &late].map(|buf| gpu.read::<f32>(buf).unwrap());
+        assert_eq!(found, expected.map(fill), "{:?}", gpu.profile);
     }
 }
 
