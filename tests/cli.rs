@@ -299,6 +299,27 @@ fn a_benchmark_checks_its_kernels_and_prints_them() {
 }
 
 #[test]
+fn a_sweeps_step_is_measured_dispatch_by_dispatch() {
+    let Some(_gpu) = common::gpu() else { return };
+    let output = run(&["bench", "sweep", "--budget", "3", "--batch", "32", "--json", "--no-autotune"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sweep = &record["sweep"];
+    assert_eq!(
+        (&sweep["data"], &sweep["model"], &sweep["subset"]),
+        (&"digits".into(), &"digits-1k".into(), &32.into())
+    );
+    let rows = sweep["rows"].as_array().unwrap();
+    let sum = |field: &str| rows.iter().map(|row| row[field].as_f64().unwrap()).sum::<f64>();
+    assert!((sum("of_step") / sweep["of_dispatches"].as_f64().unwrap() - 1.0).abs() < 1e-9 && sum("of_step") > 0.0);
+    assert!(rows.is_sorted_by(|a, b| a["of_step"].as_f64() >= b["of_step"].as_f64()));
+    let calls =
+        |kernel: &str| rows.iter().find(|row| row["kernel"] == kernel).map(|row| row["calls"].as_f64().unwrap());
+    assert_eq!([calls("natural_update"), calls("selection_choose")], [Some(1.0); 2], "one of each in a step");
+    refused(&["bench", "sweep", "--budget", "0.01"], 2, &["--budget"]);
+}
+
+#[test]
 fn an_experiment_runs_its_grid_goes_on_where_it_was_and_makes_a_table() {
     let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
