@@ -1,0 +1,70 @@
+"""Three ways to launch the steps of Adam in PyTorch, for adam_baseline.py: each makes, of a network, training images and
+labels, a function that trains by so many steps, given the examples of each [steps][batch] and its learning rate."""
+import torch
+import torch.nn.functional as F
+
+
+def optimizer(net, options, **more):
+    if options.device.startswith("cuda"):
+        more["fused"] = True  # the whole update is one kernel
+    return torch.optim.Adam(net.parameters(), options.rate, weight_decay=options.weight_decay, **more)
+
+
+def eager(net, images, labels, options, loss=None):
+    """Every operation is launched by itself."""
+    loss = loss or (lambda x, y: F.cross_entropy(net(x), y))
+
+    def train(batches, rates):
+        adam = optimizer(net, options)
+        for batch, rate in zip(batches, rates):
+            adam.param_groups[0]["lr"] = rate
+            adam.zero_grad(set_to_none=True)
+            loss(images[batch], labels[batch]).backward()
+            adam.step()
+
+    return train
+
+
+def compiled(net, images, labels, options):
+    """Loss and gradient are compiled once, for all seeds; with the first one."""
+    loss = lambda x, y: F.cross_entropy(net(x), y)
+    return eager(net, images, labels, options, torch.compile(loss, mode="reduce-overhead"))
+
+
+# Steps before a CUDA graph is recorded: its allocations and choices of algorithms are no part of the graph.
+WARM_UP = 3
+
+
+def graphs(net, images, labels, options):
+    """A whole step is one CUDA graph: the choice of examples, the gradient and the update. The host only replays it."""
+    def train(batches, rates):
+        adam = optimizer(net, options, capturable=True)
+        rate, rates = torch.zeros((), device=options.device), torch.tensor(rates, device=options.device)
+        at = torch.zeros(1, dtype=torch.long, device=options.device)
+        adam.param_groups[0]["lr"] = rate
+
+        def step():
+            batch = batches.index_select(0, at)[0]
+            rate.copy_(rates.index_select(0, at)[0])
+            F.cross_entropy(net(images[batch]), labels[batch]).backward()
+            adam.step()
+            at.add_(1)
+
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(min(WARM_UP, len(batches))):
+                adam.zero_grad(set_to_none=True)
+                step()
+        torch.cuda.current_stream().wait_stream(side)
+        adam.zero_grad(set_to_none=True)  # so that the graph makes gradients instead of adding to them
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            step()
+        for _ in range(len(batches) - WARM_UP):
+            graph.replay()
+
+    return train
+
+
+MODES = {"eager": eager, "graphs": graphs, "compile": compiled}
