@@ -39,15 +39,15 @@ work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
 find_program
 find_data
 find_driver
-fresh_caches "$work/cache"
+fresh_caches "$work/first"
 
 # a number times the scale, but at least $2
-scaled() { awk -v v="$1" -v s="$scale" -v least="${2:-0}" 'BEGIN { v *= s; print v > least ? v : least }'; }
+scaled() { awk -v v="$1" -v s="$scale" -v least="${2:-0}" 'BEGIN { v *= s; print (v > least ? v : least) }'; }
 count() { scaled "$1" 1 | sed 's/\..*//'; }
 whole() { awk -v s="$1" -v f="$limits" 'BEGIN { print s * f }'; }
 
 number=0
-ends=$(awk -v now="$EPOCHREALTIME" -v f="$limits" 'BEGIN { print now + 470 * f }')
+ends=$(awk -v now="$EPOCHREALTIME" -v f="$limits" 'BEGIN { print now + 450 * f }')
 note() { # NAME STATUS SECONDS: one line into status.tsv, and on stderr
   printf '%02d\t%s\t%s\t%s\n' "$number" "${1%.*}" "$2" "$3" >>"$out/status.tsv"
   printf '%02d %-28s %-12s %s s\n' "$number" "${1%.*}" "$2" "$3" >&2
@@ -56,7 +56,7 @@ skip() { number=$((number + 1)); note "$1" "skipped" 0; echo "$2" >"$out/$(print
 part() { # FILE LIMIT COMMAND...: runs it under its limit, or what is left of the whole
   local name=$1 limit status began=$EPOCHREALTIME stem
   number=$((number + 1)) stem=$out/$(printf %02d $number)-${name%.*}
-  limit=$(awk -v now="$began" -v ends="$ends" -v of="$(whole "$2")" 'BEGIN { l = ends - now; print l < of ? l : of }')
+  limit=$(awk -v now="$began" -v ends="$ends" -v of="$(whole "$2")" 'BEGIN { l = ends - now; print (l < of ? l : of) }')
   shift 2
   if [[ $limit == -* || $limit == 0 ]]; then note "$name" "not reached" 0; return 1; fi
   timeout --kill-after=5 "$limit" "$@" >"$stem.${name##*.}" 2>"$stem.err" </dev/null
@@ -88,6 +88,7 @@ part devices.json 15 "$program" devices --json
 if ! grep '"class"' "$out/01-devices.json" | grep -qv "${software:-software}"; then
   fail 4 "no Vulkan adapter that is a GPU (found: $(names)); install its driver, or let a software adapter pass: --software"
 fi
+part machine.txt 5 bash -c 'uname -srm; nproc; cat /etc/os-release; env | grep -E "^(VK|LD|WGPU|XDG|MESA|__GL)_"; ls "$0"' "$root"
 if command -v nvidia-smi >/dev/null; then
   part nvidia-smi.txt 10 nvidia-smi -q
   nvidia-smi dmon -s puc -o T >"$out/dmon.txt" 2>/dev/null & dmon=$!
@@ -100,19 +101,18 @@ part doctor.json 20 "$program" doctor --json
 # 2. right, kernel by kernel, in every profile
 part kernel-tests.txt 70 "$tests"
 
-# 3. start-up: machine code and tiles both unknown, machine code known, then the tiles
+# 3. start-up: with no machine code, with machine code, and timing tiles; what follows goes on with these caches
 fresh_caches "$work/start"
 start cold --no-autotune
 start warm --no-autotune
 start tuning
-fresh_caches "$work/cache"
 
 # 4. where a step's time goes, at the usual size of subsets and larger ones
 sweep() { # SET SIZE BUDGET
   local name=sweep-$1-$2.json batch=()
   [ "$2" = usual ] || batch=(--batch "$2")
   has_data "$name" "$1" || return
-  part "$name" 12 "$program" bench sweep --data "$data/$1" --budget "$3" "${batch[@]}" --json
+  part "$name" 15 "$program" bench sweep --data "$data/$1" --budget "$3" "${batch[@]}" --json
 }
 sweep mnist usual "$(scaled 0.22 0.02)"
 sweep cifar-10 usual "$(scaled 1.05 0.05)"
@@ -123,8 +123,8 @@ sweep cifar-10 768 "$(scaled 1.4 0.7)"
 
 # 5. to 7. kernels against the device's ceilings, passes, factors, whole sweeps
 repetitions=$(count 5)
-part kernels.json 30 "$program" bench kernels --no-autotune --repetitions "$repetitions" --json
-part kernels-tuned.json 40 "$program" bench kernels --tune --repetitions "$repetitions" --json
+part kernels.json 50 "$program" bench kernels --no-autotune --repetitions "$repetitions" --json
+part kernels-tuned.json 60 "$program" bench kernels --tune --repetitions "$repetitions" --json
 part objective.json 20 "$program" bench objective --examples "$(count 12000)" --repetitions "$repetitions" --json
 part factors.json 15 "$program" bench factors --repetitions "$repetitions" --json
 for seed in 0 1 2; do train mnist-$seed.json 10 mnist "$(scaled 0.22)" --seed $seed; done

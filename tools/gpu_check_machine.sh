@@ -33,7 +33,7 @@ find_data() {
   fi
 }
 
-# Vulkan: libraries of the bundle where the machine has none, and drivers in places where no loader looks
+# Vulkan: libraries of the bundle where the machine has none, and a driver in a place where no loader looks
 find_driver() {
   local library folder=$work/lib icd
   export WGPU_BACKEND=vulkan NODEVICE_SELECT=1 # the second: no layer of Mesa that looks for a display
@@ -46,11 +46,9 @@ find_driver() {
     echo "libraries of the bundle: $(ls "$folder" | xargs)" >&2
     export LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
   fi
-  if [ -z "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && ! compgen -G "/usr/share/vulkan/icd.d/*.json" >/dev/null &&
-    ! compgen -G "/etc/vulkan/icd.d/*.json" >/dev/null && ! compgen -G "/usr/local/share/vulkan/icd.d/*.json" >/dev/null; then
-    for icd in /usr/local/nvidia/share/vulkan/icd.d/*.json /opt/amdgpu*/share/vulkan/icd.d/*.json; do
-      if [ -e "$icd" ]; then export VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd; break; fi
-    done
+  icd=/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json # in containers
+  if [ -z "${VK_DRIVER_FILES:-}${VK_ICD_FILENAMES:-}" ] && [ -e $icd ]; then
+    export VK_DRIVER_FILES=$icd VK_ICD_FILENAMES=$icd
   fi
 }
 
@@ -60,7 +58,7 @@ fresh_caches() {
   mkdir -p "$1"
   export XDG_CACHE_HOME=$1
   export __GL_SHADER_DISK_CACHE=1 __GL_SHADER_DISK_CACHE_PATH=$1               # NVIDIA, Vulkan as well
-  export MESA_SHADER_CACHE_DIR=$1 MESA_GLSL_CACHE_DIR=$1                       # Mesa, and Mesa before 22
+  export MESA_SHADER_CACHE_DIR=$1 MESA_GLSL_CACHE_DIR=$1                       # Mesa, and Mesa before 22.3
   export AMD_SHADER_DISK_CACHE_PATH=$1                                         # AMD's own driver
   export CUDA_CACHE_PATH=$1 TORCHINDUCTOR_CACHE_DIR=$1/inductor TRITON_CACHE_DIR=$1/triton
 }
@@ -70,7 +68,7 @@ names() { sed -n 's/.*"name": "\(.*\)",/\1/p' "$out/01-devices.json" | sort -u |
 # the device for PyTorch; where there is none, why is in $work/torch.err
 find_torch() {
   torch=cuda
-  timeout 60 "$python" -c 'import numpy, torch
+  timeout 30 "$python" -c 'import numpy, torch
 assert torch.cuda.is_available(), f"PyTorch {torch.__version__} sees no CUDA device"' >"$work/torch.err" 2>&1 && return
-  [ -n "$software" ] && torch=cpu && timeout 60 "$python" -c 'import numpy, torch' >"$work/torch.err" 2>&1
+  [ -n "$software" ] && torch=cpu && timeout 30 "$python" -c 'import numpy, torch' >"$work/torch.err" 2>&1
 }

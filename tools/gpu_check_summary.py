@@ -46,7 +46,7 @@ def kernel_tests():
 def start(name):
     run, first = load(name), load(f"{name}.first")
     if run and first:
-        yield (f"first sixteen steps after {first['to_first_record']:.2f} s, "
+        yield (f"first steps after {first['to_first_record']:.2f} s, "
                f"{first['before_training']:.2f} s of these before the training; training {run['wall_seconds']:.2f} s")
 
 
