@@ -1,5 +1,5 @@
-"""Three ways to launch the steps of Adam in PyTorch, for adam_baseline.py: each makes, of a network, training images and
-labels, a function that trains by so many steps, given the examples of each [steps][batch] and its learning rate."""
+"""Three ways to launch the steps of Adam in PyTorch, for adam_baseline.py: each makes, of a network, training images
+and labels, a function that trains by so many steps, given the examples of each [steps][batch] and its learning rate."""
 import torch
 import torch.nn.functional as F
 
@@ -36,13 +36,15 @@ WARM_UP = 3
 
 
 def graphs(net, images, labels, options):
-    """A whole step is one CUDA graph: the choice of examples, the gradient and the update. The host only replays it."""
-    def train(batches, rates):
-        adam = optimizer(net, options, capturable=True)
-        rate, rates = torch.zeros((), device=options.device), torch.tensor(rates, device=options.device)
-        at = torch.zeros(1, dtype=torch.long, device=options.device)
-        adam.param_groups[0]["lr"] = rate
+    """A whole step is one CUDA graph: the choice of examples, the gradient and the update; the host only replays it. It
+    is recorded once, for all seeds; with the first one."""
+    adam = optimizer(net, options, capturable=True)
+    rate = torch.zeros((), device=options.device)
+    at = torch.zeros(1, dtype=torch.long, device=options.device)
+    adam.param_groups[0]["lr"] = rate
+    recorded = []
 
+    def record(batches, rates):
         def step():
             batch = batches.index_select(0, at)[0]
             rate.copy_(rates.index_select(0, at)[0])
@@ -50,18 +52,33 @@ def graphs(net, images, labels, options):
             adam.step()
             at.add_(1)
 
-        side = torch.cuda.Stream()
+        side, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
-            for _ in range(min(WARM_UP, len(batches))):
+            for _ in range(WARM_UP):
                 adam.zero_grad(set_to_none=True)
                 step()
+                at.zero_()
         torch.cuda.current_stream().wait_stream(side)
         adam.zero_grad(set_to_none=True)  # so that the graph makes gradients instead of adding to them
-        graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             step()
-        for _ in range(len(batches) - WARM_UP):
+        return graph, batches, rates
+
+    def train(batches, rates):
+        rates = torch.tensor(rates, device=options.device)
+        if not recorded:
+            start = [weights.detach().clone() for weights in net.parameters()]
+            recorded.extend(record(batches.clone(), rates.clone()))
+            with torch.no_grad():
+                for weights, of_start in zip(net.parameters(), start):
+                    weights.copy_(of_start)
+        graph, all_batches, all_rates = recorded
+        all_batches.copy_(batches)
+        all_rates.copy_(rates)
+        for state in (at, *(tensor for of_layer in adam.state.values() for tensor in of_layer.values())):
+            state.zero_()
+        for _ in range(len(rates)):
             graph.replay()
 
     return train

@@ -11,6 +11,7 @@
 # --limits the limits of all parts. DIR holds mnist/ and cifar-10/ ($GPU_SUBSET_DATA by default). $PYTHON (python3) runs
 # the summary, and the last part where it has torch and numpy. Files: NN-name.json or .txt, NN-name.err, status.tsv.
 set -uo pipefail
+PATH=$PATH:/usr/sbin:/sbin # of ldconfig
 root=$(cd "$(dirname "$0")/.." && pwd)
 source "$root/tools/gpu_check_machine.sh"
 
@@ -36,8 +37,8 @@ done
 [ -z "$(ls -A "$out" 2>/dev/null)" ] || fail 2 "$out is not empty; name a new folder"
 mkdir -p "$out" && out=$(cd "$out" && pwd) || fail 1 "$out: cannot be made"
 work=$(mktemp -d) && trap 'rm -rf "$work"' EXIT
-find_program
 find_data
+find_program
 find_driver
 fresh_caches "$work/first"
 
@@ -86,9 +87,9 @@ has_data() { [ -d "$data/$2" ] || { skip "$1" "no $2/ in ${data:-a folder of dat
 # 1. the device: without one nothing else is worth the time
 part devices.json 15 "$program" devices --json
 if ! grep '"class"' "$out/01-devices.json" | grep -qv "${software:-software}"; then
-  fail 4 "no Vulkan adapter that is a GPU (found: $(names)); install its driver, or let a software adapter pass: --software"
+  fail 4 "no Vulkan adapter that is a GPU (found: $(names)); install its driver, or let a software one pass: --software"
 fi
-part machine.txt 5 bash -c 'uname -srm; nproc; cat /etc/os-release; env | grep -E "^(VK|LD|WGPU|XDG|MESA|__GL)_"; ls "$0"' "$root"
+part machine.txt 5 bash -c 'uname -srm; nproc; cat /etc/os-release; env | grep -E "^(VK|LD|WGPU|XDG|MESA|__GL)_"'
 if command -v nvidia-smi >/dev/null; then
   part nvidia-smi.txt 10 nvidia-smi -q
   nvidia-smi dmon -s puc -o T >"$out/dmon.txt" 2>/dev/null & dmon=$!
@@ -135,7 +136,8 @@ adam() { # SET MODE LIMIT OPTIONS...
   local name=adam-$1-$2.jsonl set=$1 mode=$2 limit=$3
   shift 3
   has_data "$name" "$set" || return
-  part "$name" "$limit" "$python" "$root/tools/adam_baseline.py" "$data/$set" --device "$torch" --mode "$mode" --json "$@"
+  part "$name" "$limit" "$python" "$root/tools/adam_baseline.py" "$data/$set" --device "$torch" --mode "$mode" --json \
+    "$@"
 }
 if find_torch; then
   for mode in eager graphs compile; do

@@ -8,7 +8,7 @@ find_program() {
   if [ -d "$root/bin" ]; then
     program=$root/bin/gpu-subset tests=$root/bin/kernels
   else
-    command -v cargo >/dev/null || fail 1 "neither a bundle around this script nor cargo: make one elsewhere with --pack"
+    command -v cargo >/dev/null || fail 1 "no bundle around this script and no cargo: make one elsewhere, --pack"
     build
   fi
 }
@@ -16,11 +16,11 @@ build() {
   echo "building" >&2
   (cd "$root" && cargo build --release --quiet --bin gpu-subset) || fail 1 "cargo build failed"
   local said
-  said=$(cd "$root" && cargo test --release --test kernels --no-run 2>&1) || fail 1 "the kernels' tests do not build: $said"
-  program=$(cd "$root" && cargo metadata --format-version 1 --no-deps | grep -o '"target_directory":"[^"]*"' | cut -d '"' -f 4)
-  program=$program/release/gpu-subset
+  said=$(cd "$root" && cargo test --release --test kernels --no-run 2>&1) ||
+    fail 1 "the kernels' tests do not build: $(tail -n 1 <<<"$said")"
   tests=$(sed -n 's/.*(\(.*kernels-[0-9a-f]*\)).*/\1/p' <<<"$said")
   tests=$(cd "$root" && realpath "$tests")
+  program=${tests%/deps/*}/gpu-subset
 }
 
 find_data() {

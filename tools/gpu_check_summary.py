@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""tools/gpu_check_summary.py OUT: the figures of tools/gpu_check.sh as a table, printed and written to OUT/summary.md."""
+"""tools/gpu_check_summary.py OUT: the figures of tools/gpu_check.sh as a table, printed, and in OUT/summary.md."""
 import json
 import pathlib
 import re
@@ -30,7 +30,8 @@ def devices():
 
 def doctor():
     if found := load("doctor"):
-        yield f"{len(found['checks'])} checks, {'all' if found['is_ok'] else 'NOT all'} right, in {found['seconds']:.1f} s"
+        right = "all right" if found["is_ok"] else "NOT all right"
+        yield f"{len(found['checks'])} checks, {right}, in {found['seconds']:.1f} s"
         yield re.sub(r"\s+", " ", found["profile"])
 
 
@@ -52,24 +53,24 @@ def start(name):
 
 def sweep(name):
     if times := (load(name) or {}).get("sweep"):
-        yield (f"subsets of {times['subset']}: {1e3 * times['seconds']:.3f} ms a step; {times['dispatches']:.1f} dispatches, "
-               f"{1e3 * times['of_dispatches']:.3f} ms by themselves; most: " +
+        yield (f"subsets of {times['subset']}: {1e3 * times['seconds']:.3f} ms a step; "
+               f"{times['dispatches']:.1f} dispatches, {1e3 * times['of_dispatches']:.3f} ms by themselves; most: " +
                ", ".join(f"{row['kernel']} {1e6 * row['of_step']:.0f} us" for row in times["rows"][:3]))
 
 
 def kernels(name):
     if table := (load(name) or {}).get("kernels"):
         ceiling, shares = table["ceiling"], [row["of_arithmetic"] for row in table["rows"]]
-        yield (f"{table['variant']}: ceilings {ceiling['gflops']:.0f} GF/s, {ceiling['gbytes']:.0f} GB/s; share of arithmetic: "
-               f"median {statistics.median(shares):.0%}, {min(shares):.0%} to {max(shares):.0%}; "
+        yield (f"{table['variant']}: ceilings {ceiling['gflops']:.0f} GF/s, {ceiling['gbytes']:.0f} GB/s; "
+               f"share of arithmetic: median {statistics.median(shares):.0%}, {min(shares):.0%} to {max(shares):.0%}; "
                f"largest error {max(row['error'] for row in table['rows']):.0e}")
 
 
 def objective():
     for row in (load("objective") or {}).get("objective") or []:
         if row["pass"] == "gradient":
-            yield (f"{row['model']} gradient of {row['examples']}: {1e3 * row['seconds']:.2f} ms, {row['gflops']:.0f} GF/s, "
-                   f"first {1e3 * row['first']:.0f} ms")
+            yield (f"{row['model']} gradient of {row['examples']}: {1e3 * row['seconds']:.2f} ms, "
+                   f"{row['gflops']:.0f} GF/s, first {1e3 * row['first']:.0f} ms")
 
 
 def factors():
@@ -112,14 +113,15 @@ def lines_of(name):
         return start(name)
     if re.fullmatch(r"(mnist|cifar-10)-0", name):
         return trainings(name[:-2])
-    of = {"devices": devices, "doctor": doctor, "kernel-tests": kernel_tests, "objective": objective, "factors": factors}
+    of = {"devices": devices, "doctor": doctor, "kernel-tests": kernel_tests, "objective": objective,
+          "factors": factors}
     return of.get(name, lambda: [])()
 
 
 def why(number, name, result):
-    """What a part that did not end well said last."""
+    """What a part that failed said last; of one that was cut it is only that."""
     path = out / f"{number}-{name}.err"
-    said = path.read_text().strip().splitlines() if result != "ok" and path.exists() else []
+    said = path.read_text().strip().splitlines() if result not in ("ok", "cut") and path.exists() else []
     errors = [line for line in said if "rror" in line] or said
     return errors[-1:]
 
