@@ -47,7 +47,8 @@ scaled() { awk -v v="$1" -v s="$scale" -v least="${2:-0}" 'BEGIN { v *= s; print
 count() { scaled "$1" 1 | sed 's/\..*//'; }
 whole() { awk -v s="$1" -v f="$limits" 'BEGIN { print s * f }'; }
 
-number=0
+number=0 running=''
+trap 'kill $running 2>/dev/null; exit 130' INT TERM # bash would wait for the part first
 ends=$(awk -v now="$EPOCHREALTIME" -v f="$limits" 'BEGIN { print now + 450 * f }')
 note() { # NAME STATUS SECONDS: one line into status.tsv, and on stderr
   printf '%02d\t%s\t%s\t%s\n' "$number" "${1%.*}" "$2" "$3" >>"$out/status.tsv"
@@ -60,7 +61,9 @@ part() { # FILE LIMIT COMMAND...: runs it under its limit, or what is left of th
   limit=$(awk -v now="$began" -v ends="$ends" -v of="$(whole "$2")" 'BEGIN { l = ends - now; print (l < of ? l : of) }')
   shift 2
   if [[ $limit == -* || $limit == 0 ]]; then note "$name" "not reached" 0; return 1; fi
-  timeout --kill-after=5 "$limit" "$@" >"$stem.${name##*.}" 2>"$stem.err" </dev/null
+  timeout --kill-after=5 "$limit" "$@" >"$stem.${name##*.}" 2>"$stem.err" </dev/null &
+  running=$!
+  wait $running
   status=$?
   [ -s "$stem.err" ] || rm -f "$stem.err"
   case $status in 0) result=ok ;; 124 | 137) result="cut" ;; *) result="failed ($status)" ;; esac
