@@ -2,21 +2,25 @@
 """Conventional training of our networks in PyTorch, Adam on mini-batches: the baseline of README and docs/results.md.
 
     tools/adam_baseline.py FOLDER [--epochs 1.5] [--rate 8e-3] [--batch 32] [--decay linear] [--seeds 0,1,2]
+                           [--device cuda] [--mode eager|graphs|compile] [--json]
 
 FOLDER holds MNIST, CIFAR-10 or CIFAR-100. Same network (mnist-14k or cifar-43k), He initialisation and normalisation as
 `gpu-subset train`; the defaults are the choices tuned hardest on MNIST. Adam as it is usually run: --batch 64
 --rate 2e-3 --decay cosine --warm-up 0 --weight-decay 0 --epochs 5. --epochs are passes through the network; printed is
-also what everything costs, counted as `gpu-subset` does (docs/how-a-run-works.md, Cost). Needs torch and numpy.
+also what everything costs, counted as `gpu-subset` does (docs/how-a-run-works.md, Cost). On a GPU the data stay there;
+--mode (adam_steps.py) is how a step is launched; --json prints a line a seed. Needs torch and numpy.
 """
 import argparse
+import json
 import math
 import statistics
+import sys
 import time
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 
+from adam_steps import MODES
 from datasets import read
 
 
@@ -54,7 +58,7 @@ ADAM = 8
 def costs(images, classes, options):
     """Epochs of a run: everything, and passes through the network alone."""
     net = network(images.shape[1], classes)
-    forward, parameters = multiply_adds(net, images[0]), sum(p.numel() for p in net.parameters())
+    forward, parameters = multiply_adds(net, images[0].cpu()), sum(p.numel() for p in net.parameters())
     steps = math.ceil(options.epochs * (len(images) // options.batch))
     # whole thousandths of a forward pass, rounded up where the work is done
     grains = [math.ceil(1000 * of * parameters / forward) for of in (ADAM, 1 if options.weight_decay else 0)]
@@ -62,17 +66,9 @@ def costs(images, classes, options):
     return (passes + steps * sum(grains) / 3000) / len(images), passes / len(images)
 
 
-def batches(examples, size):
-    """Mini-batches without end: every epoch a permutation, what is left over dropped."""
-    while True:
-        order = torch.randperm(examples)
-        yield from order[:examples // size * size].split(size)
-
-
-def train(images, labels, classes, options):
-    net = network(images.shape[1], classes)
-    adam = torch.optim.Adam(net.parameters(), options.rate, weight_decay=options.weight_decay)
-    epoch = len(labels) // options.batch
+def rates(examples, options):
+    """The learning rate of every step."""
+    epoch = examples // options.batch
     steps, warm_up = math.ceil(options.epochs * epoch), options.warm_up * epoch
 
     def share(step):
@@ -81,16 +77,18 @@ def train(images, labels, classes, options):
         progress = min(1, (step - warm_up) / max(1, steps - warm_up))
         return 1 - progress if options.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
 
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, share)
-    for _, batch in zip(range(steps), batches(len(labels), options.batch)):
-        adam.zero_grad(set_to_none=True)
-        F.cross_entropy(net(images[batch]), labels[batch]).backward()
-        adam.step()
-        schedule.step()
-    return net
+    return [options.rate * share(step) for step in range(steps)]
 
 
-def main():
+def batches(examples, size, steps):
+    """The mini-batches of so many steps: every epoch a permutation, what is left over dropped."""
+    found = []
+    while len(found) < steps:
+        found += torch.randperm(examples)[:examples // size * size].split(size)
+    return torch.stack(found[:steps])
+
+
+def arguments():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("folder")
     parser.add_argument("--epochs", type=float, default=1.5)
@@ -101,25 +99,58 @@ def main():
     parser.add_argument("--weight-decay", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=1, help="with batches this small a second one only costs")
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--mode", choices=list(MODES), default="eager")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    is_cuda = options.device.startswith("cuda")
+    if is_cuda and not torch.cuda.is_available():
+        sys.exit(f"error: PyTorch {torch.__version__} sees no CUDA device; leave out --device {options.device}")
+    if options.mode == "graphs" and not is_cuda:
+        sys.exit("error: --mode graphs is of CUDA; take --device cuda with it")
+    return options
+
+
+def data(options):
+    """Training and test set on the device, images normalised as `gpu-subset` does."""
     (images, labels), (test_images, test_labels) = read(options.folder)
     channel = lambda statistic: statistic(images.astype("f4"), axis=(0, 2, 3), keepdims=True, dtype="f8")
     mean, std = channel(lambda x, **of: x.mean(**of)), channel(lambda x, **of: x.std(**of))
-    as_input = lambda images: torch.tensor(((images - mean) / std).astype("f4"))
-    images, test_images = as_input(images), as_input(test_images)
-    labels, test_labels = (torch.tensor(l.astype("i8")) for l in (labels, test_labels))
-    classes = int(labels.max()) + 1
+    as_input = lambda images: torch.tensor(((images - mean) / std).astype("f4")).to(options.device)
+    as_label = lambda labels: torch.tensor(labels.astype("i8")).to(options.device)
+    return (as_input(images), as_label(labels)), (as_input(test_images), as_label(test_labels))
+
+
+def main():
+    options = arguments()
     torch.set_num_threads(options.threads)
+    (images, labels), (test_images, test_labels) = data(options)
+    classes = int(labels.max()) + 1
+    finish = torch.cuda.synchronize if options.device.startswith("cuda") else lambda: None
+    everything, passes = costs(images, classes, options)
+    net = network(images.shape[1], classes).to(options.device)
+    train = MODES[options.mode](net, images, labels, options)
     accuracies, seconds = [], []
-    for seed in options.seeds.split(","):
-        torch.manual_seed(int(seed))
+    for seed in map(int, options.seeds.split(",")):
+        torch.manual_seed(seed)
+        net.load_state_dict(network(images.shape[1], classes).state_dict())
+        finish()
         start = time.perf_counter()
-        net = train(images, labels, classes, options)
+        of_steps = rates(len(labels), options)
+        train(batches(len(labels), options.batch, len(of_steps)).to(options.device), of_steps)
+        finish()
         seconds.append(time.perf_counter() - start)
         with torch.no_grad():
             accuracies.append(100 * float((net(test_images).argmax(1) == test_labels).float().mean()))
-    everything, passes = costs(images, classes, options)
-    print(f"PyTorch {torch.__version__}, {options.threads} thread(s), Adam, batch {options.batch}, "
+        if options.json:
+            record = {"seed": seed, "mode": options.mode, "device": options.device, "torch": torch.__version__,
+                      "steps": len(of_steps), "test_accuracy": accuracies[-1] / 100, "seconds": seconds[-1],
+                      "cost_epochs": everything}
+            print(json.dumps(record), flush=True)
+    if options.json:
+        return
+    place = f"{options.threads} thread(s)" if options.device == "cpu" else torch.cuda.get_device_name(options.device)
+    print(f"PyTorch {torch.__version__}, {place}, {options.mode}, Adam, batch {options.batch}, "
           f"{options.rate:g} {options.decay}, "
           f"wd {options.weight_decay:g}, {options.epochs:g} epochs (cost {everything:.4f}, "
           f"{passes:.4f} of passes through the network): test {statistics.mean(accuracies):.2f} "

@@ -38,22 +38,22 @@ impl Gpu {
     /// What `record` reports, and as [`Gpu::flush`].
     pub(crate) fn enqueue(
         &self,
-        work: Demands<'_>,
+        demands: Demands<'_>,
         record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
     ) -> Result<Option<wgpu::SubmissionIndex>> {
-        let is_too_long = lock(&self.pending).seconds + work.seconds > SUBMISSION;
+        let is_too_long = lock(&self.pending).seconds + demands.seconds > SUBMISSION;
         let before_it = if is_too_long { self.flush()? } else { None };
         let mut guard = lock(&self.pending);
         let pending = &mut *guard;
-        let [before, after] = work.copies;
+        let [before, after] = demands.copies;
         pending.encoder.get_or_insert_with(|| self.device.create_command_encoder(&Default::default()));
         before.iter().for_each(|(from, to)| pending.copy(from, to));
         record(pending.encoder.as_mut().expect("just made"))?;
         after.iter().for_each(|(from, to)| pending.copy(from, to));
-        pending.buffers.push(work.buffers.clone());
-        pending.seconds += work.seconds;
+        pending.buffers.push(demands.buffers.clone());
+        pending.seconds += demands.seconds;
         if self.submissions.are_asked_for() {
-            pending.kernels.extend(work.kernels);
+            pending.kernels.extend(demands.kernels);
         }
         let is_enough = pending.seconds >= pending.allowance.max(SOON);
         drop(guard);
