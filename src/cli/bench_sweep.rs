@@ -6,7 +6,7 @@ use crate::data::{Dataset, ReadOptions};
 use crate::device::{DispatchTime, Gpu};
 use crate::error::{Error, Result};
 use crate::optimise::{BatchPlan, Rule, Sweep};
-use crate::run::{Run, RunBuilder, Schedule};
+use crate::run::{Config, Run, Schedule};
 use crate::subset::StepRecord;
 use clap::Args;
 use serde::Serialize;
@@ -76,10 +76,10 @@ pub(super) fn measure(gpu: &Gpu, args: &BenchSweepArgs) -> Result<SweepTimes> {
     if let Some(model) = &args.model {
         builder = builder.model(model);
     }
-    let seconds = undisturbed(gpu, &builder, &data)?;
+    let config = builder.config()?;
+    let seconds = undisturbed(gpu, &config, &data)?;
 
     gpu.time_dispatches();
-    let config = builder.config()?;
     let mut run = Run::new(gpu, &config, &data)?;
     let mut is_warm = false;
     run.train(&mut |_: &StepRecord| {
@@ -92,14 +92,11 @@ pub(super) fn measure(gpu: &Gpu, args: &BenchSweepArgs) -> Result<SweepTimes> {
     if steps == 0 {
         return Err(Error::usage(format!("--budget {}: too few steps to time; raise it", args.budget)));
     }
-    let subset = match &config.plan {
-        crate::subset::Plan::Stochastic { rule: Rule::Sweep(sweep), .. } => sweep.batches.batch,
-        _ => unreachable!("it was asked for a sweep"),
-    };
+    let rule = config.plan.rule().expect("a sweep goes by a rule");
     Ok(SweepTimes {
         data: data.name.clone(),
         model: config.model.name.clone(),
-        subset,
+        subset: rule.batches().batch,
         steps,
         seconds,
         of_dispatches: rows.iter().map(|row| row.of_step).sum(),
@@ -109,9 +106,9 @@ pub(super) fn measure(gpu: &Gpu, args: &BenchSweepArgs) -> Result<SweepTimes> {
 }
 
 /// Seconds of a step, by the records of stretches of steps.
-fn undisturbed(gpu: &Gpu, builder: &RunBuilder<'_>, data: &Dataset) -> Result<f64> {
+fn undisturbed(gpu: &Gpu, config: &Config, data: &Dataset) -> Result<f64> {
     let mut records: Vec<(f64, usize)> = Vec::new();
-    let mut run = Run::new(gpu, &builder.config()?, data)?;
+    let mut run = Run::new(gpu, config, data)?;
     run.train(&mut |record: &StepRecord| records.push((record.wall_seconds, record.outcome.evaluations)))?;
     let mut seconds: Vec<f64> = records.windows(2).map(|pair| (pair[1].0 - pair[0].0) / pair[1].1 as f64).collect();
     seconds.sort_by(f64::total_cmp);

@@ -7,7 +7,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
-/// Seconds that a step takes for all that is known at the second run, which is timed: two of them are a submission.
+/// Seconds that a step takes for all that is known at the run that is timed: two of them are a submission.
 const UNMEASURED: f64 = SUBMISSION / 2.0;
 
 /// Submissions of one run that the device may be behind: less than half a second, so that it comes to rest as soon when
@@ -25,31 +25,16 @@ pub(super) enum Step {
 #[derive(Default)]
 pub struct Program {
     pub(super) steps: Vec<Step>,
-    pace: Mutex<Pace>,
+    /// Seconds of a step, once they are known.
+    seconds: Mutex<Option<f64>>,
     /// What the steps read and write.
     buffers: OnceLock<Arc<HashSet<wgpu::Buffer>>>,
-}
-
-/// What is known of how long a program takes.
-#[derive(Clone, Copy, Default)]
-enum Pace {
-    #[default]
-    NeverRan,
-    Compiled,
-    /// Seconds of a step.
-    Known(f64),
 }
 
 /// A copy from one view to another of the same length.
 pub type CopyPair<'a> = (&'a Buf, &'a Buf);
 
 impl Program {
-    /// Steps.
-    #[expect(clippy::len_without_is_empty, reason = "one without steps is of no use")]
-    pub fn len(&self) -> usize {
-        self.steps.len()
-    }
-
     /// Appends a dispatch.
     pub fn push(&mut self, dispatch: Dispatch) {
         self.extend([dispatch]);
@@ -87,21 +72,20 @@ impl Program {
     /// What the device reported so far ([`Gpu::check`]).
     pub fn run_between(&self, gpu: &Gpu, before: &[CopyPair<'_>], after: &[CopyPair<'_>]) -> Result<()> {
         gpu.check()?;
-        let mut pace = std::mem::replace(&mut *lock(&self.pace), Pace::Compiled);
-        if let Pace::NeverRan = pace
-            && self.dispatches().all(|dispatch| dispatch.pipeline().is_used())
-        {
-            pace = Pace::Compiled; // other programs run the same kernels
-        }
-        if let Pace::NeverRan = pace {
+        // used by this program before, or by others
+        let is_compiled = self.dispatches().all(|dispatch| dispatch.pipeline().is_used());
+        if !is_compiled {
             gpu.pipelines.rehearse(self.dispatches().map(Dispatch::pipeline), || gpu.check())?;
         }
         if gpu.times_dispatches() {
             return self.run_timed(gpu, before, after);
         }
-        match pace {
-            Pace::NeverRan => self.submit(gpu, 1, |part| part.iter().map(Step::first_seconds).sum(), [before, after]),
-            Pace::Compiled => {
+        let known = *lock(&self.seconds);
+        match known {
+            _ if !is_compiled => {
+                self.submit(gpu, 1, |part| part.iter().map(Step::first_seconds).sum(), [before, after])
+            }
+            None => {
                 gpu.wait()?;
                 let start = Instant::now();
                 self.submit(gpu, 1, |_| UNMEASURED, [before, after])?;
@@ -109,8 +93,7 @@ impl Program {
                 self.took(start.elapsed().as_secs_f64());
                 Ok(())
             }
-            Pace::Known(seconds) => {
-                *lock(&self.pace) = pace;
+            Some(seconds) => {
                 let stride = (SUBMISSION / seconds.max(1e-9)).max(1.0) as usize;
                 self.submit(gpu, stride, |part| seconds * part.len() as f64, [before, after])
             }
@@ -152,7 +135,7 @@ impl Program {
     /// Tells how many seconds a run took, or will take at most, so that later ones submit as many steps at once as take
     /// a fortieth of a second.
     pub fn took(&self, seconds: f64) {
-        *lock(&self.pace) = Pace::Known(seconds / self.steps.len().max(1) as f64);
+        *lock(&self.seconds) = Some(seconds / self.steps.len().max(1) as f64);
     }
 }
 

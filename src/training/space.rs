@@ -125,8 +125,10 @@ impl GpuSpace {
             None => {
                 let coefficients = self.gpu.alloc("update.coefficients", words.len())?;
                 let mut program = Program::default();
-                program.extend(record(&self.gpu, &coefficients)?);
-                program.took(self.seconds(program.len()));
+                let steps = record(&self.gpu, &coefficients)?;
+                let seconds = self.seconds(steps.len());
+                program.extend(steps);
+                program.took(seconds);
                 if recorded.len() == MAX_RECORDED {
                     recorded.remove(0);
                 }

@@ -58,13 +58,17 @@ impl Drop for TestGpu {
 /// The adapter under every profile it can run, but for that of scalar loads, which differs from another by where
 /// products get their weights: [`gpus_with`] has it.
 pub fn gpus() -> Vec<TestGpu> {
-    gpus_with(|profile| profile).into_iter().filter(|gpu| gpu.profile != Profile::SCALAR).collect()
+    open(Profile::ALL.into_iter().filter(|profile| *profile != Profile::SCALAR))
 }
 
 /// The adapter under every profile it can run, changed.
 pub fn gpus_with(change: impl Fn(Profile) -> Profile) -> Vec<TestGpu> {
+    open(Profile::ALL.into_iter().map(change))
+}
+
+fn open(profiles: impl Iterator<Item = Profile>) -> Vec<TestGpu> {
     let Ok(adapter) = AdapterChoice::default().select() else { return required(None).into_iter().collect() };
-    let runs = Profile::ALL.into_iter().map(change).filter(|profile| profile.unmet(&adapter).is_none());
+    let runs = profiles.filter(|profile| profile.unmet(&adapter).is_none());
     runs.filter_map(|profile| required(Some(TestGpu(Gpu::open_adapter(&adapter, profile).unwrap())))).collect()
 }
 

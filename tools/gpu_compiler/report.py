@@ -11,6 +11,10 @@ import gate
 import table
 import trace
 
+# The profile that trainings have on AMD's hardware.
+TRAINED = "scalar"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
@@ -29,7 +33,7 @@ def main():
         print(f"\n{profile} on {family}, Mesa {mesa}: {len(kernels)} kernels")
         print(table.products(kernels) if options.check else table.kernels(kernels, options.kernel))
         worse += gate.of_kernels(limits, kernels)
-        judged += [kernel for kernel in kernels if kernel.profile == "discrete"]
+        judged += [kernel for kernel in kernels if kernel.profile == TRAINED]
     for path in sorted(options.folder.glob("*.trace")):
         training = trace.read(path, path.stem)
         if not training.steps:
