@@ -60,7 +60,7 @@ fn for_each_layer(seed: u64, test: impl Fn(&Case, &mut ChaCha8Rng)) {
         let mut rng = rng(seed);
         for (input, classes, layers) in MODELS {
             let twin = Twin::new(input, classes, layers);
-            for (layer, op) in twin.model.layers().iter().zip(&twin.ops) {
+            for (layer, op) in twin.model.layers().iter().zip(&twin.ops.maps) {
                 for batch in BATCHES {
                     let what = format!("{} of {input}, batch {batch}, {:?}: {op:?}", layer.name(), gpu.profile);
                     test(&Case { gpu: &gpu, layer: &**layer, op, batch, what }, &mut rng);

@@ -13,7 +13,7 @@ use crate::kernels::from_blocks;
 use crate::kernels::gather::reference::gather;
 use crate::kernels::softmax_xent::{self, Targets, reference as xent};
 use crate::kernels::weights::WeightShape;
-use crate::model::reference::Map;
+use crate::model::reference::{Map, Maps};
 use crate::model::{At, Layer, Model};
 use crate::objective::reference::{Look, Loss};
 use crate::objective::{DEFAULT_MEMORY, Evaluation, Kronecker};
@@ -52,18 +52,18 @@ const DAMPING: f64 = 1e-2;
 pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progress: impl FnMut(&str)) -> Result<()> {
     let blocks = (REFERENCE / model.multiply_adds().max(1) / gpu.profile.block).clamp(1, MOST_BLOCKS);
     let examples = blocks * gpu.profile.block + PART;
-    let maps: Vec<Map> = model.layers().iter().map(|layer| layer.reference()).collect();
-    let first = model.layers().iter().position(|layer| layer.weights().is_some());
-    for (i, (layer, map)) in model.layers().iter().zip(&maps).enumerate() {
+    let maps = Maps::of(model);
+    let is_needed = model.is_input_gradient_needed();
+    for (i, (layer, map)) in model.layers().iter().zip(&maps.maps).enumerate() {
         progress(layer.name());
         match map {
             Map::Affine(product) => {
-                for case in Case::of_layer(layer.name(), product, examples, first != Some(i)) {
+                for case in Case::of_layer(layer.name(), product, examples, is_needed[i]) {
                     checks.push(case.compare(gpu, examples, KERNEL)?);
                 }
             }
             // what a product took over is no kernel of its own
-            Map::Elementwise(..) if i > 0 && i + 1 < maps.len() && model.layers()[i - 1].weights().is_some() => {}
+            Map::Elementwise(..) if i > 0 && i + 1 < maps.maps.len() && model.layers()[i - 1].takes_activation() => {}
             map => checks.extend(without_weights(gpu, &**layer, map, examples)?),
         }
     }
@@ -203,7 +203,7 @@ impl InDouble {
 }
 
 /// Loss, gradient and Gauss-Newton product of the whole network.
-fn whole(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize) -> Result<Vec<Check>> {
+fn whole(gpu: &Gpu, model: &Arc<Model>, maps: &Maps, examples: usize) -> Result<Vec<Check>> {
     let network = Network::with(gpu, model.clone(), examples, DEFAULT_MEMORY)?;
     let mut objective = network.objective(gpu, examples)?;
     let Network { theta, gradient, .. } = &network;
@@ -233,7 +233,7 @@ fn whole(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], examples: usize) -> Result
 }
 
 /// A direction divided by the Kronecker factors: these, their inverses and the products with them.
-fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &[Map], looks: Looks) -> Result<Check> {
+fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &Maps, looks: Looks) -> Result<Check> {
     const SIGNS: u32 = 7;
     let examples = looks.first;
     let network = Network::with(gpu, model.clone(), examples, DEFAULT_MEMORY)?;

@@ -101,7 +101,14 @@ fn of_model(cause: &ModelError) -> Option<&'static str> {
         ModelError::Outputs { .. } => Some("end it with kind = \"dense\" without units"),
         ModelError::NoParameters { .. } => Some("give it a conv or dense layer"),
         ModelError::TooLarge { .. } => Some("make the layers smaller"),
-        ModelError::Syntax { .. } | ModelError::Size { .. } | ModelError::Window { .. } => None,
+        ModelError::Terms { .. } => Some("sum values of as many pixels; pad = true fills missing channels with zeros"),
+        ModelError::Unread { .. } => Some("read it with from = …, or leave the layer out"),
+        ModelError::SameName { .. } => Some("choose another one, and not \"input\""),
+        ModelError::Unnamed { .. } => Some("give one name = …, or read \"input\""),
+        ModelError::Syntax { .. }
+        | ModelError::Size { .. }
+        | ModelError::Sources { .. }
+        | ModelError::Window { .. } => None,
     }
 }
 

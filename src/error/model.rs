@@ -69,6 +69,56 @@ pub enum ModelError {
         /// What the layer reads of an example.
         input: Shape,
     },
+    /// A name that no layer has that comes before.
+    #[error("model {}, layer {layer}: it reads {}, but no layer before it has this name", shown(model), shown(name))]
+    Unnamed {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1.
+        layer: usize,
+        /// The name.
+        name: String,
+    },
+    /// A name that another layer of the same block has, or that means the block's input.
+    #[error("model {}, layer {layer}: the name {} is taken", shown(model), shown(name))]
+    SameName {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1.
+        layer: usize,
+        /// The name.
+        name: String,
+    },
+    /// A layer that reads more values than it takes.
+    #[error("model {}, layer {layer}: it reads {reads} values and takes {takes}", shown(model))]
+    Sources {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1.
+        layer: usize,
+        /// How many it reads.
+        reads: usize,
+        /// How many it can.
+        takes: usize,
+    },
+    /// Two values that have no sum.
+    #[error("model {}, layer {layer}: {} and {} have no sum", shown(model), terms[0], terms[1])]
+    Terms {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1.
+        layer: usize,
+        /// The terms.
+        terms: [Shape; 2],
+    },
+    /// A layer whose output plays no part.
+    #[error("model {}: nothing reads what {} puts out", shown(model), shown(layer))]
+    Unread {
+        /// Name of the model.
+        model: String,
+        /// Name of the layer.
+        layer: String,
+    },
     /// A dense layer that is not the last and does not say how many units it has.
     #[error("model {}, layer {layer}: a dense layer without units that is not the last", shown(model))]
     Units {

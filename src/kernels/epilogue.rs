@@ -26,9 +26,11 @@ impl Mask {
     }
 }
 
-/// The end of a product: y = f(z), or y = z ⊙ mask.
+/// The end of a product: y = f(z), or y = z ⊙ mask; of a [sum](super::sum), z has a second term.
 #[derive(Clone, Debug, Default)]
 pub struct Epilogue {
+    /// What a sum adds before f.
+    pub plus: Option<Quads>,
     /// f, the identity when there is none.
     pub activation: Option<Activation>,
     /// Where to put f'(z).

@@ -25,6 +25,7 @@ pub mod pool;
 pub mod product;
 pub mod selection;
 pub mod softmax_xent;
+pub mod sum;
 pub mod tile;
 pub mod tune;
 pub mod update;
@@ -75,6 +76,7 @@ pub const SHADERS: &[Shader] = &[
     softmax_xent::HVP,
     softmax_xent::LOSS,
     softmax_xent::ROOT,
+    sum::SUM,
     update::ADAM,
     update::NATURAL,
     update::SGD,

@@ -18,8 +18,8 @@ pub enum Initialisation {
     Glorot,
 }
 
-/// A model description: `[[layer]]` tables in order. The last layer has one output a class; a dense one leaves `units`
-/// out.
+/// A model description: `[[layer]]` tables in order. Each reads the one before it unless it says `from`. The last layer
+/// has one output a class; a dense one leaves `units` out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Description {
@@ -36,8 +36,29 @@ pub struct Description {
 
 /// A `[[layer]]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LayerDescription {
+    /// By which others find it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it reads, if not the layer before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Sources>,
+    #[serde(flatten)]
+    pub kind: LayerKind,
+}
+
+/// Names of layers, or `input`: what goes into the block that they are in, or into the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Sources {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// What a layer does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) enum LayerDescription {
+pub(super) enum LayerKind {
     Conv {
         channels: usize,
         size: usize,
@@ -64,6 +85,24 @@ pub(super) enum LayerDescription {
         padding: usize,
     },
     GlobalAvgPool {},
+    /// The sum of two values, or of one and the layer before. `pad`: channels that one of them lacks are zeros.
+    Add {
+        #[serde(default)]
+        pad: bool,
+        activation: Option<Activation>,
+    },
+    /// Layers whose names are their own, one after another and so many times.
+    Block {
+        #[serde(default = "one")]
+        repeat: usize,
+        layer: Vec<LayerDescription>,
+    },
+}
+
+impl From<LayerKind> for LayerDescription {
+    fn from(kind: LayerKind) -> Self {
+        Self { name: None, from: None, kind }
+    }
 }
 
 fn one() -> usize {
@@ -81,9 +120,9 @@ const BUILTIN: [(&str, Shape, &str); 4] = [
 impl Description {
     /// Softmax regression on means over `size` × `size` pixels.
     pub fn linear(size: usize) -> Self {
-        let pool = LayerDescription::AvgPool { size, stride: None, padding: 0 };
-        let dense = LayerDescription::Dense { units: None, activation: None };
-        let layer = if size > 1 { vec![pool, dense] } else { vec![dense] };
+        let pool = LayerKind::AvgPool { size, stride: None, padding: 0 };
+        let dense = LayerKind::Dense { units: None, activation: None };
+        let layer = if size > 1 { vec![pool.into(), dense.into()] } else { vec![dense.into()] };
         Self { name: "linear".to_owned(), initialisation: Initialisation::default(), layer }
     }
 

@@ -71,6 +71,15 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn activation(&self) -> Option<Activation> {
         None
     }
+    /// Whether it can end in the activation of the layer after it.
+    fn takes_activation(&self) -> bool {
+        self.weights().is_some()
+    }
+    /// Whether y = x + a second value, which [`Epilogue::plus`] is forward. The products with its Jacobian are those of
+    /// x alone.
+    fn is_sum(&self) -> bool {
+        false
+    }
     /// How the products of a direction read their weights.
     fn packing(&self, _gpu: &Gpu, _direction: Direction) -> Option<Packing> {
         None

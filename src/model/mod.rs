@@ -1,14 +1,17 @@
-//! Layers, descriptions of chains of them, and such a chain over one flat parameter vector.
+//! Layers, descriptions of graphs of them, and such a graph over one flat parameter vector.
 
 mod activation;
 mod affine;
-mod chain;
 mod description;
+mod edges;
+mod graph;
 mod layer;
 mod network;
 mod pool;
 pub mod reference;
+mod sum;
 
 pub use description::{Description, Initialisation};
+pub use edges::{Edges, Value};
 pub use layer::{At, Layer, LayerWeights};
 pub use network::{Model, Tensor};

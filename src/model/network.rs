@@ -1,7 +1,8 @@
-//! A chain of layers over one flat parameter vector.
+//! A graph of layers over one flat parameter vector.
 
-use super::chain;
 use super::description::Description;
+use super::edges::{Edges, Value};
+use super::graph;
 use super::layer::Layer;
 use crate::device::ALIGNMENT;
 use crate::error::{ModelError, Result};
@@ -22,7 +23,7 @@ pub struct Tensor {
     pub range: Range<usize>,
 }
 
-/// A chain of layers from an example to its logits.
+/// Layers from an example to its logits.
 #[derive(Debug)]
 pub struct Model {
     /// Name of the description, for people.
@@ -34,6 +35,8 @@ pub struct Model {
     /// M, the number of classes and of logits.
     pub classes: usize,
     layers: Vec<Box<dyn Layer>>,
+    /// What each layer reads.
+    edges: Vec<Edges>,
     /// Standard deviation of each layer's initial weights.
     deviations: Vec<f64>,
     /// Each layer's words of the flat vector.
@@ -46,7 +49,9 @@ impl Model {
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) naming the layer that does not fit.
     pub fn new(description: &Description, input: Shape, classes: usize) -> Result<Self> {
-        let (layers, deviations) = chain::layers(description, input, classes)?;
+        let nodes = graph::nodes(description, input, classes)?;
+        let (edges, deviations) = nodes.iter().map(|node| (node.edges, node.deviation)).unzip();
+        let layers: Vec<_> = nodes.into_iter().map(|node| node.layer).collect();
         let mut end = 0;
         let ranges: Vec<_> = layers
             .iter()
@@ -61,12 +66,38 @@ impl Model {
             return Err(ModelError::NoParameters { model: description.name.clone() }.into());
         }
         let (name, description) = (description.name.clone(), description.clone());
-        Ok(Self { name, description, input, classes, layers, deviations, ranges })
+        Ok(Self { name, description, input, classes, layers, edges, deviations, ranges })
     }
 
-    /// The layers, first to last.
+    /// The layers, each after those that it reads; the last puts out the logits.
     pub fn layers(&self) -> &[Box<dyn Layer>] {
         &self.layers
+    }
+
+    /// What each layer reads.
+    pub fn edges(&self) -> &[Edges] {
+        &self.edges
+    }
+
+    /// Shape of a value.
+    pub fn shape_of(&self, value: Value) -> Shape {
+        value.layer().map_or(self.input, |i| self.layers[i].output())
+    }
+
+    /// Of each value, by its [index](Value::index), whether it depends on parameters.
+    pub fn dependent(&self) -> Vec<bool> {
+        let mut dependent = vec![false];
+        for (layer, edges) in self.layers.iter().zip(&self.edges) {
+            let reads = edges.values().any(|value| dependent[value.index()]);
+            dependent.push(reads || layer.weights().is_some());
+        }
+        dependent
+    }
+
+    /// Of each layer, whether the gradient to its x is asked for: not where x depends on no parameters.
+    pub fn is_input_gradient_needed(&self) -> Vec<bool> {
+        let dependent = self.dependent();
+        self.edges.iter().map(|edges| dependent[edges.x.index()]).collect()
     }
 
     /// Each layer's words of the flat vector.

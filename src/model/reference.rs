@@ -1,9 +1,12 @@
-//! Layers and chains of them in f64, by the references of their kernels: what a device is compared with. Parameters are
+//! Layers and graphs of them in f64, by the references of their kernels: what a device is compared with. Parameters are
 //! compact here (PyTorch's order, no gaps), activations plain `[N][C][H][W]`.
 
+use super::edges::{Edges, Value};
+use super::network::Model;
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::pool::{self, Pool};
 use crate::kernels::product::{self, Product};
+use crate::kernels::sum::reference::sum;
 use crate::shape::Shape;
 use std::sync::Arc;
 
@@ -18,6 +21,17 @@ pub enum Map {
     Max(Pool),
     /// The mean of every window.
     Average(Pool),
+    /// The sum of x, of the first shape, and another value, of the second shape, without this.
+    Sum(Shape, Shape),
+}
+
+/// Maps in an order in which each comes after those that it reads.
+#[derive(Clone, Debug)]
+pub struct Maps {
+    /// The maps.
+    pub maps: Vec<Map>,
+    /// What each reads.
+    pub edges: Vec<Edges>,
 }
 
 impl Map {
@@ -28,7 +42,7 @@ impl Map {
     pub fn output(&self) -> Shape {
         match self {
             Self::Affine(product) => product.shapes()[1],
-            Self::Elementwise(_, shape) => *shape,
+            Self::Elementwise(_, shape) | Self::Sum(_, shape) => *shape,
             Self::Max(window) | Self::Average(window) => window.output().expect("the window fits"),
         }
     }
@@ -45,6 +59,7 @@ impl Map {
             Self::Elementwise(f, _) => x.iter().map(|&x| activation::reference::forward(*f, x)).collect(),
             Self::Max(window) => pool::reference::max_select(window, x, x),
             Self::Average(window) => pool::reference::avg_forward(window, x),
+            Self::Sum(input, output) => sum(output.len(), x.len() / input.len(), &[x]),
         }
     }
 
@@ -55,6 +70,7 @@ impl Map {
             Self::Elementwise(f, _) => activation::reference::product(*f, x, tx),
             Self::Max(window) => pool::reference::max_select(window, x, tx),
             Self::Average(window) => pool::reference::avg_forward(window, tx),
+            Self::Sum(..) => self.forward(tx, theta),
         }
     }
 
@@ -65,6 +81,7 @@ impl Map {
             Self::Elementwise(f, _) => activation::reference::product(*f, x, dy),
             Self::Max(window) => pool::reference::max_vjp(window, x, dy),
             Self::Average(window) => pool::reference::avg_vjp(window, dy),
+            Self::Sum(input, output) => sum(input.len(), dy.len() / output.len(), &[dy]),
         }
     }
 
@@ -79,50 +96,89 @@ impl Map {
     }
 }
 
-/// The parameters of each map of a chain.
-///
-/// # Panics
-/// When they are not as many as the maps have.
-pub fn split<'a>(maps: &[Map], mut theta: &'a [f64]) -> Vec<&'a [f64]> {
-    let parts = maps.iter().map(|map| theta.split_off(..map.parameters()).expect("a part for each map")).collect();
-    assert!(theta.is_empty(), "{} parameters too many", theta.len());
-    parts
-}
-
-/// x of each map, and last the logits.
-pub fn forward(maps: &[Map], theta: &[f64], x: Vec<f64>) -> Vec<Vec<f64>> {
-    let mut all = vec![x];
-    for (map, theta) in maps.iter().zip(split(maps, theta)) {
-        all.push(map.forward(&all[all.len() - 1], theta));
+impl Maps {
+    /// Those of a model.
+    pub fn of(model: &Model) -> Self {
+        Self { maps: model.layers().iter().map(|layer| layer.reference()).collect(), edges: model.edges().to_vec() }
     }
-    all
-}
 
-/// J v, the derivative of the logits along a direction of the parameters; `x` is that of [`forward`].
-pub fn jvp(maps: &[Map], theta: &[f64], x: &[Vec<f64>], v: &[f64]) -> Vec<f64> {
-    let mut tx = vec![0.0; x[0].len()];
-    for (((map, theta), v), x) in maps.iter().zip(split(maps, theta)).zip(split(maps, v)).zip(x) {
-        tx = map.jvp(x, theta, &tx, v);
+    /// The parameters of each map.
+    ///
+    /// # Panics
+    /// When they are not as many as the maps have.
+    pub fn split<'a>(&self, mut theta: &'a [f64]) -> Vec<&'a [f64]> {
+        let part = |map: &Map| theta.split_off(..map.parameters()).expect("a part for each map");
+        let parts = self.maps.iter().map(part).collect();
+        assert!(theta.is_empty(), "{} parameters too many", theta.len());
+        parts
     }
-    tx
-}
 
-/// Jᵀ dz, summed over the examples; `visit` is told of each map's number and of dy there, the last first.
-pub fn vjp(
-    maps: &[Map],
-    theta: &[f64],
-    x: &[Vec<f64>],
-    dz: Vec<f64>,
-    mut visit: impl FnMut(usize, &[f64]),
-) -> Vec<f64> {
-    let mut dy = dz;
-    let mut gradients = Vec::new();
-    for (i, ((map, theta), x)) in maps.iter().zip(split(maps, theta)).zip(x).enumerate().rev() {
-        visit(i, &dy);
-        gradients.push(map.grad_weight(x, &dy));
-        if i > 0 {
-            dy = map.grad_input(x, theta, &dy);
+    /// Each map with its number, its edges and its parameters.
+    fn each<'a>(&'a self, theta: &'a [f64]) -> impl DoubleEndedIterator<Item = (usize, &'a Map, Edges, &'a [f64])> {
+        let maps = self.maps.iter().zip(&self.edges).zip(self.split(theta));
+        maps.enumerate().map(|(i, ((map, edges), theta))| (i, map, *edges, theta))
+    }
+
+    /// How many examples these logits are of.
+    fn examples(&self, logits: &[f64]) -> usize {
+        logits.len() / self.maps[self.maps.len() - 1].output().len()
+    }
+
+    /// Every value: the examples, and what each map puts out, last the logits.
+    pub fn forward(&self, theta: &[f64], x: Vec<f64>) -> Vec<Vec<f64>> {
+        let mut all = vec![x];
+        for (_, map, edges, theta) in self.each(theta) {
+            let y = map.forward(&all[edges.x.index()], theta);
+            let examples = y.len() / map.output().len();
+            let plus = edges.plus.map(|plus| &all[plus.index()][..]);
+            all.push(plus.map_or_else(|| y.clone(), |plus| sum(map.output().len(), examples, &[&y, plus])));
         }
+        all
     }
-    gradients.into_iter().rev().flatten().collect()
+
+    /// J v, the derivative of the logits along a direction of the parameters; `x` is that of [`Maps::forward`].
+    pub fn jvp(&self, theta: &[f64], x: &[Vec<f64>], v: &[f64]) -> Vec<f64> {
+        let mut along = vec![vec![0.0; x[0].len()]];
+        for ((_, map, edges, theta), v) in self.each(theta).zip(self.split(v)) {
+            let at = edges.x.index();
+            let ty = map.jvp(&x[at], theta, &along[at], v);
+            let examples = ty.len() / map.output().len();
+            let plus = edges.plus.map(|plus| &along[plus.index()][..]);
+            along.push(plus.map_or_else(|| ty.clone(), |plus| sum(map.output().len(), examples, &[&ty, plus])));
+        }
+        along.swap_remove(self.maps.len())
+    }
+
+    /// Jᵀ dz, summed over the examples; `visit` is told of each map's number and of dy there, the last first.
+    ///
+    /// # Panics
+    /// When nothing reads what a map puts out.
+    pub fn vjp(&self, theta: &[f64], x: &[Vec<f64>], dz: Vec<f64>, mut visit: impl FnMut(usize, &[f64])) -> Vec<f64> {
+        let examples = self.examples(&dz);
+        let mut cotangents: Vec<Option<Vec<f64>>> = vec![None; x.len()];
+        *cotangents.last_mut().expect("there are the examples") = Some(dz);
+        let mut gradients = Vec::new();
+        for (i, map, edges, theta) in self.each(theta).rev() {
+            let dy = cotangents[Value::of_layer(i).index()].take().expect("every output is read");
+            visit(i, &dy);
+            let at = edges.x.index();
+            gradients.push(map.grad_weight(&x[at], &dy));
+            if edges.x != Value::EXAMPLE {
+                add(&mut cotangents[at], map.grad_input(&x[at], theta, &dy));
+            }
+            if let Some(plus) = edges.plus {
+                let features = x[plus.index()].len() / examples;
+                add(&mut cotangents[plus.index()], sum(features, examples, &[&dy]));
+            }
+        }
+        gradients.into_iter().rev().flatten().collect()
+    }
+}
+
+/// to + what was there.
+fn add(to: &mut Option<Vec<f64>>, more: Vec<f64>) {
+    match to {
+        None => *to = Some(more),
+        Some(to) => to.iter_mut().zip(more).for_each(|(to, more)| *to += more),
+    }
 }

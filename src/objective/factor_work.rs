@@ -9,7 +9,7 @@ use crate::model::{Layer, Model};
 /// Multiply-adds of what is done with the factors of a model, all layers together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FactorWork {
-    /// Cotangents of one example back to the first layer with weights, whose input needs none: no gradient of weights
+    /// Cotangents of one example back to the first layers with weights, whose input needs none: no gradient of weights
     /// is taken.
     pub back: u64,
     /// Sums over the patches and the pixels of one example.
@@ -23,10 +23,10 @@ pub struct FactorWork {
 impl FactorWork {
     /// Of a model, with factors from such looks; layers without patches have none.
     pub fn of(model: &Model, looks: Looks) -> Self {
-        let with_weights = model.layers().iter().filter(|layer| layer.weights().is_some());
+        let layers = model.layers().iter().zip(model.is_input_gradient_needed());
         let mut work = Self::default();
-        for (i, layer) in with_weights.enumerate() {
-            if i > 0 {
+        for (layer, is_input_gradient_needed) in layers.filter(|(layer, _)| layer.weights().is_some()) {
+            if is_input_gradient_needed {
                 work.back = work.back.saturating_add(layer.multiply_adds() as u64);
             }
             work.add(layer.as_ref(), looks);

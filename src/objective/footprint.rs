@@ -1,5 +1,6 @@
 //! What a workspace takes, and so how many examples a chunk may have.
 
+use super::slots::Slots;
 use super::stage::Stage;
 use crate::device::{ALIGNMENT, Gpu};
 use crate::error::{MemoryError, Result};
@@ -13,8 +14,10 @@ const DISPATCH: usize = 20_000_000_000;
 pub(super) struct Footprint {
     /// Values of an example in each activation, its input first.
     pub features: Vec<usize>,
+    /// In each array between which tangents and cotangents pass.
+    pub passing: Vec<usize>,
     /// The most of them.
-    pub largest: usize,
+    largest: usize,
     /// Bytes of vectors, packed weights and partial sums.
     fixed: usize,
     /// Bytes of an example's activations, derivatives and tangents.
@@ -22,18 +25,21 @@ pub(super) struct Footprint {
 }
 
 impl Footprint {
-    pub(super) fn new(gpu: &Gpu, model: &Model, stages: &[Stage]) -> Self {
+    pub(super) fn new(gpu: &Gpu, model: &Model, stages: &[Stage], slots: &Slots) -> Self {
         let features: Vec<usize> =
-            std::iter::once(model.input.len()).chain(stages.iter().map(|stage| stage.outputs)).collect();
-        let with_derivative = stages.iter().filter(|stage| stage.has_derivative()).map(|stage| stage.outputs);
+            std::iter::once(model.input.len()).chain(stages.iter().map(|stage| stage.output.len())).collect();
+        let with_derivative = stages.iter().filter(|stage| stage.has_derivative()).map(|stage| stage.output.len());
         let largest = features.iter().copied().max().unwrap_or(1);
+        // the first two hold other things, too, and are as large as any
+        let passing: Vec<usize> =
+            (0..).zip(&slots.sizes).map(|(i, size)| if i < 2 { largest } else { *size }).collect();
         // of θ and of two directions, and where the words of θ and of a direction come from
         let packed =
             5 * packed_words(gpu, model, Direction::Forward) + 2 * packed_words(gpu, model, Direction::Backward);
         let fixed = 4 * (4 * model.vector_len() + packed + partial_words(gpu, model, gpu.profile.chunk));
-        let of_example =
-            4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + 2 * largest + model.classes);
-        Self { features, largest, fixed, of_example }
+        let passed = passing.iter().sum::<usize>();
+        let of_example = 4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + passed + model.classes);
+        Self { features, passing, largest, fixed, of_example }
     }
 
     /// Chunks are multiples of so many examples: they start where a view may start.

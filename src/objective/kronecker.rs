@@ -7,6 +7,7 @@ use super::inverses::Room;
 use super::loss::Objective;
 use super::minibatches::Activations;
 use super::pass::{Chunk, Forward, Pass};
+use super::slots::COTANGENT;
 use crate::batch::Looks;
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu};
@@ -144,7 +145,7 @@ impl Kronecker {
         let patches = words.map(|words| gpu.alloc_quads("factor.patches", index.len() * words, false)).transpose()?;
         let look = LookAt { index, seed, partial, patches: patches.as_ref(), is_padded };
         let logits = &forward.x[forward.x.len() - 1];
-        let dz = of.workspace.passing[0].like(logits);
+        let dz = of.workspace.passing[COTANGENT].like(logits);
         program.push(softmax_xent::root(gpu, logits, index, seed, &dz)?);
         of.record_back(program, forward, &mut |program, stage, x, dy| match self.of_layer(stage.layer) {
             Some(layer) => layer.record_sums(gpu, &look, [x, dy], program),

@@ -16,6 +16,7 @@ mod pass;
 mod record;
 pub mod reference;
 mod selection;
+mod slots;
 mod stage;
 mod whitening;
 mod workspace;

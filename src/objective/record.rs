@@ -3,11 +3,13 @@
 use super::footprint::partial_len;
 use super::loss::Objective;
 use super::pass::{Chunk, Forward, Pass};
+use super::slots::{Along, Back, COTANGENT, TANGENT};
 use super::stage::Stage;
 use crate::device::{ALIGNMENT, Buf, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::softmax_xent;
+use crate::kernels::sum::sum;
 use crate::kernels::weights::{Base, Partials, reduce_partials};
 use crate::kernels::{copy_quads, finite, vector};
 use crate::model::{At, LayerWeights};
@@ -41,8 +43,7 @@ impl Objective {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
         let forward = self.record_losses(program, pass, chunk, None)?;
         let logits = &forward.x[forward.x.len() - 1];
-        let [a, b] = &workspace.passing;
-        let [a, b] = [a, b].map(|quads| quads.prefix(logits.len()));
+        let [a, b] = [COTANGENT, TANGENT].map(|slot| workspace.passing[slot].prefix(logits.len()));
         let outputs = || {
             let (out, classes) =
                 (self.outputs.as_ref().expect("allocated before the pass is recorded"), workspace.model.classes);
@@ -109,14 +110,16 @@ impl Objective {
         for (i, stage) in workspace.stages.iter().enumerate() {
             let derivative = workspace.derivatives[i].as_ref().map(|quads| quads.prefix(x[i + 1].len()));
             let weights = workspace.weights[stage.layer].as_ref();
+            let overflows = stage.has_parameters || stage.is_sum;
             let epilogue = Epilogue {
+                plus: stage.plus.map(|plus| x[plus].clone()),
                 activation: stage.activation,
                 derivative: derivative.filter(|_| !matches!(pass, Pass::Loss | Pass::Logits)),
-                found: weights.map(|_| workspace.report.found[stage.layer].clone()), // only products overflow
+                found: overflows.then(|| workspace.report.found[stage.layer].clone()),
                 mask: None,
             };
             let layer = &workspace.model.layers()[stage.layer];
-            program.extend(layer.forward(&At { gpu, weights, x: &x[i] }, &x[i + 1], &epilogue)?);
+            program.extend(layer.forward(&At { gpu, weights, x: &x[stage.x] }, &x[i + 1], &epilogue)?);
         }
         Ok(Forward { x, masks })
     }
@@ -130,23 +133,30 @@ impl Objective {
         forward: &Forward,
         out: &Quads,
     ) -> Result<()> {
-        let stages = &self.workspace.stages;
-        let mut tx: Option<Quads> = None;
-        for (i, stage) in stages.iter().enumerate() {
-            let weights = weights[stage.layer].as_ref();
-            if weights.is_none() && tx.is_none() {
-                continue;
+        let (gpu, workspace) = (&self.gpu, &*self.workspace);
+        let last = workspace.stages.len() - 1;
+        // a tangent of the value of this number, in its array
+        let tangent = |slot: usize, value: usize| workspace.passing[slot].like(&forward.x[value]);
+        let target = |slot: usize, stage: usize| {
+            if stage == last && slot == TANGENT { out.clone() } else { tangent(slot, stage + 1) }
+        };
+        for step in &workspace.slots.along {
+            match step {
+                Along::Layer { stage: i, tx, ty, is_masked } => {
+                    let stage = &workspace.stages[*i];
+                    let layer = &workspace.model.layers()[stage.layer];
+                    let mask = forward.masks[*i].as_ref().filter(|_| *is_masked);
+                    let at = At { gpu, weights: weights[stage.layer].as_ref(), x: &forward.x[stage.x] };
+                    let tx = tx.map(|tx| tangent(tx, stage.x));
+                    program.extend(layer.jvp(&at, tx.as_ref(), &target(*ty, *i), mask)?);
+                }
+                Along::Sum { stage: i, terms, ty } => {
+                    let mask = Epilogue::masked(forward.masks[*i].as_ref());
+                    let terms: Vec<Quads> = terms.iter().map(|term| tangent(term.slot, term.like)).collect();
+                    let shape = workspace.stages[*i].output;
+                    program.push(sum(gpu, shape, (&terms[0], terms.get(1)), &target(*ty, *i), &mask)?);
+                }
             }
-            // Even stages write one of the passing arrays, odd ones the other; `out` is the second, so the one before
-            // reads the first.
-            let side = usize::from((stages.len() - 1 - i).is_multiple_of(2));
-            let is_last = i + 1 == stages.len();
-            let ty = if is_last { out.clone() } else { self.workspace.passing[side].prefix(forward.x[i + 1].len()) };
-            let layer = &self.workspace.model.layers()[stage.layer];
-            let mask = forward.masks[i].as_ref();
-            let at = At { gpu: &self.gpu, weights, x: &forward.x[i] };
-            program.extend(layer.jvp(&at, tx.as_ref(), &ty, mask)?);
-            tx = Some(ty);
         }
         Ok(())
     }
@@ -207,26 +217,36 @@ impl Objective {
         Ok(())
     }
 
-    /// Cotangents back through the stages; `at` sees each stage with its x and its dy.
+    /// Cotangents back through the stages; `at` sees each stage with parameters, its x and its dy.
     pub(super) fn record_back(
         &self,
         program: &mut Program,
         forward: &Forward,
         at: &mut dyn FnMut(&mut Program, &Stage, &Quads, &Quads) -> Result<()>,
     ) -> Result<()> {
-        let stages = &self.workspace.stages;
-        let weights = |stage: usize| self.workspace.weights[stages[stage].layer].as_ref();
-        let first = (0..stages.len()).find(|&i| weights(i).is_some()).unwrap_or(0);
-        for i in (first..stages.len()).rev() {
-            let side = (stages.len() - 1 - i) % 2;
-            let dy = self.workspace.passing[side].like(&forward.x[i + 1]);
-            at(program, &stages[i], &forward.x[i], &dy)?;
-            if i > first {
-                let dx = self.workspace.passing[1 - side].like(&forward.x[i]);
-                let layer = &self.workspace.model.layers()[stages[i].layer];
-                let mask = forward.masks[i - 1].as_ref();
-                let at = At { gpu: &self.gpu, weights: weights(i), x: &forward.x[i] };
-                program.extend(layer.grad_input(&at, &dy, &dx, mask)?);
+        let (gpu, workspace) = (&self.gpu, &*self.workspace);
+        let Forward { x, masks } = forward;
+        let cotangent = |slot: usize, value: usize| workspace.passing[slot].like(&x[value]);
+        for step in &workspace.slots.back {
+            match step {
+                Back::Known { stage: i, dy } => {
+                    let stage = &workspace.stages[*i];
+                    at(program, stage, &x[stage.x], &cotangent(*dy, i + 1))?;
+                }
+                Back::Input { stage: i, dy, dx, is_masked } => {
+                    let stage = &workspace.stages[*i];
+                    let layer = &workspace.model.layers()[stage.layer];
+                    let at = At { gpu, weights: workspace.weights[stage.layer].as_ref(), x: &x[stage.x] };
+                    let mask = masks[stage.x - 1].as_ref().filter(|_| *is_masked);
+                    let [dy, dx] = [cotangent(*dy, i + 1), cotangent(*dx, stage.x)];
+                    program.extend(layer.grad_input(&at, &dy, &dx, mask)?);
+                }
+                Back::Sum { value, parts, to, is_masked } => {
+                    let mask = masks[value - 1].as_ref().filter(|_| *is_masked);
+                    let parts: Vec<Quads> = parts.iter().map(|part| cotangent(part.slot, part.like)).collect();
+                    let (shape, to) = (workspace.stages[value - 1].output, cotangent(*to, *value));
+                    program.push(sum(gpu, shape, (&parts[0], parts.get(1)), &to, &Epilogue::masked(mask))?);
+                }
             }
         }
         Ok(())

@@ -7,13 +7,13 @@ use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::reference as factors;
 use crate::kernels::patches::{PatchSample, reference as patches};
 use crate::kernels::softmax_xent::reference as xent;
-use crate::model::reference::{self, Map};
+use crate::model::reference::{Map, Maps};
 
-/// The mean cross entropy of a chain of maps over K examples, plus λ/2 ‖θ‖². Parameters are compact.
+/// The mean cross entropy of a graph of maps over K examples, plus λ/2 ‖θ‖². Parameters are compact.
 #[derive(Clone, Copy, Debug)]
 pub struct Loss<'a> {
-    /// The chain.
-    pub maps: &'a [Map],
+    /// The maps.
+    pub maps: &'a Maps,
     /// Features of the examples, plain `[K][C][H][W]`.
     pub x: &'a [f64],
     /// Class of each example.
@@ -34,9 +34,9 @@ pub struct Look<'a> {
 }
 
 impl Loss<'_> {
-    /// x of each map, and last the logits `[K][M]`.
+    /// Every value, last the logits `[K][M]`.
     pub fn activations(&self, theta: &[f64]) -> Vec<Vec<f64>> {
-        reference::forward(self.maps, theta, self.x.to_vec())
+        self.maps.forward(theta, self.x.to_vec())
     }
 
     /// (logits, label) of each example.
@@ -70,15 +70,15 @@ impl Loss<'_> {
     /// ∇f(θ)
     pub fn gradient(&self, theta: &[f64], x: &[Vec<f64>]) -> Vec<f64> {
         let dz = self.rows(x).flat_map(|(z, label)| xent::gradient(z, label)).collect();
-        self.mean_and_decay(reference::vjp(self.maps, theta, x, dz, |_, _| {}), theta)
+        self.mean_and_decay(self.maps.vjp(theta, x, dz, |_, _| {}), theta)
     }
 
     /// (G + λI) v, G the Gauss-Newton matrix (1/K) Σ JᵀHJ.
     pub fn gauss_newton_product(&self, theta: &[f64], x: &[Vec<f64>], v: &[f64]) -> Vec<f64> {
-        let u = reference::jvp(self.maps, theta, x, v);
+        let u = self.maps.jvp(theta, x, v);
         let rows = self.rows(x).zip(u.chunks_exact(u.len() / self.labels.len()));
         let dz = rows.flat_map(|((z, _), u)| xent::hvp(z, u)).collect();
-        self.mean_and_decay(reference::vjp(self.maps, theta, x, dz, |_, _| {}), v)
+        self.mean_and_decay(self.maps.vjp(theta, x, dz, |_, _| {}), v)
     }
 
     /// G⁻¹ V A⁻¹ of every layer: v divided by the Kronecker factors over all examples, damped by λ.
@@ -88,12 +88,13 @@ impl Loss<'_> {
     pub fn divided(&self, theta: &[f64], x: &[Vec<f64>], look: Look<'_>, lambda: f64, v: &[f64]) -> Vec<f64> {
         let rows = self.rows(x).zip(look.indices);
         let dz = rows.flat_map(|((z, _), &index)| xent::root(z, index, look.seed)).collect();
-        let v = reference::split(self.maps, v);
+        let v = self.maps.split(v);
         let mut parts = Vec::new();
-        reference::vjp(self.maps, theta, x, dz, |i, dy| {
-            if let Map::Affine(product) = &self.maps[i] {
+        self.maps.vjp(theta, x, dz, |i, dy| {
+            if let Map::Affine(product) = &self.maps.maps[i] {
                 let patches = product.patches().expect("a product with patches has factors");
-                parts.push(divided_layer(&patches, [&x[i], dy], look, lambda, v[i]));
+                let x = &x[self.maps.edges[i].x.index()];
+                parts.push(divided_layer(&patches, [x, dy], look, lambda, v[i]));
             }
         });
         parts.into_iter().rev().flatten().collect()

@@ -4,6 +4,7 @@
 use super::loss::Objective;
 use super::pass::{Chunk, Forward, Pass};
 use super::record::PartialSums;
+use super::slots::COTANGENT;
 use crate::batch::Draw;
 use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
@@ -21,7 +22,7 @@ pub(super) struct Selection {
     draw: Buf,
     score: Buf,
     live: Arc<BlockCount>,
-    /// x of each stage and the logits.
+    /// The values, last the logits.
     activations: Vec<Quads>,
     derivatives: Vec<Option<Quads>>,
 }
@@ -66,10 +67,10 @@ impl Selection {
         let (gpu, kept) = (&batch.gpu, &self.kept);
         let mut sums = PartialSums::default();
         if let Some(head) = batch.workspace.head() {
-            let x = &forward.x[forward.x.len() - 2..];
-            let dz = batch.workspace.passing[0].like(&x[1]);
-            program.push(softmax_xent::gradient(gpu, &x[1], &chunk.targets, &dz)?);
-            batch.record_partial(program, head, [&x[0], &dz], &mut sums, base)?;
+            let logits = &forward.x[forward.x.len() - 1];
+            let dz = batch.workspace.passing[COTANGENT].like(logits);
+            program.push(softmax_xent::gradient(gpu, logits, &chunk.targets, &dz)?);
+            batch.record_partial(program, head, [&forward.x[head.x], &dz], &mut sums, base)?;
         }
         let Targets { label, weight } = &chunk.targets;
         let of_batch = [&chunk.index, label, weight];
@@ -94,7 +95,7 @@ impl Selection {
         let chosen = Forward { x: self.activations.clone(), masks };
         let targets = Targets { label: kept.label.clone(), weight: kept.weight.clone() };
         let logits = &chosen.x[chosen.x.len() - 1];
-        let dz = batch.workspace.passing[0].like(logits);
+        let dz = batch.workspace.passing[COTANGENT].like(logits);
         backward.push(softmax_xent::gradient(gpu, logits, &targets, &dz)?);
         batch.record_vjp(&mut backward, &chosen, sums, base)?;
 

@@ -11,6 +11,7 @@ use crate::cost::{Cost, Yardstick};
 use crate::error::Result;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{Factor, factor_multiply_adds, factor_side};
+use crate::model::{Edges, Value};
 use crate::program::Program;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -34,19 +35,25 @@ const STREAM: u64 = u64::MAX - 2;
 /// What the first layer of a model reads.
 pub struct Whitening {
     sample: Objective,
+    /// The layer that reads the examples.
+    layer: usize,
     patches: Conv2d,
 }
 
 impl Whitening {
-    /// For the model and the examples of an objective, unless its first layer has no weights, or filters that are too
-    /// large.
+    /// For the model and the examples of an objective, unless what reads the examples are several layers, or one
+    /// without weights, or with filters that are too large.
     ///
     /// # Errors
     /// As [`Objective::new`].
     pub fn of(objective: &Objective) -> Result<Option<Self>> {
-        let first = objective.workspace.model.layers()[0].patches();
-        let Some(patches) = first.filter(|patches| patches.weights().patches() <= MOST_INPUTS) else { return Ok(None) };
-        Ok(Some(Self { sample: objective.sample_in_blocks(EXAMPLES)?, patches }))
+        let model = &objective.workspace.model;
+        let reads = |edges: &Edges| edges.values().any(|value| value == Value::EXAMPLE);
+        let mut readers = (0..).zip(model.edges()).filter(|(_, edges)| reads(edges)).map(|(i, _)| i);
+        let (Some(layer), None) = (readers.next(), readers.next()) else { return Ok(None) };
+        let patches = model.layers()[layer].patches().filter(|patches| patches.weights().patches() <= MOST_INPUTS);
+        let Some(patches) = patches else { return Ok(None) };
+        Ok(Some(Self { sample: objective.sample_in_blocks(EXAMPLES)?, layer, patches }))
     }
 
     /// The sums over the patches, the components and what becomes of them.
@@ -74,7 +81,8 @@ impl Whitening {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(STREAM);
         if let Some(filters) = whitened(&covariance, inputs, outputs, &mut rng) {
-            let range = self.sample.workspace.model.ranges()[0].as_ref().expect("a layer with patches has parameters");
+            let range =
+                self.sample.workspace.model.ranges()[self.layer].as_ref().expect("a layer with patches has parameters");
             for (to, from) in theta[range.start..].iter_mut().zip(&filters) {
                 *to = *from as f32;
             }

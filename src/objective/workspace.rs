@@ -1,6 +1,7 @@
 //! Device memory shared by all objectives of one model: activations of one chunk, packed weights, the flat vectors.
 
 use super::footprint::{Footprint, partial_words};
+use super::slots::{Slots, arrays};
 use super::stage::{Stage, stages};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::{MemoryError, Result, UsageError};
@@ -26,12 +27,14 @@ pub struct Workspace {
     largest_chunk: usize,
     /// The model's layers as they run.
     pub(super) stages: Vec<Stage>,
-    /// x of each stage, and last the logits: `[chunk/B][features][B]`.
+    /// The values, the examples' first and the logits last: `[chunk/B][features][B]`.
     pub(super) activations: Vec<Quads>,
     /// f' of each stage's activation, where its outputs do not tell it.
     pub(super) derivatives: Vec<Option<Quads>>,
-    /// Two arrays as large as the largest activation, between which tangents and cotangents pass from stage to stage.
-    pub(super) passing: [Quads; 2],
+    /// How tangents and cotangents pass from stage to stage, and the arrays between which they do, two of them as large
+    /// as the largest activation.
+    pub(super) slots: Slots,
+    pub(super) passing: Vec<Quads>,
     pub(super) theta: Buf,
     pub(super) tangent: Buf,
     pub(super) gradient: Buf,
@@ -90,20 +93,21 @@ impl Workspace {
     pub fn of_chunks(gpu: &Gpu, model: Arc<Model>, memory: u64, most: usize) -> Result<Self> {
         Self::check(gpu, &model)?;
         let stages = stages(&model);
-        let footprint = Footprint::new(gpu, &model, &stages);
+        let slots = Slots::new(&stages);
+        let footprint = Footprint::new(gpu, &model, &stages, &slots);
         let chunk = footprint.chunk(gpu, &model, memory, most)?;
         let largest_chunk = footprint.chunk(gpu, &model, u64::MAX, usize::MAX)?;
-        let first = model.layers().iter().position(|layer| layer.weights().is_some()).unwrap_or(0);
-        tune(gpu, &model, first, chunk)?;
+        let is_needed = model.is_input_gradient_needed();
+        tune(gpu, &model, &is_needed, chunk)?;
         let vector = |label: &str| gpu.alloc(label, model.vector_len());
         let quads = |label: &str, features: usize| gpu.alloc_quads(label, features * chunk, false);
-        let activations = alternating(gpu, &footprint.features, chunk)?;
+        let activations = activations(gpu, &stages, &footprint.features, chunk)?;
         let derivatives = derivatives(gpu, &stages, chunk)?;
-        let passing = [quads("passing.0", footprint.largest)?, quads("passing.1", footprint.largest)?];
+        let passing = footprint.passing.iter().map(|&values| quads("passing", values)).collect::<Result<_>>()?;
         let (theta, tangent, gradient) = (vector("theta")?, vector("tangent")?, vector("gradient")?);
         let partial = gpu.alloc("partial", partial_words(gpu, &model, chunk))?;
-        let packed = Packed::new(gpu, &model, first)?;
-        let weights = layer_weights(&model, &packed, first, [&theta, &tangent]);
+        let packed = Packed::new(gpu, &model, &is_needed)?;
+        let weights = layer_weights(&model, &packed, &is_needed, [&theta, &tangent]);
         let second_tangent = vector("second tangent")?;
         let second = with_tangent(&model, &packed, &weights, &second_tangent);
         let logit_tangents = quads("logit tangents", model.classes)?;
@@ -115,6 +119,7 @@ impl Workspace {
             stages,
             activations,
             derivatives,
+            slots,
             passing,
             theta,
             tangent,
@@ -140,7 +145,8 @@ impl Workspace {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when not even one block fits.
     pub fn chunk_of(gpu: &Gpu, model: &Model, memory: u64, most: usize) -> Result<usize> {
-        Footprint::new(gpu, model, &stages(model)).chunk(gpu, model, memory, most)
+        let stages = stages(model);
+        Footprint::new(gpu, model, &stages, &Slots::new(&stages)).chunk(gpu, model, memory, most)
     }
 
     /// Whether the model's vectors, packed weights and partial sums can be bound at all, and its sums made.
@@ -200,33 +206,34 @@ impl Workspace {
 }
 
 /// Lets the layers find their tiles on so many examples, the most expensive first.
-fn tune(gpu: &Gpu, model: &Model, first: usize, examples: usize) -> Result<()> {
+fn tune(gpu: &Gpu, model: &Model, is_needed: &[bool], examples: usize) -> Result<()> {
     if !gpu.may_tune() {
         return Ok(());
     }
     let mut layers: Vec<_> = model.layers().iter().enumerate().collect();
     layers.sort_by_key(|(_, layer)| std::cmp::Reverse(layer.multiply_adds()));
-    layers.iter().try_for_each(|(i, layer)| layer.tune(gpu, *i != first, examples))?;
+    layers.iter().try_for_each(|(i, layer)| layer.tune(gpu, is_needed[*i], examples))?;
     gpu.remember_tuning();
     Ok(())
 }
 
-/// Activations of a chunk in turns from one array and from another: a kernel reads one and writes the next, which it
-/// may not in the same array.
-fn alternating(gpu: &Gpu, features: &[usize], chunk: usize) -> Result<Vec<Quads>> {
-    let every_second = |from: usize| -> Result<Vec<Quads>> {
-        let lens: Vec<usize> = features.iter().skip(from).step_by(2).map(|features| features * chunk).collect();
-        gpu.alloc_quads_together("activations", &lens)
+/// Values of a chunk, in a few arrays: a kernel reads some and writes another, which it may not in the same array.
+fn activations(gpu: &Gpu, stages: &[Stage], features: &[usize], chunk: usize) -> Result<Vec<Quads>> {
+    let numbers = arrays(stages);
+    let count = numbers.iter().max().map_or(0, |most| most + 1);
+    let of_array = |array: usize| -> Result<std::vec::IntoIter<Quads>> {
+        let these = features.iter().zip(&numbers).filter(|(_, number)| **number == array);
+        let lens: Vec<usize> = these.map(|(features, _)| features * chunk).collect();
+        Ok(gpu.alloc_quads_together("activations", &lens)?.into_iter())
     };
-    let (mut even, mut odd) = (every_second(0)?.into_iter(), every_second(1)?.into_iter());
-    let next = |i: usize| if i.is_multiple_of(2) { even.next() } else { odd.next() };
-    Ok((0..features.len()).map_while(next).collect())
+    let mut all = (0..count).map(of_array).collect::<Result<Vec<_>>>()?;
+    Ok(numbers.iter().map_while(|&number| all[number].next()).collect())
 }
 
 /// f' of a chunk, for the stages that store it.
 fn derivatives(gpu: &Gpu, stages: &[Stage], chunk: usize) -> Result<Vec<Option<Quads>>> {
     let stored = stages.iter().filter(|stage| stage.has_derivative());
-    let lens: Vec<usize> = stored.map(|stage| stage.outputs * chunk).collect();
+    let lens: Vec<usize> = stored.map(|stage| stage.output.len() * chunk).collect();
     let mut derivatives = gpu.alloc_quads_together("derivatives", &lens)?.into_iter();
     Ok(stages.iter().map(|stage| stage.has_derivative().then(|| derivatives.next()).flatten()).collect())
 }
@@ -239,13 +246,13 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// For all layers in order. Nothing asks for the gradient to the input of the `first`.
-    fn new(gpu: &Gpu, model: &Model, first: usize) -> Result<Self> {
+    /// For all layers in order, backward those of which the gradient to the input `is_needed`.
+    fn new(gpu: &Gpu, model: &Model, is_needed: &[bool]) -> Result<Self> {
         let of = |direction| {
-            let layers = model.layers().iter().zip(model.ranges()).enumerate();
-            layers.filter_map(move |(i, (layer, range))| {
-                let is_needed = direction == Direction::Forward || i != first;
-                let packing = layer.packing(gpu, direction).filter(|_| is_needed)?;
+            let layers = model.layers().iter().zip(model.ranges()).zip(is_needed);
+            layers.filter_map(move |((layer, range), is_needed)| {
+                let packing =
+                    layer.packing(gpu, direction).filter(|_| direction == Direction::Forward || *is_needed)?;
                 Some((range.as_ref()?.start, packing))
             })
         };
@@ -261,22 +268,21 @@ impl Packed {
 fn layer_weights(
     model: &Model,
     packed: &Packed,
-    first: usize,
+    is_needed: &[bool],
     [theta, tangent]: [&Buf; 2],
 ) -> Vec<Option<LayerWeights>> {
-    let layers = model.ranges().iter().flatten().count();
-    let mut number = 0;
-    let weights = model.ranges().iter().enumerate().map(|(i, range)| {
+    // those packed backward come after those packed forward
+    let (mut forward, mut backward) = (0, model.ranges().iter().flatten().count());
+    let weights = model.ranges().iter().zip(is_needed).map(|(range, is_needed)| {
         let range = range.as_ref()?;
-        let n = number;
-        number += 1;
+        forward += 1;
+        backward += usize::from(*is_needed);
         Some(LayerWeights {
             theta: theta.view(range.clone()),
             tangent: tangent.view(range.clone()),
-            forward: packed.theta.of(n),
-            // the first has none, so those of the others are one place earlier
-            backward: (i != first).then(|| packed.theta.of(layers + n - 1)),
-            forward_tangent: packed.tangents[0].of(n),
+            forward: packed.theta.of(forward - 1),
+            backward: is_needed.then(|| packed.theta.of(backward - 1)),
+            forward_tangent: packed.tangents[0].of(forward - 1),
         })
     });
     weights.collect()

@@ -6,15 +6,24 @@ use gpu_subset::kernels::activation::Activation;
 use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::pool::Pool;
 pub use gpu_subset::model::reference::Map as Op;
-use gpu_subset::model::reference::{forward, jvp, split, vjp};
-use gpu_subset::model::{Description, Model};
+use gpu_subset::model::reference::Maps;
+use gpu_subset::model::{Description, Edges, Model, Value};
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
 
-/// A model and the same chain in f64.
+/// A model and the same graph in f64.
 pub struct Twin {
     pub model: Arc<Model>,
-    pub ops: Vec<Op>,
+    pub ops: Maps,
+}
+
+/// The maps so far, with the names that layers have.
+struct Builder {
+    input: Shape,
+    classes: usize,
+    ops: Maps,
+    last: Value,
+    names: Vec<(String, Value)>,
 }
 
 impl Twin {
@@ -23,60 +32,109 @@ impl Twin {
     pub fn new(input: Shape, classes: usize, layers: &str) -> Self {
         let toml = format!("layer = [{layers}]");
         let model = Model::new(&Description::parse(&toml, "twin.toml").unwrap(), input, classes).unwrap();
-        let mut ops: Vec<Op> = Vec::new();
+        let ops = Maps { maps: Vec::new(), edges: Vec::new() };
+        let mut builder = Builder { input, classes, ops, last: Value::EXAMPLE, names: Vec::new() };
         for layer in toml.parse::<toml::Table>().unwrap()["layer"].as_array().unwrap() {
-            let input = ops.last().map_or(input, Op::output);
-            let number = |key: &str| layer.get(key).map(|value| value.as_integer().unwrap() as usize);
-            let size = number("size").unwrap_or(0);
-            let window = |stride| Pool {
-                input,
-                height: size,
-                width: size,
-                stride: number("stride").unwrap_or(stride),
-                padding: number("padding").unwrap_or(0),
-            };
-            ops.push(match layer["kind"].as_str().unwrap() {
-                "conv" => {
-                    let Pool { stride, padding, .. } = window(1);
-                    Op::Affine(Arc::new(Conv2d { input, channels: number("channels").unwrap(), size, stride, padding }))
-                }
-                "dense" => Op::Affine(Arc::new(Conv2d::dense(input.len(), number("units").unwrap_or(classes)))),
-                "max-pool" => Op::Max(window(size)),
-                "avg-pool" => Op::Average(window(size)),
-                "global-avg-pool" => {
-                    Op::Average(Pool { height: input.height, width: input.width, padding: 0, stride: 1, input })
-                }
-                kind => panic!("{kind}: the twin does not know it"),
-            });
-            if let Some(name) = layer.get("activation") {
-                let function = Activation::ALL.into_iter().find(|f| Some(f.name()) == name.as_str()).unwrap();
-                ops.push(Op::Elementwise(function, ops.last().unwrap().output()));
-            }
+            builder.push(layer, Value::EXAMPLE);
         }
+        let ops = builder.ops;
         let shapes: Vec<_> = model.layers().iter().map(|layer| layer.output()).collect();
-        assert_eq!(shapes, ops.iter().map(Op::output).collect::<Vec<_>>(), "{layers}");
-        assert_eq!(model.parameters(), ops.iter().map(Op::parameters).sum::<usize>(), "{layers}");
+        assert_eq!(shapes, ops.maps.iter().map(Op::output).collect::<Vec<_>>(), "{layers}");
+        assert_eq!(model.parameters(), ops.maps.iter().map(Op::parameters).sum::<usize>(), "{layers}");
         Self { model: Arc::new(model), ops }
     }
 
-    /// x of each layer, and last the logits.
+    /// Every value, last the logits.
     pub fn forward(&self, theta: &[f64], x: Vec<f64>) -> Vec<Vec<f64>> {
-        forward(&self.ops, theta, x)
+        self.ops.forward(theta, x)
     }
 
     /// J v, the derivative of the logits along a direction of the parameters.
     pub fn jvp(&self, theta: &[f64], x: &[Vec<f64>], v: &[f64]) -> Vec<f64> {
-        jvp(&self.ops, theta, x, v)
+        self.ops.jvp(theta, x, v)
     }
 
     /// Jᵀ dz, summed over the examples.
     pub fn vjp(&self, theta: &[f64], x: &[Vec<f64>], dz: Vec<f64>) -> Vec<f64> {
-        vjp(&self.ops, theta, x, dz, |_, _| {})
+        self.ops.vjp(theta, x, dz, |_, _| {})
     }
 
     /// The parameters of each op.
     pub fn split<'a>(&self, theta: &'a [f64]) -> Vec<&'a [f64]> {
-        split(&self.ops, theta)
+        self.ops.split(theta)
+    }
+}
+
+impl Builder {
+    fn shape(&self, value: Value) -> Shape {
+        value.layer().map_or(self.input, |i| self.ops.maps[i].output())
+    }
+
+    fn find(&self, name: &str, input: Value) -> Value {
+        if name == "input" { input } else { self.names.iter().rev().find(|(other, _)| other == name).unwrap().1 }
+    }
+
+    fn add(&mut self, op: Op, x: Value, plus: Option<Value>) {
+        self.ops.maps.push(op);
+        self.ops.edges.push(Edges { x, plus });
+        self.last = Value::of_layer(self.ops.maps.len() - 1);
+    }
+
+    /// Appends a layer of a block that reads `input`.
+    fn push(&mut self, layer: &toml::Value, input: Value) {
+        let number = |key: &str| layer.get(key).map(|value| value.as_integer().unwrap() as usize);
+        let reads: Vec<Value> = match layer.get("from") {
+            None => vec![self.last],
+            Some(toml::Value::String(name)) => vec![self.find(name, input)],
+            Some(names) => {
+                names.as_array().unwrap().iter().map(|name| self.find(name.as_str().unwrap(), input)).collect()
+            }
+        };
+        let (x, shape, size) = (reads[0], self.shape(reads[0]), number("size").unwrap_or(0));
+        let window = |stride| Pool {
+            input: shape,
+            height: size,
+            width: size,
+            stride: number("stride").unwrap_or(stride),
+            padding: number("padding").unwrap_or(0),
+        };
+        match layer["kind"].as_str().unwrap() {
+            "conv" => {
+                let (Pool { stride, padding, .. }, channels) = (window(1), number("channels").unwrap());
+                self.add(Op::Affine(Arc::new(Conv2d { input: shape, channels, size, stride, padding })), x, None);
+            }
+            "dense" => {
+                let units = number("units").unwrap_or(self.classes);
+                self.add(Op::Affine(Arc::new(Conv2d::dense(shape.len(), units))), x, None);
+            }
+            "max-pool" => self.add(Op::Max(window(size)), x, None),
+            "avg-pool" => self.add(Op::Average(window(size)), x, None),
+            "global-avg-pool" => {
+                let (height, width) = (shape.height, shape.width);
+                self.add(Op::Average(Pool { input: shape, height, width, padding: 0, stride: 1 }), x, None);
+            }
+            "add" => {
+                let (x, plus) = if reads.len() == 2 { (x, reads[1]) } else { (self.last, x) };
+                let [a, b] = [x, plus].map(|value| self.shape(value));
+                self.add(Op::Sum(a, if b.channels > a.channels { b } else { a }), x, Some(plus));
+            }
+            "block" => {
+                self.last = x;
+                for _ in 0..number("repeat").unwrap_or(1) {
+                    let (input, before) = (self.last, self.names.len());
+                    layer["layer"].as_array().unwrap().iter().for_each(|layer| self.push(layer, input));
+                    self.names.truncate(before);
+                }
+            }
+            kind => panic!("{kind}: the twin does not know it"),
+        }
+        if let Some(name) = layer.get("activation") {
+            let function = Activation::ALL.into_iter().find(|f| Some(f.name()) == name.as_str()).unwrap();
+            self.add(Op::Elementwise(function, self.shape(self.last)), self.last, None);
+        }
+        if let Some(name) = layer.get("name") {
+            self.names.push((name.as_str().unwrap().to_owned(), self.last));
+        }
     }
 }
 

@@ -56,6 +56,7 @@ fn epilogues(gpu: &Gpu, len: usize, rng: &mut ChaCha8Rng) -> Vec<(Epilogue, Vec<
     let values = uniform(len, rng);
     let mask = |is_relu| Some(Mask { values: upload_quads(gpu, &values), is_relu });
     let activations = Activation::ALL.into_iter().map(|f| Epilogue {
+        plus: None,
         activation: Some(f),
         derivative: Some(unwritten_quads(gpu, len)),
         found: Some(gpu.upload("found", &[0u32]).unwrap()),

@@ -67,9 +67,9 @@ fn product_is_symmetric_and_never_negative() {
             }
             // The same change of every logit changes no probability: the matrix does not see it.
             let mut v = vec![0.0; theta.len()];
-            let last = problem.twin.ops.iter().rposition(|op| op.parameters() > 0).unwrap();
-            let before: usize = problem.twin.ops[..last].iter().map(|op| op.parameters()).sum();
-            let biases = before + problem.twin.ops[last].parameters() - problem.twin.model.classes;
+            let last = problem.twin.ops.maps.iter().rposition(|op| op.parameters() > 0).unwrap();
+            let before: usize = problem.twin.ops.maps[..last].iter().map(|op| op.parameters()).sum();
+            let biases = before + problem.twin.ops.maps[last].parameters() - problem.twin.model.classes;
             v[biases..biases + problem.twin.model.classes].fill(1.0);
             let flat = on_device.product(&theta, &v).1;
             assert!(norm(&flat) <= 1e-6 * norm(&v), "net {which}: {:e}", norm(&flat));

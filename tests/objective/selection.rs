@@ -43,7 +43,7 @@ pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f
     let kept = selection::choose(&score, &problem.indices, step, KEY);
     let kept: Vec<_> = kept.into_iter().map(|(n, factor)| (n, weight(n) * factor)).collect();
     let sums = |of: &[(usize, f64)]| sums(problem, theta, &logits, of);
-    let (mut gradient, last) = (sums(&kept), problem.twin.ops.last().map_or(0, |op| op.parameters()));
+    let (mut gradient, last) = (sums(&kept), problem.twin.ops.maps.last().map_or(0, |op| op.parameters()));
     let head = gradient.len() - last..;
     let all: Vec<_> = (0..logits.len()).map(|n| (n, weight(n))).collect();
     gradient[head.clone()].copy_from_slice(&sums(&all)[head]);

@@ -31,7 +31,7 @@ fn outputs_of_the_first_layer_are_as_large_as_one_another_and_not_correlated() {
             assert_eq!(theta, started(7));
             assert_ne!(theta, started(8));
 
-            let Op::Affine(product) = &problem.twin.ops[0] else { panic!("net {which} starts with weights") };
+            let Op::Affine(product) = &problem.twin.ops.maps[0] else { panic!("net {which} starts with weights") };
             let conv = product.patches().unwrap();
             let (outputs, inputs) = (conv.channels, conv.weights().patches());
             assert_eq!(theta[outputs * inputs..], before[outputs * inputs..], "nothing else changes");

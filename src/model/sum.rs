@@ -1,0 +1,60 @@
+//! Where two paths meet.
+
+use super::layer::{At, Layer};
+use super::reference::Map;
+use crate::device::Quads;
+use crate::error::Result;
+use crate::kernels::epilogue::{Epilogue, Mask};
+use crate::kernels::sum::sum;
+use crate::program::Dispatch;
+use crate::shape::Shape;
+
+/// y = x + plus. Of the one with fewer channels, the others count as zeros.
+#[derive(Debug)]
+pub(super) struct SumLayer {
+    /// `add` with its number.
+    pub name: String,
+    /// Shape of x.
+    pub input: Shape,
+    /// Shape of y.
+    pub output: Shape,
+}
+
+impl Layer for SumLayer {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn input(&self) -> Shape {
+        self.input
+    }
+
+    fn output(&self) -> Shape {
+        self.output
+    }
+
+    fn reference(&self) -> Map {
+        Map::Sum(self.input, self.output)
+    }
+
+    fn takes_activation(&self) -> bool {
+        true
+    }
+
+    fn is_sum(&self) -> bool {
+        true
+    }
+
+    fn forward(&self, at: &At<'_>, y: &Quads, epilogue: &Epilogue) -> Result<Vec<Dispatch>> {
+        Ok(vec![sum(at.gpu, self.output, (at.x, epilogue.plus.as_ref()), y, epilogue)?])
+    }
+
+    fn jvp(&self, at: &At<'_>, tx: Option<&Quads>, ty: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>> {
+        let masked = Epilogue::masked(mask);
+        tx.map(|tx| sum(at.gpu, self.output, (tx, None), ty, &masked)).into_iter().collect()
+    }
+
+    fn grad_input(&self, at: &At<'_>, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>> {
+        Ok(vec![sum(at.gpu, self.input, (dy, None), dx, &Epilogue::masked(mask))?])
+    }
+}

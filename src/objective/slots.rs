@@ -1,0 +1,215 @@
+//! Where derivatives lie on their way through a network: which steps a pass takes, and which of a few arrays hold their
+//! tangents and cotangents. A value that several stages read has a cotangent in several parts, which are added up.
+
+use super::stage::Stage;
+
+/// A step of the derivative along a direction of the parameters. Arrays go by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Along {
+    /// ty = J_x tx + J_θ v, masked unless more is added to it.
+    Layer { stage: usize, tx: Option<usize>, ty: usize, is_masked: bool },
+    /// ty = mask ⊙ (a + b)
+    Sum { stage: usize, terms: Vec<Part>, ty: usize },
+}
+
+/// A step back from the logits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Back {
+    /// dy of a stage with parameters is known.
+    Known { stage: usize, dy: usize },
+    /// dx = J_xᵀ dy, masked unless it is a part of the cotangent of x.
+    Input { stage: usize, dy: usize, dx: usize, is_masked: bool },
+    /// The parts of a value's cotangent, or all of it, added up; of one that has other channels those of the value.
+    Sum { value: usize, parts: Vec<Part>, to: usize, is_masked: bool },
+}
+
+/// A tangent or cotangent in an array, as large as a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    pub slot: usize,
+    pub like: usize,
+}
+
+/// The steps of both passes, and the values of an example that each array holds, at most.
+#[derive(Clone, Debug)]
+pub(super) struct Slots {
+    pub along: Vec<Along>,
+    pub back: Vec<Back>,
+    pub sizes: Vec<usize>,
+}
+
+/// Arrays that are taken, how often, and the most values that each has held.
+#[derive(Default)]
+struct Arrays {
+    holders: Vec<usize>,
+    sizes: Vec<usize>,
+}
+
+impl Arrays {
+    /// The first that is free.
+    fn take(&mut self, size: usize) -> usize {
+        let free = self.holders.iter().position(|&holders| holders == 0).unwrap_or(self.holders.len());
+        self.take_this(free, size);
+        free
+    }
+
+    fn take_this(&mut self, slot: usize, size: usize) {
+        let len = self.holders.len().max(slot + 1);
+        self.holders.resize(len, 0);
+        self.sizes.resize(len, 0);
+        self.holders[slot] += 1;
+        self.sizes[slot] = self.sizes[slot].max(size);
+    }
+
+    fn free(&mut self, slot: usize) {
+        self.holders[slot] -= 1;
+    }
+}
+
+/// The array in which the cotangent of the logits starts, and that in which their tangent ends.
+pub(super) const COTANGENT: usize = 0;
+pub(super) const TANGENT: usize = 1;
+
+impl Slots {
+    pub(super) fn new(stages: &[Stage]) -> Self {
+        let (along, tangents) = along(stages);
+        let (back, cotangents) = Backward::new(stages).steps();
+        let len = tangents.len().max(cotangents.len()).max(2);
+        let size = |slot: usize| {
+            let of = |sizes: &[usize]| sizes.get(slot).copied().unwrap_or(0);
+            of(&tangents).max(of(&cotangents))
+        };
+        Self { along, back, sizes: (0..len).map(size).collect() }
+    }
+}
+
+/// The steps along a direction, found from the last, so that a tangent gets its array where it is last read.
+fn along(stages: &[Stage]) -> (Vec<Along>, Vec<usize>) {
+    let (mut arrays, mut steps) = (Arrays::default(), Vec::new());
+    let mut slots: Vec<Option<usize>> = vec![None; stages.len() + 1];
+    let last = stages.len();
+    arrays.take_this(TANGENT, stages.last().map_or(0, |stage| stage.output.len()));
+    slots[last] = Some(TANGENT);
+    for (s, stage) in stages.iter().enumerate().rev().filter(|(_, stage)| stage.is_dependent()) {
+        let ty = slots[s + 1].expect("what a stage puts out is read by a later one");
+        let mut part = |value: usize, arrays: &mut Arrays| {
+            let take = || arrays.take(stages[value - 1].output.len());
+            Part { slot: *slots[value].get_or_insert_with(take), like: value }
+        };
+        let plus = stage.plus.filter(|_| stage.has_plus_gradient).map(|plus| part(plus, &mut arrays));
+        let x = Some(stage.x).filter(|_| stage.has_input_gradient);
+        if stage.is_sum || (plus.is_some() && !stage.has_parameters && x.is_none()) {
+            let x = x.map(|x| part(x, &mut arrays));
+            steps.push(Along::Sum { stage: s, terms: x.into_iter().chain(plus).collect(), ty });
+            arrays.free(ty);
+        } else if let Some(plus) = plus {
+            let own = arrays.take(stage.output.len());
+            steps.push(Along::Sum { stage: s, terms: vec![Part { slot: own, like: s + 1 }, plus], ty });
+            arrays.free(ty);
+            let tx = x.map(|x| part(x, &mut arrays).slot);
+            steps.push(Along::Layer { stage: s, tx, ty: own, is_masked: false });
+            arrays.free(own);
+        } else {
+            let tx = x.map(|x| part(x, &mut arrays).slot);
+            steps.push(Along::Layer { stage: s, tx, ty, is_masked: true });
+            arrays.free(ty);
+        }
+    }
+    steps.reverse();
+    (steps, arrays.sizes)
+}
+
+/// The steps back, as they are found.
+struct Backward<'a> {
+    stages: &'a [Stage],
+    arrays: Arrays,
+    /// Of each value, what is known of its cotangent, and how many parts are to come.
+    known: Vec<Option<Part>>,
+    missing: Vec<usize>,
+    steps: Vec<Back>,
+}
+
+impl<'a> Backward<'a> {
+    fn new(stages: &'a [Stage]) -> Self {
+        let mut missing = vec![0; stages.len() + 1];
+        for stage in stages {
+            missing[stage.x] += usize::from(stage.has_input_gradient);
+            if let Some(plus) = stage.plus {
+                missing[plus] += usize::from(stage.has_plus_gradient);
+            }
+        }
+        let (known, steps) = (vec![None; stages.len() + 1], Vec::new());
+        Self { stages, arrays: Arrays::default(), known, missing, steps }
+    }
+
+    fn steps(mut self) -> (Vec<Back>, Vec<usize>) {
+        let last = self.stages.len();
+        self.arrays.take_this(COTANGENT, self.size(last));
+        self.known[last] = Some(Part { slot: COTANGENT, like: last });
+        for (s, stage) in self.stages.iter().enumerate().rev().filter(|(_, stage)| stage.is_dependent()) {
+            let dy = self.known[s + 1].take().expect("what a stage puts out is read by a later one");
+            if stage.has_parameters {
+                self.steps.push(Back::Known { stage: s, dy: dy.slot });
+            }
+            if let Some(plus) = stage.plus.filter(|_| stage.has_plus_gradient) {
+                self.share(dy, plus);
+            }
+            if stage.has_input_gradient && stage.is_sum {
+                self.share(dy, stage.x);
+            } else if stage.has_input_gradient {
+                let (value, is_whole) = (stage.x, self.missing[stage.x] == 1 && self.known[stage.x].is_none());
+                let dx = self.arrays.take(self.size(value));
+                self.steps.push(Back::Input { stage: s, dy: dy.slot, dx, is_masked: is_whole });
+                self.add(Part { slot: dx, like: value }, value);
+            }
+            self.arrays.free(dy.slot);
+        }
+        (self.steps, self.arrays.sizes)
+    }
+
+    fn size(&self, value: usize) -> usize {
+        self.stages[value - 1].output.len()
+    }
+
+    /// dy of a sum is a part of the cotangent of each of its terms.
+    fn share(&mut self, dy: Part, value: usize) {
+        let is_all = self.missing[value] == 1 && self.known[value].is_none();
+        self.arrays.take_this(dy.slot, 0);
+        let is_as_it_is = self.stages[value - 1].activation.is_none() && self.size(dy.like) == self.size(value);
+        if is_all && !is_as_it_is {
+            let whole = self.sum(vec![dy], value, true);
+            self.add(whole, value);
+        } else {
+            self.add(dy, value);
+        }
+    }
+
+    /// One more part of a value's cotangent.
+    fn add(&mut self, part: Part, value: usize) {
+        self.missing[value] -= 1;
+        let known = match self.known[value].take() {
+            None => part,
+            Some(before) => self.sum(vec![before, part], value, self.missing[value] == 0),
+        };
+        self.known[value] = Some(known);
+    }
+
+    fn sum(&mut self, parts: Vec<Part>, value: usize, is_masked: bool) -> Part {
+        let to = self.arrays.take(self.size(value));
+        parts.iter().for_each(|part| self.arrays.free(part.slot));
+        self.steps.push(Back::Sum { value, parts, to, is_masked });
+        Part { slot: to, like: value }
+    }
+}
+
+/// Which of a few arrays holds each value, the example's first: none that its stage reads, since a kernel may not write
+/// an array that it reads. Those of a chain take turns.
+pub(super) fn arrays(stages: &[Stage]) -> Vec<usize> {
+    let mut arrays = vec![0];
+    for stage in stages {
+        let reads = [Some(arrays[stage.x]), stage.plus.map(|plus| arrays[plus])];
+        let free = (0..).find(|array| !reads.contains(&Some(*array)));
+        arrays.push(free.expect("at most two are read"));
+    }
+    arrays
+}
