@@ -13,7 +13,7 @@ use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
 /// Models whose layers are tested one by one: each kind, with sizes, strides and paddings that leave remainders.
-const MODELS: [(Shape, usize, &str); 5] = [
+const MODELS: [(Shape, usize, &str); 6] = [
     (
         Shape::new(3, 9, 7),
         10,
@@ -49,6 +49,14 @@ const MODELS: [(Shape, usize, &str); 5] = [
            { kind = "dense", activation = "relu" }"#,
     ),
     (Shape::new(5, 4, 3), 1, r#"{ kind = "dense", units = 40, activation = "tanh" }, { kind = "dense" }"#),
+    (
+        Shape::new(3, 5, 7),
+        3,
+        r#"{ kind = "conv", channels = 5, size = 1, name = "a" },
+           { kind = "add", from = ["input", "a"], pad = true },
+           { kind = "add", from = "input", pad = true, activation = "relu" },
+           { kind = "dense" }"#,
+    ),
 ];
 
 /// Padding in the last block, exactly one more than a block, several splits of a weight gradient.

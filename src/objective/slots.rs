@@ -176,12 +176,12 @@ impl<'a> Backward<'a> {
         let is_all = self.missing[value] == 1 && self.known[value].is_none();
         self.arrays.take_this(dy.slot, 0);
         let is_as_it_is = self.stages[value - 1].activation.is_none() && self.size(dy.like) == self.size(value);
-        if is_all && !is_as_it_is {
-            let whole = self.sum(vec![dy], value, true);
-            self.add(whole, value);
-        } else {
-            self.add(dy, value);
-        }
+        let part = match (is_all, is_as_it_is) {
+            (true, true) => Part { like: value, ..dy },
+            (true, false) => self.sum(vec![dy], value, true),
+            (false, _) => dy,
+        };
+        self.add(part, value);
     }
 
     /// One more part of a value's cotangent.
@@ -212,4 +212,170 @@ pub(super) fn arrays(stages: &[Stage]) -> Vec<usize> {
         arrays.push(free.expect("at most two are read"));
     }
     arrays
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Description, Model};
+    use crate::objective::stage::stages;
+    use crate::shape::Shape;
+
+    fn stages_of(layers: &str) -> Vec<Stage> {
+        let description = Description::parse(&format!("layer = [{layers}]"), "test").unwrap();
+        stages(&Model::new(&description, Shape::new(3, 8, 8), 10).unwrap())
+    }
+
+    #[test]
+    fn derivatives_of_a_chain_take_turns_between_two_arrays() {
+        let stages = stages_of(
+            r#"{ kind = "max-pool", size = 2 }, { kind = "conv", channels = 4, size = 3, activation = "relu" },
+               { kind = "avg-pool", size = 2 }, { kind = "dense" }"#,
+        );
+        let Slots { along, back, sizes } = Slots::new(&stages);
+        let step = |stage, tx, ty| Along::Layer { stage, tx, ty, is_masked: true };
+        assert_eq!(along, [step(1, None, 1), step(2, Some(1), 0), step(3, Some(0), 1)]);
+        let input = |stage, dy, dx| Back::Input { stage, dy, dx, is_masked: true };
+        let known = |stage, dy| Back::Known { stage, dy };
+        assert_eq!(back, [known(3, 0), input(3, 0, 1), input(2, 1, 0), known(1, 0)]);
+        assert_eq!((sizes, arrays(&stages)), (vec![16, 16], vec![0, 1, 0, 1, 0]));
+    }
+
+    #[test]
+    fn a_cotangent_of_several_parts_is_masked_once_it_is_whole() {
+        let stages = stages_of(
+            r#"{ kind = "conv", channels = 4, size = 3, padding = 1, activation = "relu", name = "a" },
+               { kind = "conv", channels = 4, size = 3, padding = 1 },
+               { kind = "add", from = "a", activation = "relu" }, { kind = "dense" }"#,
+        );
+        assert_eq!(stages.len(), 4, "activations are part of a product or of a sum");
+        let Slots { along, back, sizes } = Slots::new(&stages);
+        // dy of the sum, in 1, is that of both its terms; what comes from the second product is added to it
+        let want = [
+            Back::Known { stage: 3, dy: 0 },
+            Back::Input { stage: 3, dy: 0, dx: 1, is_masked: true },
+            Back::Known { stage: 1, dy: 1 },
+            Back::Input { stage: 1, dy: 1, dx: 0, is_masked: false },
+            Back::Sum {
+                value: 1,
+                parts: vec![Part { slot: 1, like: 3 }, Part { slot: 0, like: 1 }],
+                to: 2,
+                is_masked: true,
+            },
+            Back::Known { stage: 0, dy: 2 },
+        ];
+        assert_eq!(back, want);
+        let sums: Vec<_> = along.iter().filter(|step| matches!(step, Along::Sum { .. })).collect();
+        assert_eq!(sums.len(), 1);
+        assert_eq!((sizes.len(), arrays(&stages)), (3, vec![0, 1, 0, 2, 0]));
+    }
+
+    /// What an array holds of a value's cotangent: the stages that gave a part.
+    #[derive(Clone, Debug)]
+    struct Content {
+        value: usize,
+        parts: Vec<usize>,
+    }
+
+    /// The stages that give a part to the cotangent of a value.
+    fn readers(stages: &[Stage], value: usize) -> Vec<usize> {
+        let reads = |stage: &Stage| {
+            let x = stage.x == value && stage.has_input_gradient;
+            usize::from(x) + usize::from(stage.plus == Some(value))
+        };
+        stages.iter().enumerate().flat_map(|(s, stage)| vec![s; reads(stage)]).collect()
+    }
+
+    fn is_whole(stages: &[Stage], content: &Content) -> bool {
+        let mut parts = content.parts.clone();
+        parts.sort_unstable();
+        content.value == stages.len() || parts == readers(stages, content.value)
+    }
+
+    /// The same as a part of the cotangent of another value: sums share theirs with their terms.
+    fn part(stages: &[Stage], content: &Content, value: usize) -> Option<Vec<usize>> {
+        if content.value == value {
+            return Some(content.parts.clone());
+        }
+        let shared = content.value.checked_sub(1).filter(|&s| stages[s].is_sum && is_whole(stages, content))?;
+        let terms = [Some(stages[shared].x), stages[shared].plus];
+        let parts = vec![shared];
+        terms.into_iter().flatten().find_map(|term| part(stages, &Content { value: term, parts: parts.clone() }, value))
+    }
+
+    /// Goes through the steps back, and asserts that each finds what it needs.
+    fn follow(stages: &[Stage], back: &[Back]) -> Vec<usize> {
+        let last = stages.len();
+        let mut arrays: Vec<Option<Content>> = vec![None; 9];
+        arrays[COTANGENT] = Some(Content { value: last, parts: Vec::new() });
+        let part_of = |content: Content, value: usize| part(stages, &content, value).expect("of this value");
+        let is_whole = |value: usize, parts: Vec<usize>| is_whole(stages, &Content { value, parts });
+        let mut known = Vec::new();
+        for step in back {
+            let held = |slot: usize| arrays[slot].clone().expect("written before it is read");
+            match step {
+                Back::Known { stage, dy } => {
+                    assert!(is_whole(stage + 1, part_of(held(*dy), stage + 1)));
+                    known.push(*stage);
+                }
+                Back::Input { stage, dy, dx, .. } => {
+                    assert!(dy != dx && is_whole(stage + 1, part_of(held(*dy), stage + 1)));
+                    arrays[*dx] = Some(Content { value: stages[*stage].x, parts: vec![*stage] });
+                }
+                Back::Sum { value, parts, to, is_masked } => {
+                    assert!(parts.iter().all(|part| part.slot != *to));
+                    let of = |part: &Part| match part_of(held(part.slot), part.like) {
+                        parts if part.like == *value => parts,
+                        parts => {
+                            let stage = &stages[part.like - 1];
+                            assert!(stage.is_sum && is_whole(part.like, parts));
+                            assert!(stage.x == *value || stage.plus == Some(*value));
+                            vec![part.like - 1]
+                        }
+                    };
+                    let parts: Vec<_> = parts.iter().flat_map(of).collect();
+                    assert_eq!(is_whole(*value, parts.clone()), *is_masked);
+                    arrays[*to] = Some(Content { value: *value, parts });
+                }
+            }
+        }
+        known
+    }
+
+    #[test]
+    fn no_step_loses_what_a_later_one_needs() {
+        let models = [
+            r#"{ kind = "conv", channels = 4, size = 3, padding = 1, activation = "tanh", name = "a" },
+               { kind = "block", name = "b", repeat = 3, layer = [
+                   { kind = "conv", channels = 4, size = 1, activation = "relu", name = "y" },
+                   { kind = "conv", channels = 4, size = 1 }, { kind = "add", from = "input" },
+                   { kind = "add", from = "a", name = "x" },
+                   { kind = "add", from = ["y", "x"], activation = "silu", name = "z" },
+                   { kind = "conv", channels = 6, size = 1, from = "input" },
+                   { kind = "add", from = "z", pad = true }, { kind = "conv", channels = 4, size = 1 } ] },
+               { kind = "add", from = ["a", "a"] }, { kind = "add", from = "b" }, { kind = "dense" }"#,
+            r#"{ kind = "avg-pool", size = 2, name = "p" }, { kind = "conv", channels = 2, size = 1, name = "q" },
+               { kind = "add", from = ["p", "q"], pad = true, name = "r" }, { kind = "add", from = ["r", "p"] },
+               { kind = "add", from = "r", activation = "relu" }, { kind = "dense" }"#,
+        ];
+        for layers in models {
+            let stages = stages_of(layers);
+            let Slots { along, back, .. } = Slots::new(&stages);
+            let with_parameters = (0..stages.len()).filter(|&s| stages[s].has_parameters);
+            assert_eq!(follow(&stages, &back), with_parameters.rev().collect::<Vec<_>>());
+
+            let mut tangents: Vec<Option<usize>> = vec![None; 9];
+            for step in along {
+                let (stage, reads, ty) = match step {
+                    Along::Layer { stage, tx, ty, .. } => {
+                        (stage, tx.map(|slot| Part { slot, like: stages[stage].x }).into_iter().collect(), ty)
+                    }
+                    Along::Sum { stage, terms, ty } => (stage, terms, ty),
+                };
+                assert!(reads.iter().all(|part| tangents[part.slot] == Some(part.like) && part.slot != ty));
+                tangents[ty] = Some(stage + 1);
+            }
+            assert_eq!(tangents[TANGENT], Some(stages.len()));
+        }
+    }
 }

@@ -13,4 +13,5 @@ mod products;
 mod reductions;
 mod selection;
 mod softmax;
+mod sums;
 mod turns;

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the
 /// first parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
-const NETS: [(Shape, usize, &str); 4] = [
+const NETS: [(Shape, usize, &str); 6] = [
     (
         Shape::new(2, 9, 8),
         4,
@@ -47,6 +47,32 @@ const NETS: [(Shape, usize, &str); 4] = [
     ),
     (Shape::new(1, 5, 5), 10, r#"{ kind = "dense", units = 12, activation = "relu" }, { kind = "dense" }"#),
     (Shape::new(1, 6, 5), 3, r#"{ kind = "dense" }"#),
+    // blocks as residual networks have them: a value read three times, a shortcut by pooling and zeros
+    (
+        Shape::new(1, 7, 6),
+        3,
+        r#"{ kind = "conv", channels = 3, size = 3, padding = 1, activation = "relu", name = "stem" },
+           { kind = "block", repeat = 2, layer = [
+               { kind = "conv", channels = 3, size = 1, activation = "tanh" },
+               { kind = "conv", channels = 3, size = 3, padding = 1 },
+               { kind = "add", from = "input", activation = "silu" } ] },
+           { kind = "add", from = "stem", name = "sum" },
+           { kind = "conv", channels = 4, size = 2, stride = 2, name = "branch" },
+           { kind = "max-pool", size = 2, from = "sum", name = "short" },
+           { kind = "add", from = ["short", "branch"], pad = true, activation = "relu" },
+           { kind = "dense" }"#,
+    ),
+    // paths from the example itself, a sum of a value with itself and one at the end
+    (
+        Shape::new(2, 5, 4),
+        3,
+        r#"{ kind = "conv", channels = 3, size = 3, padding = 1, name = "a" },
+           { kind = "add", from = ["input", "a"], pad = true, activation = "softplus", name = "sum" },
+           { kind = "add", from = ["sum", "sum"] },
+           { kind = "global-avg-pool", name = "pool" },
+           { kind = "dense", units = 3 },
+           { kind = "add", from = "pool" }"#,
+    ),
 ];
 
 const MIB: u64 = 1 << 20;

@@ -1,0 +1,88 @@
+//! Sums of two tensors, and what becomes of them.
+
+use crate::common::*;
+use gpu_subset::kernels::activation::{self, Activation};
+use gpu_subset::kernels::epilogue::{Epilogue, Mask};
+use gpu_subset::kernels::sum::{reference, sum};
+use gpu_subset::shape::Shape;
+
+/// Channels of y and of both terms: as many, fewer, more, and none of the second.
+const CHANNELS: [[usize; 3]; 7] =
+    [[1, 1, 1], [3, 3, 0], [17, 17, 17], [17, 5, 17], [16, 16, 8], [5, 17, 17], [9, 17, 3]];
+
+#[test]
+fn sums_agree_with_the_reference_at_every_number_of_channels() {
+    let mut rng = rng(31);
+    for gpu in gpus() {
+        for (examples, [height, width]) in [(1, [1, 1]), (17, [1, 17]), (33, [5, 51]), (255, [3, 3])] {
+            for [c, c_a, c_b] in CHANNELS {
+                let what = format!("{c} channels of {c_a} and {c_b}, {height}×{width}, {examples}");
+                let (shape, pixels) = (Shape::new(c, height, width), height * width);
+                let [a, b] = [c_a, c_b].map(|channels| uniform(examples * channels * pixels, &mut rng));
+                let terms: Vec<&[f64]> = [&a[..], &b].into_iter().filter(|term| !term.is_empty()).collect();
+                let z = reference::sum(shape.len(), examples, &terms);
+                let on_device = |term: &[f64], channels: usize| upload_blocks(&gpu, term, channels * pixels);
+                let (a, b) = (on_device(&a, c_a), (c_b > 0).then(|| on_device(&b, c_b)));
+
+                let y = unwritten_blocks(&gpu, examples, shape.len());
+                let plain = sum(&gpu, shape, (&a, b.as_ref()), &y, &Epilogue::default()).unwrap();
+                run(&gpu, [plain]);
+                assert_close(&what, &download_blocks(&gpu, &y, examples, shape.len()), &z, 1e-7);
+
+                let mask = uniform(z.len(), &mut rng);
+                for is_relu in [true, false] {
+                    let values = upload_blocks(&gpu, &mask, shape.len());
+                    let masked = Epilogue::masked(Some(&Mask { values, is_relu }));
+                    let y = unwritten_blocks(&gpu, examples, shape.len());
+                    run(&gpu, [sum(&gpu, shape, (&a, b.as_ref()), &y, &masked).unwrap()]);
+                    let of = |(z, m): (&f64, &f64)| if is_relu { z * f64::from(u8::from(*m > 0.0)) } else { z * m };
+                    let want: Vec<f64> = z.iter().zip(&mask).map(of).collect();
+                    assert_close(&what, &download_blocks(&gpu, &y, examples, shape.len()), &want, 2e-7);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sums_end_in_an_activation_and_its_derivative() {
+    let (mut rng, shape, examples) = (rng(32), Shape::new(5, 3, 7), 65);
+    let [a, b] = [0; 2].map(|_| uniform(examples * shape.len(), &mut rng));
+    let z = reference::sum(shape.len(), examples, &[&a, &b]);
+    for gpu in gpus() {
+        let [a, b] = [&a, &b].map(|term| upload_blocks(&gpu, term, shape.len()));
+        for f in Activation::ALL {
+            let [y, derivative] = [0; 2].map(|_| unwritten_blocks(&gpu, examples, shape.len()));
+            let found = gpu.upload("found", &[0u32]).unwrap();
+            let epilogue = Epilogue {
+                activation: Some(f),
+                derivative: Some(derivative.clone()),
+                found: Some(found.clone()),
+                ..Epilogue::default()
+            };
+            run(&gpu, [sum(&gpu, shape, (&a, Some(&b)), &y, &epilogue).unwrap()]);
+            let want: Vec<f64> = z.iter().map(|&z| activation::reference::forward(f, z)).collect();
+            assert_close(f.name(), &download_blocks(&gpu, &y, examples, shape.len()), &want, 1e-6);
+            let want: Vec<f64> = z.iter().map(|&z| activation::reference::derivative(f, z)).collect();
+            assert_close(f.name(), &download_blocks(&gpu, &derivative, examples, shape.len()), &want, 1e-6);
+            assert_eq!(gpu.read::<u32>(&found).unwrap(), [0]);
+        }
+    }
+}
+
+#[test]
+fn a_sum_that_is_not_finite_leaves_a_mark() {
+    let shape = Shape::new(2, 3, 3);
+    for gpu in gpus() {
+        for (value, want) in [(1.0, 0), (f64::INFINITY, 1), (f64::NAN, 1)] {
+            let mut a = vec![0.5; 40 * shape.len()];
+            a[39 * shape.len() + 7] = value;
+            let (a, y) = (upload_blocks(&gpu, &a, shape.len()), unwritten_blocks(&gpu, 40, shape.len()));
+            let found = gpu.upload("found", &[0u32]).unwrap();
+            let relu =
+                Epilogue { activation: Some(Activation::Relu), found: Some(found.clone()), ..Epilogue::default() };
+            run(&gpu, [sum(&gpu, shape, (&a, Some(&a)), &y, &relu).unwrap()]);
+            assert_eq!(gpu.read::<u32>(&found).unwrap(), [want], "{value}");
+        }
+    }
+}
