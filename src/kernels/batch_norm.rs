@@ -12,8 +12,8 @@ pub mod reference;
 mod sums;
 
 pub(super) use apply::{FORWARD, GRAD_INPUT, JVP};
-pub use curvature::{NormPart, divide};
 pub(super) use curvature::{DIVIDE, FISHER};
+pub use curvature::{NormPart, divide};
 pub(super) use sums::{COLLECT, PRODUCTS, STATISTICS};
 
 use super::weights::WeightShape;

@@ -36,7 +36,10 @@ impl Case {
             let (examples, group_blocks) = (batches[levels[0]], [1, 2, 8][levels[3]]);
             Self { norm: BatchNorm { shape }, examples, group_blocks }
         };
-        pairwise(&[batches.len(), channels.len(), images.len(), 3], |_| true).iter().map(|levels| case(levels)).collect()
+        pairwise(&[batches.len(), channels.len(), images.len(), 3], |_| true)
+            .iter()
+            .map(|levels| case(levels))
+            .collect()
     }
 
     fn blocks(&self, gpu: &Gpu) -> usize {
@@ -153,8 +156,7 @@ fn a_mean_far_from_zero_costs_no_digits() {
         let norm = BatchNorm { shape: Shape::new(17, 16, 16) };
         let case = Case { norm, examples: 2 * gpu.profile.block + 5, group_blocks: 8 };
         // of deviation 1
-        let x: Vec<f64> =
-            case.random(&mut rng).iter().map(|x| f64::from((1000.0 + 3f64.sqrt() * x) as f32)).collect();
+        let x: Vec<f64> = case.random(&mut rng).iter().map(|x| f64::from((1000.0 + 3f64.sqrt() * x) as f32)).collect();
         let groups = reference::statistics(norm, &x, usize::MAX / norm.shape.len());
         let x_quads = case.upload(&gpu, &x, GARBAGE);
         let sums = case.statistics(&gpu, &x_quads);
@@ -193,10 +195,7 @@ fn forward_agrees_with_the_reference_by_groups_and_by_running_statistics() {
                 let epilogue = Epilogue { activation: Some(f), derivative, found, mask: None };
                 let skips = with_skip.then_some((&skip[..], &skip_quads));
                 let on_device = skips.map(|(_, quads)| quads);
-                run(
-                    &gpu,
-                    [norm.forward(&gpu, [&x_quads, &y], on_device, &theta_buf, *statistics, &epilogue).unwrap()],
-                );
+                run(&gpu, [norm.forward(&gpu, [&x_quads, &y], on_device, &theta_buf, *statistics, &epilogue).unwrap()]);
                 let z = reference::forward(groups, &x, skips.map(|(skip, _)| skip), &theta);
                 let want: Vec<f64> = z.iter().map(|&z| activation::reference::forward(f, z)).collect();
                 let bound = 1e-5 * largest(&z).max(1.0);
@@ -243,8 +242,7 @@ fn derivatives_agree_with_the_reference_and_are_adjoint() {
             let [x_quads, tx_quads] = [&x, &tx].map(|of| case.upload(&gpu, of, GARBAGE));
             let dy_quads = case.upload(&gpu, &dy, 0.0);
             let slopes = case.random(&mut rng);
-            let mask = (i % 2 == 0)
-                .then(|| Mask { values: case.upload(&gpu, &slopes, GARBAGE), is_relu: i % 4 == 0 });
+            let mask = (i % 2 == 0).then(|| Mask { values: case.upload(&gpu, &slopes, GARBAGE), is_relu: i % 4 == 0 });
             let masked = |values: Vec<f64>| -> Vec<f64> {
                 let Some(mask) = &mask else { return values };
                 let slope = |m: f64| if mask.is_relu { f64::from(m > 0.0) } else { m };
@@ -335,9 +333,7 @@ fn of_kept_examples_the_gradient_has_the_statistics_of_all() {
                 words.resize(all * features, f64::NAN);
                 words
             };
-            let quads = |of: &[f64], padding| {
-                upload_quads(&gpu, &room(of, norm.shape.len(), padding)).counted(&live)
-            };
+            let quads = |of: &[f64], padding| upload_quads(&gpu, &room(of, norm.shape.len(), padding)).counted(&live);
             let (x_quads, dy_quads) = (quads(&x, 1.0), quads(&dy, 0.0));
             let dx = unwritten_quads(&gpu, all * norm.shape.len()).counted(&live);
             let share = upload(&gpu, &room(&w, 1, 0.0));

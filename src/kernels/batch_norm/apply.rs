@@ -85,13 +85,14 @@ impl BatchNorm {
         assert!([theta, v].iter().all(|of| of.len() == self.weights().len()));
         let partial = tx.and_then(|(_, partial)| partial);
         assert!(tx.is_none() || statistics.are_fixed() || partial.is_some(), "the sums of tx are missing");
+        let (_, unused) = gpu.placeholder()?;
         let constants = [("INPUT", usize::from(tx.is_some())), Mask::constant(mask)];
         let inputs = [
             x.into(),
             tx.map_or(x, |(tx, _)| tx).into(),
             Mask::binding(mask, x),
             statistics.words().into(),
-            partial.unwrap_or(theta).into(),
+            partial.unwrap_or(&unused).into(),
             theta.into(),
             v.into(),
         ];
@@ -125,7 +126,8 @@ impl BatchNorm {
             assert_eq!([partial.len(), share.len()], [self.partial_len(gpu, groups), blocks * gpu.profile.block]);
         }
         assert!(statistics.are_fixed() || means.is_some(), "the sums of dy are missing");
-        let [partial, share] = means.unwrap_or([theta; 2]);
+        let (_, unused) = gpu.placeholder()?;
+        let [partial, share] = means.unwrap_or([&unused; 2]);
         let inputs = [
             dy.into(),
             x.into(),

@@ -68,13 +68,7 @@ impl BatchNorm {
 ///
 /// # Errors
 /// As [`Dispatch::new`].
-pub fn divide(
-    gpu: &Gpu,
-    parts: &[NormPart],
-    factors: &Buf,
-    lambda: &Buf,
-    [g, d]: [&Buf; 2],
-) -> Result<Dispatch> {
+pub fn divide(gpu: &Gpu, parts: &[NormPart], factors: &Buf, lambda: &Buf, [g, d]: [&Buf; 2]) -> Result<Dispatch> {
     assert_eq!(g.len(), d.len());
     let fits = |part: &NormPart| {
         part.start + 2 * part.channels <= g.len() && part.factor + BLOCK_WORDS * part.channels <= factors.len()

@@ -77,14 +77,7 @@ impl BatchNorm {
     ///
     /// # Errors
     /// As [`Dispatch::new`].
-    pub fn collect(
-        &self,
-        gpu: &Gpu,
-        sums: &Buf,
-        groups: usize,
-        coefficients: &Buf,
-        running: &Buf,
-    ) -> Result<Dispatch> {
+    pub fn collect(&self, gpu: &Gpu, sums: &Buf, groups: usize, coefficients: &Buf, running: &Buf) -> Result<Dispatch> {
         let channels = self.shape.channels;
         assert!(sums.len() >= self.statistics_len(gpu, groups) && coefficients.len() == 2);
         assert_eq!(running.len(), 2 * channels);
