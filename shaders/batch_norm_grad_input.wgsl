@@ -1,5 +1,5 @@
-// batch_norm_grad_input: out = mask ⊙ γ r (dy - w (c + x̂ e)), r = 1 / √(variance + ε), c and e the sums of dy and dy x̂
-// over how many values the statistics are of; mask ⊙ γ r dy where FIXED.
+// batch_norm_grad_input: out = mask ⊙ γ r (dy - w (c + x̂ e)), r = 1 / √(variance + ε), c and e the sums of dy and of
+// dy x̂ over how many values the statistics are of; mask ⊙ γ r dy where FIXED.
 // w: of each example 1, or 0 on padding; of one that was kept with a probability its inverse, so that the mean over
 // draws is the gradient of all (but for terms of the order of one in the number of examples).
 // dy, x, out: [N/B][CHANNELS][PIXELS][B]; partial: what batch_norm_products left of dy; theta: γ, β; share: [N/B][B]. A

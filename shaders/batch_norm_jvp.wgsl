@@ -1,5 +1,5 @@
-// batch_norm_jvp: ty = mask ⊙ (γ r (tx - E[tx] - x̂ E[x̂ tx]) + γ' x̂ + β'), r = 1 / √(variance + ε), the means over the
-// group; without those where FIXED, and without all of tx unless INPUT.
+// batch_norm_jvp: ty = mask ⊙ (γ r (tx - E[tx] - x̂ E[x̂ tx]) + γ' x̂ + β'), r = 1 / √(variance + ε), means over the
+// group; without these where FIXED, and without all of tx unless INPUT.
 // x, tx, ty: [N/B][CHANNELS][PIXELS][B]; partial: what batch_norm_products left of tx; theta: γ, β; v: γ', β'. A
 // workgroup does a channel of a part of the pixels of SLICE blocks.
 #import epilogue

@@ -17,7 +17,7 @@ use std::fmt;
 
 /// Which step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum NormStep {
     Statistics,
     Forward,
     Products,
@@ -26,13 +26,13 @@ enum Step {
     Copy,
 }
 
-const STEPS: [(Step, &str); 6] = [
-    (Step::Statistics, "statistics"),
-    (Step::Forward, "forward"),
-    (Step::Products, "products"),
-    (Step::Jvp, "jvp"),
-    (Step::GradInput, "grad_input"),
-    (Step::Copy, "copy"),
+const STEPS: [(NormStep, &str); 6] = [
+    (NormStep::Statistics, "statistics"),
+    (NormStep::Forward, "forward"),
+    (NormStep::Products, "products"),
+    (NormStep::Jvp, "jvp"),
+    (NormStep::GradInput, "grad_input"),
+    (NormStep::Copy, "copy"),
 ];
 
 /// (channels, image side)
@@ -48,7 +48,7 @@ const CHECKED: usize = 72;
 #[derive(Clone, Debug)]
 pub struct NormCase {
     norm: BatchNorm,
-    step: Step,
+    step: NormStep,
     name: &'static str,
     batch: usize,
 }
@@ -66,9 +66,9 @@ impl NormCase {
     /// Multiply-adds.
     pub(super) fn multiply_adds(&self) -> usize {
         let of_value = match self.step {
-            Step::Statistics | Step::Forward | Step::Products => 2,
-            Step::Jvp | Step::GradInput => 3,
-            Step::Copy => 0,
+            NormStep::Statistics | NormStep::Forward | NormStep::Products => 2,
+            NormStep::Jvp | NormStep::GradInput => 3,
+            NormStep::Copy => 0,
         };
         of_value * self.batch * self.norm.shape.len()
     }
@@ -76,16 +76,16 @@ impl NormCase {
     /// Words read and written.
     pub(super) fn words(&self) -> usize {
         let of_value = match self.step {
-            Step::Statistics => 1,
-            Step::Forward | Step::Products | Step::Copy => 2,
-            Step::Jvp | Step::GradInput => 3,
+            NormStep::Statistics => 1,
+            NormStep::Forward | NormStep::Products | NormStep::Copy => 2,
+            NormStep::Jvp | NormStep::GradInput => 3,
         };
         of_value * self.batch * self.norm.shape.len()
     }
 
     /// The error of the step, as a share of the largest value.
     pub(super) fn check(&self, gpu: &Gpu) -> Result<f64> {
-        let setup = Setup::new(gpu, self, CHECKED.min(self.batch))?;
+        let setup = NormSetup::new(gpu, self, CHECKED.min(self.batch))?;
         let mut program = Program::default();
         program.push(setup.record(gpu)?);
         program.run(gpu)?;
@@ -93,7 +93,7 @@ impl NormCase {
     }
 
     pub(super) fn prepare(&self, gpu: &Gpu) -> Result<Timed> {
-        let setup = Setup::new(gpu, self, self.batch)?;
+        let setup = NormSetup::new(gpu, self, self.batch)?;
         Timed::new(gpu, || Ok(vec![setup.record(gpu)?]))
     }
 }
@@ -106,7 +106,7 @@ impl fmt::Display for NormCase {
 }
 
 /// A case on the device, with the sums that the step needs.
-struct Setup<'a> {
+struct NormSetup<'a> {
     case: &'a NormCase,
     examples: usize,
     x: (Vec<f64>, Quads),
@@ -119,7 +119,7 @@ struct Setup<'a> {
     out: Quads,
 }
 
-impl<'a> Setup<'a> {
+impl<'a> NormSetup<'a> {
     fn new(gpu: &Gpu, case: &'a NormCase, examples: usize) -> Result<Self> {
         let mut rng = ChaCha8Rng::seed_from_u64(0);
         let (norm, features) = (case.norm, case.norm.shape.len());
@@ -167,18 +167,18 @@ impl<'a> Setup<'a> {
         let (norm, statistics) = (self.case.norm, self.statistics(gpu));
         let (x, u, out, theta) = (&self.x.1, &self.u.1, &self.out, &self.theta.1);
         match self.case.step {
-            Step::Statistics => self.record_statistics(gpu),
-            Step::Products => self.record_products(gpu),
-            Step::Forward => {
+            NormStep::Statistics => self.record_statistics(gpu),
+            NormStep::Products => self.record_products(gpu),
+            NormStep::Forward => {
                 let relu = Epilogue { activation: Some(Activation::Relu), ..Epilogue::default() };
                 norm.forward(gpu, [x, out], None, theta, statistics, &relu)
             }
             // the direction is θ itself
-            Step::Jvp => norm.jvp(gpu, [x, out], [theta; 2], Some((u, Some(&self.partial))), statistics, None),
-            Step::GradInput => {
+            NormStep::Jvp => norm.jvp(gpu, [x, out], [theta; 2], Some((u, Some(&self.partial))), statistics, None),
+            NormStep::GradInput => {
                 norm.grad_input(gpu, [u, x, out], theta, statistics, Some([&self.partial, &self.share]), None)
             }
-            Step::Copy => ceiling::copy(gpu, x, out),
+            NormStep::Copy => ceiling::copy(gpu, x, out),
         }
     }
 
@@ -191,14 +191,14 @@ impl<'a> Setup<'a> {
             (0..channels).map(sum).collect()
         };
         match self.case.step {
-            Step::Statistics => {
+            NormStep::Statistics => {
                 let words: Vec<f32> = gpu.read(&self.sums)?;
                 // without the pivots that are taken off
                 let counted =
                     |(c, sum)| sum + words[4 * c + 2] * (self.examples * self.case.norm.shape.pixels()) as f32;
                 Ok(sums(&words, 4).into_iter().enumerate().map(counted).collect())
             }
-            Step::Products => Ok(sums(&gpu.read::<f32>(&self.partial)?, 1)),
+            NormStep::Products => Ok(sums(&gpu.read::<f32>(&self.partial)?, 1)),
             _ => {
                 let features = self.case.norm.shape.len();
                 Ok(from_blocks(&gpu.read_quads(&self.out)?, features, gpu.profile.block, self.examples))
@@ -210,12 +210,12 @@ impl<'a> Setup<'a> {
         let (x, u, theta) = (&self.x.0, &self.u.0, &self.theta.0);
         let groups = reference::statistics(self.case.norm, x, self.examples);
         match self.case.step {
-            Step::Statistics => groups.moments.iter().map(|moments| moments.mean * moments.count).collect(),
-            Step::Forward => reference::forward(&groups, x, None, theta).into_iter().map(|z| z.max(0.0)).collect(),
-            Step::Products => reference::products(&groups, [u, x]).into_iter().map(|[with_x, _]| with_x).collect(),
-            Step::Jvp => reference::jvp(&groups, x, [theta; 2], Some(u)),
-            Step::GradInput => reference::grad_input(&groups, [u, x], theta, &vec![1.0; self.examples]),
-            Step::Copy => x.clone(),
+            NormStep::Statistics => groups.moments.iter().map(|moments| moments.mean * moments.count).collect(),
+            NormStep::Forward => reference::forward(&groups, x, None, theta).into_iter().map(|z| z.max(0.0)).collect(),
+            NormStep::Products => reference::products(&groups, [u, x]).into_iter().map(|[with_x, _]| with_x).collect(),
+            NormStep::Jvp => reference::jvp(&groups, x, [theta; 2], Some(u)),
+            NormStep::GradInput => reference::grad_input(&groups, [u, x], theta, &vec![1.0; self.examples]),
+            NormStep::Copy => x.clone(),
         }
     }
 }

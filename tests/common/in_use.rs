@@ -44,7 +44,9 @@ pub fn record_all(gpu: &Gpu) {
         record(gpu, &description, input, classes);
         record_screening(gpu, input, classes);
     }
-    NORMS.map(|(channels, side)| record_norm(gpu, BatchNorm { shape: Shape::new(channels, side, side) }));
+    for (channels, side) in NORMS {
+        record_norm(gpu, BatchNorm { shape: Shape::new(channels, side, side) });
+    }
     let (x, out) = (gpu.alloc_quads("x", 256, false).unwrap(), gpu.alloc("out", 64).unwrap());
     ceiling::arithmetic(gpu, &x, &out).unwrap();
     let [by, g, m, v, y] = [8, 64, 64, 64, 64].map(|len| gpu.alloc("update", len).unwrap());

@@ -1,6 +1,6 @@
 //! The maps between activations: forward, jvp and gradient to the input.
 
-use super::{BatchNorm, Statistics};
+use super::norm::{BatchNorm, Statistics};
 use crate::device::{Binding, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::{Epilogue, Mask};
@@ -66,9 +66,9 @@ impl BatchNorm {
         self.map(gpu, &FORWARD, &constants, (x, statistics), Bindings { inputs, outputs })
     }
 
-    /// ty = mask ⊙ (γ r (tx − E\[tx\] − x̂ E\[x̂ tx\]) + γ' x̂ + β') along tx and `v` = γ', β'; the first part is missing
-    /// without tx, and its means with running statistics. tx comes with the sums that [`BatchNorm::products`] left of
-    /// it, of which running statistics need none.
+    /// ty = mask ⊙ (γ r (tx − E\[tx\] − x̂ E\[x̂ tx\]) + γ' x̂ + β') along tx and `v` = γ', β'; the first part is
+    /// missing without tx, and its means with running statistics. tx comes with the sums that [`BatchNorm::products`]
+    /// left of it, of which running statistics need none.
     ///
     /// # Errors
     /// As [`Dispatch::new`].

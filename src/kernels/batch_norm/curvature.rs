@@ -1,6 +1,6 @@
 //! The curvature of γ and β: of each channel the 2 × 2 block of the Gauss-Newton matrix, and a gradient divided by it.
 
-use super::{BatchNorm, Statistics};
+use super::norm::{BatchNorm, Statistics};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::grid::{check_turns, elementwise_grid};

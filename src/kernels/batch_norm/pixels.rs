@@ -1,6 +1,6 @@
 //! How the pixels of a channel are shared out among workgroups and among the invocations of one.
 
-use super::BatchNorm;
+use super::norm::BatchNorm;
 use crate::device::{Gpu, Variant};
 use crate::kernels::grid::turns;
 

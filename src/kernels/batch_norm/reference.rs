@@ -1,10 +1,10 @@
 //! The same in f64, on plain `[N][C][H·W]`, real examples alone.
 
-use super::{BatchNorm, EPSILON};
+use super::norm::{BatchNorm, EPSILON};
 
 /// Mean, biased variance and number of the values of one channel of a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moments {
+pub struct ChannelMoments {
     /// m
     pub mean: f64,
     /// v
@@ -13,7 +13,7 @@ pub struct Moments {
     pub count: f64,
 }
 
-impl Moments {
+impl ChannelMoments {
     /// r = (v + ε)^−½
     pub fn scale(&self) -> f64 {
         1.0 / (self.variance + EPSILON).sqrt()
@@ -28,7 +28,7 @@ pub struct Groups {
     /// Examples of a group.
     pub examples: usize,
     /// Of each group the channels' moments.
-    pub moments: Vec<Moments>,
+    pub moments: Vec<ChannelMoments>,
     /// Whether the moments do not depend on the values, as running ones.
     pub are_fixed: bool,
 }
@@ -37,7 +37,8 @@ impl Groups {
     /// Running means and variances, `[C]` each.
     pub fn running(norm: BatchNorm, running: &[f64]) -> Self {
         let (means, variances) = running.split_at(norm.shape.channels);
-        let moments = means.iter().zip(variances).map(|(&mean, &variance)| Moments { mean, variance, count: 1.0 });
+        let moments =
+            means.iter().zip(variances).map(|(&mean, &variance)| ChannelMoments { mean, variance, count: 1.0 });
         Self { norm, examples: usize::MAX, moments: moments.collect(), are_fixed: true }
     }
 
@@ -47,7 +48,7 @@ impl Groups {
         i / shape.len() / self.examples * shape.channels + i / shape.pixels() % shape.channels
     }
 
-    fn of(&self, i: usize) -> Moments {
+    fn of(&self, i: usize) -> ChannelMoments {
         self.moments[self.place(i)]
     }
 
@@ -75,7 +76,7 @@ pub fn statistics(norm: BatchNorm, x: &[f64], examples: usize) -> Groups {
             let count = values.len() as f64;
             let mean = values.iter().sum::<f64>() / count;
             let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / count;
-            moments.push(Moments { mean, variance, count });
+            moments.push(ChannelMoments { mean, variance, count });
         }
     }
     Groups { norm, examples, moments, are_fixed: false }

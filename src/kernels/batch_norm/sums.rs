@@ -1,6 +1,6 @@
 //! Sums over the examples of a group: the statistics, what a gradient or a tangent needs of them, running ones.
 
-use super::{BatchNorm, Statistics};
+use super::norm::{BatchNorm, Statistics};
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::grid::{check_turns, looping_grid, turns};
@@ -34,8 +34,8 @@ impl BatchNorm {
         Dispatch::new(gpu, &STATISTICS, &constants, &bindings, [self.shape.channels, pixels.parts, groups])
     }
 
-    /// Partial sums of u x̂ and of u over the first `examples`, by group and part: of u = dy those of the gradients to γ
-    /// and β, as [`reduce_partials`](crate::kernels::weights::reduce_partials) adds them up; of u = tx what a jvp
+    /// Partial sums of u x̂ and of u over the first `examples`, by group and part: of u = dy those of the gradients to
+    /// γ and β, as [`reduce_partials`](crate::kernels::weights::reduce_partials) adds them up; of u = tx what a jvp
     /// needs. `partial` holds [`BatchNorm::partial_len`]; running statistics have one group.
     ///
     /// Where u and x are of examples that were kept of a batch, there is one group, and u is zero on padding.
