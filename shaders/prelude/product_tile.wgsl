@@ -4,10 +4,9 @@
 // The shader around it fills the window and asks a weights prelude for a row of weights.
 // Where PHASES > 1, an output is one of PHASES pixels that meet the same inputs: it lies PHASES times as far from its
 // neighbour.
-// needs: load_w, load_v, load_x, load_tx, store_y, store_derivative, found, BIAS, weight
-#import activation
+// needs: load_w, load_v, load_x, load_tx, BIAS, weight
 #import terms
-#import epilogue
+#import finish
 
 const MOST_OUTPUTS = 16u;
 const MOST_PIXELS = 4u;
@@ -20,12 +19,9 @@ override WIDTH: u32;        // of a slice of the window: the columns that all pi
 override STEP: u32;         // of the window, from a pixel to the next
 override ROW: u32;          // vec4 of a row of weights
 override STAGED: u32;       // vec4 of the rows that a workgroup reads at once
-override CHECK: bool;       // mark values that are not finite
-override DERIVATIVE: bool;  // store the activation's derivative, too
 override PHASES: u32;
 var<private> acc: array<vec4f, MOST_OUTPUTS * MOST_PIXELS>;  // [output][pixel]
 var<private> window: array<vec4f, MOST_TAPS * MOST_PIXELS>;  // inputs of all slices, pixels and columns
-var<private> bad: vec4<bool>;
 
 fn load_weights(source: u32, i: u32) -> vec4f {
   if (source == 1u) { return load_v(i); }
@@ -53,12 +49,6 @@ fn add_products() {
   unroll(o, OUTPUTS) { add_output(o); }
 }
 
-fn finish(i: u32, value: vec4f) {
-  if (CHECK) { bad = bad | not_finite(value); }
-  if (DERIVATIVE) { store_derivative(i, derivative_of(value)); }
-  store_y(i, masked(activate(value), i));
-}
-
 // Where the sums go: y, its index for output 0 and pixel 0, from a channel to the next and from a pixel to the next;
 // the first output of the tile, how many there are, and how many pixels are real, phases counted.
 struct Target { at: u32, channel_stride: u32, pixel_stride: u32, first: u32, outputs: u32, pixels: u32 }
@@ -80,5 +70,5 @@ fn finish_tile(to: Target) {
   for (var i = 0u; (i < PIXELS) & (i * PHASES < to.pixels); i++) {
     unroll(o, OUTPUTS) { finish_output(o, i, to); }
   }
-  if (CHECK) { if (any(bad)) { atomicOr(&found, 1u); } }
+  mark_found();
 }

@@ -1,9 +1,9 @@
 //! Every kernel of a network, and the network as a whole, against f64 on the CPU: what to look at first when results
 //! are not what they should be.
 
-use super::cases::Case;
 use super::check::Check;
 use super::network::{DECAY, Network};
+use super::products::ProductCase;
 use super::random::random_blocks;
 use crate::batch::Looks;
 use crate::device::{Gpu, Quads};
@@ -58,7 +58,7 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
         progress(layer.name());
         match map {
             Map::Affine(product) => {
-                for case in Case::of_layer(layer.name(), product, examples, is_needed[i]) {
+                for case in ProductCase::of_layer(layer.name(), product, examples, is_needed[i]) {
                     checks.push(case.compare(gpu, examples, KERNEL)?);
                 }
             }

@@ -38,6 +38,13 @@ macro_rules! jobs {
 }
 
 jobs! {
+    /// The scales and shifts of a normalisation, and their blocks.
+    "batch_norm_divide" NormJob {
+        /// First word of the scales, and of the blocks.
+        g,
+        f,
+        channels,
+    }
     /// A layer's part of a parameter vector, from its transposed matrix.
     "block_direction" DirectionJob {
         /// First word of the part.

@@ -7,6 +7,7 @@
 
 pub mod activation;
 pub mod augment;
+pub mod batch_norm;
 pub mod blocks;
 pub mod ceiling;
 pub mod centred;
@@ -43,6 +44,14 @@ pub const SHADERS: &[Shader] = &[
     activation::FORWARD,
     activation::PRODUCT,
     augment::AUGMENT,
+    batch_norm::COLLECT,
+    batch_norm::DIVIDE,
+    batch_norm::FISHER,
+    batch_norm::FORWARD,
+    batch_norm::GRAD_INPUT,
+    batch_norm::JVP,
+    batch_norm::PRODUCTS,
+    batch_norm::STATISTICS,
     blocks::CENTRED_DIRECTION,
     blocks::DIRECTION,
     blocks::GRADIENT,

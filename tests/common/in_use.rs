@@ -3,7 +3,10 @@
 
 use gpu_subset::batch::{Batch, Draw, Looks};
 use gpu_subset::device::Gpu;
+use gpu_subset::kernels::activation::Activation;
 use gpu_subset::kernels::augment::Augmentation;
+use gpu_subset::kernels::batch_norm::{self, BatchNorm, NormPart, Statistics};
+use gpu_subset::kernels::epilogue::{Epilogue, Mask};
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{DEFAULT_MEMORY, Examples, Kronecker, Minibatches, Objective, Workspace};
@@ -32,11 +35,17 @@ const EXAMPLES: usize = 3;
 const BATCHES: [usize; 4] = [32, 64, 128, 192];
 const CHUNKS: [usize; 6] = [256, 512, 1024, 2048, 4096, 8192];
 
+/// (channels, side) of the images that are normalised.
+const NORMS: [(usize, usize); 3] = [(16, 16), (32, 8), (64, 4)];
+
 /// Records every kernel that the built-in models use; [`Gpu::specialisations`] says which.
 pub fn record_all(gpu: &Gpu) {
     for (description, input, classes) in models() {
         record(gpu, &description, input, classes);
         record_screening(gpu, input, classes);
+    }
+    for (channels, side) in NORMS {
+        record_norm(gpu, BatchNorm { shape: Shape::new(channels, side, side) });
     }
     let (x, out) = (gpu.alloc_quads("x", 256, false).unwrap(), gpu.alloc("out", 64).unwrap());
     ceiling::arithmetic(gpu, &x, &out).unwrap();
@@ -109,4 +118,41 @@ fn record_screening(gpu: &Gpu, input: Shape, classes: usize) {
     let examples = Examples::upload(gpu, input, &images, &labels, &vec![(128.0, 64.0); input.channels]).unwrap();
     let workspace = Arc::new(Workspace::new(gpu, model, MEMORY).unwrap());
     Objective::new(gpu, &workspace, &Arc::new(examples), &[0], 1e-3).unwrap().prepare().unwrap();
+}
+
+/// Records what a normalisation that ends in a ReLU asks for, with an addend or without.
+fn record_norm(gpu: &Gpu, norm: BatchNorm) {
+    let examples = 2 * gpu.profile.block;
+    let quads = |label| gpu.alloc_quads(label, examples * norm.shape.len(), false).unwrap();
+    let words = |label, len| gpu.alloc(label, len).unwrap();
+    let [x, y, slopes] = ["x", "y", "slopes"].map(quads);
+    let [theta, running] = ["theta", "running"].map(|label| words(label, 2 * norm.shape.channels));
+    let (sums, partial) = (words("sums", norm.statistics_len(gpu, 1)), words("partial", norm.partial_len(gpu, 1)));
+    let [coefficients, lambda] = [("coefficients", 2), ("lambda", 1)].map(|(label, len)| words(label, len));
+    let (share, factors) = (words("share", examples), words("factors", norm.fisher_len()));
+    let found = Some(words("found", 1));
+    norm.statistics(gpu, &x, examples, 2, &sums).unwrap();
+    norm.collect(gpu, &sums, 1, &coefficients, &running).unwrap();
+    let by_group = Statistics::Groups { sums: &sums, blocks: 2 };
+    for statistics in [by_group, Statistics::Running(&running)] {
+        let relu = Epilogue { activation: Some(Activation::Relu), found: found.clone(), ..Epilogue::default() };
+        for skip in [None, Some(&slopes)] {
+            norm.forward(gpu, [&x, &y], skip, &theta, statistics, &relu).unwrap();
+        }
+        let mask = Some(Mask { values: slopes.clone(), is_relu: true });
+        let (along, means) = match statistics {
+            Statistics::Groups { .. } => (Some(&partial), Some([&partial, &share])),
+            Statistics::Running(_) => (None, None),
+        };
+        norm.products(gpu, [&slopes, &x], examples, statistics, &partial).unwrap();
+        for tx in [Some((&slopes, along)), None] {
+            norm.jvp(gpu, [&x, &y], [&theta; 2], tx, statistics, mask.as_ref()).unwrap();
+        }
+        for mask in [None, mask.as_ref()] {
+            norm.grad_input(gpu, [&slopes, &x, &y], &theta, statistics, means, mask).unwrap();
+        }
+    }
+    norm.fisher(gpu, [&slopes, &x], by_group, &coefficients, &factors).unwrap();
+    let part = NormPart { start: 0, factor: 0, channels: norm.shape.channels };
+    batch_norm::divide(gpu, &[part], &factors, &lambda, [&theta, &running]).unwrap();
 }

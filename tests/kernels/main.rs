@@ -4,6 +4,7 @@
 mod common;
 
 mod augment;
+mod batch_norm;
 mod centred;
 mod elementwise;
 mod kronecker;

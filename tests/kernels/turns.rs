@@ -5,6 +5,7 @@ use crate::common::*;
 use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile, Quads};
 use gpu_subset::error::{Error, MemoryError};
 use gpu_subset::kernels::activation::{self, Activation};
+use gpu_subset::kernels::batch_norm::{self, BatchNorm, NormPart, Statistics};
 use gpu_subset::kernels::blocks::{Blocks, Part};
 use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::epilogue::Epilogue;
@@ -236,6 +237,59 @@ fn patches_are_brought_together_to_the_end() {
         run(gpu, [sample.gather(gpu, &x, [&index, &index.prefix(1)], &y).unwrap()]);
         read_quads(gpu, &y)
     });
+}
+
+#[test]
+fn normalisations_of_many_channels_and_large_images_are_gone_through_to_the_end() {
+    // no number of pixels that goes into steps of more than one
+    let norm = BatchNorm { shape: Shape::new(2, 1, 66_173) };
+    let len = 2 * 66_173;
+    agree("maps of batch norm", |gpu| {
+        let running = gpu.upload("test.running", &[0.5f32, 0.75, 1.0, 2.0]).unwrap();
+        let (statistics, theta) = (Statistics::Running(&running), buf(gpu, 4));
+        let [x, u] = [(); 2].map(|()| quads(gpu, len * gpu.profile.block));
+        let [y, ty, dx] = [(); 3].map(|()| unwritten_quads(gpu, x.len()));
+        let steps = [
+            norm.forward(gpu, [&x, &y], None, &theta, statistics, &Epilogue::default()),
+            norm.jvp(gpu, [&x, &ty], [&theta; 2], Some((&u, None)), statistics, None),
+            norm.grad_input(gpu, [&u, &x, &dx], &theta, statistics, None, None),
+        ];
+        run(gpu, steps.map(Result::unwrap));
+        [y, ty, dx].iter().flat_map(|of| read_quads(gpu, of)).collect()
+    });
+    const CHANNELS: usize = 64 * 65_536 / 3;
+    agree("batch_norm_divide", |gpu| {
+        let part = NormPart { start: 0, factor: 0, channels: CHANNELS };
+        let d = unwritten(gpu, 2 * CHANNELS);
+        let of = [&buf(gpu, d.len()), &d];
+        run(gpu, [batch_norm::divide(gpu, &[part], &buf(gpu, 3 * CHANNELS), &buf(gpu, 1), of).unwrap()]);
+        read(gpu, &d)
+    });
+}
+
+/// Sums over groups of batches that are long for one workgroup; and one that is too long for any.
+#[test]
+fn statistics_of_long_groups_are_right_or_refused() {
+    let Some(gpu) = device(1) else { return };
+    let norm = BatchNorm { shape: Shape::new(1, 1, 16_381) };
+    let blocks = 3;
+    let examples = blocks * gpu.profile.block;
+    let x: Vec<f64> = values(examples * 16_381).into_iter().map(f64::from).collect();
+    let quads = upload_blocks(&gpu, &x, 16_381);
+    let sums = unwritten(&gpu, norm.statistics_len(&gpu, 1));
+    let (running, coefficients) = (unwritten(&gpu, 2), upload(&gpu, &[0.0, 1.0]));
+    let steps =
+        [norm.statistics(&gpu, &quads, examples, blocks, &sums), norm.collect(&gpu, &sums, 1, &coefficients, &running)];
+    run(&gpu, steps.map(Result::unwrap));
+    let want = batch_norm::reference::collect(&batch_norm::reference::statistics(norm, &x, examples));
+    assert_close("mean and variance", &download(&gpu, &running), &want, 1e-5);
+    if gpu.max_turns() == 65_535 {
+        let examples = 4 * examples;
+        let quads = unwritten_blocks(&gpu, examples, 16_381);
+        let refused = norm.statistics(&gpu, &quads, examples, examples, &sums).map(|_| ()).unwrap_err();
+        assert!(matches!(refused, Error::OutOfMemory(MemoryError::Turns { .. })), "{refused}");
+        assert!(norm.turns(&gpu, 4 * blocks) > 65_535);
+    }
 }
 
 #[test]
