@@ -1,14 +1,11 @@
 // sum: y = f(a + b), or mask ⊙ (a + b), element by element: where two paths of a network meet, and where their
 // cotangents do. a and b may have fewer channels than y, the rest being zeros, or more, which are left out.
 // y: [N/B][C][H·W][B], a: [N/B][C_A][H·W][B], b: [N/B][C_B][H·W][B].
-#import activation
-#import epilogue
+#import finish
 override C: u32;
 override C_A: u32;
 override C_B: u32;   // 0 where there is no b
 override PLANE: u32;  // vec4 of a channel: H·W·B / 4
-override DERIVATIVE: bool;
-override CHECK: bool;
 @group(0) @binding(0) var<quads, read>           a: array<vec4f>;
 @group(0) @binding(1) var<quads, read>           b: array<vec4f>;
 @group(0) @binding(2) var<quads, read>           mask: array<vec4f>;
@@ -19,16 +16,13 @@ override CHECK: bool;
 
 @compute @workgroup_size(64)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  var bad = vec4<bool>();
   for (var i = id.x; i < blocks * C * PLANE; i += groups.x * 64u) {
     let block = i / (C * PLANE);
     let within = i % (C * PLANE);
     var z = vec4f();
     if (within < C_A * PLANE) { z = load_a(block * C_A * PLANE + within); }
     if (within < C_B * PLANE) { z += load_b(block * C_B * PLANE + within); }
-    if (CHECK) { bad |= not_finite(z); }
-    if (DERIVATIVE) { store_derivative(i, derivative_of(z)); }
-    store_y(i, masked(activate(z), i));
+    finish(i, z);
   }
-  if (CHECK) { if (any(bad)) { atomicOr(&found, 1u); } }
+  mark_found();
 }

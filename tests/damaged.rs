@@ -151,11 +151,11 @@ fn weights_that_are_not_finite_are_refused_with_their_tensor() {
     let tensor = &model.tensors()[3];
     for bad in [f32::NAN, f32::NEG_INFINITY] {
         theta[tensor.range.end - 1] = bad;
-        save_weights(&path.join("weights.safetensors"), &model, &theta, &signature).unwrap();
+        save_weights(&path.join("weights.safetensors"), &model, [&theta, &[]], &signature).unwrap();
         refused(&["eval", &out], 3, &["weights.safetensors", &tensor.name, "not finite"]);
     }
     theta[tensor.range.end - 1] = 0.0;
-    save_weights(&path.join("weights.safetensors"), &model, &theta, &signature).unwrap();
+    save_weights(&path.join("weights.safetensors"), &model, [&theta, &[]], &signature).unwrap();
     assert_eq!(Weights::load(&path.join("weights.safetensors")).unwrap().theta, theta);
 }
 

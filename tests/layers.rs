@@ -115,16 +115,16 @@ impl Case<'_> {
         Some(LayerWeights {
             theta: upload(gpu, theta),
             tangent: upload(gpu, v),
-            forward: pack(Direction::Forward, theta),
+            forward: Some(pack(Direction::Forward, theta)),
             backward: Some(pack(Direction::Backward, theta)),
-            forward_tangent: pack(Direction::Forward, v),
+            forward_tangent: Some(pack(Direction::Forward, v)),
         })
     }
 
     fn forward(&self, weights: Option<&LayerWeights>, x: &[f64]) -> Vec<f64> {
         let features = self.layer.output().len();
         let y = unwritten_blocks(self.gpu, self.batch, features);
-        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x) };
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None };
         run(self.gpu, self.layer.forward(&at, &y, &Epilogue::default()).unwrap());
         download_blocks(self.gpu, &y, self.batch, features)
     }
@@ -133,7 +133,7 @@ impl Case<'_> {
         let features = self.layer.output().len();
         let ty = unwritten_blocks(self.gpu, self.batch, features);
         let tx = tx.map(|tx| self.upload_x(tx));
-        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x) };
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None };
         run(self.gpu, self.layer.jvp(&at, tx.as_ref(), &ty, None).unwrap());
         download_blocks(self.gpu, &ty, self.batch, features)
     }
@@ -143,7 +143,7 @@ impl Case<'_> {
         let features = self.layer.input().len();
         let dx = with_dx.then(|| unwritten_blocks(self.gpu, self.batch, features));
         let dy = upload_blocks(self.gpu, dy, self.layer.output().len());
-        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x) };
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None };
         let dw = self.layer.weights().map(|shape| self.grad_weight(&at, &dy, shape));
         run(self.gpu, dx.iter().flat_map(|dx| self.layer.grad_input(&at, &dy, dx, None).unwrap()));
         let dx = dx.map(|dx| download_blocks(self.gpu, &dx, self.batch, features));

@@ -52,7 +52,7 @@ const DAMPING: f64 = 1e-2;
 pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progress: impl FnMut(&str)) -> Result<()> {
     let blocks = (REFERENCE / model.multiply_adds().max(1) / gpu.profile.block).clamp(1, MOST_BLOCKS);
     let examples = blocks * gpu.profile.block + PART;
-    let maps = Maps::of(model);
+    let maps = Maps::of(model, model.group());
     let is_needed = model.is_input_gradient_needed();
     for (i, (layer, map)) in model.layers().iter().zip(&maps.maps).enumerate() {
         progress(layer.name());
@@ -125,7 +125,7 @@ fn without_weights(gpu: &Gpu, layer: &dyn Layer, map: &Map, examples: usize) -> 
     let (x, x_quads) = random_blocks(gpu, &mut rng, examples, inputs)?;
     let (tx, tx_quads) = random_blocks(gpu, &mut rng, examples, inputs)?;
     let (dy, dy_quads) = random_blocks(gpu, &mut rng, examples, outputs)?;
-    let at = At { gpu, weights: None, x: &x_quads };
+    let at = At { gpu, weights: None, x: &x_quads, normalised: None };
     let forward = run_into(gpu, outputs, examples, |y| layer.forward(&at, y, &Epilogue::default()))?;
     let jvp = run_into(gpu, outputs, examples, |ty| layer.jvp(&at, Some(&tx_quads), ty, None))?;
     let vjp = run_into(gpu, inputs, examples, |dx| layer.grad_input(&at, &dy_quads, dx, None))?;

@@ -77,6 +77,10 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::Augmentation { .. } => Some("choose another in --augment"),
         UsageError::Choice { examples, most, .. } if examples <= most => Some("lower --batch, or raise --memory"),
         UsageError::Choice { .. } => Some("lower --batch"),
+        UsageError::Group { group, block, .. } if !group.is_multiple_of(*block) => {
+            Some("let group = … of the model be a multiple of 64")
+        }
+        UsageError::Group { .. } => Some("raise --memory, or let group = … of the model be smaller"),
         UsageError::Subset { .. } => Some("choose another --subset, or hold out fewer with --held-out"),
         UsageError::Budget { .. } => Some("raise --budget"),
         UsageError::RunExists { .. } => {

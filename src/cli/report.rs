@@ -209,11 +209,12 @@ impl<'a> Evaluator<'a> {
                 folder.path().display()
             )));
         }
-        let (weights, which) = match record {
+        let (mut weights, which) = match record {
             Some(record) => (Weights::load(&folder.weights())?, record.weights.clone()),
             None => Weights::of_checkpoint(folder, &config, data)?,
         };
         weights.check(data)?;
+        weights.find_moments(&gpu, &data.train, config.memory)?;
         let mut objective = weights.objective(&gpu, &data.test, config.memory)?;
         let logits = objective.logits(&gpu.upload("theta", &weights.theta)?)?;
         let test = Labelled { shape: data.shape, images: &data.test.images, labels: &data.test.labels };

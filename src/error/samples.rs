@@ -73,6 +73,7 @@ fn usage() -> Vec<UsageError> {
         UsageError::Augmentation { name: "crop", value: 8.0, most: 7.0 },
         UsageError::Copies { copies: 3_000_000, examples: 1437, most: 2988 },
         UsageError::Choice { examples: 1024, room: 512, most: 2048 },
+        UsageError::Group { group: 100, chunk: 512, block: 64 },
         UsageError::Choice { examples: 1025, room: 512, most: 512 },
         UsageError::Subset { size: "1/8".to_owned(), count: 0, examples: 7, available: 7 },
         UsageError::HeldOut { size: "1/1".to_owned(), examples: 1437 },

@@ -58,6 +58,16 @@ pub enum UsageError {
         /// Examples whose activations the device takes at most, whatever the memory.
         most: usize,
     },
+    /// Groups of examples that are normalised together, which chunks cannot be made of.
+    #[error("groups of {group} examples are normalised together, but chunks of {chunk} are no whole groups")]
+    Group {
+        /// Examples of a group.
+        group: usize,
+        /// Examples that the device takes at once.
+        chunk: usize,
+        /// Examples that lie together in its memory, of which both are multiples.
+        block: usize,
+    },
     /// A subset of no examples, or of more than there are.
     #[error(
         "a subset of {size}: {count} examples, but the training set of {examples} has {available} that are not held out"

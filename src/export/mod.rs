@@ -39,22 +39,24 @@ impl Signature {
     }
 }
 
-/// Writes the parameters `theta` (a flat vector of `model`) with their signature.
+/// Writes the parameters `theta` (a flat vector of `model`) and the [moments](Model::moments) with their signature.
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) naming the file.
-pub fn save_weights(path: &Path, model: &Model, theta: &[f32], signature: &Signature) -> Result<()> {
-    let tensors = model.tensors();
-    let views: Vec<_> = tensors.iter().map(|t| (t.name.as_str(), t.dims.clone(), &theta[t.range.clone()])).collect();
+pub fn save_weights(path: &Path, model: &Model, [theta, moments]: [&[f32]; 2], signature: &Signature) -> Result<()> {
+    let (tensors, of_norms) = (model.tensors(), model.moments());
+    let all = tensors.iter().map(|tensor| (tensor, theta)).chain(of_norms.iter().map(|tensor| (tensor, moments)));
+    let views: Vec<_> = all.map(|(t, of)| (t.name.as_str(), t.dims.clone(), &of[t.range.clone()])).collect();
     write_atomically(path, &to_safetensors(&views, KEY, signature)?)
 }
 
-/// Reads weights and builds the model they belong to. The parameters are a flat vector of it.
+/// Reads weights and builds the model they belong to. The parameters are a flat vector of it; the
+/// [moments](Model::moments) come after them.
 ///
 /// # Errors
 /// [`Error::Data`](crate::error::Error::Data) naming the file, and the tensor that is missing, of another size or not
 /// finite. A file that is not to the bit what was written is refused.
-pub fn load_weights(path: &Path) -> Result<(Model, Vec<f32>, Signature)> {
+pub fn load_weights(path: &Path) -> Result<(Model, [Vec<f32>; 2], Signature)> {
     let (tensors, json) = from_safetensors(path, KEY)?;
     let file = || path.to_owned();
     let signature: Signature =
@@ -75,14 +77,16 @@ pub fn load_weights(path: &Path) -> Result<(Model, Vec<f32>, Signature)> {
         Ok(values)
     };
     // all are there before memory is taken for them: a few bytes may name a huge model
-    let parts = model.tensors();
-    let found = parts.iter().map(values).collect::<Result<Vec<_>>>()?;
+    let (parts, of_norms) = (model.tensors(), model.moments());
+    let [found, of_norms_found] = [&parts, &of_norms].map(|all| all.iter().map(values).collect::<Result<Vec<_>>>());
+    let (found, of_norms_found) = (found?, of_norms_found?);
     let mut theta = vec![0.0; model.vector_len()];
     for (tensor, values) in parts.iter().zip(found) {
         theta[tensor.range.clone()].copy_from_slice(values);
     }
+    let moments = of_norms_found.into_iter().flatten().copied().collect();
     check_finite(path, &model, &theta)?;
-    Ok((model, theta, signature))
+    Ok((model, [theta, moments], signature))
 }
 
 /// Whether all parameters of a file are numbers.

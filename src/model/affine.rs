@@ -26,6 +26,11 @@ fn required<'a>(at: &At<'a>) -> &'a LayerWeights {
     at.weights.expect("the model gives every layer with parameters its weights")
 }
 
+/// Weights that this layer reads.
+fn packed(quads: &Option<Quads>) -> &Quads {
+    quads.as_ref().expect("packed as the layer says, backward where its input's gradient is asked for")
+}
+
 impl<P: Product + Clone + 'static> Layer for Affine<P> {
     fn name(&self) -> &str {
         &self.name
@@ -82,18 +87,17 @@ impl<P: Product + Clone + 'static> Layer for Affine<P> {
     }
 
     fn forward(&self, at: &At<'_>, y: &Quads, epilogue: &Epilogue) -> Result<Vec<Dispatch>> {
-        Ok(vec![self.product.forward(at.gpu, (at.x, &required(at).forward), y, epilogue)?])
+        Ok(vec![self.product.forward(at.gpu, (at.x, packed(&required(at).forward)), y, epilogue)?])
     }
 
     fn jvp(&self, at: &At<'_>, tx: Option<&Quads>, ty: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>> {
         let weights = required(at);
-        let (x, tx) = ((at.x, &weights.forward_tangent), tx.map(|tx| (tx, &weights.forward)));
+        let (x, tx) = ((at.x, packed(&weights.forward_tangent)), tx.map(|tx| (tx, packed(&weights.forward))));
         Ok(vec![self.product.jvp(at.gpu, x, tx, ty, mask)?])
     }
 
     fn grad_input(&self, at: &At<'_>, dy: &Quads, dx: &Quads, mask: Option<&Mask>) -> Result<Vec<Dispatch>> {
-        let packed = required(at).backward.as_ref().expect("packed for every layer but the first");
-        Ok(vec![self.product.grad_input(at.gpu, (dy, packed), dx, mask)?])
+        Ok(vec![self.product.grad_input(at.gpu, (dy, packed(&required(at).backward)), dx, mask)?])
     }
 
     fn grad_weight(&self, at: &At<'_>, dy: &Quads, partial: &Buf) -> Result<Vec<Dispatch>> {

@@ -29,6 +29,10 @@ pub struct Description {
     /// How weights start.
     #[serde(default)]
     pub initialisation: Initialisation,
+    /// Examples over which normalisations take their mean and variance, in a loss over many: one after another, in
+    /// groups of so many. A mini-batch is one group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<usize>,
     /// The layers.
     #[serde(default)]
     pub(super) layer: Vec<LayerDescription>,
@@ -85,6 +89,9 @@ pub(super) enum LayerKind {
         padding: usize,
     },
     GlobalAvgPool {},
+    BatchNorm {
+        activation: Option<Activation>,
+    },
     /// The sum of two values, or of one and the layer before. `pad`: channels that one of them lacks are zeros.
     Add {
         #[serde(default)]
@@ -123,7 +130,7 @@ impl Description {
         let pool = LayerKind::AvgPool { size, stride: None, padding: 0 };
         let dense = LayerKind::Dense { units: None, activation: None };
         let layer = if size > 1 { vec![pool.into(), dense.into()] } else { vec![dense.into()] };
-        Self { name: "linear".to_owned(), initialisation: Initialisation::default(), layer }
+        Self { name: "linear".to_owned(), initialisation: Initialisation::default(), group: None, layer }
     }
 
     /// Names of the built-in descriptions.

@@ -1,7 +1,8 @@
-//! Layers with inferred shapes, what each reads and its initial deviation, out of a description.
+//! Layers with inferred shapes, what each reads and how it starts, out of a description.
 
 use super::activation::ActivationLayer;
 use super::affine::Affine;
+use super::batch_norm::NormLayer;
 use super::description::{Description, Initialisation, LayerDescription, LayerKind, Sources};
 use super::edges::{Edges, Value};
 use super::layer::Layer;
@@ -9,6 +10,7 @@ use super::pool::Pooling;
 use super::sum::SumLayer;
 use crate::error::{ModelError, Result};
 use crate::kernels::activation::Activation;
+use crate::kernels::batch_norm::BatchNorm;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::matmul::Dense;
 use crate::kernels::pool::Pool;
@@ -33,8 +35,16 @@ const INPUT: &str = "input";
 pub(super) struct Node {
     pub layer: Box<dyn Layer>,
     pub edges: Edges,
-    /// Standard deviation of its initial weights.
-    pub deviation: f64,
+    pub start: Start,
+}
+
+/// What the weights of a layer start as; its biases start at zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Start {
+    /// Normal, with this standard deviation.
+    Normal(f64),
+    /// All one.
+    One,
 }
 
 /// The layers for examples of shape `input`, each after those that it reads.
@@ -189,7 +199,15 @@ impl<'a> Graph<'a> {
             LayerKind::GlobalAvgPool {} => {
                 let window = Pool { input, height: input.height, width: input.width, stride: 1, padding: 0 };
                 let pool = Pooling::new(self.named("global_avg_pool"), window, false);
-                self.add(pool.ok_or_else(|| self.too_small("a window of the whole image".to_owned()))?, 0.0);
+                self.add(
+                    pool.ok_or_else(|| self.too_small("a window of the whole image".to_owned()))?,
+                    Start::Normal(0.0),
+                );
+            }
+            LayerKind::BatchNorm { activation } => {
+                let norm = BatchNorm { shape: input };
+                self.add(NormLayer { name: self.named("batch_norm"), norm }, Start::One);
+                self.activation(activation);
             }
             LayerKind::Add { pad, activation } => self.sum(pad, activation)?,
             LayerKind::Block { .. } => unreachable!("its layers come one by one"),
@@ -207,7 +225,7 @@ impl<'a> Graph<'a> {
             return Err(ModelError::Terms { model: self.name.to_owned(), layer: self.number, terms }.into());
         }
         let output = if a.channels < b.channels { b } else { a };
-        self.add(SumLayer { name: self.named("add"), input: a, output }, 0.0);
+        self.add(SumLayer { name: self.named("add"), input: a, output }, Start::Normal(0.0));
         self.activation(activation);
         Ok(())
     }
@@ -215,7 +233,7 @@ impl<'a> Graph<'a> {
     fn activation(&mut self, activation: Option<Activation>) {
         if let Some(function) = activation {
             let name = self.named(function.name());
-            self.add(ActivationLayer { name, function, shape: self.shape() }, 0.0);
+            self.add(ActivationLayer { name, function, shape: self.shape() }, Start::Normal(0.0));
         }
     }
 
@@ -243,7 +261,7 @@ impl<'a> Graph<'a> {
             Initialisation::He => gain / fan_in,
             Initialisation::Glorot => 2.0 / (fan_in + fan_out),
         };
-        self.add(Affine { name: self.named(kind), product }, variance.sqrt());
+        self.add(Affine { name: self.named(kind), product }, Start::Normal(variance.sqrt()));
         self.activation(activation);
         Ok(())
     }
@@ -258,14 +276,14 @@ impl<'a> Graph<'a> {
         let name = self.named(if is_max { "max_pool" } else { "avg_pool" });
         let too_small =
             || self.too_small(format!("a {size}×{size} window with padding {padding} (at most half of it)"));
-        self.add(Pooling::new(name, window, is_max).ok_or_else(too_small)?, 0.0);
+        self.add(Pooling::new(name, window, is_max).ok_or_else(too_small)?, Start::Normal(0.0));
         Ok(())
     }
 
-    fn add(&mut self, layer: impl Layer + 'static, deviation: f64) {
+    fn add(&mut self, layer: impl Layer + 'static, start: Start) {
         let edges = Edges { x: self.last, plus: self.plus.take() };
         self.last = Value::of_layer(self.nodes.len());
-        self.nodes.push(Node { layer: Box::new(layer), edges, deviation });
+        self.nodes.push(Node { layer: Box::new(layer), edges, start });
     }
 
     /// Shape of what the next layer reads.

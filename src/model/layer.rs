@@ -4,6 +4,7 @@ use super::reference::Map;
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::activation::Activation;
+use crate::kernels::batch_norm::{BatchNorm, Statistics};
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::epilogue::{Epilogue, Mask};
 use crate::kernels::weights::{Direction, Packing, WeightShape};
@@ -17,12 +18,12 @@ pub struct LayerWeights {
     pub theta: Buf,
     /// v: a direction in parameter space, laid out as θ.
     pub tangent: Buf,
-    /// θ packed for y = w x + b, as [`Layer::packing`] says; so for the other two.
-    pub forward: Quads,
-    /// θ packed for dx = wᵀ dy, for all but the first layer: nothing asks for the gradient to its input.
+    /// θ packed for y = w x + b, as [`Layer::packing`] says, where it is; so for the other two.
+    pub forward: Option<Quads>,
+    /// θ packed for dx = wᵀ dy, where anything asks for the gradient to the layer's input.
     pub backward: Option<Quads>,
     /// v packed for ty = v x.
-    pub forward_tangent: Quads,
+    pub forward_tangent: Option<Quads>,
 }
 
 /// The point (x, θ) at which a layer is evaluated, and linearised: its Jacobians J_x and J_θ are those here.
@@ -34,6 +35,23 @@ pub struct At<'a> {
     pub weights: Option<&'a LayerWeights>,
     /// `[N/B][input][B]`.
     pub x: &'a Quads,
+    /// For a layer that normalises over examples.
+    pub normalised: Option<Normalised<'a>>,
+}
+
+/// What a normalisation over examples works with.
+#[derive(Clone, Copy)]
+pub struct Normalised<'a> {
+    /// Where statistics are, or are put by the forward pass.
+    pub statistics: Statistics<'a>,
+    /// Real examples of x, which come before padding.
+    pub examples: usize,
+    /// The sums of a tangent, or those of dy: [`Layer::grad_weight`] puts them here before [`Layer::grad_input`] reads
+    /// them.
+    pub products: &'a Buf,
+    /// What each example counts in the means of dy, `[N/B][B]`: 1, or 0 on padding, or the inverse of the probability
+    /// with which it is kept.
+    pub share: &'a Buf,
 }
 
 /// One differentiable map y = f(x; θ) of every example. x, its tangent tx and its cotangent dx are `[N/B][input][B]`;
@@ -57,6 +75,10 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn patches(&self) -> Option<Conv2d> {
         None
     }
+    /// The normalisation, of a layer that is one.
+    fn norm(&self) -> Option<BatchNorm> {
+        None
+    }
     /// Multiply-adds of one example's forward product.
     fn multiply_adds(&self) -> usize {
         0
@@ -74,6 +96,10 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     /// Whether it can end in the activation of the layer after it.
     fn takes_activation(&self) -> bool {
         self.weights().is_some()
+    }
+    /// Whether it can add what a sum after it adds: [`Epilogue::plus`].
+    fn takes_sum(&self) -> bool {
+        false
     }
     /// Whether y = x + a second value, which [`Epilogue::plus`] is forward. The products with its Jacobian are those of
     /// x alone.

@@ -2,6 +2,7 @@
 
 mod activation;
 mod affine;
+mod batch_norm;
 mod description;
 mod edges;
 mod graph;
@@ -13,5 +14,5 @@ mod sum;
 
 pub use description::{Description, Initialisation};
 pub use edges::{Edges, Value};
-pub use layer::{At, Layer, LayerWeights};
+pub use layer::{At, Layer, LayerWeights, Normalised};
 pub use network::{Model, Tensor};

@@ -2,15 +2,19 @@
 
 use super::description::Description;
 use super::edges::{Edges, Value};
-use super::graph;
+use super::graph::{self, Start};
 use super::layer::Layer;
 use crate::device::ALIGNMENT;
 use crate::error::{ModelError, Result};
+use crate::kernels::batch_norm::BatchNorm;
 use crate::shape::Shape;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use std::ops::Range;
+
+/// Examples of a group unless a description says otherwise.
+const GROUP: usize = 128;
 
 /// A named tensor inside the flat parameter vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +41,8 @@ pub struct Model {
     layers: Vec<Box<dyn Layer>>,
     /// What each layer reads.
     edges: Vec<Edges>,
-    /// Standard deviation of each layer's initial weights.
-    deviations: Vec<f64>,
+    /// How each layer's weights start.
+    starts: Vec<Start>,
     /// Each layer's words of the flat vector.
     ranges: Vec<Option<Range<usize>>>,
 }
@@ -50,7 +54,7 @@ impl Model {
     /// [`Error::Usage`](crate::error::Error::Usage) naming the layer that does not fit.
     pub fn new(description: &Description, input: Shape, classes: usize) -> Result<Self> {
         let nodes = graph::nodes(description, input, classes)?;
-        let (edges, deviations) = nodes.iter().map(|node| (node.edges, node.deviation)).unzip();
+        let (edges, starts) = nodes.iter().map(|node| (node.edges, node.start)).unzip();
         let layers: Vec<_> = nodes.into_iter().map(|node| node.layer).collect();
         let mut end = 0;
         let ranges: Vec<_> = layers
@@ -66,7 +70,7 @@ impl Model {
             return Err(ModelError::NoParameters { model: description.name.clone() }.into());
         }
         let (name, description) = (description.name.clone(), description.clone());
-        Ok(Self { name, description, input, classes, layers, edges, deviations, ranges })
+        Ok(Self { name, description, input, classes, layers, edges, starts, ranges })
     }
 
     /// The layers, each after those that it reads; the last puts out the logits.
@@ -105,6 +109,16 @@ impl Model {
         &self.ranges
     }
 
+    /// Each layer that normalises over examples.
+    pub fn norms(&self) -> impl Iterator<Item = (usize, BatchNorm)> {
+        self.layers.iter().enumerate().filter_map(|(i, layer)| Some((i, layer.norm()?)))
+    }
+
+    /// Examples of a group that is normalised together, in a loss over many.
+    pub fn group(&self) -> usize {
+        self.description.group.unwrap_or(GROUP)
+    }
+
     /// P, the number of parameters.
     pub fn parameters(&self) -> usize {
         self.ranges.iter().flatten().map(Range::len).sum()
@@ -136,16 +150,36 @@ impl Model {
             .collect()
     }
 
-    /// Initial parameters as a flat vector: normal weights of the description's deviation, zero biases.
+    /// Mean and variance of each channel of each normalisation, in order: their names, and their places in a vector of
+    /// all.
+    pub fn moments(&self) -> Vec<Tensor> {
+        let mut end = 0;
+        let of_layer = |(layer, norm): (usize, BatchNorm)| {
+            let (name, channels, start) = (self.layers[layer].name(), norm.shape.channels, end);
+            end += 2 * channels;
+            let tensor = |kind: &str, start: usize| Tensor {
+                name: format!("{name}.running_{kind}"),
+                dims: vec![channels],
+                range: start..start + channels,
+            };
+            [tensor("mean", start), tensor("var", start + channels)]
+        };
+        self.norms().flat_map(of_layer).collect()
+    }
+
+    /// Initial parameters as a flat vector: normal weights of the description's deviation, scales of one, zero biases.
     pub fn initialise(&self, seed: u64) -> Vec<f32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let normal = |rng: &mut ChaCha8Rng| -> f64 { StandardNormal.sample(rng) };
         let mut theta = vec![0.0; self.vector_len()];
-        for ((layer, range), deviation) in self.layers.iter().zip(&self.ranges).zip(&self.deviations) {
+        for ((layer, range), start) in self.layers.iter().zip(&self.ranges).zip(&self.starts) {
             if let Some(range) = range {
                 let weights: usize = layer.weight_dims().iter().product();
                 for value in &mut theta[range.start..range.start + weights] {
-                    let normal: f64 = StandardNormal.sample(&mut rng);
-                    *value = (deviation * normal) as f32;
+                    *value = match start {
+                        Start::One => 1.0,
+                        Start::Normal(deviation) => (deviation * normal(&mut rng)) as f32,
+                    };
                 }
             }
         }

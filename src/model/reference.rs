@@ -4,6 +4,7 @@
 use super::edges::{Edges, Value};
 use super::network::Model;
 use crate::kernels::activation::{self, Activation};
+use crate::kernels::batch_norm::{BatchNorm, reference as batch_norm};
 use crate::kernels::pool::{self, Pool};
 use crate::kernels::product::{self, Product};
 use crate::kernels::sum::reference::sum;
@@ -21,6 +22,8 @@ pub enum Map {
     Max(Pool),
     /// The mean of every window.
     Average(Pool),
+    /// A normalisation over groups of so many examples.
+    Norm(BatchNorm, usize),
     /// The sum of x, of the first shape, and another value, of the second shape, without this.
     Sum(Shape, Shape),
 }
@@ -43,13 +46,18 @@ impl Map {
         match self {
             Self::Affine(product) => product.shapes()[1],
             Self::Elementwise(_, shape) | Self::Sum(_, shape) => *shape,
+            Self::Norm(norm, _) => norm.shape,
             Self::Max(window) | Self::Average(window) => window.output().expect("the window fits"),
         }
     }
 
     /// Length of θ.
     pub fn parameters(&self) -> usize {
-        if let Self::Affine(product) = self { product.weights().len() } else { 0 }
+        match self {
+            Self::Affine(product) => product.weights().len(),
+            Self::Norm(norm, _) => norm.weights().len(),
+            _ => 0,
+        }
     }
 
     /// y = f(x; θ)
@@ -59,6 +67,7 @@ impl Map {
             Self::Elementwise(f, _) => x.iter().map(|&x| activation::reference::forward(*f, x)).collect(),
             Self::Max(window) => pool::reference::max_select(window, x, x),
             Self::Average(window) => pool::reference::avg_forward(window, x),
+            Self::Norm(norm, group) => batch_norm::forward(&batch_norm::statistics(*norm, x, *group), x, None, theta),
             Self::Sum(input, output) => sum(output.len(), x.len() / input.len(), &[x]),
         }
     }
@@ -70,6 +79,9 @@ impl Map {
             Self::Elementwise(f, _) => activation::reference::product(*f, x, tx),
             Self::Max(window) => pool::reference::max_select(window, x, tx),
             Self::Average(window) => pool::reference::avg_forward(window, tx),
+            Self::Norm(norm, group) => {
+                batch_norm::jvp(&batch_norm::statistics(*norm, x, *group), x, [theta, v], Some(tx))
+            }
             Self::Sum(..) => self.forward(tx, theta),
         }
     }
@@ -81,13 +93,29 @@ impl Map {
             Self::Elementwise(f, _) => activation::reference::product(*f, x, dy),
             Self::Max(window) => pool::reference::max_vjp(window, x, dy),
             Self::Average(window) => pool::reference::avg_vjp(window, dy),
+            Self::Norm(norm, group) => {
+                let w = vec![1.0; x.len() / norm.shape.len()];
+                batch_norm::grad_input(&batch_norm::statistics(*norm, x, *group), [dy, x], theta, &w)
+            }
             Self::Sum(input, output) => sum(input.len(), dy.len() / output.len(), &[dy]),
         }
     }
 
     /// J_θᵀ dy, summed over the examples.
     pub fn grad_weight(&self, x: &[f64], dy: &[f64]) -> Vec<f64> {
-        if let Self::Affine(product) = self { product::reference::grad_weight(&**product, x, dy) } else { Vec::new() }
+        match self {
+            Self::Affine(product) => product::reference::grad_weight(&**product, x, dy),
+            Self::Norm(norm, group) => {
+                let sums = batch_norm::products(&batch_norm::statistics(*norm, x, *group), [dy, x]);
+                let of =
+                    |which: usize, c: usize| sums.iter().skip(c).step_by(norm.shape.channels).map(move |s| s[which]);
+                (0..2)
+                    .flat_map(|which| (0..norm.shape.channels).map(move |c| (which, c)))
+                    .map(|(which, c)| of(which, c).sum())
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// (J_xᵀ dy, J_θᵀ dy)
@@ -97,9 +125,13 @@ impl Map {
 }
 
 impl Maps {
-    /// Those of a model.
-    pub fn of(model: &Model) -> Self {
-        Self { maps: model.layers().iter().map(|layer| layer.reference()).collect(), edges: model.edges().to_vec() }
+    /// Those of a model, whose normalisations are over groups of so many examples.
+    pub fn of(model: &Model, group: usize) -> Self {
+        let maps = model.layers().iter().map(|layer| match layer.reference() {
+            Map::Norm(norm, _) => Map::Norm(norm, group),
+            map => map,
+        });
+        Self { maps: maps.collect(), edges: model.edges().to_vec() }
     }
 
     /// The parameters of each map.

@@ -6,6 +6,9 @@ use crate::kernels::blocks::{Part, inverse_multiply_adds};
 use crate::kernels::kronecker::{factor_multiply_adds, factor_side};
 use crate::model::{Layer, Model};
 
+/// Multiply-adds of a 2 × 2 block: its three sums; its determinant and a product with its inverse.
+const OF_BLOCK: [u64; 2] = [3, 8];
+
 /// Multiply-adds of what is done with the factors of a model, all layers together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FactorWork {
@@ -35,6 +38,11 @@ impl FactorWork {
     }
 
     fn add(&mut self, layer: &dyn Layer, looks: Looks) {
+        if let Some(norm) = layer.norm() {
+            let channels = norm.shape.channels as u64;
+            self.sums = self.sums.saturating_add(2 * norm.shape.len() as u64 + OF_BLOCK[0] * channels);
+            self.product = self.product.saturating_add(OF_BLOCK[1] * channels);
+        }
         let (Some(patches), Some(out)) = (layer.patches(), layer.patches().and_then(|patches| patches.output())) else {
             return;
         };

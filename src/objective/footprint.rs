@@ -4,6 +4,7 @@ use super::slots::Slots;
 use super::stage::Stage;
 use crate::device::{ALIGNMENT, Gpu};
 use crate::error::{MemoryError, Result};
+use crate::kernels::batch_norm::BatchNorm;
 use crate::kernels::weights::{Direction, PARTIAL_WORDS};
 use crate::model::{Layer, Model};
 
@@ -37,7 +38,8 @@ impl Footprint {
         let packed =
             5 * packed_words(gpu, model, Direction::Forward) + 2 * packed_words(gpu, model, Direction::Backward);
         let fixed = 4 * (4 * model.vector_len() + packed + partial_words(gpu, model, gpu.profile.chunk));
-        let passed = passing.iter().sum::<usize>();
+        let passed = passing.iter().sum::<usize>()
+            + model.norms().map(|(_, norm)| of_group(gpu, norm)).sum::<usize>() / model.group();
         let of_example = 4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + passed + model.classes);
         Self { features, passing, largest, fixed, of_example }
     }
@@ -59,6 +61,9 @@ impl Footprint {
         let work = (DISPATCH / heaviest).max(unit);
         let most = most.min(gpu.profile.chunk).min(gpu.max_quads_words() / self.largest).min(work);
         let chunk = (room as usize).min(most) / unit * unit;
+        let group = model.group().next_multiple_of(unit);
+        let is_grouped = model.norms().next().is_some() && chunk >= group;
+        let chunk = if is_grouped { chunk / group * group } else { chunk };
         if chunk > 0 {
             return Ok(chunk);
         }
@@ -71,6 +76,11 @@ impl Footprint {
         }
         .into())
     }
+}
+
+/// Words of the sums of one group.
+fn of_group(gpu: &Gpu, norm: BatchNorm) -> usize {
+    norm.statistics_len(gpu, 1) + norm.partial_len(gpu, 1)
 }
 
 /// Words of all weights, packed for a direction.
@@ -87,7 +97,8 @@ pub(super) fn partial_words(gpu: &Gpu, model: &Model, examples: usize) -> usize 
     words().sum::<usize>().min(PARTIAL_WORDS).max(words().max().unwrap_or(1)).max(1)
 }
 
-/// Words of a layer's partial sums over so many blocks.
+/// Words of a layer's partial sums over so many blocks; those of a normalisation are apart.
 pub(super) fn partial_len(gpu: &Gpu, layer: &dyn Layer, blocks: usize) -> usize {
-    layer.weights().map_or(0, |shape| layer.splits(gpu, blocks) * shape.partial_len())
+    let is_apart = layer.norm().is_some();
+    layer.weights().filter(|_| !is_apart).map_or(0, |shape| layer.splits(gpu, blocks) * shape.partial_len())
 }

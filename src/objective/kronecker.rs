@@ -6,6 +6,7 @@ use super::factors::{Inputs, LayerFactors, LookAt, groups, shapes};
 use super::inverses::Room;
 use super::loss::Objective;
 use super::minibatches::Activations;
+use super::norm_factors::NormFactors;
 use super::pass::{Chunk, Forward, Pass};
 use super::slots::COTANGENT;
 use crate::batch::Looks;
@@ -24,6 +25,7 @@ pub struct Kronecker {
     sample: Objective,
     looks: Looks,
     layers: Vec<LayerFactors>,
+    norms: NormFactors,
     /// The factors' memory and that of their inverses: as many layers together as a binding holds.
     groups: Vec<Room>,
     /// λ, and the seed of the random signs: words that are rewritten.
@@ -91,6 +93,7 @@ impl Kronecker {
             apply_diagonal: Program::default(),
             inverted: None,
             spent: FactorCost::new(&workspace.model, looks),
+            norms: NormFactors::new(&gpu, &workspace.model)?,
             gpu,
             sample,
             looks,
@@ -102,7 +105,9 @@ impl Kronecker {
     }
 
     fn record(&mut self) -> Result<()> {
-        let Self { gpu, sample, layers, groups, lambda, gradient, direction, invert, apply, apply_diagonal, .. } = self;
+        let Self {
+            gpu, sample, layers, norms, groups, lambda, gradient, direction, invert, apply, apply_diagonal, ..
+        } = self;
         let mut rest = &layers[..];
         for room in groups {
             let (these, others) = rest.split_at(room.layers());
@@ -117,6 +122,9 @@ impl Kronecker {
             let range = sample.workspace.model.ranges()[*layer].clone().expect("a layer with factors has parameters");
             let [from, to] = [&*gradient, &*direction].map(|vector| vector.view(range.clone()));
             apply_diagonal.push(diagonal(gpu, [a, g], lambda, &from, &to)?);
+        }
+        for program in [apply, apply_diagonal] {
+            program.extend(norms.apply(gpu, lambda, [&*gradient, &*direction])?);
         }
 
         let mut update = Program::default();
@@ -139,7 +147,7 @@ impl Kronecker {
         examples: usize,
         forward: &Forward,
     ) -> Result<()> {
-        let Self { gpu, layers, seed, partial, .. } = self;
+        let Self { gpu, layers, norms, seed, partial, .. } = self;
         let is_padded = examples < index.len();
         let words = layers.iter().map(|layer| layer.patch_words(is_padded)).max().filter(|&words| words > 0);
         let patches = words.map(|words| gpu.alloc_quads("factor.patches", index.len() * words, false)).transpose()?;
@@ -147,9 +155,9 @@ impl Kronecker {
         let logits = &forward.x[forward.x.len() - 1];
         let dz = of.workspace.passing[COTANGENT].like(logits);
         program.push(softmax_xent::root(gpu, logits, index, seed, &dz)?);
-        of.record_back(program, forward, &mut |program, stage, x, dy| match self.of_layer(stage.layer) {
-            Some(layer) => layer.record_sums(gpu, &look, [x, dy], program),
-            None => Ok(()),
+        of.record_back(program, forward, &mut |program, stage, at, dy| {
+            norms.record_sums(gpu, stage.layer, (at, dy), program)?;
+            self.of_layer(stage.layer).map_or(Ok(()), |layer| layer.record_sums(gpu, &look, [at.x, dy], program))
         })
     }
 
@@ -160,6 +168,7 @@ impl Kronecker {
     fn prepare(&mut self, seed: u64, keep: f64, examples: usize) {
         self.gpu.write(&self.seed, &[seed as u32]);
         self.layers.iter().for_each(|layer| layer.weigh(&self.gpu, examples, keep));
+        self.norms.weigh(&self.gpu, examples, keep);
         self.inverted = None;
         self.spent.look(examples);
     }
@@ -193,7 +202,11 @@ impl Kronecker {
         if self.at_minibatch.as_ref().is_none_or(|(index, _)| !index.is(&minibatch.index)) {
             let mut program = Program::default();
             let padded = examples.next_multiple_of(block);
-            let forward = activations.forward(padded);
+            let mut forward = activations.forward(padded);
+            let share = NormFactors::share(&self.gpu, padded, examples, minibatch.len)?;
+            for normal in forward.normal.iter_mut().flatten() {
+                (normal.examples, normal.share) = (examples, share.clone());
+            }
             self.record_sums(&mut program, minibatch, &minibatch.index.prefix(padded), examples, &forward)?;
             self.at_minibatch = Some((minibatch.index.clone(), program));
         }
@@ -210,7 +223,7 @@ impl Kronecker {
             let name = self.sample.workspace.model.layers()[*layer].name();
             [(format!("{name}.inputs"), a.words().clone()), (format!("{name}.outputs"), g.matrix.clone())]
         };
-        self.layers.iter().flat_map(named).collect()
+        self.layers.iter().flat_map(named).chain(self.norms.named(&self.sample.workspace.model)).collect()
     }
 
     /// Takes over [`Kronecker::factors`] of the same model.

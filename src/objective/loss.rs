@@ -2,6 +2,7 @@
 
 use super::evaluation::Evaluation;
 use super::examples::Examples;
+use super::normal::{Over, group_blocks};
 use super::pass::{Chunk, Pass};
 use super::workspace::{SUMS, Workspace};
 use crate::cost::{Cost, Yardstick};
@@ -29,6 +30,9 @@ pub struct Objective {
     pub(super) weight_decay: f64,
     pub(super) index: Buf,
     pub(super) targets: Targets,
+    /// What is normalised over, and what each example counts there, `[K/B][B]`.
+    pub(super) over: Over,
+    pub(super) share: Option<Buf>,
     /// Loss and hit of each example, `[K/B][B]`.
     pub(super) loss: Buf,
     pub(super) correct: Buf,
@@ -56,6 +60,18 @@ impl Objective {
         indices: &[u32],
         weight_decay: f64,
     ) -> Result<Self> {
+        let blocks = group_blocks(gpu, workspace, indices.len())?;
+        Self::over(gpu, workspace, examples, (indices, weight_decay), blocks)
+    }
+
+    /// The same, normalised over groups of so many blocks.
+    pub(super) fn over(
+        gpu: &Gpu,
+        workspace: &Arc<Workspace>,
+        examples: &Arc<Examples>,
+        (indices, weight_decay): (&[u32], f64),
+        blocks: usize,
+    ) -> Result<Self> {
         assert!(!indices.is_empty() && indices.iter().all(|&i| i as usize / examples.len() <= examples.copies()));
         assert_eq!(examples.shape, workspace.model.input);
         let labels = indices.iter().map(|&i| examples.label(i));
@@ -68,6 +84,8 @@ impl Objective {
         let padded = index.len();
         Ok(Self {
             gpu: gpu.clone(),
+            over: Over::Groups(blocks),
+            share: Self::shares(gpu, &workspace.model, indices.len(), padded)?,
             workspace: workspace.clone(),
             examples: examples.clone(),
             len: indices.len(),
@@ -93,9 +111,13 @@ impl Objective {
     /// # Errors
     /// As [`Objective::new`].
     pub fn sample(&self, examples: usize) -> Result<Self> {
-        let spread = |i: usize| if examples <= self.len { i * self.len / examples } else { i % self.len };
-        let indices: Vec<u32> = (0..examples).map(|i| self.indices[spread(i)]).collect();
-        Self::new(&self.gpu, &self.workspace, &self.examples, &indices, self.weight_decay)
+        Self::new(&self.gpu, &self.workspace, &self.examples, &spread(&self.indices, examples), self.weight_decay)
+    }
+
+    /// The same, normalised over groups of so many blocks.
+    pub(super) fn sample_over(&self, examples: usize, blocks: usize) -> Result<Self> {
+        let indices = spread(&self.indices, examples);
+        Self::over(&self.gpu, &self.workspace, &self.examples, (&indices, self.weight_decay), blocks)
     }
 
     /// The same in whole blocks of real examples and in one chunk, for sums in which a padded one would count: about so
@@ -105,7 +127,8 @@ impl Objective {
     /// As [`Objective::new`].
     pub fn sample_in_blocks(&self, examples: usize) -> Result<Self> {
         let block = self.gpu.profile.block;
-        self.sample(examples.min(self.len).next_multiple_of(block).min(self.workspace.chunk / block * block))
+        let examples = examples.min(self.len).next_multiple_of(block).min(self.workspace.chunk / block * block);
+        self.sample_over(examples, examples / block)
     }
 
     /// λ of the weight decay.
@@ -263,7 +286,7 @@ impl Objective {
         Ok(out)
     }
 
-    fn recorded(&mut self, pass: Pass) -> Result<()> {
+    pub(super) fn recorded(&mut self, pass: Pass) -> Result<()> {
         if !self.programs.contains_key(&pass) {
             let program = self.record(pass)?;
             self.programs.insert(pass, program);
@@ -274,6 +297,7 @@ impl Objective {
     /// Runs a pass, recorded at its first use, at θ and along v, with what it derives into `out`, and reads its sums:
     /// the only words that leave the device.
     fn evaluate(&mut self, pass: Pass, theta: &Buf, v: Option<&Buf>, out: Option<&Buf>) -> Result<Evaluation> {
+        self.find_moments(theta)?;
         self.recorded(pass)?;
         let workspace = &self.workspace;
         let before = [Some((theta, &workspace.theta)), v.map(|v| (v, &workspace.tangent))];
@@ -336,6 +360,13 @@ impl Objective {
             }
         })
     }
+}
+
+/// So many of these, spread evenly; where there are fewer, some more than once.
+pub(super) fn spread(indices: &[u32], count: usize) -> Vec<u32> {
+    let len = indices.len();
+    let at = |i: usize| if count <= len { i * len / count } else { i % len };
+    (0..count).map(|i| indices[at(i)]).collect()
 }
 
 /// One of a report's sums, finished in f64.

@@ -72,7 +72,7 @@ impl<'a> Activations<'a> {
 
     /// Those of the first examples.
     pub(super) fn forward(&self, examples: usize) -> Forward {
-        self.batch.forward_views(examples)
+        self.batch.forward_views(&(0..examples))
     }
 }
 
@@ -128,7 +128,9 @@ impl Minibatches {
     pub fn new(whole: &Objective, batch: usize, selects: bool) -> Result<Self> {
         let Objective { gpu, workspace, examples, weight_decay, .. } = whole;
         let some: Vec<u32> = whole.indices.iter().cycle().take(batch).copied().collect();
-        let mut objective = Objective::new(gpu, workspace, examples, &some, *weight_decay)?;
+        workspace.check_one_piece(batch)?;
+        let blocks = batch.div_ceil(gpu.profile.block);
+        let mut objective = Objective::over(gpu, workspace, examples, (&some, *weight_decay), blocks)?;
         let padded = objective.index.len();
         let aligned = padded.next_multiple_of(ALIGNMENT);
         let chosen = gpu.alloc("minibatch.chosen", 3 * aligned)?;

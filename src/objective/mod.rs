@@ -12,6 +12,8 @@ mod inverses;
 mod kronecker;
 mod loss;
 mod minibatches;
+mod norm_factors;
+mod normal;
 mod pass;
 mod record;
 pub mod reference;

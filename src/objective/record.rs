@@ -2,7 +2,7 @@
 
 use super::footprint::partial_len;
 use super::loss::Objective;
-use super::pass::{Chunk, Forward, Pass};
+use super::pass::{Chunk, Forward, Normal, Pass};
 use super::slots::{Along, Back, COTANGENT, TANGENT};
 use super::stage::Stage;
 use crate::device::{ALIGNMENT, Buf, Quads};
@@ -14,6 +14,7 @@ use crate::kernels::weights::{Base, Partials, reduce_partials};
 use crate::kernels::{copy_quads, finite, vector};
 use crate::model::{At, LayerWeights};
 use crate::program::Program;
+use std::ops::Range;
 
 /// Partial sums of the gradients of some layers, and where the next ones may lie.
 #[derive(Default)]
@@ -30,6 +31,10 @@ impl Objective {
         program.clear(&self.workspace.report.all);
         if pass.has_backward() {
             program.clear(&self.workspace.gradient);
+        }
+        if pass == Pass::Statistics {
+            self.record_statistics(&mut program)?;
+            return Ok(program);
         }
         for chunk in self.chunks() {
             self.record_chunk(&mut program, pass, &chunk, Base::Gradient)?;
@@ -51,6 +56,7 @@ impl Objective {
         };
         match pass {
             Pass::Loss => {}
+            Pass::Statistics => unreachable!("it has no losses"),
             Pass::Logits => program.push(copy_quads(gpu, logits, &outputs())?),
             Pass::Tangent => {
                 self.record_jvp(program, &workspace.weights, &forward, &b)?;
@@ -92,36 +98,44 @@ impl Objective {
         Ok(forward)
     }
 
-    /// Where a forward pass of so many examples, padding included, leaves its values.
-    pub(super) fn forward_views(&self, examples: usize) -> Forward {
+    /// Where a forward pass of these examples, padding included, leaves its values.
+    pub(super) fn forward_views(&self, range: &Range<usize>) -> Forward {
         let workspace = &*self.workspace;
-        let prefix = |quads: &Quads| quads.prefix(quads.len() / workspace.chunk * examples);
+        let prefix = |quads: &Quads| quads.prefix(quads.len() / workspace.chunk * range.len());
         let x: Vec<Quads> = workspace.activations.iter().map(prefix).collect();
         let stages = workspace.stages.iter().zip(&workspace.derivatives).zip(&x[1..]);
         let masks = stages.map(|((stage, derivative), y)| stage.mask(y, derivative.as_ref().map(prefix).as_ref()));
-        Forward { masks: masks.collect(), x }
+        let normal = workspace.stages.iter().map(|stage| self.normal_views(stage, range)).collect();
+        Forward { masks: masks.collect(), x, normal }
+    }
+
+    /// A stage at the values of a pass, with these weights.
+    pub(super) fn at<'a>(&'a self, stage: usize, forward: &'a Forward, weights: &'a [Option<LayerWeights>]) -> At<'a> {
+        let Stage { layer, x, .. } = self.workspace.stages[stage];
+        let normalised = forward.normal[stage].as_ref().map(Normal::of_layer);
+        At { gpu: &self.gpu, weights: weights[layer].as_ref(), x: &forward.x[x], normalised }
     }
 
     pub(super) fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let Forward { x, masks } = self.forward_views(chunk.range.len());
+        let forward = self.forward_views(&chunk.range);
+        let x = &forward.x;
         let scratch = workspace.passing[0].prefix(x[0].len());
         self.examples.record_gather(gpu, program, &chunk.index, [&x[0], &scratch])?;
         for (i, stage) in workspace.stages.iter().enumerate() {
             let derivative = workspace.derivatives[i].as_ref().map(|quads| quads.prefix(x[i + 1].len()));
-            let weights = workspace.weights[stage.layer].as_ref();
             let overflows = stage.has_parameters || stage.is_sum;
             let epilogue = Epilogue {
                 plus: stage.plus.map(|plus| x[plus].clone()),
                 activation: stage.activation,
-                derivative: derivative.filter(|_| !matches!(pass, Pass::Loss | Pass::Logits)),
+                derivative: derivative.filter(|_| pass.has_derivatives()),
                 found: overflows.then(|| workspace.report.found[stage.layer].clone()),
                 mask: None,
             };
             let layer = &workspace.model.layers()[stage.layer];
-            program.extend(layer.forward(&At { gpu, weights, x: &x[stage.x] }, &x[i + 1], &epilogue)?);
+            program.extend(layer.forward(&self.at(i, &forward, &workspace.weights), &x[i + 1], &epilogue)?);
         }
-        Ok(Forward { x, masks })
+        Ok(forward)
     }
 
     /// Tangents through all stages along the direction of `weights`, the logits' into `out`. Stages before the first
@@ -146,9 +160,8 @@ impl Objective {
                     let stage = &workspace.stages[*i];
                     let layer = &workspace.model.layers()[stage.layer];
                     let mask = forward.masks[*i].as_ref().filter(|_| *is_masked);
-                    let at = At { gpu, weights: weights[stage.layer].as_ref(), x: &forward.x[stage.x] };
                     let tx = tx.map(|tx| tangent(tx, stage.x));
-                    program.extend(layer.jvp(&at, tx.as_ref(), &target(*ty, *i), mask)?);
+                    program.extend(layer.jvp(&self.at(*i, forward, weights), tx.as_ref(), &target(*ty, *i), mask)?);
                 }
                 Along::Sum { stage: i, terms, ty } => {
                     let mask = Epilogue::masked(forward.masks[*i].as_ref());
@@ -171,22 +184,23 @@ impl Objective {
         base: Base<'_>,
     ) -> Result<()> {
         let done: Vec<usize> = known.jobs.iter().map(|job| job.start).collect();
-        self.record_back(program, forward, &mut |program, stage, x, dy| {
+        self.record_back(program, forward, &mut |program, stage, at, dy| {
             let range = self.workspace.model.ranges()[stage.layer].as_ref();
             if range.is_some_and(|range| done.contains(&range.start)) {
                 return Ok(());
             }
-            self.record_partial(program, stage, [x, dy], &mut known, base)
+            self.record_partial(program, stage, (at, dy), &mut known, base)
         })?;
         self.record_reduction(program, &mut known, base)
     }
 
-    /// The partial sums of a stage's gradient, into what is left of the room for them.
+    /// The partial sums of a stage's gradient, into what is left of the room for them. Normalisations have a place of
+    /// their own, since the gradient to their input is made of these sums.
     pub(super) fn record_partial(
         &self,
         program: &mut Program,
         stage: &Stage,
-        [x, dy]: [&Quads; 2],
+        (at, dy): (&At<'_>, &Quads),
         sums: &mut PartialSums,
         base: Base<'_>,
     ) -> Result<()> {
@@ -195,14 +209,19 @@ impl Objective {
         let (Some(shape), Some(range)) = (layer.weights(), &workspace.model.ranges()[stage.layer]) else {
             return Ok(());
         };
-        let blocks = x.len() / (layer.input().len() * gpu.profile.block);
+        if let Some((room, normalised)) = workspace.norms[stage.layer].as_ref().zip(at.normalised) {
+            program.extend(layer.grad_weight(at, dy, normalised.products)?);
+            let splits = normalised.products.len() / shape.partial_len();
+            sums.jobs.push(Partials { shape, start: range.start, first: room.products, splits });
+            return Ok(());
+        }
+        let blocks = at.x.len() / (layer.input().len() * gpu.profile.block);
         let len = partial_len(gpu, layer, blocks);
-        if sums.end + len > workspace.partial.len() {
+        if sums.end + len > workspace.partial_words {
             self.record_reduction(program, sums, base)?;
         }
         let first = sums.end;
-        let at = At { gpu, weights: workspace.weights[stage.layer].as_ref(), x };
-        program.extend(layer.grad_weight(&at, dy, &workspace.partial.view(first..first + len))?);
+        program.extend(layer.grad_weight(at, dy, &workspace.partial.view(first..first + len))?);
         sums.jobs.push(Partials { shape, start: range.start, first, splits: layer.splits(gpu, blocks) });
         sums.end = (first + len).next_multiple_of(ALIGNMENT);
         Ok(())
@@ -217,26 +236,26 @@ impl Objective {
         Ok(())
     }
 
-    /// Cotangents back through the stages; `at` sees each stage with parameters, its x and its dy.
+    /// Cotangents back through the stages; `visit` sees each stage with parameters at its x, and its dy.
     pub(super) fn record_back(
         &self,
         program: &mut Program,
         forward: &Forward,
-        at: &mut dyn FnMut(&mut Program, &Stage, &Quads, &Quads) -> Result<()>,
+        visit: &mut dyn FnMut(&mut Program, &Stage, &At<'_>, &Quads) -> Result<()>,
     ) -> Result<()> {
         let (gpu, workspace) = (&self.gpu, &*self.workspace);
-        let Forward { x, masks } = forward;
+        let Forward { x, masks, .. } = forward;
         let cotangent = |slot: usize, value: usize| workspace.passing[slot].like(&x[value]);
         for step in &workspace.slots.back {
             match step {
                 Back::Known { stage: i, dy } => {
-                    let stage = &workspace.stages[*i];
-                    at(program, stage, &x[stage.x], &cotangent(*dy, i + 1))?;
+                    let at = self.at(*i, forward, &workspace.weights);
+                    visit(program, &workspace.stages[*i], &at, &cotangent(*dy, i + 1))?;
                 }
                 Back::Input { stage: i, dy, dx, is_masked } => {
                     let stage = &workspace.stages[*i];
                     let layer = &workspace.model.layers()[stage.layer];
-                    let at = At { gpu, weights: workspace.weights[stage.layer].as_ref(), x: &x[stage.x] };
+                    let at = self.at(*i, forward, &workspace.weights);
                     let mask = masks[stage.x - 1].as_ref().filter(|_| *is_masked);
                     let [dy, dx] = [cotangent(*dy, i + 1), cotangent(*dx, stage.x)];
                     program.extend(layer.grad_input(&at, &dy, &dx, mask)?);

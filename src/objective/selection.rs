@@ -2,7 +2,7 @@
 //! activations.
 
 use super::loss::Objective;
-use super::pass::{Chunk, Forward, Pass};
+use super::pass::{Chunk, Forward, Normal, Pass};
 use super::record::PartialSums;
 use super::slots::COTANGENT;
 use crate::batch::Draw;
@@ -70,7 +70,8 @@ impl Selection {
             let logits = &forward.x[forward.x.len() - 1];
             let dz = batch.workspace.passing[COTANGENT].like(logits);
             program.push(softmax_xent::gradient(gpu, logits, &chunk.targets, &dz)?);
-            batch.record_partial(program, head, [&forward.x[head.x], &dz], &mut sums, base)?;
+            let at = batch.at(batch.workspace.stages.len() - 1, forward, &batch.workspace.weights);
+            batch.record_partial(program, head, (&at, &dz), &mut sums, base)?;
         }
         let Targets { label, weight } = &chunk.targets;
         let of_batch = [&chunk.index, label, weight];
@@ -92,7 +93,12 @@ impl Selection {
         backward.extend(selection::rows(gpu, &pairs, &kept.position)?);
         let stages = batch.workspace.stages.iter().zip(&self.activations[1..]).zip(&self.derivatives);
         let masks = stages.map(|((stage, x), derivative)| stage.mask(x, derivative.as_ref())).collect();
-        let chosen = Forward { x: self.activations.clone(), masks };
+        // mean and variance are those of all, whatever their number; padding is zero in a cotangent
+        let normal = |of: &Option<Normal>| {
+            of.clone().map(|of| Normal { share: kept.share.clone(), examples: kept.position.len(), ..of })
+        };
+        let normal = forward.normal.iter().map(normal).collect();
+        let chosen = Forward { x: self.activations.clone(), masks, normal };
         let targets = Targets { label: kept.label.clone(), weight: kept.weight.clone() };
         let logits = &chosen.x[chosen.x.len() - 1];
         let dz = batch.workspace.passing[COTANGENT].like(logits);

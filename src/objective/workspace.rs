@@ -1,6 +1,7 @@
 //! Device memory shared by all objectives of one model: activations of one chunk, packed weights, the flat vectors.
 
 use super::footprint::{Footprint, partial_words};
+use super::normal::NormRoom;
 use super::slots::{Slots, arrays};
 use super::stage::{Stage, stages};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
@@ -8,7 +9,7 @@ use crate::error::{MemoryError, Result, UsageError};
 use crate::kernels::vector::PARTIALS;
 use crate::kernels::weights::{Direction, PackedWeights};
 use crate::kernels::{check_turns, softmax_xent};
-use crate::model::{LayerWeights, Model};
+use crate::model::{Layer, LayerWeights, Model};
 use crate::program::Program;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,8 +41,11 @@ pub struct Workspace {
     pub(super) gradient: Buf,
     packed: Packed,
     pub(super) weights: Vec<Option<LayerWeights>>,
-    /// Room for the partial sums of weight gradients.
+    /// Room for the partial sums of weight gradients, the first words of any layers, …
     pub(super) partial: Buf,
+    pub(super) partial_words: usize,
+    /// … the others of those that normalise; and what else these need.
+    pub(super) norms: Vec<Option<NormRoom>>,
     /// A second direction, the weights with it in place of the first, and room for its logit tangents.
     pub(super) second_tangent: Buf,
     pub(super) second: Vec<Option<LayerWeights>>,
@@ -105,7 +109,10 @@ impl Workspace {
         let derivatives = derivatives(gpu, &stages, chunk)?;
         let passing = footprint.passing.iter().map(|&values| quads("passing", values)).collect::<Result<_>>()?;
         let (theta, tangent, gradient) = (vector("theta")?, vector("tangent")?, vector("gradient")?);
-        let partial = gpu.alloc("partial", partial_words(gpu, &model, chunk))?;
+        let (partial_words, groups) =
+            (partial_words(gpu, &model, chunk).next_multiple_of(ALIGNMENT), chunk.div_ceil(model.group()));
+        let partial = gpu.alloc("partial", partial_words + NormRoom::partial_words(gpu, &model, groups))?;
+        let norms = NormRoom::of_layers(gpu, &model, groups, partial_words)?;
         let packed = Packed::new(gpu, &model, &is_needed)?;
         let weights = layer_weights(&model, &packed, &is_needed, [&theta, &tangent]);
         let second_tangent = vector("second tangent")?;
@@ -127,12 +134,37 @@ impl Workspace {
             packed,
             weights,
             partial,
+            partial_words,
+            norms,
             second_tangent,
             second,
             logit_tangents,
             report,
             passes: AtomicU64::new(0),
         })
+    }
+
+    /// Sets the running mean and variance of each channel of each normalisation, in the order of the layers: what an
+    /// evaluation works with that has no training examples.
+    ///
+    /// # Panics
+    /// When there are not as many as the model has.
+    pub fn set_moments(&self, gpu: &Gpu, mut moments: &[f32]) {
+        for room in self.norms.iter().flatten() {
+            let (these, others) = moments.split_at(room.moments.len());
+            gpu.write(&room.moments, these);
+            moments = others;
+        }
+        assert!(moments.is_empty(), "{} moments too many", moments.len());
+    }
+
+    /// Those that the last evaluation found.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn moments(&self, gpu: &Gpu) -> Result<Vec<f32>> {
+        let of = |room: &NormRoom| gpu.read::<f32>(&room.moments);
+        Ok(self.norms.iter().flatten().map(of).collect::<Result<Vec<_>>>()?.concat())
     }
 
     /// Chunks are multiples of so many examples.
@@ -192,6 +224,14 @@ impl Workspace {
             return Ok(());
         }
         Err(UsageError::Choice { examples, room: self.chunk, most: self.largest_chunk }.into())
+    }
+
+    /// Whether a mini-batch of so many examples can go through normalisations, which need all of it at once.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage) when there is room for fewer.
+    pub fn check_one_piece(&self, examples: usize) -> Result<()> {
+        if self.norms.iter().flatten().next().is_none() { Ok(()) } else { self.check_choice(examples) }
     }
 
     /// Appends the steps that pack θ, and so many `tangents` (directions), into the tiles that the products read.
@@ -272,17 +312,23 @@ fn layer_weights(
     [theta, tangent]: [&Buf; 2],
 ) -> Vec<Option<LayerWeights>> {
     // those packed backward come after those packed forward
-    let (mut forward, mut backward) = (0, model.ranges().iter().flatten().count());
-    let weights = model.ranges().iter().zip(is_needed).map(|(range, is_needed)| {
+    let are_packed = |layer: &dyn Layer| layer.weights().is_some() && layer.norm().is_none();
+    let (mut forward, mut backward) = (0, model.layers().iter().filter(|layer| are_packed(&***layer)).count());
+    let layers = model.layers().iter().zip(model.ranges()).zip(is_needed);
+    let weights = layers.map(|((layer, range), is_needed)| {
         let range = range.as_ref()?;
+        let (theta, tangent) = (theta.view(range.clone()), tangent.view(range.clone()));
+        if !are_packed(&**layer) {
+            return Some(LayerWeights { theta, tangent, forward: None, backward: None, forward_tangent: None });
+        }
         forward += 1;
         backward += usize::from(*is_needed);
         Some(LayerWeights {
-            theta: theta.view(range.clone()),
-            tangent: tangent.view(range.clone()),
-            forward: packed.theta.of(forward - 1),
+            theta,
+            tangent,
+            forward: Some(packed.theta.of(forward - 1)),
             backward: is_needed.then(|| packed.theta.of(backward - 1)),
-            forward_tangent: packed.tangents[0].of(forward - 1),
+            forward_tangent: Some(packed.tangents[0].of(forward - 1)),
         })
     });
     weights.collect()
@@ -298,8 +344,10 @@ fn with_tangent(
     let mut number = 0;
     let with_tangent = weights.iter().zip(model.ranges()).map(|(weights, range)| {
         let (weights, range) = (weights.as_ref()?, range.as_ref()?);
-        let forward_tangent = packed.tangents[1].of(number);
-        number += 1;
+        let forward_tangent = weights.forward_tangent.as_ref().map(|_| {
+            number += 1;
+            packed.tangents[1].of(number - 1)
+        });
         Some(LayerWeights { tangent: tangent.view(range.clone()), forward_tangent, ..weights.clone() })
     });
     with_tangent.collect()

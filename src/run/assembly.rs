@@ -234,6 +234,8 @@ impl<'a> Run<'a> {
         };
         let n = sets.train.len();
         let gpu = sets.test.gpu().clone();
+        sets.test.find_moments(theta)?;
+        let moments = sets.test.workspace().moments(&gpu)?;
         let reporting = self.reporting_cost() - reported_before;
         let theta = self.trainer().space().download(theta)?;
         let digest = Sha256::digest(bytemuck::cast_slice::<f32, u8>(&self.model.compact(&theta)));
@@ -264,7 +266,7 @@ impl<'a> Run<'a> {
             driver: gpu.driver(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let weights = Weights { model: self.model.clone(), theta, signature: self.signature.clone() };
+        let weights = Weights { model: self.model.clone(), theta, moments, signature: self.signature.clone() };
         Ok(Trained { weights, record, state: self.state(&finished.progress)?, memory: self.config.memory })
     }
 }
@@ -293,14 +295,12 @@ fn training_sets(
     let every_test: Vec<u32> = (0..test.len() as u32).collect();
     let held_out = Subset::draw(config.sampling, &train.labels, &all, config.held_out, (config.seed, HELD_OUT));
     let full = Subset::new(copies(config, held_out.complement(train.len()), train.len()), config.seed);
-    let objective = |examples: &Arc<Examples>, indices: &[u32]| Objective::new(gpu, workspace, examples, indices, 0.0);
-    Ok(TrainingSets {
-        stages: stages(config, &train.labels, full),
-        held_out: (!held_out.is_empty()).then(|| objective(&train, &held_out.indices)).transpose()?,
-        train_loss: objective(&train, &all)?,
-        test: objective(&test, &every_test)?,
-        train,
-    })
+    let objective = |examples: &Arc<Examples>, indices: &[u32]| {
+        Objective::new(gpu, workspace, examples, indices, 0.0)?.evaluating(Some((&train, &full.indices)))
+    };
+    let held_out = (!held_out.is_empty()).then(|| objective(&train, &held_out.indices)).transpose()?;
+    let (train_loss, test) = (objective(&train, &all)?, objective(&test, &every_test)?);
+    Ok(TrainingSets { stages: stages(config, &train.labels, full), held_out, train_loss, test, train })
 }
 
 /// The examples of each stage. Subsets are nested: the largest out of the full set, each of those before out of the one

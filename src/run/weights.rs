@@ -19,6 +19,8 @@ pub struct Weights {
     pub model: Arc<Model>,
     /// θ, a flat vector of the model.
     pub theta: Vec<f32>,
+    /// Mean and variance of each channel of each normalisation ([`Model::moments`]); empty where nobody found them yet.
+    pub moments: Vec<f32>,
     /// Shape of an example, classes, normalisation.
     pub signature: Signature,
 }
@@ -29,8 +31,8 @@ impl Weights {
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) naming the file and what is wrong with it.
     pub fn load(path: &Path) -> Result<Self> {
-        let (model, theta, signature) = load_weights(path)?;
-        Ok(Self { model: Arc::new(model), theta, signature })
+        let (model, [theta, moments], signature) = load_weights(path)?;
+        Ok(Self { model: Arc::new(model), theta, moments, signature })
     }
 
     /// Writes a file of weights, safetensors in PyTorch's names, shapes and order.
@@ -38,7 +40,7 @@ impl Weights {
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io) naming the file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        save_weights(path, &self.model, &self.theta, &self.signature)
+        save_weights(path, &self.model, [&self.theta, &self.moments], &self.signature)
     }
 
     /// The best so far of a run on `data` that is in the middle, or else the present ones; and which of these.
@@ -62,7 +64,7 @@ impl Weights {
             }
         };
         check_finite(&path, &model, &theta)?;
-        Ok((Self { model, theta, signature }, which))
+        Ok((Self { model, theta, moments: Vec::new(), signature }, which))
     }
 
     /// Whether they can be asked about these data.
@@ -93,7 +95,26 @@ impl Weights {
         let Signature { input, normalisation, .. } = &self.signature;
         let examples = Arc::new(Examples::upload(gpu, *input, &split.images, &split.labels, normalisation)?);
         let all: Vec<u32> = (0..examples.len() as u32).collect();
-        Objective::new(gpu, &workspace, &examples, &all, 0.0)
+        workspace.set_moments(gpu, &self.moments);
+        Objective::new(gpu, &workspace, &examples, &all, 0.0)?.evaluating(None)
+    }
+
+    /// Finds mean and variance of what is normalised from training examples, where nobody did so yet.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn find_moments(&mut self, gpu: &Gpu, train: &Split, memory: u64) -> Result<()> {
+        if !self.moments.is_empty() || self.model.moments().is_empty() {
+            return Ok(());
+        }
+        let workspace = Arc::new(Workspace::new(gpu, self.model.clone(), memory)?);
+        let Signature { input, normalisation, .. } = &self.signature;
+        let examples = Arc::new(Examples::upload(gpu, *input, &train.images, &train.labels, normalisation)?);
+        let all: Vec<u32> = (0..examples.len() as u32).collect();
+        let one = Objective::new(gpu, &workspace, &examples, &all[..1], 0.0)?;
+        one.evaluating(Some((&examples, &all)))?.find_moments(&gpu.upload("theta", &self.theta)?)?;
+        self.moments = workspace.moments(gpu)?;
+        Ok(())
     }
 
     /// Loss and accuracy over a split of images like those they were made for, in as many bytes.

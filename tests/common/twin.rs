@@ -3,6 +3,7 @@
 //! Parameters are compact here (PyTorch's order, no gaps), activations plain `[N][C][H][W]`.
 
 use gpu_subset::kernels::activation::Activation;
+use gpu_subset::kernels::batch_norm::BatchNorm;
 use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::pool::Pool;
 pub use gpu_subset::model::reference::Map as Op;
@@ -10,6 +11,9 @@ use gpu_subset::model::reference::Maps;
 use gpu_subset::model::{Description, Edges, Model, Value};
 use gpu_subset::shape::Shape;
 use std::sync::Arc;
+
+/// Examples that are normalised together.
+pub const GROUP: usize = 64;
 
 /// A model and the same graph in f64.
 pub struct Twin {
@@ -30,7 +34,7 @@ impl Twin {
     /// `layers` is the list of a description's layers in TOML: `{ kind = "conv", channels = 3, size = 5 }, { kind =
     /// "dense" }`.
     pub fn new(input: Shape, classes: usize, layers: &str) -> Self {
-        let toml = format!("layer = [{layers}]");
+        let toml = format!("group = {GROUP}\nlayer = [{layers}]");
         let model = Model::new(&Description::parse(&toml, "twin.toml").unwrap(), input, classes).unwrap();
         let ops = Maps { maps: Vec::new(), edges: Vec::new() };
         let mut builder = Builder { input, classes, ops, last: Value::EXAMPLE, names: Vec::new() };
@@ -113,6 +117,7 @@ impl Builder {
                 let (height, width) = (shape.height, shape.width);
                 self.add(Op::Average(Pool { input: shape, height, width, padding: 0, stride: 1 }), x, None);
             }
+            "batch-norm" => self.add(Op::Norm(BatchNorm { shape }, GROUP), x, None),
             "add" => {
                 let (x, plus) = if reads.len() == 2 { (x, reads[1]) } else { (self.last, x) };
                 let [a, b] = [x, plus].map(|value| self.shape(value));

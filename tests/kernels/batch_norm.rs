@@ -172,7 +172,7 @@ fn forward_agrees_with_the_reference_by_groups_and_by_running_statistics() {
                 let (y, derivative) = (case.unwritten(&gpu), case.unwritten(&gpu));
                 let found = gpu.upload("found", &[0u32]).unwrap();
                 let (derivative, found) = (Some(derivative), Some(found));
-                let epilogue = Epilogue { activation: Some(f), derivative, found, mask: None };
+                let epilogue = Epilogue { activation: Some(f), derivative, found, ..Epilogue::default() };
                 let skips = with_skip.then_some((&skip[..], &skip_quads));
                 let on_device = skips.map(|(_, quads)| quads);
                 run(&gpu, [norm.forward(&gpu, [&x_quads, &y], on_device, &theta_buf, *statistics, &epilogue).unwrap()]);

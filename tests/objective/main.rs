@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 /// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the
 /// first parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
-const NETS: [(Shape, usize, &str); 6] = [
+const NETS: [(Shape, usize, &str); 7] = [
     (
         Shape::new(2, 9, 8),
         4,
@@ -72,6 +72,20 @@ const NETS: [(Shape, usize, &str); 6] = [
            { kind = "global-avg-pool", name = "pool" },
            { kind = "dense", units = 3 },
            { kind = "add", from = "pool" }"#,
+    ),
+    // normalised, with a sum that is fused and one that is not, and a normalisation without an activation
+    (
+        Shape::new(2, 6, 5),
+        3,
+        r#"{ kind = "conv", channels = 3, size = 3, padding = 1 },
+           { kind = "batch-norm", activation = "tanh", name = "stem" },
+           { kind = "conv", channels = 3, size = 3, padding = 1 },
+           { kind = "batch-norm" }, { kind = "add", from = "stem", activation = "relu", name = "sum" },
+           { kind = "conv", channels = 4, size = 2, stride = 2 },
+           { kind = "batch-norm", name = "branch" },
+           { kind = "avg-pool", size = 2, from = "sum", name = "short" },
+           { kind = "add", from = ["branch", "short"], pad = true, activation = "silu" },
+           { kind = "global-avg-pool" }, { kind = "dense" }"#,
     ),
 ];
 

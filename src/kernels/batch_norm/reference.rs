@@ -69,7 +69,7 @@ impl Groups {
 pub fn statistics(norm: BatchNorm, x: &[f64], examples: usize) -> Groups {
     let (channels, pixels) = (norm.shape.channels, norm.shape.pixels());
     let mut moments = Vec::new();
-    for group in x.chunks(examples * norm.shape.len()) {
+    for group in x.chunks(examples.saturating_mul(norm.shape.len())) {
         for channel in 0..channels {
             let planes = group.chunks_exact(pixels).skip(channel).step_by(channels);
             let values: Vec<f64> = planes.flatten().copied().collect();

@@ -1,0 +1,88 @@
+//! The curvature of the scales and shifts of normalisations: a 2 × 2 block a channel of the Gauss-Newton matrix.
+
+use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
+use crate::error::Result;
+use crate::kernels::batch_norm::{BatchNorm, NormPart, divide};
+use crate::model::{At, Model};
+use crate::program::{Dispatch, Program};
+
+/// Words of a block: γ with γ, γ with β, β with β.
+const BLOCK_WORDS: usize = 3;
+
+/// The blocks of all normalisations of a model.
+pub(super) struct NormFactors {
+    layers: Vec<NormFactor>,
+    /// All blocks, where the model has any.
+    words: Option<Buf>,
+    /// What the next sums are scaled with, and how much is kept of those before.
+    coefficients: Buf,
+}
+
+struct NormFactor {
+    layer: usize,
+    norm: BatchNorm,
+    part: NormPart,
+    fisher: Buf,
+}
+
+impl NormFactors {
+    pub(super) fn new(gpu: &Gpu, model: &Model) -> Result<Self> {
+        let mut end = 0;
+        let parts = model.norms().map(|(layer, norm)| {
+            let start = model.ranges()[layer].as_ref().expect("a normalisation has parameters").start;
+            let part = NormPart { start, factor: end, channels: norm.shape.channels };
+            end = (end + BLOCK_WORDS * part.channels).next_multiple_of(ALIGNMENT);
+            (layer, norm, part)
+        });
+        let parts: Vec<_> = parts.collect();
+        let words = (end > 0).then(|| gpu.alloc("norm.factors", end)).transpose()?;
+        let layer = |(layer, norm, part): (usize, BatchNorm, NormPart)| {
+            let fisher = words.as_ref().expect("of as many words");
+            NormFactor { layer, norm, part, fisher: fisher.view(part.factor..part.factor + norm.fisher_len()) }
+        };
+        let layers = parts.into_iter().map(layer).collect();
+        Ok(Self { layers, coefficients: gpu.alloc("norm.coefficients", 2)?, words })
+    }
+
+    /// As [`LayerFactors::weigh`](super::factors::LayerFactors::weigh).
+    pub(super) fn weigh(&self, gpu: &Gpu, examples: usize, keep: f64) {
+        let scale = (1.0 - keep) / examples as f64;
+        gpu.write(&self.coefficients, &[keep as f32, scale as f32]);
+    }
+
+    /// Adds a stage's x and dy to the sums, if it is a normalisation.
+    pub(super) fn record_sums(
+        &self,
+        gpu: &Gpu,
+        layer: usize,
+        (at, dy): (&At<'_>, &Quads),
+        program: &mut Program,
+    ) -> Result<()> {
+        let Some(factor) = self.layers.iter().find(|factor| factor.layer == layer) else { return Ok(()) };
+        let normalised = at.normalised.expect("as the forward pass");
+        let (statistics, examples) = (normalised.statistics, normalised.examples);
+        // what goes on to its input is made of these
+        program.push(factor.norm.products(gpu, [dy, at.x], examples, statistics, normalised.products)?);
+        program.push(factor.norm.fisher(gpu, [dy, at.x], statistics, &self.coefficients, &factor.fisher)?);
+        Ok(())
+    }
+
+    /// The step that makes d = (F + λ)⁻¹ g of each block, λ being a word on the device.
+    pub(super) fn apply(&self, gpu: &Gpu, lambda: &Buf, [g, d]: [&Buf; 2]) -> Result<Option<Dispatch>> {
+        let parts: Vec<NormPart> = self.layers.iter().map(|factor| factor.part).collect();
+        self.words.as_ref().map(|words| divide(gpu, &parts, words, lambda, [g, d])).transpose()
+    }
+
+    /// Every block by the name of its layer.
+    pub(super) fn named<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = (String, Buf)> + 'a {
+        let name = |layer: usize| format!("{}.parameters", model.layers()[layer].name());
+        self.layers.iter().map(move |factor| (name(factor.layer), factor.fisher.clone()))
+    }
+
+    /// What examples of a mini-batch count that stand for all of it.
+    pub(super) fn share(gpu: &Gpu, padded: usize, examples: usize, of: usize) -> Result<Buf> {
+        let share = of as f32 / examples as f32;
+        let shares: Vec<f32> = (0..padded).map(|n| if n < examples { share } else { 0.0 }).collect();
+        gpu.upload("norm.share", &shares)
+    }
+}

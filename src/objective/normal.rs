@@ -1,0 +1,165 @@
+//! What layers that normalise over examples take mean and variance over: groups of an objective's examples, one after
+//! another; all of a mini-batch; or, to evaluate, examples of the training set.
+
+use super::examples::Examples;
+use super::loss::{Objective, spread};
+use super::pass::{Normal, Pass};
+use super::stage::Stage;
+use super::workspace::Workspace;
+use crate::device::{ALIGNMENT, Buf, Gpu};
+use crate::error::{Result, UsageError};
+use crate::kernels::batch_norm::BatchNorm;
+use crate::model::Model;
+use crate::program::Program;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Training examples whose statistics stand for all, and how many of them are a group, at most.
+const SEEN: usize = 2048;
+const SEEN_GROUP: usize = 512;
+
+/// What normalisations of an objective take mean and variance over.
+pub(super) enum Over {
+    /// Groups of so many blocks.
+    Groups(usize),
+    /// Moments that are known, by a look at these examples where there are any.
+    Known(Option<Box<Objective>>),
+}
+
+/// Device memory of one normalisation.
+#[derive(Debug)]
+pub(super) struct NormRoom {
+    pub norm: BatchNorm,
+    /// Statistics of the groups of a chunk.
+    pub sums: Buf,
+    /// Running mean and variance.
+    pub moments: Buf,
+    /// Where its sums over cotangents are in the room for partial sums.
+    pub products: usize,
+}
+
+impl NormRoom {
+    /// For each layer of a model that normalises, in chunks of so many groups; the partial sums begin at `start`.
+    pub(super) fn of_layers(gpu: &Gpu, model: &Model, groups: usize, start: usize) -> Result<Vec<Option<Self>>> {
+        let mut rooms: Vec<Option<Self>> = model.layers().iter().map(|_| None).collect();
+        let mut products = start;
+        for (layer, norm) in model.norms() {
+            let sums = gpu.alloc("norm.statistics", norm.statistics_len(gpu, groups))?;
+            let moments = gpu.alloc("norm.moments", norm.weights().len())?;
+            rooms[layer] = Some(Self { norm, sums, moments, products });
+            products += norm.partial_len(gpu, groups).next_multiple_of(ALIGNMENT);
+        }
+        Ok(rooms)
+    }
+
+    /// Words of the partial sums of all normalisations.
+    pub(super) fn partial_words(gpu: &Gpu, model: &Model, groups: usize) -> usize {
+        model.norms().map(|(_, norm)| norm.partial_len(gpu, groups).next_multiple_of(ALIGNMENT)).sum()
+    }
+}
+
+/// Blocks of a group of a model, in a loss over so many examples.
+///
+/// # Errors
+/// [`Error::Usage`](crate::error::Error::Usage) when chunks are no whole groups.
+pub(super) fn group_blocks(gpu: &Gpu, workspace: &Workspace, examples: usize) -> Result<usize> {
+    let (model, chunk) = (&workspace.model, workspace.chunk);
+    let (group, block) = (model.group(), gpu.profile.block);
+    let is_divided = chunk.is_multiple_of(group) && group.is_multiple_of(block);
+    if model.norms().next().is_none() || is_divided || examples <= chunk.min(group) {
+        return Ok(group.div_ceil(block));
+    }
+    Err(UsageError::Group { group, chunk, block }.into())
+}
+
+impl Objective {
+    /// The same as an evaluation, which normalises by moments that it finds at each θ from some of these training
+    /// examples; without any by those that [`Workspace::set_moments`] set.
+    ///
+    /// # Errors
+    /// As [`Objective::new`].
+    pub fn evaluating(mut self, training: Option<(&Arc<Examples>, &[u32])>) -> Result<Self> {
+        if self.workspace.model.norms().next().is_some() {
+            let seen = training.map(|(examples, indices)| self.seen(examples, indices)).transpose()?;
+            self.over = Over::Known(seen.map(Box::new));
+        }
+        Ok(self)
+    }
+
+    /// Some of the examples, in groups that are large and fill chunks.
+    fn seen(&self, examples: &Arc<Examples>, indices: &[u32]) -> Result<Self> {
+        let (gpu, block, chunk) = (&self.gpu, self.gpu.profile.block, self.workspace.chunk);
+        let fills = |group: &usize| chunk.is_multiple_of(*group) && group.is_multiple_of(block);
+        let group = (1..=SEEN_GROUP / block).rev().map(|blocks| blocks * block).find(fills).unwrap_or(chunk);
+        let some = spread(indices, SEEN.min(indices.len()).next_multiple_of(group));
+        Self::over(gpu, &self.workspace, examples, (&some, 0.0), group / block)
+    }
+
+    /// Finds the moments at θ of an [evaluation](Objective::evaluating) with training examples, which is charged.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn find_moments(&mut self, theta: &Buf) -> Result<()> {
+        let Over::Known(Some(seen)) = &mut self.over else { return Ok(()) };
+        let before = seen.cost();
+        seen.statistics(theta)?;
+        let cost = seen.cost() - before;
+        self.cost += cost;
+        Ok(())
+    }
+
+    /// Running means and variances from these examples' groups at θ, into the workspace.
+    fn statistics(&mut self, theta: &Buf) -> Result<()> {
+        self.charge([1, 0, 0], 0);
+        self.recorded(Pass::Statistics)?;
+        self.workspace.stamp();
+        self.programs[&Pass::Statistics].run_between(&self.gpu, &[(theta, &self.workspace.theta)], &[])
+    }
+
+    /// The forward pass of every chunk, and what its groups add to the running moments.
+    pub(super) fn record_statistics(&self, program: &mut Program) -> Result<()> {
+        let (gpu, workspace) = (&self.gpu, &*self.workspace);
+        let Over::Groups(blocks) = self.over else { unreachable!("moments are of groups") };
+        let group = blocks * gpu.profile.block;
+        let share = 1.0 / self.index.len().div_ceil(group) as f32;
+        let [first, others] = [0.0, 1.0].map(|keep: f32| gpu.upload("norm.coefficients", &[keep, share]));
+        let (first, others) = (first?, others?);
+        for chunk in self.chunks() {
+            self.record_forward(program, Pass::Statistics, &chunk)?;
+            let coefficients = if chunk.range.start == 0 { &first } else { &others };
+            let groups = chunk.range.len().div_ceil(group);
+            for room in workspace.norms.iter().flatten() {
+                program.push(room.norm.collect(gpu, &room.sums, groups, coefficients, &room.moments)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a stage that normalises works with on these examples.
+    pub(super) fn normal_views(&self, stage: &Stage, range: &Range<usize>) -> Option<Normal> {
+        let (gpu, workspace) = (&self.gpu, &*self.workspace);
+        let room = workspace.norms[stage.layer].as_ref()?;
+        let all = range.len() / gpu.profile.block;
+        let blocks = match self.over {
+            Over::Groups(blocks) => Some(blocks),
+            Over::Known(_) => None,
+        };
+        let len = room.norm.partial_len(gpu, all.div_ceil(blocks.unwrap_or(all)));
+        Some(Normal {
+            blocks,
+            examples: range.end.min(self.len) - range.start,
+            statistics: if blocks.is_some() { room.sums.clone() } else { room.moments.clone() },
+            products: workspace.partial.view(room.products..room.products + len),
+            share: self.share.as_ref().expect("of a model that normalises").view(range.clone()),
+        })
+    }
+
+    /// What each example counts in the means of cotangents: 1, or 0 on padding.
+    pub(super) fn shares(gpu: &Gpu, model: &Model, len: usize, padded: usize) -> Result<Option<Buf>> {
+        if model.norms().next().is_none() {
+            return Ok(None);
+        }
+        let shares: Vec<f32> = (0..padded).map(|n| f32::from(u8::from(n < len))).collect();
+        gpu.upload("subset.share", &shares).map(Some)
+    }
+}
