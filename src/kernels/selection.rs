@@ -30,7 +30,7 @@ const MOST_EACH: usize = 64;
 /// The examples kept of a batch, one after another and then padding: views of one array, as long as the batch.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    /// `[4][stride]`, the four that follow.
+    /// `[5][stride]`, the five that follow.
     all: Buf,
     /// Position in the batch, u32; 0 on padding.
     pub position: Buf,
@@ -40,6 +40,8 @@ pub struct Kept {
     pub label: Buf,
     /// Weight, f32; 0.
     pub weight: Buf,
+    /// What its own weight was multiplied by, the inverse of the probability with which it is kept, f32; 0.
+    pub inverse: Buf,
     /// How many, a word.
     pub count: Buf,
 }
@@ -51,10 +53,10 @@ impl Kept {
     /// As [`Gpu::alloc`].
     pub fn new(gpu: &Gpu, padded: usize) -> Result<Self> {
         let stride = padded.next_multiple_of(crate::device::ALIGNMENT);
-        let all = gpu.alloc("selection.kept", 4 * stride)?;
+        let all = gpu.alloc("selection.kept", 5 * stride)?;
         let part = |i: usize| all.view(i * stride..i * stride + padded);
-        let [position, index, label, weight] = [part(0), part(1), part(2), part(3)];
-        Ok(Self { position, index, label, weight, count: gpu.alloc("selection.count", 1)?, all })
+        let [position, index, label, weight, inverse] = [0, 1, 2, 3, 4].map(part);
+        Ok(Self { position, index, label, weight, inverse, count: gpu.alloc("selection.count", 1)?, all })
     }
 }
 
@@ -72,7 +74,7 @@ pub fn choose(
     live: &BlockCount,
 ) -> Result<Dispatch> {
     assert!([index, label, weight, &kept.index].iter().all(|of| of.len() == score.len()) && draw.len() == 4);
-    let constants = [("STRIDE", kept.all.len() / 4), ("BLOCK", gpu.profile.block), ("WIDTH", gpu.profile.width())];
+    let constants = [("STRIDE", kept.all.len() / 5), ("BLOCK", gpu.profile.block), ("WIDTH", gpu.profile.width())];
     let bindings = [
         score.into(),
         index.into(),
