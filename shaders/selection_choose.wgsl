@@ -1,8 +1,8 @@
 // selection_choose: of the examples n of a batch with scores s, which are kept: n with probability P = min(1, s/τ), its
 // weight divided by P, where τ minimises the variance of the sum over the kept ones times its cost:
 // τ² = ⅔ mean(s²/P) / (⅓ + ⅔ mean P).
-// score, index, label, weight: [padded]; draw: key, step, count; chosen: [5][STRIDE] position, index, label, weight and 1/P
-// of the kept ones in order, then padding; kept: how many, and their blocks. One workgroup.
+// score, index, label, weight: [padded]; draw: key, step, count; chosen: [5][STRIDE] position, index, label, weight
+// and 1/P of the kept ones in order, then padding; kept: how many, and their blocks. One workgroup.
 #import philox
 override STRIDE: u32;
 override BLOCK: u32;
@@ -61,9 +61,9 @@ fn main(@builtin(local_invocation_index) lane: u32) {
       chosen[at] = n;
       chosen[STRIDE + at] = index[n];
       chosen[2u * STRIDE + at] = label[n];
-      let share = max(1.0, tau / score[n]);
-      chosen[3u * STRIDE + at] = bitcast<u32>(weight[n] * share);
-      chosen[4u * STRIDE + at] = bitcast<u32>(share);
+      let inverse = max(1.0, tau / score[n]);
+      chosen[3u * STRIDE + at] = bitcast<u32>(weight[n] * inverse);
+      chosen[4u * STRIDE + at] = bitcast<u32>(inverse);
       at++;
     }
   }

@@ -40,8 +40,8 @@ pub struct Kept {
     pub label: Buf,
     /// Weight, f32; 0.
     pub weight: Buf,
-    /// The inverse of the probability with which it is kept, f32; 0.
-    pub share: Buf,
+    /// What its own weight was multiplied by, the inverse of the probability with which it is kept, f32; 0.
+    pub inverse: Buf,
     /// How many, a word.
     pub count: Buf,
 }
@@ -55,8 +55,8 @@ impl Kept {
         let stride = padded.next_multiple_of(crate::device::ALIGNMENT);
         let all = gpu.alloc("selection.kept", 5 * stride)?;
         let part = |i: usize| all.view(i * stride..i * stride + padded);
-        let [position, index, label, weight, share] = [0, 1, 2, 3, 4].map(part);
-        Ok(Self { position, index, label, weight, share, count: gpu.alloc("selection.count", 1)?, all })
+        let [position, index, label, weight, inverse] = [0, 1, 2, 3, 4].map(part);
+        Ok(Self { position, index, label, weight, inverse, count: gpu.alloc("selection.count", 1)?, all })
     }
 }
 

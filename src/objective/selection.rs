@@ -95,7 +95,7 @@ impl Selection {
         let masks = stages.map(|((stage, x), derivative)| stage.mask(x, derivative.as_ref())).collect();
         // mean and variance are those of all, whatever their number; padding is zero in a cotangent
         let normal = |of: &Option<Normal>| {
-            of.clone().map(|of| Normal { share: kept.share.clone(), examples: kept.position.len(), ..of })
+            of.clone().map(|of| Normal { share: kept.inverse.clone(), examples: kept.position.len(), ..of })
         };
         let normal = forward.normal.iter().map(normal).collect();
         let chosen = Forward { x: self.activations.clone(), masks, normal };

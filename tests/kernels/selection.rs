@@ -62,6 +62,7 @@ fn the_examples_kept_are_those_of_the_reference() {
                     };
                     let weight = gpu.read::<f32>(&kept.weight).unwrap()[at];
                     assert!((f64::from(weight) - 0.5 * factor).abs() <= 1e-4 * factor, "{weight} {factor}");
+                    assert_eq!(0.5 * gpu.read::<f32>(&kept.inverse).unwrap()[at], weight);
                     assert_eq!(gpu.read::<u32>(&kept.index).unwrap()[at], index[n]);
                     assert_eq!(gpu.read::<u32>(&kept.label).unwrap()[at], label[n]);
                 }
@@ -70,7 +71,9 @@ fn the_examples_kept_are_those_of_the_reference() {
                 assert!(padding.iter().all(|&p| p == 0));
                 let index: Vec<u32> = gpu.read(&kept.index).unwrap();
                 assert!(index[count..].iter().all(|&i| i == PADDING));
-                assert!(gpu.read::<f32>(&kept.weight).unwrap()[count..].iter().all(|&w| w == 0.0));
+                for words in [&kept.weight, &kept.inverse] {
+                    assert!(gpu.read::<f32>(words).unwrap()[count..].iter().all(|&w| w == 0.0));
+                }
             }
         }
     }

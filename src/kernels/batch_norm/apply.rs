@@ -103,9 +103,10 @@ impl BatchNorm {
     /// number of values that its statistics are of; dx = mask ⊙ γ r dy with running statistics. `means` are what
     /// [`BatchNorm::products`] left of dy, and w `[N/B][B]`: 1, 0 on padding; running statistics need none.
     ///
-    /// Of the examples kept of a batch ([`selection`](crate::kernels::selection)), w is the inverse of the probability
-    /// with which an example is kept, as in dy; the statistics are those of the whole batch, one group. The mean of dx
-    /// over the draws is then the gradient of all, but for terms of the order of 1/N.
+    /// Of the examples kept of a batch ([`selection`](crate::kernels::selection)), w is
+    /// [`Kept::inverse`](crate::kernels::selection::Kept::inverse), which dy has as a factor; the statistics are those
+    /// of the whole batch, one group. The mean of dx over the draws is then the gradient of all, but for terms of the
+    /// order of 1/N.
     ///
     /// # Errors
     /// As [`Dispatch::new`].
