@@ -35,6 +35,9 @@ pub struct Maps {
     pub maps: Vec<Map>,
     /// What each reads.
     pub edges: Vec<Edges>,
+    /// What each example counts where cotangents are averaged over examples, if not 1: of those that were kept of a
+    /// mini-batch the inverse of the probability, of the others 0.
+    pub shares: Option<Vec<f64>>,
 }
 
 impl Map {
@@ -127,11 +130,19 @@ impl Map {
 impl Maps {
     /// Those of a model, whose normalisations are over groups of so many examples.
     pub fn of(model: &Model, group: usize) -> Self {
-        let maps = model.layers().iter().map(|layer| match layer.reference() {
-            Map::Norm(norm, _) => Map::Norm(norm, group),
-            map => map,
-        });
-        Self { maps: maps.collect(), edges: model.edges().to_vec() }
+        let maps = model.layers().iter().map(|layer| layer.reference()).collect();
+        Self { maps, edges: model.edges().to_vec(), shares: None }.over(group)
+    }
+
+    /// The same, normalised over groups of so many examples.
+    #[must_use]
+    pub fn over(mut self, examples: usize) -> Self {
+        for map in &mut self.maps {
+            if let Map::Norm(_, group) = map {
+                *group = examples;
+            }
+        }
+        self
     }
 
     /// The parameters of each map.
@@ -196,7 +207,14 @@ impl Maps {
             let at = edges.x.index();
             gradients.push(map.grad_weight(&x[at], &dy));
             if edges.x != Value::EXAMPLE {
-                add(&mut cotangents[at], map.grad_input(&x[at], theta, &dy));
+                let dx = match (map, &self.shares) {
+                    (Map::Norm(norm, group), Some(shares)) => {
+                        let groups = batch_norm::statistics(*norm, &x[at], *group);
+                        batch_norm::grad_input(&groups, [&dy, &x[at]], theta, shares)
+                    }
+                    _ => map.grad_input(&x[at], theta, &dy),
+                };
+                add(&mut cotangents[at], dx);
             }
             if let Some(plus) = edges.plus {
                 let features = x[plus.index()].len() / examples;

@@ -1,6 +1,7 @@
 //! A loss and its derivatives in f64, by the references of the kernels: what a device is compared with.
 
 use crate::batch::Looks;
+use crate::kernels::batch_norm::reference as batch_norm;
 use crate::kernels::blocks::reference as blocks;
 use crate::kernels::centred::reference as centred;
 use crate::kernels::conv2d::Conv2d;
@@ -91,10 +92,18 @@ impl Loss<'_> {
         let v = self.maps.split(v);
         let mut parts = Vec::new();
         self.maps.vjp(theta, x, dz, |i, dy| {
-            if let Map::Affine(product) = &self.maps.maps[i] {
-                let patches = product.patches().expect("a product with patches has factors");
-                let x = &x[self.maps.edges[i].x.index()];
-                parts.push(divided_layer(&patches, [x, dy], look, lambda, v[i]));
+            let x = &x[self.maps.edges[i].x.index()];
+            match &self.maps.maps[i] {
+                Map::Affine(product) => {
+                    let patches = product.patches().expect("a product with patches has factors");
+                    parts.push(divided_layer(&patches, [x, dy], look, lambda, v[i]));
+                }
+                Map::Norm(norm, group) => {
+                    let blocks = batch_norm::fisher(&batch_norm::statistics(*norm, x, *group), [dy, x]);
+                    let examples = look.indices.len() as f64;
+                    parts.push(batch_norm::divide(&mean(blocks, examples), lambda, v[i]));
+                }
+                _ => {}
             }
         });
         parts.into_iter().rev().flatten().collect()

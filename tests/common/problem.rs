@@ -43,6 +43,12 @@ impl Problem {
         Self { twin, images, labels, statistics, indices, weight_decay, x, augmentation: None }
     }
 
+    /// The same as a mini-batch, all of which is normalised together.
+    pub fn minibatch(mut self) -> Self {
+        self.twin.ops = self.twin.ops.over(usize::MAX);
+        self
+    }
+
     /// The same over a copy of each chosen example, counted from 1.
     pub fn copies(mut self, by: Augmentation, seed: u64, copy: u32) -> Self {
         let shape = self.twin.model.input;

@@ -36,7 +36,7 @@ impl Twin {
     pub fn new(input: Shape, classes: usize, layers: &str) -> Self {
         let toml = format!("group = {GROUP}\nlayer = [{layers}]");
         let model = Model::new(&Description::parse(&toml, "twin.toml").unwrap(), input, classes).unwrap();
-        let ops = Maps { maps: Vec::new(), edges: Vec::new() };
+        let ops = Maps { maps: Vec::new(), edges: Vec::new(), shares: None };
         let mut builder = Builder { input, classes, ops, last: Value::EXAMPLE, names: Vec::new() };
         for layer in toml.parse::<toml::Table>().unwrap()["layer"].as_array().unwrap() {
             builder.push(layer, Value::EXAMPLE);

@@ -35,7 +35,7 @@ fn each_epoch_takes_the_next_copies_all_of_them_or_those_kept() {
     let positions: Vec<u32> = (0..EXAMPLES as u32).collect();
     for gpu in gpus() {
         for which in 0..NETS.len() {
-            let first = problem(which, EXAMPLES, 1e-2).copies(BY, COPIES, 1);
+            let first = problem(which, EXAMPLES, 1e-2).minibatch().copies(BY, COPIES, 1);
             let theta = first.parameters(72);
             let on_device = OnDevice::with_chunks(&gpu, &first, 128);
             let mut minibatches = [false, true].map(|selects| on_device.minibatches(EXAMPLES, selects));
@@ -49,7 +49,7 @@ fn each_epoch_takes_the_next_copies_all_of_them_or_those_kept() {
             };
             let mut compared = 0;
             for epoch in 0..5 {
-                let of_epoch = problem(which, EXAMPLES, 1e-2).copies(BY, COPIES, epoch as u32 + 1);
+                let of_epoch = problem(which, EXAMPLES, 1e-2).minibatch().copies(BY, COPIES, epoch as u32 + 1);
                 let error = relative_error(&get(epoch, None), &of_epoch.gradient(&theta));
                 assert!(error <= 1e-5, "net {which}, epoch {epoch}: off by {error:e}");
                 let Some((want, _)) = expected(&of_epoch, &theta, epoch as u32, None) else { continue };

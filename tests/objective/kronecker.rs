@@ -22,11 +22,12 @@ fn divided(problem: &Problem, theta: &[f64], (seed, looks): (u32, Looks), lambda
 #[test]
 fn a_product_with_the_inverse_agrees_with_the_twin() {
     for gpu in gpus() {
-        let whole = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)].map(|(net, places)| (net, places, None));
+        let whole = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (4, 0), (5, 1), (6, 0), (6, 2)]
+            .map(|(net, places)| (net, places, None));
         let others = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 2), (3, 0)].map(|(net, places)| (net, places, Some(0)));
         let some = [(0, 2, Some(30)), (1, 3, Some(30)), (2, 0, Some(20))];
         for (which, positions, whole_inputs) in whole.into_iter().chain(others).chain(some) {
-            let problem = problem(which, EXAMPLES, 0.0);
+            let problem = problem(which, EXAMPLES, 0.0).minibatch();
             let theta = problem.parameters(41);
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
             let looks = Looks { positions, whole_inputs, ..Looks::USUAL.at(EXAMPLES) };
@@ -61,9 +62,10 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
 fn a_look_at_a_mini_batch_takes_the_examples_it_has() {
     for gpu in gpus() {
         let cases = [(0, 19, 2, None), (0, 83, 0, None), (1, 83, 3, None), (2, 19, 0, None)];
-        let others = [(0, 19, 2, Some(0)), (1, 83, 0, Some(0)), (2, 19, 0, Some(0)), (1, 19, 2, Some(30))];
+        let others =
+            [(0, 19, 2, Some(0)), (1, 83, 0, Some(0)), (2, 19, 0, Some(0)), (1, 19, 2, Some(30)), (6, 83, 2, None)];
         for (which, batch, positions, whole_inputs) in cases.into_iter().chain(others) {
-            let problem = problem(which, batch, 0.0);
+            let problem = problem(which, batch, 0.0).minibatch();
             let theta = problem.parameters(43);
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
             let looks = Looks { first: 32, examples: 100, positions, whole_inputs };

@@ -7,6 +7,7 @@ use crate::{NETS, OnDevice, problem};
 use gpu_subset::batch::{Batch, Draw};
 use gpu_subset::kernels::selection::reference as selection;
 use gpu_subset::kernels::softmax_xent::reference as xent;
+use gpu_subset::model::reference::Maps;
 
 pub const SEED: u64 = 0x5eed_0123_4567_89ab;
 const KEY: [u32; 2] = [0x4567_89ab, 0x5eed_0123];
@@ -18,14 +19,21 @@ fn logits(problem: &Problem, theta: &[f64]) -> Vec<(Vec<f64>, usize)> {
     rows.zip(&problem.indices).map(|(z, &i)| (z, problem.label(i))).collect()
 }
 
-/// The sum of the gradients of some examples, each so many times.
-fn sums(problem: &Problem, theta: &[f64], logits: &[(Vec<f64>, usize)], of: &[(usize, f64)]) -> Vec<f64> {
+/// The sum of the gradients of some examples, each so many times, which count `shares` in means over examples.
+fn sums(
+    problem: &Problem,
+    theta: &[f64],
+    logits: &[(Vec<f64>, usize)],
+    of: &[(usize, f64)],
+    shares: Option<Vec<f64>>,
+) -> Vec<f64> {
     let mut dz = vec![0.0; logits.len() * problem.twin.model.classes];
     for &(n, weight) in of {
         let row = xent::gradient(&logits[n].0, logits[n].1);
         dz[n * row.len()..(n + 1) * row.len()].iter_mut().zip(row).for_each(|(dz, r)| *dz = weight * r);
     }
-    problem.twin.vjp(theta, &problem.activations(theta), dz)
+    let ops = Maps { shares, ..problem.twin.ops.clone() };
+    ops.vjp(theta, &problem.activations(theta), dz, |_, _| {})
 }
 
 /// The gradient of the examples kept, each counting as `weights` say, with that of the last layer's weights from all,
@@ -41,12 +49,15 @@ pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f
         return None;
     }
     let kept = selection::choose(&score, &problem.indices, step, KEY);
+    let mut shares = vec![0.0; logits.len()];
+    kept.iter().for_each(|&(n, factor)| shares[n] = factor);
     let kept: Vec<_> = kept.into_iter().map(|(n, factor)| (n, weight(n) * factor)).collect();
-    let sums = |of: &[(usize, f64)]| sums(problem, theta, &logits, of);
-    let (mut gradient, last) = (sums(&kept), problem.twin.ops.maps.last().map_or(0, |op| op.parameters()));
+    let sums = |of: &[(usize, f64)], shares| sums(problem, theta, &logits, of, shares);
+    let (mut gradient, last) =
+        (sums(&kept, Some(shares)), problem.twin.ops.maps.last().map_or(0, |op| op.parameters()));
     let head = gradient.len() - last..;
     let all: Vec<_> = (0..logits.len()).map(|n| (n, weight(n))).collect();
-    gradient[head.clone()].copy_from_slice(&sums(&all)[head]);
+    gradient[head.clone()].copy_from_slice(&sums(&all, None)[head]);
     Some((problem.mean_and_decay(gradient, theta), kept.len()))
 }
 
@@ -55,7 +66,7 @@ fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
     for gpu in gpus() {
         for which in 0..NETS.len() {
             for (examples, chunk) in [(33, 64), (192, 192), (257, 320)] {
-                let problem = problem(which, examples, 1e-2);
+                let problem = problem(which, examples, 1e-2).minibatch();
                 let theta = problem.parameters(61);
                 let on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
                 let mut minibatches = on_device.minibatches(examples, true);
@@ -94,7 +105,7 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     // some count more than others, so that probabilities differ
     let weights: Vec<f32> = (0..64).map(|n| if n % 4 == 0 { 3.25 } else { 0.25 }).collect();
     let of_all: Vec<_> = weights.iter().enumerate().map(|(n, &weight)| (n, f64::from(weight))).collect();
-    let full = problem.mean_and_decay(sums(&problem, &theta, &logits(&problem, &theta), &of_all), &theta);
+    let full = problem.mean_and_decay(sums(&problem, &theta, &logits(&problem, &theta), &of_all, None), &theta);
     let on_device = OnDevice::with_chunks(&gpu, &problem, 64);
     let mut minibatches = on_device.minibatches(64, true);
     let positions: Vec<u32> = (0..64).collect();
