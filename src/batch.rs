@@ -43,6 +43,13 @@ pub struct Looks {
 }
 
 impl Looks {
+    /// Of [`Looks::whole_inputs`]: all, or as many as does not cost too much, as a network and a run suit; who makes a
+    /// run's configuration decides.
+    pub const AS_SUITS: Option<usize> = Some(usize::MAX);
+
+    /// Those of a sweep over a network for which whole factors cost too much.
+    pub const MOST_INPUTS: usize = 128;
+
     /// As many as help, at all places.
     pub const USUAL: Self = Self { first: 512, examples: 64, positions: 0, whole_inputs: None };
 

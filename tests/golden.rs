@@ -1,4 +1,4 @@
-//! The two larger built-in nets against PyTorch in f64: logits, loss, gradient, Gauss-Newton product and ten steps of
+//! The larger built-in nets against PyTorch in f64: logits, loss, gradient, Gauss-Newton product and ten steps of
 //! gradient descent. `tools/golden.py` wrote the files of `tests/golden` and says what they hold.
 
 mod common;
@@ -39,6 +39,12 @@ impl Golden {
         }
     }
 
+    /// What rounding may come to, as a multiple of that of a chain: normalisations divide by deviations, and the biases
+    /// before them have no gradient but rounding.
+    fn slack(&self) -> f64 {
+        if self.name.contains("resnet") { 50.0 } else { 1.0 }
+    }
+
     fn number(&self, tensor: &str) -> f64 {
         self.numbers(tensor)[0]
     }
@@ -74,8 +80,8 @@ impl Golden {
     }
 }
 
-fn goldens() -> [Golden; 2] {
-    ["mnist-14k", "cifar-43k"].map(Golden::read)
+fn goldens() -> [Golden; 3] {
+    ["mnist-14k", "cifar-43k", "cifar-resnet-75k"].map(Golden::read)
 }
 
 fn vector_of(gpu: &Gpu, model: &Model, compact: &[f64]) -> Buf {
@@ -89,18 +95,30 @@ fn loss_and_gradient_are_pytorchs() {
             let (mut objective, model, theta, gradient) = golden.start(&gpu);
             let found = objective.loss_and_gradient(&theta, &gradient).unwrap();
             let want = golden.number("loss");
-            assert!((found.loss - want).abs() <= 3e-7 * want, "{}: loss {}, not {want}", golden.name, found.loss);
+            assert!(
+                (found.loss - want).abs() <= 3e-7 * golden.slack() * want,
+                "{}: loss {}, not {want}",
+                golden.name,
+                found.loss
+            );
 
             let (got, want) = (model.compact(&download(&gpu, &gradient)), golden.numbers("gradient"));
             let error = relative_error(&got, &want);
-            assert!(error <= 1e-6, "{}: gradient off by {error:e}", golden.name);
+            assert!(error <= 1e-6 * golden.slack(), "{}: gradient off by {error:e}", golden.name);
             let cosine = dot(&got, &want) / (norm(&got) * norm(&want));
-            assert!(cosine >= 1.0 - 1e-12, "{}: 1 - cosine {:e}", golden.name, 1.0 - cosine);
+            assert!(cosine >= 1.0 - 1e-12 * golden.slack().powi(2), "{}: 1 - cosine {:e}", golden.name, 1.0 - cosine);
             // and tensor by tensor, since those of the last layers are the largest
-            let (got, want) = (model.expand(&got), model.expand(&want));
+            let (all, got, want) = (want.clone(), model.expand(&got), model.expand(&want));
             for tensor in model.tensors() {
-                let error = relative_error(&got[tensor.range.clone()], &want[tensor.range]);
-                assert!(error <= 2e-6, "{}: gradient of {} off by {error:e}", golden.name, tensor.name);
+                let (got, want) = (&got[tensor.range.clone()], &want[tensor.range]);
+                // a bias before a normalisation has no part in the loss
+                let error = relative_error(got, want) * (norm(want) / (1e-3 * norm(&all))).min(1.0);
+                assert!(
+                    error <= 2e-6 * golden.slack(),
+                    "{}: gradient of {} off by {error:e}",
+                    golden.name,
+                    tensor.name
+                );
             }
         }
     }
@@ -119,7 +137,7 @@ fn logits_and_accuracy_are_pytorchs() {
             let (theta, v) = (vector_of(&gpu, &model, &theta), upload(&gpu, &v));
             let (_, tangents) = objective.tangent(&theta, &v).unwrap();
             let (got, want) = (download_buffer_blocks(&gpu, &tangents, objective.len(), 10), golden.numbers("logits"));
-            assert_close(golden.name, &got, &want, 2e-6);
+            assert_close(golden.name, &got, &want, 2e-6 * golden.slack());
 
             let largest = |row: &[f64]| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap();
             let rows = want.chunks_exact(10).zip(golden.bytes("labels"));
@@ -146,7 +164,7 @@ fn gauss_newton_product_is_pytorchs() {
             objective.gauss_newton_product(&theta, &v, &product).unwrap();
             let got: Vec<f64> = model.compact(&download(&gpu, &product)).into_iter().step_by(7).collect();
             let error = relative_error(&got, &golden.numbers("product"));
-            assert!(error <= 2e-6, "{}: product off by {error:e}", golden.name);
+            assert!(error <= 2e-6 * golden.slack(), "{}: product off by {error:e}", golden.name);
         }
     }
 }
@@ -163,7 +181,11 @@ fn ten_steps_of_gradient_descent_follow_pytorchs() {
                 objective.loss_and_gradient(&theta, &gradient).unwrap();
                 run(&gpu, [vector::axpby(&gpu, &coefficients, &gradient, &theta).unwrap()]);
                 let loss = objective.loss(&theta).unwrap().loss;
-                assert!((loss - want).abs() <= 1e-6 * want, "{}: {loss} after step {number}, not {want}", golden.name);
+                assert!(
+                    (loss - want).abs() <= 1e-6 * golden.slack() * want,
+                    "{}: {loss} after step {number}, not {want}",
+                    golden.name
+                );
             }
         }
     }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of two nets by PyTorch
+"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of three nets by PyTorch
 in float64.
 
 tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run
@@ -31,8 +31,8 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch.func import functional_call, jvp, vjp
-from torch.nn import Conv2d, Flatten, Linear, ReLU, Sequential
-from torch.nn.functional import avg_pool2d, cross_entropy
+from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, Module, ReLU, Sequential
+from torch.nn.functional import avg_pool2d, cross_entropy, pad, relu
 
 UNIT = 2.0**-13
 WEIGHT_DECAY = 1e-3
@@ -51,11 +51,35 @@ def cifar_43k():
     return Sequential(*convs, Flatten(), Linear(512, 64), ReLU(), Linear(64, 10))
 
 
+class Residual(Module):
+    """Two normalised convolutions beside a shortcut by a mean and zeros."""
+
+    def __init__(self, inputs, channels, stride):
+        super().__init__()
+        normalised = [BatchNorm2d(channels, track_running_stats=False) for _ in range(2)]
+        convs = [Conv2d(inputs, channels, 3, stride, 1), Conv2d(channels, channels, 3, 1, 1)]
+        self.branch = Sequential(convs[0], normalised[0], ReLU(), convs[1], normalised[1])
+        self.stride, self.new = stride, channels - inputs
+
+    def forward(self, x):
+        shortcut = avg_pool2d(x, self.stride) if self.stride > 1 else x
+        return relu(self.branch(x) + pad(shortcut, (0, 0, 0, 0, 0, self.new)))
+
+
+def cifar_resnet_75k():
+    blocks = [Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2)]
+    return Sequential(Conv2d(3, 16, 3, 2, 1), ReLU(), *blocks, AdaptiveAvgPool2d(1), Flatten(), Linear(64, 10))
+
+
 def draw_parameters(net, rng):
-    """He initialisation (gain 1 for the last layer) with biases of the same size, rounded to UNIT."""
+    """He initialisation (gain 1 for the last layer) with biases of the same size, rounded to UNIT; scales about 1."""
     tensors = list(net.parameters())
     for i, tensor in enumerate(tensors):
         weight = tensors[i - i % 2]
+        if weight.dim() == 1:
+            drawn = (1 - i % 2) + 0.25 * rng.standard_normal(tuple(tensor.shape))
+            tensor.data = torch.from_numpy(np.round(drawn / UNIT) * UNIT)
+            continue
         gain = 1.0 if weight is tensors[-2] else 2.0
         deviation = (gain / weight[0].numel()) ** 0.5
         drawn = rng.standard_normal(tuple(tensor.shape)) * deviation
@@ -129,7 +153,11 @@ def golden(net, examples, channels, side, seed):
 def main():
     folder = pathlib.Path(__file__).resolve().parent.parent / "tests" / "golden"
     folder.mkdir(exist_ok=True)
-    nets = {"mnist-14k": (mnist_14k(), 40, 1, 28), "cifar-43k": (cifar_43k(), 24, 3, 32)}
+    nets = {
+        "mnist-14k": (mnist_14k(), 40, 1, 28),
+        "cifar-43k": (cifar_43k(), 24, 3, 32),
+        "cifar-resnet-75k": (cifar_resnet_75k(), 24, 3, 32),
+    }
     for seed, (name, (net, examples, channels, side)) in enumerate(nets.items()):
         tensors = golden(net, examples, channels, side, seed)
         save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, folder / f"{name}.safetensors")

@@ -117,11 +117,12 @@ fn one() -> usize {
 }
 
 /// Name, images that it is made for, and text.
-const BUILTIN: [(&str, Shape, &str); 4] = [
+const BUILTIN: [(&str, Shape, &str); 5] = [
     ("digits-1k", Shape::new(1, 8, 8), include_str!("builtin/digits-1k.toml")),
     ("mnist-2k", Shape::new(1, 28, 28), include_str!("builtin/mnist-2k.toml")),
     ("mnist-14k", Shape::new(1, 28, 28), include_str!("builtin/mnist-14k.toml")),
     ("cifar-43k", Shape::new(3, 32, 32), include_str!("builtin/cifar-43k.toml")),
+    ("cifar-resnet-75k", Shape::new(3, 32, 32), include_str!("builtin/cifar-resnet-75k.toml")),
 ];
 
 impl Description {

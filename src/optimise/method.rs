@@ -137,6 +137,15 @@ impl Rule {
         }
     }
 
+    /// The same [for a network](Sweep::suiting) whose whole factors cost so many units an update.
+    #[must_use]
+    pub fn suiting(self, whole_factors: f64) -> Self {
+        match self {
+            Self::Sweep(rule) => Self::Sweep(rule.suiting(whole_factors)),
+            other => other,
+        }
+    }
+
     /// The same for examples whose classes have such an [entropy](Sweep::entropy).
     #[must_use]
     pub fn among_classes(self, entropy: f64) -> Self {

@@ -65,7 +65,7 @@ impl Default for Sweep {
             least_damping: 3e-3,
             refresh_every: 16,
             refresh_growth: 0.1,
-            looks: Looks { first: 256, examples: 64, positions: 4, whole_inputs: Some(128) },
+            looks: Looks { first: 256, examples: 64, positions: 4, whole_inputs: Looks::AS_SUITS },
             entropy: 1.0,
             batches,
         }
@@ -82,6 +82,9 @@ const MOST_DIVERGENCE: f64 = 1e-2;
 const SUBSETS: usize = 32;
 const MOST_SUBSETS: usize = 4;
 
+/// What factors may cost, as a part of the units of a subset.
+const OF_FACTORS: f64 = 0.1;
+
 /// Of the factors before, a refresh keeps at most so much.
 const KEEP: f64 = 0.95;
 
@@ -96,6 +99,18 @@ impl Sweep {
         let usual = SUBSETS * ((root / 2.0 / SUBSETS as f64).round() as usize).clamp(1, MOST_SUBSETS);
         let batch = if self.batches.batch == 0 { usual } else { self.batches.batch };
         Self { divergence: Some(divergence), batches: BatchPlan { batch, ..self.batches }, ..self }
+    }
+
+    /// The same for a network whose whole factors cost so many units an update: taken as they are where that is a small
+    /// part of a subset, unless it was said otherwise.
+    #[must_use]
+    pub fn suiting(self, whole_factors: f64) -> Self {
+        if self.looks.whole_inputs != Looks::AS_SUITS {
+            return self;
+        }
+        let is_little = whole_factors <= OF_FACTORS * self.batches.batch as f64;
+        let whole_inputs = if is_little { None } else { Some(Looks::MOST_INPUTS) };
+        Self { looks: Looks { whole_inputs, ..self.looks }, ..self }
     }
 
     /// Updates before each refresh of the factors.

@@ -2,13 +2,14 @@
 
 use super::assembly::Run;
 use super::config::Config;
+use crate::batch::Looks;
 use crate::cost::Units;
 use crate::data::Dataset;
 use crate::device::Gpu;
 use crate::error::{Result, UsageError};
 use crate::kernels::augment::Augmentation;
 use crate::model::{Description, Model};
-use crate::objective::DEFAULT_MEMORY;
+use crate::objective::{DEFAULT_MEMORY, FactorWork};
 use crate::optimise::{Method, Rule, Sweep};
 use crate::subset::{Plan, Sampling, StageOptions, SubsetSize};
 
@@ -209,7 +210,8 @@ impl<'a> RunBuilder<'a> {
         let plan = match self.schedule {
             Schedule::Stochastic(rule) => {
                 let rule = rule.among_classes(entropy);
-                Plan::stochastic(rule, self.budget.map(|epochs| Units::of_passes(epochs, n)), available, &self.options)
+                let budget = self.budget.map(|epochs| Units::of_passes(epochs, n));
+                Plan::stochastic(rule, budget, available, &self.options).suiting(whole_factors(&model, rule))
             }
             Schedule::Paper(method) => Plan::paper(method, subset(SubsetSize::Auto)?, &self.options),
             Schedule::Growing(method) => {
@@ -289,4 +291,12 @@ impl<'a> RunBuilder<'a> {
         }
         Err(UsageError::HeldOut { size: size.to_string(), examples: n }.into())
     }
+}
+
+/// Units of an update's product with the inverses of whole factors, and of its part of these.
+fn whole_factors(model: &Model, rule: Rule) -> f64 {
+    let Rule::Sweep(Sweep { looks, refresh_every, .. }) = rule else { return 0.0 };
+    let work = FactorWork::of(model, Looks { whole_inputs: None, ..looks });
+    let of_update = work.product as f64 + work.inverses as f64 / refresh_every as f64;
+    of_update / (3 * model.multiply_adds()) as f64
 }

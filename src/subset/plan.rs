@@ -117,6 +117,15 @@ impl Plan {
         Self::Stochastic { budget, prepared_for: None, validation, rule: rule.within(budget) }
     }
 
+    /// The same [for a network](Sweep::suiting) whose whole factors cost so many units an update.
+    #[must_use]
+    pub fn suiting(mut self, whole_factors: f64) -> Self {
+        if let Self::Stochastic { rule, .. } = &mut self {
+            *rule = rule.suiting(whole_factors);
+        }
+        self
+    }
+
     /// The paper's: one subset of so many examples to its minimum, then the full set for a short adaptation.
     pub fn paper(method: Method, subset: usize, options: &StageOptions) -> Self {
         let passes = if matches!(method, Method::Kfac(_)) { 30.0 } else { 100.0 };

@@ -11,6 +11,7 @@ mod kronecker;
 mod limits;
 mod methods;
 mod minibatches;
+mod normal;
 mod selection;
 mod whitening;
 
