@@ -7,6 +7,7 @@ mod augment;
 mod centred;
 mod elementwise;
 mod kronecker;
+mod newton_schulz;
 mod patches;
 mod pooling;
 mod products;

@@ -95,7 +95,7 @@ impl Minimise for InF64<'_> {
 
 /// The minimum of the valley that x lies in.
 fn minimum_from(problem: &Problem, x: Vec<f64>) -> f64 {
-    let mut in_f64 = InF64 { problem, space: Euclidean(x.len()) };
+    let mut in_f64 = InF64 { problem, space: Euclidean::new(x.len()) };
     let settings = LbfgsSettings { gradient_tolerance: 1e-9, ..LbfgsSettings::default() };
     let mut polish = Lbfgs::new(&mut in_f64, x, None, settings).unwrap();
     let end = (0..3000).find_map(|_| polish.step(&mut in_f64).unwrap().stop);
