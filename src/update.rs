@@ -45,8 +45,8 @@ pub struct NaturalUpdate {
 }
 
 impl AdamUpdate {
-    /// The same at update t with a learning rate, means corrected for their start at zero (Kingma and Ba 2015, section 3):
-    /// rate · (m/c₁) / (√(v/c₂) + ε) = rate √c₂/c₁ · m / (√v + ε √c₂), c = 1 − βᵗ.
+    /// The same at update t with a learning rate, means corrected for their start at zero (Kingma and Ba 2015,
+    /// section 3): rate · (m/c₁) / (√(v/c₂) + ε) = rate √c₂/c₁ · m / (√v + ε √c₂), c = 1 − βᵗ.
     pub fn at(self, number: u64, rate: f64) -> Self {
         let [c1, c2] = [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(number as f64));
         Self { step: rate * c2.sqrt() / c1, epsilon: self.epsilon * c2.sqrt(), ..self }

@@ -79,10 +79,12 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     };
     let mut all = Vec::new();
     let whole = ["kfac", "lbfgs", "ncg", "gauss-newton"].map(|method| [&SHORT[1..], &["--method", method]].concat());
-    let on_batches = ["adam", "sgd"].map(|method| vec!["--method", method]);
+    let on_batches = ["adam", "sgd", "muon"].map(|method| vec!["--method", method]);
     let others = [
         vec!["--budget", "3"],
         vec!["--method", "adam", "--select", "--batch", "64"],
+        vec!["--method", "muon", "--model", "cifar-43k", "--budget", "4"],
+        vec!["--method", "muon", "--model", "cifar-43k", "--budget", "4", "--hold", "on"],
         vec!["--schedule", "full", "--full-passes", "5"],
     ];
     for options in whole.into_iter().chain(on_batches).chain(others) {
@@ -103,6 +105,7 @@ fn an_option_of_another_method_is_refused() {
     refused(&["train", "--schedule", "sweep", "--method", "lbfgs"], 2, &["lbfgs", "sweep takes kfac"]);
     refused(&["train", "--schedule", "minibatch", "--method", "kfac"], 2, &["kfac", "adam or sgd"]);
     refused(&["train", "--schedule", "full", "--method", "adam"], 2, &["adam", "--schedule minibatch"]);
+    refused(&["train", "--schedule", "sweep", "--method", "muon"], 2, &["muon", "sweep takes kfac"]);
     refused(&["train", "--schedule", "paper", "--budget", "1"], 2, &["--budget", "sweep or minibatch"]);
     refused(&["train", "--full-passes", "1"], 2, &["--full-passes", "paper, growing or full"]);
     refused(&["train", "--subset", "1/2"], 2, &["--subset", "paper or growing"]);
@@ -125,6 +128,8 @@ fn a_run_that_is_stopped_goes_on_to_the_same_bits() {
     stop_and_go_on(&["--budget", "30", "--batch", "20", "--look", "16", "--positions", "2", "--look-every", "5"]);
     // what a mini-batch costs is no whole number of units here, and how many there are depends on it
     stop_and_go_on(&["--method", "adam", "--select", "--batch", "8", "--budget", "12", "--seed", "2"]);
+    let muon = ["--method", "muon", "--model", "cifar-43k", "--hold", "on", "--average", "--select", "--batch", "16"];
+    stop_and_go_on(&[&muon[..], &["--budget", "12"]].concat());
 }
 
 /// What a run recorded, times aside.

@@ -30,9 +30,9 @@ impl MuonUpdate {
     }
 }
 
-/// Updates of vectors with these matrices in them.
+/// Room for updates of vectors with these matrices in them.
 #[derive(Clone, Debug)]
-pub struct Muon {
+pub struct MuonRoom {
     matrices: Vec<Matrix>,
     iteration: NewtonSchulz,
     /// g + μ v
@@ -50,7 +50,7 @@ fn parts_of(gpu: &Gpu, largest: usize) -> usize {
     largest.div_ceil(width * EACH).clamp(1, MOST_PARTS).max(least)
 }
 
-impl Muon {
+impl MuonRoom {
     /// For vectors of so many words with these matrices, in order and apart.
     ///
     /// # Errors
@@ -65,8 +65,8 @@ impl Muon {
     }
 
     /// The steps of [`MuonUpdate::apply`]: of `memory` the velocities, with Adam's means between them; Adam's mean
-    /// squares; the norms that the matrices began with. `coefficients` are [`MuonUpdate::words`], which may be rewritten
-    /// between runs.
+    /// squares; the norms that the matrices began with. `coefficients` are [`MuonUpdate::words`], which may be
+    /// rewritten between runs.
     ///
     /// # Errors
     /// As [`Dispatch::new`].

@@ -11,21 +11,13 @@ mod placement;
 
 pub(super) use iterate::{LOAD, PRODUCT};
 pub(super) use placement::Group;
+pub use placement::Squares;
 
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::program::Dispatch;
 use crate::update::Matrix;
 use crate::update::muon::ITERATIONS;
-
-/// Sums over the words of matrices, in so many parts of each: `[matrices][parts]`.
-#[derive(Clone, Debug)]
-pub struct Squares {
-    /// The parts.
-    pub sums: Buf,
-    /// How many there are of a matrix.
-    pub parts: usize,
-}
 
 /// Room for matrices and what their iteration takes.
 #[derive(Clone, Debug)]

@@ -1,5 +1,5 @@
-//! Methods that go over mini-batches: the loop that the sweep, Adam, stochastic gradient descent and Muon share. Each is
-//! an [`UpdateRule`] of it, in a file of its own.
+//! Methods that go over mini-batches: the loop that the sweep, Adam, stochastic gradient descent and Muon share. Each
+//! is an [`UpdateRule`] of it, in a file of its own.
 
 use super::batch_plan::BatchPlan;
 use super::optimiser::{Optimiser, Snapshot, State, StateScalars, to_json};

@@ -51,8 +51,8 @@ pub trait Space {
     }
 }
 
-/// A space of coordinates, some of which may make up matrices, in which methods of first order take their steps. Nothing
-/// is read back but for [`Elementwise::norms`].
+/// A space of coordinates, some of which may make up matrices, in which methods of first order take their steps.
+/// Nothing is read back but for [`Elementwise::norms`].
 pub trait Elementwise: Space {
     /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², x ← x − step · m / (√v + ε), element by element.
     fn adam(

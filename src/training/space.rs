@@ -4,7 +4,7 @@ use super::matrices::hidden_weights;
 use crate::cost::{Cost, Yardstick};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
-use crate::kernels::muon::Muon;
+use crate::kernels::muon::MuonRoom;
 use crate::kernels::vector::{self, FOLDED, PARTIALS, SCRATCH};
 use crate::kernels::{newton_schulz, update};
 use crate::model::Model;
@@ -283,8 +283,8 @@ impl Elementwise for GpuSpace {
         let ([v, s, norms], x) = (memory.map(|vector| &*vector), &*x);
         let kind = UpdateKind::Muon { hold: by.hold };
         self.replay(kind, &by.words(), &[gradient, v, s, norms, x], |gpu, words| {
-            let muon = Muon::new(gpu, &self.matrices, x.len())?;
-            muon.update(gpu, words, gradient, [v, s, norms], x, by.hold)
+            let room = MuonRoom::new(gpu, &self.matrices, x.len())?;
+            room.update(gpu, words, gradient, [v, s, norms], x, by.hold)
         })
     }
 

@@ -60,8 +60,8 @@ pub const NEWTON_SCHULZ: [f64; 3] = [3.4445, -4.7750, 2.0315];
 pub const ITERATIONS: usize = 5;
 
 impl MuonUpdate {
-    /// Multiply-adds of an element, orthogonalising left out: as many as Adam's, which the others take. A matrix has two
-    /// each of v, u and x, its norm and its division.
+    /// Multiply-adds of an element, orthogonalising left out: as many as Adam's, which the others take. A matrix has
+    /// one each of v, u, its norm, its division and x, and where it is held two more.
     pub const MULTIPLY_ADDS: usize = AdamUpdate::MULTIPLY_ADDS;
 
     /// Of a matrix W that began with norm ‖W₀‖, its entry of `norms`: v ← μ v + g, u = g + μ v (Nesterov), W ← W −
@@ -166,6 +166,7 @@ mod tests {
         let before = x;
         by.apply(&matrices, &[1.0, 0.5, -1.0, 2.0, 0.25], [&mut v, &mut s, &mut [5.0]], &mut x);
         assert!((norm(&x[1..]) - 5.0).abs() < 1e-14 && x[1..] != before[1..], "{x:?}");
-        assert!((x[0] - (1.0 - 0.1)).abs() < 0.1 && s[1..] == [0.0; 4], "{x:?} {s:?}");
+        // m = 0.1 g and s = 0.001 g²
+        assert!((x[0] - (1.0 - 0.1 * 0.1 / 0.001f64.sqrt())).abs() < 1e-6 && s[1..] == [0.0; 4], "{x:?} {s:?}");
     }
 }

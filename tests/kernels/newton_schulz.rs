@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use gpu_subset::device::Gpu;
-use gpu_subset::kernels::muon::{self, Muon};
+use gpu_subset::kernels::muon::{self, MuonRoom};
 use gpu_subset::kernels::newton_schulz::{NewtonSchulz, Squares, multiply_adds, reference};
 use gpu_subset::update::{AdamUpdate, Matrix, MuonUpdate};
 
@@ -120,7 +120,7 @@ fn updates_agree_with_the_reference_step_after_step() {
             let [v, s] = [(); 2].map(|()| upload(&gpu, &vec![0.0; len]));
             let (g, coefficients) = (unwritten(&gpu, len), unwritten(&gpu, 8));
             let (mut want, mut want_v, mut want_s) = (start.clone(), vec![0.0; len], vec![0.0; len]);
-            let muon = Muon::new(&gpu, &matrices, len).unwrap();
+            let muon = MuonRoom::new(&gpu, &matrices, len).unwrap();
             let steps = muon.update(&gpu, &coefficients, &g, [&v, &s, &norms], &x, hold).unwrap();
             for rate in [0.02, 0.2, 0.1] {
                 let others = AdamUpdate { beta1: 0.9, beta2: 0.999, step: rate / 10.0, epsilon: 1e-8 };

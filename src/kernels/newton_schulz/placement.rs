@@ -2,9 +2,18 @@
 
 use super::super::blocks::{BLOCK, LANES};
 use super::super::jobs::{NewtonSchulzJob, word};
-use crate::device::{Gpu, Quads};
+use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::update::Matrix;
+
+/// Sums over the words of matrices, in so many parts of each: `[matrices][parts]`.
+#[derive(Clone, Debug)]
+pub struct Squares {
+    /// The parts.
+    pub sums: Buf,
+    /// How many there are of a matrix.
+    pub parts: usize,
+}
 
 /// Matrices that lie in one array.
 #[derive(Clone, Debug)]
