@@ -265,7 +265,7 @@ pub(super) struct MuonArgs {
     #[arg(long, value_name = "RATE", value_parser = non_negative)]
     adam_rate: Option<f64>,
     /// muon: scale the weights of each hidden layer back to the norm that they began with after every step [default:
-    /// off]
+    /// on]
     #[arg(long, value_enum, value_name = "on|off")]
     hold: Option<Switch>,
 }

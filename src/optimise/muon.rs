@@ -31,7 +31,7 @@ const ADAM: AdamUpdate = AdamUpdate { beta1: 0.9, beta2: 0.999, step: 0.0, epsil
 impl Default for Muon {
     fn default() -> Self {
         let batches = BatchPlan { learning_rate: 0.1, batch: 128, warm_up: 0.05, ..BatchPlan::default() };
-        Self { momentum: 0.9, hold: false, adam_rate: 8e-3, batches }
+        Self { momentum: 0.9, hold: true, adam_rate: 8e-3, batches }
     }
 }
 
