@@ -1,7 +1,7 @@
 // newton_schulz_load: M[row/32, column][row mod 32] = u[row, column] / √Σ squares[matrix] of every job, a matrix or its
 // transpose, zero beside it and where the sum is zero; of a job of no matrix, those of the identity.
-// M: [row blocks][width columns][32 rows]; squares: [matrices][PARTS]. The workgroups along y do a job each, one of them
-// every so many columns.
+// M: [row blocks][width columns][32 rows]; squares: [matrices][PARTS]. The workgroups along y do a job each, one of
+// them every so many columns.
 override WIDTH: u32;
 override PARTS: u32;
 const BLOCK = 32u;         // rows of a row block

@@ -105,7 +105,6 @@ fn an_option_of_another_method_is_refused() {
     refused(&["train", "--schedule", "sweep", "--method", "lbfgs"], 2, &["lbfgs", "sweep takes kfac"]);
     refused(&["train", "--schedule", "minibatch", "--method", "kfac"], 2, &["kfac", "adam or sgd"]);
     refused(&["train", "--schedule", "full", "--method", "adam"], 2, &["adam", "--schedule minibatch"]);
-    refused(&["train", "--schedule", "sweep", "--method", "muon"], 2, &["muon", "sweep takes kfac"]);
     refused(&["train", "--schedule", "paper", "--budget", "1"], 2, &["--budget", "sweep or minibatch"]);
     refused(&["train", "--full-passes", "1"], 2, &["--full-passes", "paper, growing or full"]);
     refused(&["train", "--subset", "1/2"], 2, &["--subset", "paper or growing"]);

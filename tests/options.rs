@@ -42,6 +42,8 @@ fn the_choices_of_a_sweep_are_options_and_stand_in_its_configuration() {
         refused(&["train", "--config", faulty.to_str().unwrap()], 2, &[says]);
     }
     for (options, says) in [
+        (["--schedule", "sweep", "--method", "muon"], "--method muon: --schedule sweep takes kfac alone"),
+        (["--schedule", "full", "--method", "muon"], "--method muon: adam, sgd and muon go with --schedule minibatch"),
         (["--method", "adam", "--hold", "on"], "--hold: an option of --method muon, not of adam"),
         (["--method", "sgd", "--adam-rate", "1"], "--adam-rate: an option of --method muon, not of sgd"),
         (["--method", "adam", "--look", "3"], "--look: an option of --schedule sweep, not of adam"),

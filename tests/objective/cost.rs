@@ -95,7 +95,7 @@ fn an_epoch_of_adam_costs_its_examples_and_nine_multiply_adds_a_parameter_and_up
 #[test]
 fn an_update_of_muon_costs_its_vectors_and_the_products_of_hidden_weights() {
     for gpu in gpus() {
-        let problem = problem(0, 96, 0.0);
+        let problem = problem(0, 96, 1e-3);
         let on_device = OnDevice::with_chunks(&gpu, &problem, 64);
         let model = &problem.twin.model;
         let thousandths = |multiply_adds: u64| (1000 * multiply_adds).div_ceil(model.multiply_adds() as u64);
@@ -108,7 +108,7 @@ fn an_update_of_muon_costs_its_vectors_and_the_products_of_hidden_weights() {
         // the norms of the matrices
         assert_eq!(minimised.cost(), Cost { besides: vectors(1), ..Cost::default() });
         muon.step(&mut minimised).unwrap();
-        // 4 × 3·2·2 and 6 × 4·2·1 of the second convolution and the first dense layer: 2 m² n + 18 m³
+        // beside those of Adam the products: 4 × 3·2·2 and 6 × 4·2·1 of the second convolution and the first dense layer: 2 m² n + 18 m³
         let of_matrices = [[4u64, 12], [6, 8]].map(|[m, n]| 2 * m * m * n + 18 * m * m * m).iter().sum();
         let of_update = vectors(1) + vectors(8) + thousandths(of_matrices);
         let besides = vectors(1) + 3 * of_update + vectors(1) + 2 * vectors(2);
