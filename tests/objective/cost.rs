@@ -108,7 +108,7 @@ fn an_update_of_muon_costs_its_vectors_and_the_products_of_hidden_weights() {
         // the norms of the matrices
         assert_eq!(minimised.cost(), Cost { besides: vectors(1), ..Cost::default() });
         muon.step(&mut minimised).unwrap();
-        // beside those of Adam the products: 4 × 3·2·2 and 6 × 4·2·1 of the second convolution and the first dense layer: 2 m² n + 18 m³
+        // beside what Adam takes, 2 m² n + 18 m³: 4 × 3·2·2 of the second convolution, 6 × 8 of the dense layer
         let of_matrices = [[4u64, 12], [6, 8]].map(|[m, n]| 2 * m * m * n + 18 * m * m * m).iter().sum();
         let of_update = vectors(1) + vectors(8) + thousandths(of_matrices);
         let besides = vectors(1) + 3 * of_update + vectors(1) + 2 * vectors(2);
