@@ -137,8 +137,8 @@ mod tests {
     #[test]
     fn what_is_in_no_matrix_is_found() {
         let matrix = |start, rows, columns| Matrix { start, rows, columns };
-        assert_eq!(others(&[], 3), [0..3]);
-        assert_eq!(others(&[matrix(0, 2, 2), matrix(4, 1, 3)], 7), [0..0; 0]);
+        assert_eq!(others(&[], 3).first(), Some(&(0..3)));
+        assert!(others(&[matrix(0, 2, 2), matrix(4, 1, 3)], 7).is_empty());
         assert_eq!(others(&[matrix(2, 2, 2), matrix(8, 1, 1)], 10), [0..2, 6..8, 9..10]);
     }
 

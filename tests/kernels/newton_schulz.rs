@@ -44,9 +44,9 @@ fn singular_values(matrix: &Matrix, x: &[f64]) -> Vec<f64> {
             let zeta = (b - a) / (2.0 * c);
             let t = zeta.signum() / (zeta.abs() + (1.0 + zeta * zeta).sqrt());
             let cos = 1.0 / (1.0 + t * t).sqrt();
-            for j in 0..long {
-                let (x, y) = (rows[p][j], rows[q][j]);
-                (rows[p][j], rows[q][j]) = (cos * (x - t * y), cos * (t * x + y));
+            let (before, from) = rows.split_at_mut(q);
+            for (x, y) in before[p].iter_mut().zip(&mut from[0]) {
+                (*x, *y) = (cos * (*x - t * *y), cos * (t * *x + *y));
             }
         }
     }
