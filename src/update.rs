@@ -1,5 +1,9 @@
 //! Updates of a parameter vector from a gradient, element by element: their coefficients, and the formulas in f64. The
-//! optimisers fill in the coefficients, the kernels run the formulas on a device.
+//! optimisers fill in the coefficients, the kernels run the formulas on a device. Muon's is by matrices.
+
+pub mod muon;
+
+pub use muon::{Matrix, MuonUpdate};
 
 /// Coefficients of an update of Adam. The corrections of the bias are in `step` and `epsilon`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +45,13 @@ pub struct NaturalUpdate {
 }
 
 impl AdamUpdate {
+    /// The same at update t with a learning rate, means corrected for their start at zero (Kingma and Ba 2015,
+    /// section 3): rate · (m/c₁) / (√(v/c₂) + ε) = rate √c₂/c₁ · m / (√v + ε √c₂), c = 1 − βᵗ.
+    pub fn at(self, number: u64, rate: f64) -> Self {
+        let [c1, c2] = [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(number as f64));
+        Self { step: rate * c2.sqrt() / c1, epsilon: self.epsilon * c2.sqrt(), ..self }
+    }
+
     /// Multiply-adds of an element: two of m, three of v, a product, a root and a division of x.
     pub const MULTIPLY_ADDS: usize = 8;
 

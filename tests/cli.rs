@@ -79,10 +79,12 @@ fn the_same_seed_gives_the_same_bits_and_another_seed_others() {
     };
     let mut all = Vec::new();
     let whole = ["kfac", "lbfgs", "ncg", "gauss-newton"].map(|method| [&SHORT[1..], &["--method", method]].concat());
-    let on_batches = ["adam", "sgd"].map(|method| vec!["--method", method]);
+    let on_batches = ["adam", "sgd", "muon"].map(|method| vec!["--method", method]);
     let others = [
         vec!["--budget", "3"],
         vec!["--method", "adam", "--select", "--batch", "64"],
+        vec!["--method", "muon", "--model", "cifar-43k", "--no-autotune", "--budget", "4"],
+        vec!["--method", "muon", "--model", "cifar-43k", "--no-autotune", "--budget", "4", "--hold", "off"],
         vec!["--schedule", "full", "--full-passes", "5"],
     ];
     for options in whole.into_iter().chain(on_batches).chain(others) {

@@ -42,6 +42,10 @@ fn the_choices_of_a_sweep_are_options_and_stand_in_its_configuration() {
         refused(&["train", "--config", faulty.to_str().unwrap()], 2, &[says]);
     }
     for (options, says) in [
+        (["--schedule", "sweep", "--method", "muon"], "--method muon: --schedule sweep takes kfac alone"),
+        (["--schedule", "full", "--method", "muon"], "--method muon: adam, sgd and muon go with --schedule minibatch"),
+        (["--method", "adam", "--hold", "on"], "--hold: an option of --method muon, not of adam"),
+        (["--method", "sgd", "--adam-rate", "1"], "--adam-rate: an option of --method muon, not of sgd"),
         (["--method", "adam", "--look", "3"], "--look: an option of --schedule sweep, not of adam"),
         (["--method", "lbfgs", "--momentum", "0.5"], "--momentum: an option of --schedule sweep, or of --method sgd"),
         (["--method", "ncg", "--weight-power", "1"], "--weight-power: an option of --schedule sweep, or of --method"),

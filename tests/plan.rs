@@ -19,9 +19,10 @@ fn a_plan_says_what_the_run_then_takes() {
     let folder = tempfile::tempdir().unwrap();
     // over before the measuring is; long; with looks at held-out examples; in stages whose last iterations go beyond
     // their budgets
-    let schedules: [(&[&str], f64); 4] = [
+    let schedules: [(&[&str], f64); 5] = [
         (&["--budget", "2"], 0.02),
         (&["--method", "adam", "--budget", "30"], 0.02),
+        (&["--method", "muon", "--budget", "40"], 0.02),
         (&["--budget", "60", "--held-out", "1/3", "--check-every", "1"], 0.15),
         (
             &[

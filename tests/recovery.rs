@@ -6,7 +6,7 @@ use common::rng;
 use gpu_subset::data::Dataset;
 use gpu_subset::device::{AdapterChoice, Gpu};
 use gpu_subset::error::{Error, MemoryError, Result};
-use gpu_subset::optimise::{Adam, Method, Rule, Sweep};
+use gpu_subset::optimise::{Adam, Method, Muon, Rule, Sweep};
 use gpu_subset::run::{Run, RunBuilder, RunFolder, Schedule, Trained};
 use gpu_subset::subset::{Incident, Observer, Progress, ScreeningReport, StageReport, StepRecord, SubsetSize};
 use rand::RngExt;
@@ -126,6 +126,7 @@ fn runs(data: &Dataset) -> Vec<(&'static str, RunBuilder<'_>)> {
         ("kfac", some(Method::Kfac(Default::default()))),
         ("lbfgs", some(Method::Lbfgs(Default::default()))),
         ("adam", Run::by(data, Schedule::Stochastic(Rule::Adam(Adam::default()))).budget(6.0)),
+        ("muon", Run::by(data, Schedule::Stochastic(Rule::Muon(Muon::default()))).model("cifar-43k").budget(6.0)),
     ]
 }
 

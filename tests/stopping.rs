@@ -7,7 +7,7 @@ use common::program::{gpu_subset, json, run};
 use gpu_subset::data::Dataset;
 use gpu_subset::device::Interrupt;
 use gpu_subset::error::{Error, Result};
-use gpu_subset::optimise::{Adam, BatchPlan, Method, Rule, Sweep};
+use gpu_subset::optimise::{Adam, BatchPlan, Method, Muon, Rule, Sweep};
 use gpu_subset::run::{Run, RunBuilder, Schedule};
 use gpu_subset::subset::{Observer, Progress, StepRecord};
 use std::fs;
@@ -72,9 +72,12 @@ fn stop_often(builder: RunBuilder<'_>, times: usize) -> bool {
 fn a_run_is_stopped_between_two_mini_batches_and_goes_on_to_the_same_bits() {
     let data = Dataset::digits().unwrap();
     let adam = Adam { batches: BatchPlan { batch: 16, select: true, ..BatchPlan::default() }, ..Adam::default() };
+    let batches = BatchPlan { batch: 16, average: true, ..Muon::default().batches };
+    let muon = Muon { batches, ..Muon::default() };
     let was_within = [
         stop_often(Run::sweep(&data).budget(6.0), 20),
         stop_often(Run::by(&data, Schedule::Stochastic(Rule::Adam(adam))).budget(2.0), 7),
+        stop_often(Run::by(&data, Schedule::Stochastic(Rule::Muon(muon))).model("cifar-43k").budget(2.0), 7),
         stop_often(Run::by(&data, Schedule::Stochastic(Rule::Sweep(Sweep::default()))).budget(4.0), 5),
     ];
     assert!(was_within.contains(&true), "each step takes longer than a device waits to be stopped");

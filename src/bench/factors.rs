@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use std::time::Instant;
 
-/// A step of K-FAC on one network, or the inverse of one factor.
+/// A step of K-FAC on one network, the inverse of one factor, or the orthogonalisation of one matrix.
 #[derive(Clone, Debug, Serialize)]
 pub struct FactorStep {
     /// `mnist-14k factors`, `inverse 1152x1152`, …
@@ -24,7 +24,8 @@ pub struct FactorStep {
     pub seconds: f64,
     /// Seconds as a multiple of those of a gradient over 1,875 examples, for a network's.
     pub of_gradient: Option<f64>,
-    /// ‖A X − I‖ / (‖A‖ ‖X‖) of an inverse X, largest entries.
+    /// ‖A X − I‖ / (‖A‖ ‖X‖) of an inverse X, largest entries; of an orthogonalised matrix the largest error as a share
+    /// of the largest entry.
     pub residual: Option<f64>,
 }
 
@@ -57,7 +58,7 @@ pub fn factors(gpu: &Gpu, filter: &str, memory: u64, repetitions: usize) -> Resu
 }
 
 /// Median seconds of a step after a first run; `run` leaves work on the device, which is waited for.
-fn time(gpu: &Gpu, repetitions: usize, mut run: impl FnMut(u64) -> Result<()>) -> Result<f64> {
+pub(super) fn time(gpu: &Gpu, repetitions: usize, mut run: impl FnMut(u64) -> Result<()>) -> Result<f64> {
     let mut seconds = Vec::new();
     for round in 0..=repetitions {
         gpu.wait()?;

@@ -59,7 +59,7 @@ enum What {
     Kernels,
     /// Passes over a data set
     Objective,
-    /// Kronecker factors, their inverses, and products with them
+    /// Kronecker factors, their inverses, and products with them; orthogonalised matrices
     Factors,
     /// The steps of a sweep, dispatch by dispatch
     Sweep,
@@ -104,7 +104,8 @@ pub(super) fn run(args: &BenchArgs) -> Result<()> {
         record.objective = (!passes.is_empty()).then_some(passes);
     }
     if wants(What::Factors) {
-        let steps = bench::factors(&gpu, &args.filter, args.memory.0, repetitions)?;
+        let mut steps = bench::factors(&gpu, &args.filter, args.memory.0, repetitions)?;
+        steps.extend(bench::orthogonalisations(&gpu, &args.filter, repetitions)?);
         record.factors = (!steps.is_empty()).then_some(steps);
     }
     if wants(What::Sweep) && args.filter.is_empty() {

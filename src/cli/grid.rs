@@ -165,8 +165,11 @@ impl Baseline {
         }
         let request = parse(&options(&row, "0", Path::new("."))).map_err(invalid)?;
         match request.schedule()? {
-            Schedule::Stochastic(rule @ (Rule::Adam(_) | Rule::Sgd(_))) => Ok(Some(Self { options: row, rule })),
-            _ => Err(invalid("control is no conventional baseline: give it method = \"adam\" or \"sgd\"".to_owned())),
+            Schedule::Stochastic(rule) if rule.is_conventional() => Ok(Some(Self { options: row, rule })),
+            _ => {
+                let methods = "method = \"adam\", \"sgd\" or \"muon\"";
+                Err(invalid(format!("control is no conventional baseline: give it {methods}")))
+            }
         }
     }
 }
@@ -176,7 +179,7 @@ impl Planned {
     pub(super) fn is_on_subsets(&self) -> bool {
         match &self.kind {
             Kind::Own(request) => {
-                let conventional = |schedule| matches!(schedule, Schedule::Stochastic(Rule::Adam(_) | Rule::Sgd(_)));
+                let conventional = |schedule| matches!(schedule, Schedule::Stochastic(rule) if rule.is_conventional());
                 !request.schedule().is_ok_and(conventional)
             }
             Kind::Control(_) => false,

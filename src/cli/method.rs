@@ -2,7 +2,7 @@
 
 use super::given::Given;
 use super::method_options::{
-    BatchArgs, DampingArgs, GaussNewtonArgs, LbfgsArgs, MethodName, MomentumArgs, NcgArgs, RateArgs, SgdArgs,
+    BatchArgs, DampingArgs, GaussNewtonArgs, LbfgsArgs, MethodName, MomentumArgs, MuonArgs, NcgArgs, RateArgs, SgdArgs,
     SweepArgs, check,
 };
 use super::values::value_name;
@@ -32,7 +32,7 @@ pub(super) struct MethodArgs {
     /// How the loss is minimised [default: kfac; adam with --schedule minibatch]
     #[arg(long, value_enum, value_name = "NAME")]
     method: Option<MethodName>,
-    /// What is minimised, in which order [default: sweep; with --method paper, or minibatch for adam and sgd]
+    /// What is minimised, in which order [default: sweep; with --method paper, or minibatch for adam, sgd and muon]
     #[arg(long, value_enum, value_name = "NAME")]
     schedule: Option<ScheduleName>,
     #[command(flatten)]
@@ -52,6 +52,8 @@ pub(super) struct MethodArgs {
     #[command(flatten)]
     sgd: SgdArgs,
     #[command(flatten)]
+    muon: MuonArgs,
+    #[command(flatten)]
     sweep: SweepArgs,
 }
 
@@ -62,7 +64,7 @@ impl MethodArgs {
     /// [`Error::Usage`] for a method that is no match for the schedule.
     pub(super) fn names(&self) -> Result<(ScheduleName, MethodName)> {
         use {MethodName as M, ScheduleName as S};
-        let is_stochastic = |method| matches!(method, M::Adam | M::Sgd);
+        let is_stochastic = |method| matches!(method, M::Adam | M::Sgd | M::Muon);
         let (schedule, method) = match (self.schedule, self.method) {
             (None, None) => (S::Sweep, M::Kfac),
             (None, Some(method)) if is_stochastic(method) => (S::Minibatch, method),
@@ -81,8 +83,8 @@ impl MethodArgs {
         }
         let of = match schedule {
             S::Sweep => "--schedule sweep takes kfac alone",
-            S::Minibatch => "--schedule minibatch takes adam or sgd",
-            _ => "adam and sgd go with --schedule minibatch",
+            S::Minibatch => "--schedule minibatch takes muon, adam or sgd",
+            _ => "adam, sgd and muon go with --schedule minibatch",
         };
         Err(Error::usage(format!("--method {}: {of}", value_name(&method))))
     }
@@ -102,8 +104,9 @@ impl MethodArgs {
         check::<BatchArgs>(given, is_sweep, method)?;
         check::<MomentumArgs>(given, is_sweep, method)?;
         check::<SgdArgs>(given, is_sweep, method)?;
+        check::<MuonArgs>(given, is_sweep, method)?;
         check::<SweepArgs>(given, is_sweep, method)?;
-        let Self { ncg, lbfgs, damping, gauss_newton, rate, batches, momentum, sgd, sweep, .. } = self;
+        let Self { ncg, lbfgs, damping, gauss_newton, rate, batches, momentum, sgd, muon, sweep, .. } = self;
         let method = match method {
             MethodName::Kfac if is_sweep => {
                 return Ok(Schedule::Stochastic(Rule::Sweep(sweep.settings(damping, momentum, batches))));
@@ -114,6 +117,7 @@ impl MethodArgs {
                 return Ok(Schedule::Stochastic(Rule::Adam(adam)));
             }
             MethodName::Sgd => return Ok(Schedule::Stochastic(Rule::Sgd(sgd.settings(momentum, rate, batches)))),
+            MethodName::Muon => return Ok(Schedule::Stochastic(Rule::Muon(muon.settings(momentum, rate, batches)))),
             MethodName::Kfac => Method::Kfac(damping.kfac()),
             MethodName::Lbfgs => Method::Lbfgs(lbfgs.settings()),
             MethodName::Ncg => Method::Ncg(ncg.settings()),

@@ -6,8 +6,8 @@ use super::values::{Switch, named, non_negative, probability, value_name};
 use crate::batch::Looks;
 use crate::error::{Error, Result};
 use crate::optimise::{
-    BatchPlan, Beta, Decay, GaussNewtonSettings, Importance, KfacSettings, LbfgsSettings, NcgSettings, Preconditioner,
-    Sgd, Sweep,
+    BatchPlan, Beta, Decay, GaussNewtonSettings, Importance, KfacSettings, LbfgsSettings, Muon, NcgSettings,
+    Preconditioner, Sgd, Sweep,
 };
 use clap::{Args, ValueEnum};
 
@@ -26,6 +26,8 @@ pub(super) enum MethodName {
     Adam,
     /// Stochastic gradient descent with momentum on mini-batches of the full set
     Sgd,
+    /// Muon on mini-batches of the full set: orthogonalised momentum for hidden weights, Adam for the rest
+    Muon,
 }
 
 const BETAS: &[(Beta, &str)] =
@@ -136,25 +138,25 @@ impl GaussNewtonArgs {
 /// The conventional baselines.
 #[derive(Args, Clone, Debug)]
 pub(super) struct RateArgs {
-    /// adam, sgd: the largest learning rate [default: 8e-3, 0.05]
+    /// adam, sgd, muon: the largest learning rate [default: 8e-3, 0.05, 0.1]
     #[arg(long, value_name = "RATE", value_parser = non_negative)]
     learning_rate: Option<f64>,
-    /// adam, sgd: epochs over which the learning rate rises from zero [default: 0.1]
+    /// adam, sgd, muon: epochs over which the learning rate rises from zero [default: 0.1, 0.1, 0.05]
     #[arg(long, value_name = "EPOCHS", value_parser = non_negative)]
     warm_up: Option<f64>,
-    /// adam, sgd: how the learning rate falls then [default: linear]
+    /// adam, sgd, muon: how the learning rate falls then [default: linear]
     #[arg(long, value_parser = named(DECAYS), value_name = "NAME")]
     decay: Option<Decay>,
-    /// adam, sgd: only the examples of a mini-batch that are worth it go backward
+    /// adam, sgd, muon: only the examples of a mini-batch that are worth it go backward
     #[arg(long)]
     select: bool,
-    /// adam, sgd: keep a running average of the weights
+    /// adam, sgd, muon: keep a running average of the weights
     #[arg(long)]
     average: bool,
 }
 
 impl Options for RateArgs {
-    const OF: &'static [MethodName] = &[MethodName::Adam, MethodName::Sgd];
+    const OF: &'static [MethodName] = &[MethodName::Adam, MethodName::Sgd, MethodName::Muon];
 }
 
 impl RateArgs {
@@ -173,35 +175,36 @@ impl RateArgs {
 /// All that go over mini-batches.
 #[derive(Args, Clone, Debug)]
 pub(super) struct BatchArgs {
-    /// sweep, adam, sgd: examples of a mini-batch [default: √units of the budget / 2 up to
-    /// 128, 32, 32]
+    /// sweep, adam, sgd, muon: examples of a mini-batch [default: √units of the budget / 2 up to
+    /// 128, 32, 32, 128]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     batch: Option<u32>,
-    /// sweep, adam, sgd: a linear model tells first which examples are worth it (docs/how-a-run-works.md) [default: on,
-    /// off, off]
+    /// sweep, adam, sgd, muon: a linear model tells first which examples are worth it (docs/how-a-run-works.md)
+    /// [default: on, off, off, off]
     #[arg(long, value_enum, value_name = "on|off")]
     pub(super) screen: Option<Switch>,
-    /// sweep, adam, sgd: the linear model learns from one in so many examples, at most; Q = 20 is enough for it
+    /// sweep, adam, sgd, muon: the linear model learns from one in so many examples, at most; Q = 20 is enough for it
     /// [default: 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     screen_one_in: Option<u32>,
-    /// sweep, adam, sgd: it sees means of pixels, so many of the longer side at most [default: 8]
+    /// sweep, adam, sgd, muon: it sees means of pixels, so many of the longer side at most [default: 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     screen_side: Option<u32>,
-    /// sweep, adam, sgd: no example is less likely to be one of an epoch's, where they are screened [default: 0.05]
+    /// sweep, adam, sgd, muon: no example is less likely to be one of an epoch's, where they are screened
+    /// [default: 0.05]
     #[arg(long, value_name = "P", value_parser = probability)]
     least_chance: Option<f64>,
-    /// sweep, adam, sgd: an example that is drawn with probability P counts (1/P)^α; 1 is without bias, less makes
-    /// steps less noisy and easy examples count too little [default: 0.6]
+    /// sweep, adam, sgd, muon: an example that is drawn with probability P counts (1/P)^α; 1 is without bias, less
+    /// makes steps less noisy and easy examples count too little [default: 0.6]
     #[arg(long, value_name = "ALPHA", value_parser = non_negative)]
     weight_power: Option<f64>,
-    /// sweep, adam, sgd: spread the examples of each class evenly over an epoch [default: on, off, off]
+    /// sweep, adam, sgd, muon: spread the examples of each class evenly over an epoch [default: on, off, off, off]
     #[arg(long, value_enum, value_name = "on|off")]
     spread: Option<Switch>,
 }
 
 impl Options for BatchArgs {
-    const OF: &'static [MethodName] = &[MethodName::Adam, MethodName::Sgd];
+    const OF: &'static [MethodName] = &[MethodName::Adam, MethodName::Sgd, MethodName::Muon];
     const IN_SWEEP: bool = true;
 }
 
@@ -222,16 +225,16 @@ impl BatchArgs {
     }
 }
 
-/// Stochastic gradient descent and the sweep.
+/// Stochastic gradient descent, Muon and the sweep.
 #[derive(Args, Clone, Debug)]
 pub(super) struct MomentumArgs {
-    /// sweep, sgd: how much of the velocity is kept [default: 0.85, 0.9]
+    /// sweep, sgd, muon: how much of the velocity is kept [default: 0.85, 0.9, 0.9]
     #[arg(long, value_name = "MU", value_parser = non_negative)]
     momentum: Option<f64>,
 }
 
 impl Options for MomentumArgs {
-    const OF: &'static [MethodName] = &[MethodName::Sgd];
+    const OF: &'static [MethodName] = &[MethodName::Sgd, MethodName::Muon];
     const IN_SWEEP: bool = true;
 }
 
@@ -252,6 +255,34 @@ impl SgdArgs {
         let defaults = Sgd::default();
         let momentum = momentum.momentum.unwrap_or(defaults.momentum);
         Sgd { momentum, nesterov: self.nesterov, batches: rate.settings(batches, defaults.batches) }
+    }
+}
+
+/// Muon.
+#[derive(Args, Clone, Debug)]
+pub(super) struct MuonArgs {
+    /// muon: the largest learning rate of Adam, which moves biases, first layer and last [default: 8e-3]
+    #[arg(long, value_name = "RATE", value_parser = non_negative)]
+    adam_rate: Option<f64>,
+    /// muon: scale the weights of each hidden layer back to the norm that they began with after every step [default:
+    /// on]
+    #[arg(long, value_enum, value_name = "on|off")]
+    hold: Option<Switch>,
+}
+
+impl Options for MuonArgs {
+    const OF: &'static [MethodName] = &[MethodName::Muon];
+}
+
+impl MuonArgs {
+    pub(super) fn settings(&self, momentum: &MomentumArgs, rate: &RateArgs, batches: &BatchArgs) -> Muon {
+        let defaults = Muon::default();
+        Muon {
+            momentum: momentum.momentum.unwrap_or(defaults.momentum),
+            hold: self.hold.map_or(defaults.hold, Switch::is_on),
+            adam_rate: self.adam_rate.unwrap_or(defaults.adam_rate),
+            batches: rate.settings(batches, defaults.batches),
+        }
     }
 }
 

@@ -20,5 +20,6 @@ pub use centred::Centre;
 pub use inverse::inverse_multiply_adds;
 pub(super) use inverse::{LOAD, PIVOT};
 pub use placement::{BLOCK, TAPS};
+pub(super) use placement::{LANES, ROW};
 pub use room::Blocks;
-pub(super) use room::PRODUCT;
+pub(super) use room::{PRODUCT, bounded, grid, strides};

@@ -145,6 +145,62 @@ jobs! {
         g,
         side_g,
     }
+    /// A matrix that is scaled.
+    "muon_hold" HeldJob {
+        /// First word, and words.
+        start,
+        len,
+        matrix,
+    }
+    /// Words that move in the same way.
+    "muon_moments" SegmentJob {
+        /// First of them, and how many.
+        start,
+        len,
+        /// Which matrix they are, if they are one.
+        matrix,
+    }
+    /// A matrix that takes a step, and where its direction is.
+    "muon_update" MatrixJob {
+        /// First word.
+        start,
+        rows,
+        columns,
+        /// Columns of the direction with padding, and its first vec4.
+        width,
+        source,
+        matrix,
+    }
+    /// A matrix, its transpose or the identity, put where it is multiplied.
+    "newton_schulz_load" OperandJob {
+        /// First word.
+        start,
+        rows,
+        columns,
+        /// Words from a row to the next, and from a column.
+        row_stride,
+        column_stride,
+        /// Columns with padding, and first vec4 of the place.
+        width,
+        target_quad,
+        /// Which matrix it is, if it is one.
+        matrix,
+    }
+    /// Row blocks of x times the transposed rows of a block w.
+    "newton_schulz_product" NewtonSchulzJob {
+        /// First vec4 of x, of w, of what comes out and of what is added.
+        x,
+        w,
+        out,
+        base,
+        /// vec4 from a row block to the next, of x and of the others.
+        x_step,
+        out_step,
+        /// Columns summed over.
+        taps,
+        /// Row blocks.
+        rows,
+    }
     /// A layer's partial sums.
     "reduce_partials" ReduceJob {
         /// First word of the layer's part of a vector, and of its sums.

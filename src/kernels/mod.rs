@@ -21,6 +21,8 @@ pub mod kronecker;
 mod layout;
 pub mod live;
 pub mod matmul;
+pub mod muon;
+pub mod newton_schulz;
 pub mod patches;
 pub mod pool;
 pub mod product;
@@ -73,6 +75,11 @@ pub const SHADERS: &[Shader] = &[
     live::GRIDS,
     matmul::GRAD_WEIGHT,
     matmul::MATMUL,
+    muon::HOLD,
+    muon::MOMENTS,
+    muon::UPDATE,
+    newton_schulz::LOAD,
+    newton_schulz::PRODUCT,
     patches::SAMPLE,
     pool::AVG_FORWARD,
     pool::AVG_VJP,

@@ -49,11 +49,9 @@ impl<P: Stochastic> UpdateRule<P> for Adam {
         memory: &mut [Vector<P>],
         x: &mut Vector<P>,
     ) -> Result<()> {
-        // rate · (m/c₁) / (√(v/c₂) + ε) = rate √c₂/c₁ · m / (√v + ε √c₂), c = 1 − βᵗ
-        let [c1, c2] = [self.beta1, self.beta2].map(|beta| 1.0 - beta.powf(number as f64));
-        let (step, epsilon) = (rate * c2.sqrt() / c1, self.epsilon * c2.sqrt());
         let [mean, square] = memory else { unreachable!("as many as MEMORY names") };
-        let by = AdamUpdate { beta1: self.beta1, beta2: self.beta2, step, epsilon };
+        let Self { beta1, beta2, epsilon, .. } = *self;
+        let by = AdamUpdate { beta1, beta2, step: 0.0, epsilon }.at(number, rate);
         problem.space().adam(&by, gradient, [mean, square], x)
     }
 }

@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn the_two_loops_on_products_are_the_formula_on_matrices() -> Result<()> {
         let mut random = ChaCha8Rng::seed_from_u64(2);
-        let (space, n) = (Euclidean(6), 6);
+        let (space, n) = (Euclidean::new(6), 6);
         let mut vector = || -> Vec<f64> { (0..n).map(|_| random.random_range(-1.0..1.0)).collect() };
         let (mut gram, mut pairs) = (Gram::default(), Vec::new());
         let g = vector();

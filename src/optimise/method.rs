@@ -6,6 +6,7 @@ use super::gauss_newton::{GaussNewton, GaussNewtonSettings};
 use super::kfac::{Kfac, KfacSettings};
 use super::lbfgs::{Lbfgs, LbfgsSettings};
 use super::minibatched::Minibatched;
+use super::muon::Muon;
 use super::nonlinear_cg::{NcgSettings, NonlinearCg};
 use super::optimiser::{Optimiser, State};
 use super::problem::{Calls, Curved, Stochastic, Vector};
@@ -106,15 +107,18 @@ pub enum Rule {
     Adam(Adam),
     /// Stochastic gradient descent with momentum.
     Sgd(Sgd),
+    /// Muon.
+    Muon(Muon),
 }
 
 impl Rule {
     /// How it goes over mini-batches.
     pub fn batches(&self) -> &BatchPlan {
         match self {
-            Self::Sweep(Sweep { batches, .. }) | Self::Adam(Adam { batches, .. }) | Self::Sgd(Sgd { batches, .. }) => {
-                batches
-            }
+            Self::Sweep(Sweep { batches, .. })
+            | Self::Adam(Adam { batches, .. })
+            | Self::Sgd(Sgd { batches, .. })
+            | Self::Muon(Muon { batches, .. }) => batches,
         }
     }
 
@@ -125,6 +129,7 @@ impl Rule {
             Self::Sweep(rule) => Self::Sweep(Sweep { batches, ..rule }),
             Self::Adam(rule) => Self::Adam(Adam { batches, ..rule }),
             Self::Sgd(rule) => Self::Sgd(Sgd { batches, ..rule }),
+            Self::Muon(rule) => Self::Muon(Muon { batches, ..rule }),
         }
     }
 
@@ -160,17 +165,26 @@ impl Rule {
         matches!(self, Self::Sweep(_))
     }
 
+    /// Whether it is a baseline of first order.
+    pub fn is_conventional(&self) -> bool {
+        !matches!(self, Self::Sweep(_))
+    }
+
     /// What it looks at for a preconditioner.
     pub fn looks(&self) -> Looks {
         match self {
             Self::Sweep(rule) => rule.looks,
-            Self::Adam(_) | Self::Sgd(_) => Looks::USUAL,
+            Self::Adam(_) | Self::Sgd(_) | Self::Muon(_) => Looks::USUAL,
         }
     }
 
     /// What it takes before the first mini-batch.
     pub fn start_calls(&self) -> Calls {
-        Calls { refreshes: usize::from(self.is_preconditioned()), ..Calls::default() }
+        match self {
+            Self::Sweep(_) => Calls { refreshes: 1, ..Calls::default() },
+            Self::Adam(_) | Self::Sgd(_) => Calls::default(),
+            Self::Muon(_) => Muon::START,
+        }
     }
 
     /// Starts at x, with a budget, in the order of the examples that follows from the seed.
@@ -188,6 +202,7 @@ impl Rule {
             Self::Sweep(rule) => Box::new(Minibatched::new(problem, x, rule, budget, seed)?),
             Self::Adam(rule) => Box::new(Minibatched::new(problem, x, rule, budget, seed)?),
             Self::Sgd(rule) => Box::new(Minibatched::new(problem, x, rule, budget, seed)?),
+            Self::Muon(rule) => Box::new(Minibatched::new(problem, x, rule, budget, seed)?),
         })
     }
 
@@ -206,6 +221,7 @@ impl Rule {
             Self::Sweep(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, seed)?),
             Self::Adam(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, seed)?),
             Self::Sgd(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, seed)?),
+            Self::Muon(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, seed)?),
         })
     }
 }

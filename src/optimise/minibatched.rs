@@ -1,5 +1,5 @@
-//! Methods that go over mini-batches: the loop that the sweep, Adam and stochastic gradient descent share. Each is an
-//! [`UpdateRule`] of it, in a file of its own.
+//! Methods that go over mini-batches: the loop that the sweep, Adam, stochastic gradient descent and Muon share. Each
+//! is an [`UpdateRule`] of it, in a file of its own.
 
 use super::batch_plan::BatchPlan;
 use super::optimiser::{Optimiser, Snapshot, State, StateScalars, to_json};
@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// How a gradient moves the parameters, and what is remembered of it.
 pub trait UpdateRule<P: Stochastic>: Copy + Send + 'static {
-    /// Names of the vectors remembered, all zero at first.
+    /// Names of the vectors remembered, all zero before [`UpdateRule::start`].
     const MEMORY: &'static [&'static str];
 
     /// What is common to all rules.
@@ -26,11 +26,11 @@ pub trait UpdateRule<P: Stochastic>: Copy + Send + 'static {
         7.0
     }
 
-    /// What comes before the first update, at `x`.
+    /// What comes before the first update, at `x`; `memory` is zero.
     ///
     /// # Errors
     /// What the device reports.
-    fn start(&self, _problem: &mut P, _x: &Vector<P>) -> Result<()> {
+    fn start(&self, _problem: &mut P, _x: &Vector<P>, _memory: &mut [Vector<P>]) -> Result<()> {
         Ok(())
     }
 
@@ -141,7 +141,7 @@ impl<P: Stochastic, R: UpdateRule<P>> Minibatched<P, R> {
         let memory = R::MEMORY.iter().map(|_| problem.space().zeros()).collect::<Result<_>>()?;
         let mut method = Self::at(problem, &x, &state, memory, (rule, budget, seed))?;
         let before = problem.cost();
-        rule.start(problem, &method.x)?;
+        rule.start(problem, &method.x, &mut method.memory)?;
         method.spent.cost = problem.cost() - before;
         Ok(method)
     }

@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn beta_is_the_formula_on_vectors() -> Result<()> {
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        let space = Euclidean(5);
+        let space = Euclidean::new(5);
         let (mut positive, mut truncated) = (0, 0);
         for _ in 0..200 {
             let [g0, mut g, d] = [(); 3].map(|()| (0..5).map(|_| random.random_range(-1.0..1.0)).collect::<Vec<f64>>());

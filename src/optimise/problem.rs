@@ -85,6 +85,8 @@ pub struct Calls {
     /// Multiply-adds of the [`Space`]'s operations, for each element of a vector: two of an `axpby`, one where β is 0,
     /// one of an inner product and of a term of a combination, none of a copy.
     pub vectors: usize,
+    /// Times that the matrices of the space are orthogonalised.
+    pub orthogonalisations: usize,
 }
 
 impl Calls {
@@ -99,6 +101,7 @@ impl Calls {
             preconditions: 0,
             inversions: 0,
             vectors: 0,
+            orthogonalisations: 0,
         }
     }
 }
@@ -115,6 +118,7 @@ impl Add for Calls {
             preconditions: self.preconditions + other.preconditions,
             inversions: self.inversions + other.inversions,
             vectors: self.vectors + other.vectors,
+            orthogonalisations: self.orthogonalisations + other.orthogonalisations,
         }
     }
 }

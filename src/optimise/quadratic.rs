@@ -16,7 +16,7 @@ pub(super) struct Quadratic {
 impl Quadratic {
     pub(super) fn new(eigenvalues: &[f64]) -> Self {
         let eigenvalues = eigenvalues.to_vec();
-        Self { space: Euclidean(eigenvalues.len()), eigenvalues, sign: 1.0, curvature: 1.0 }
+        Self { space: Euclidean::new(eigenvalues.len()), eigenvalues, sign: 1.0, curvature: 1.0 }
     }
 }
 

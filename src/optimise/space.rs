@@ -1,7 +1,7 @@
 //! The vector space an optimiser works in: GPU buffers in training, `Vec<f64>` in tests.
 
 use crate::error::Result;
-use crate::update::{AdamUpdate, MomentumUpdate, NaturalUpdate};
+use crate::update::{AdamUpdate, Matrix, MomentumUpdate, MuonUpdate, NaturalUpdate};
 
 /// The few operations an optimiser needs. Vectors stay where they are; only the scalars of [`Space::dots`]
 /// are read back.
@@ -51,7 +51,8 @@ pub trait Space {
     }
 }
 
-/// A space of coordinates, in which methods of first order take their steps. Nothing is read back.
+/// A space of coordinates, some of which may make up matrices, in which methods of first order take their steps.
+/// Nothing is read back but for [`Elementwise::norms`].
 pub trait Elementwise: Space {
     /// m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², x ← x − step · m / (√v + ε), element by element.
     fn adam(
@@ -82,6 +83,18 @@ pub trait Elementwise: Space {
         x: &mut Self::Vector,
     ) -> Result<()>;
 
+    /// The first entries of `norms` ← ‖W‖ of each matrix W of x.
+    fn norms(&self, x: &Self::Vector, norms: &mut Self::Vector) -> Result<()>;
+
+    /// [`MuonUpdate::apply`] with the matrices of the space. Of `memory` the last holds the norms that they began with.
+    fn muon(
+        &self,
+        by: &MuonUpdate,
+        gradient: &Self::Vector,
+        memory: [&mut Self::Vector; 3],
+        x: &mut Self::Vector,
+    ) -> Result<()>;
+
     /// mean ← mean + weight (x − mean).
     fn average(&self, weight: f64, x: &Self::Vector, mean: &mut Self::Vector) -> Result<()> {
         self.axpby(weight, x, 1.0 - weight, mean)
@@ -90,20 +103,29 @@ pub trait Elementwise: Space {
 
 /// ℝⁿ on the CPU in f64: for tests and small problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Euclidean(
+pub struct Euclidean {
     /// n, the dimension.
-    pub usize,
-);
+    pub dimension: usize,
+    /// The matrices in a vector, in order and apart.
+    pub matrices: &'static [Matrix],
+}
+
+impl Euclidean {
+    /// One without matrices.
+    pub const fn new(dimension: usize) -> Self {
+        Self { dimension, matrices: &[] }
+    }
+}
 
 impl Space for Euclidean {
     type Vector = Vec<f64>;
 
     fn zeros(&self) -> Result<Vec<f64>> {
-        Ok(vec![0.0; self.0])
+        Ok(vec![0.0; self.dimension])
     }
 
     fn axpby(&self, alpha: f64, x: &Vec<f64>, beta: f64, y: &mut Vec<f64>) -> Result<()> {
-        assert_eq!((x.len(), y.len()), (self.0, self.0), "vectors of another space");
+        assert_eq!((x.len(), y.len()), (self.dimension, self.dimension), "vectors of another space");
         for (y, x) in y.iter_mut().zip(x) {
             *y = if beta == 0.0 { alpha * x } else { alpha * x + beta * *y };
         }
@@ -112,7 +134,7 @@ impl Space for Euclidean {
 
     fn inner_products(&self, pairs: &[(&Vec<f64>, &Vec<f64>)]) -> Result<Vec<f64>> {
         let product = |(x, y): &(&Vec<f64>, &Vec<f64>)| {
-            assert_eq!((x.len(), y.len()), (self.0, self.0), "vectors of another space");
+            assert_eq!((x.len(), y.len()), (self.dimension, self.dimension), "vectors of another space");
             x.iter().zip(y.iter()).map(|(x, y)| x * y).sum()
         };
         Ok(pairs.iter().map(product).collect())
@@ -128,13 +150,13 @@ impl Space for Euclidean {
 
 impl Elementwise for Euclidean {
     fn adam(&self, by: &AdamUpdate, gradient: &Vec<f64>, [m, v]: [&mut Vec<f64>; 2], x: &mut Vec<f64>) -> Result<()> {
-        assert!([gradient, m, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
+        assert!([gradient, m, v, x].iter().all(|vector| vector.len() == self.dimension), "vectors of another space");
         by.apply(gradient, [m, v], x);
         Ok(())
     }
 
     fn momentum(&self, by: &MomentumUpdate, gradient: &Vec<f64>, v: &mut Vec<f64>, x: &mut Vec<f64>) -> Result<()> {
-        assert!([gradient, v, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
+        assert!([gradient, v, x].iter().all(|vector| vector.len() == self.dimension), "vectors of another space");
         by.apply(gradient, v, x);
         Ok(())
     }
@@ -147,8 +169,19 @@ impl Elementwise for Euclidean {
         [v, slopes]: [&mut Vec<f64>; 2],
         x: &mut Vec<f64>,
     ) -> Result<()> {
-        assert!([g, d, v, slopes, x].iter().all(|vector| vector.len() == self.0), "vectors of another space");
+        assert!([g, d, v, slopes, x].iter().all(|vector| vector.len() == self.dimension), "vectors of another space");
         by.apply(g.iter().zip(d).map(|(g, d)| g * d).sum(), slopes, d, [v, x]);
+        Ok(())
+    }
+
+    fn norms(&self, x: &Vec<f64>, norms: &mut Vec<f64>) -> Result<()> {
+        norms.iter_mut().zip(self.matrices).for_each(|(norm, matrix)| *norm = matrix.norm(x));
+        Ok(())
+    }
+
+    fn muon(&self, by: &MuonUpdate, g: &Vec<f64>, memory: [&mut Vec<f64>; 3], x: &mut Vec<f64>) -> Result<()> {
+        assert!(g.len() == self.dimension && x.len() == self.dimension, "vectors of another space");
+        by.apply(self.matrices, g, memory.map(|vector| &mut vector[..]), x);
         Ok(())
     }
 }
@@ -157,7 +190,7 @@ impl Elementwise for Euclidean {
 mod tests {
     use super::*;
 
-    const SPACE: Euclidean = Euclidean(3);
+    const SPACE: Euclidean = Euclidean::new(3);
 
     #[test]
     fn axpby_combines_two_vectors() -> Result<()> {

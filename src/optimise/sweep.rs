@@ -163,7 +163,7 @@ impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
         self.calls(updates)
     }
 
-    fn start(&self, problem: &mut P, x: &Vector<P>) -> Result<()> {
+    fn start(&self, problem: &mut P, x: &Vector<P>, _: &mut [Vector<P>]) -> Result<()> {
         problem.refresh_preconditioner(x, Refresh::anew(1))
     }
 

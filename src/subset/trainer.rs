@@ -15,7 +15,7 @@ use crate::cost::{Cost, Units};
 use crate::device::{Buf, Gpu, Interrupt};
 use crate::error::{Error, Result, UsageError};
 use crate::objective::{Evaluation, Objective, Whitening, Workspace};
-use crate::optimise::{Optimiser, Problem, Rule, Space, State, Stop};
+use crate::optimise::{Optimiser, Problem, Space, State, Stop};
 use crate::training::{GpuSpace, Prices, SubsetProblem};
 use std::sync::Arc;
 use std::time::Instant;
@@ -370,10 +370,8 @@ impl Trainer {
 
     fn diverged(&self, stage: StageKind, iteration: u64, evaluation: Option<&Evaluation>) -> Error {
         let tensor = evaluation.and_then(|e| e.not_finite.clone()).unwrap_or_else(|| "the loss".to_owned());
-        let learning_rate = match self.plan.rule() {
-            Some(Rule::Adam(_) | Rule::Sgd(_)) => self.plan.rule().map(|rule| rule.batches().learning_rate),
-            Some(Rule::Sweep(_)) | None => None,
-        };
+        let conventional = self.plan.rule().filter(|rule| rule.is_conventional());
+        let learning_rate = conventional.map(|rule| rule.batches().learning_rate);
         let weight_decay = self.start.weight_decay;
         Error::Diverged { tensor, iteration, stage: stage.to_string(), learning_rate, weight_decay }
     }

@@ -1,8 +1,9 @@
 //! What a method's calls cost on a network, before there is a device.
 
+use super::matrices::hidden_weights;
 use crate::batch::Looks;
 use crate::cost::{Cost, Yardstick};
-use crate::kernels::selection;
+use crate::kernels::{newton_schulz, selection};
 use crate::model::Model;
 use crate::objective::FactorWork;
 use crate::optimise::Calls;
@@ -34,6 +35,8 @@ pub struct Prices {
     factors: FactorWork,
     /// Examples of a look at a sample.
     first_look: usize,
+    /// Multiply-adds of orthogonalising the hidden weights.
+    orthogonalisation: u64,
 }
 
 /// That many times a cost.
@@ -59,6 +62,7 @@ impl Prices {
             of_copy,
             factors: FactorWork::of(model, looks),
             first_look: looks.first,
+            orthogonalisation: newton_schulz::multiply_adds(&hidden_weights(model)),
         }
     }
 
@@ -92,7 +96,7 @@ impl Prices {
     /// What calls cost on so many examples, where the factors look at so many of a mini-batch, or at a sample that goes
     /// forward first.
     pub fn of(&self, work: Calls, examples: usize, of_minibatch: Option<usize>) -> Cost {
-        let Calls { evaluations, products, planes, refreshes, looks, preconditions, inversions, vectors } = work;
+        let Calls { evaluations, products, planes, refreshes, looks, preconditions, inversions, .. } = work;
         let curvature = curvature_examples(examples);
         // factors are summed over whole blocks of examples
         let sampled = self.first_look.min(examples).next_multiple_of(LARGEST_BLOCK);
@@ -107,7 +111,8 @@ impl Prices {
             (preconditions, self.yardstick.cost(product)),
             (inversions, self.yardstick.cost(self.factors.inverses)),
             // each operation is rounded up by itself
-            (vectors, self.yardstick.cost(self.parameters)),
+            (work.vectors, self.yardstick.cost(self.parameters)),
+            (work.orthogonalisations, self.yardstick.cost(self.orthogonalisation)),
         ];
         parts.into_iter().fold(Cost::default(), |sum, (count, cost)| sum + times(count, cost))
     }

@@ -1,19 +1,24 @@
 //! The space of parameter vectors on a device.
 
+use super::matrices::hidden_weights;
 use crate::cost::{Cost, Yardstick};
 use crate::device::{Buf, Gpu, lock};
 use crate::error::Result;
-use crate::kernels::update;
+use crate::kernels::muon::MuonRoom;
 use crate::kernels::vector::{self, FOLDED, PARTIALS, SCRATCH};
+use crate::kernels::{newton_schulz, update};
 use crate::model::Model;
 use crate::optimise::{Elementwise, Space};
 use crate::program::{Dispatch, Program};
-use crate::update::{AdamUpdate, MomentumUpdate, NaturalUpdate};
+use crate::update::{AdamUpdate, Matrix, MomentumUpdate, MuonUpdate, NaturalUpdate};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Inner products that one round trip takes: those of L-BFGS with its usual twenty pairs, and more.
 const MAX_PAIRS: usize = 128;
+
+/// Steps of an update of Muon that go over vectors, and not over squares of a matrix's shorter side.
+const OF_VECTORS: usize = 5;
 
 /// Updates remembered as recorded: those of one method, and more.
 const MAX_RECORDED: usize = 4;
@@ -25,6 +30,8 @@ pub struct GpuSpace {
     len: usize,
     /// P
     parameters: usize,
+    /// The weights of hidden layers.
+    matrices: Vec<Matrix>,
     yardstick: Yardstick,
     /// What it has cost, in thousandths of a forward pass.
     spent: AtomicU64,
@@ -50,6 +57,10 @@ enum UpdateKind {
     Adam,
     Momentum,
     Natural,
+    /// With the matrices held at their first norms, or not.
+    Muon {
+        hold: bool,
+    },
     Average,
 }
 
@@ -63,6 +74,7 @@ impl GpuSpace {
             gpu: gpu.clone(),
             len: model.vector_len(),
             parameters: model.parameters(),
+            matrices: hidden_weights(model),
             yardstick: Yardstick::new(model.multiply_adds()),
             spent: AtomicU64::default(),
             coefficients: gpu.alloc("space.coefficients", 2)?,
@@ -89,13 +101,29 @@ impl GpuSpace {
 
     /// Charges so many multiply-adds an element.
     fn charge(&self, multiply_adds: usize) {
-        let cost = self.yardstick.cost(multiply_adds as u64 * self.parameters as u64);
+        self.charge_once(multiply_adds as u64 * self.parameters as u64);
+    }
+
+    /// Charges so many multiply-adds.
+    fn charge_once(&self, multiply_adds: u64) {
+        let cost = self.yardstick.cost(multiply_adds);
         self.spent.fetch_add(cost.besides, Ordering::Relaxed);
     }
 
     /// Seconds that so many operations on two vectors take, at most: a CPU moves half a gigabyte.
     fn seconds(&self, operations: usize) -> f64 {
         (operations * 12 * self.len) as f64 / 0.5e9
+    }
+
+    /// The same of an update of so many steps.
+    fn seconds_of(&self, kind: UpdateKind, steps: usize) -> f64 {
+        match kind {
+            UpdateKind::Muon { .. } => {
+                let products = newton_schulz::multiply_adds(&self.matrices) as f64;
+                self.seconds(OF_VECTORS) + products / 5e9
+            }
+            _ => self.seconds(steps),
+        }
     }
 
     fn record_axpby(&self, alpha: f64, x: &Buf, beta: f64, y: &Buf) -> Result<()> {
@@ -126,7 +154,7 @@ impl GpuSpace {
                 let coefficients = self.gpu.alloc("update.coefficients", words.len())?;
                 let mut program = Program::default();
                 let steps = record(&self.gpu, &coefficients)?;
-                let seconds = self.seconds(steps.len());
+                let seconds = self.seconds_of(kind, steps.len());
                 program.extend(steps);
                 program.took(seconds);
                 if recorded.len() == MAX_RECORDED {
@@ -235,6 +263,28 @@ impl Elementwise for GpuSpace {
             let (mut steps, slope) = vector::dot_on_device(gpu, gradient, direction)?;
             steps.push(update::natural(gpu, by, [&slope, slopes], direction, [v, x])?);
             Ok(steps)
+        })
+    }
+
+    fn norms(&self, x: &Buf, norms: &mut Buf) -> Result<()> {
+        self.charge(1);
+        if self.matrices.is_empty() {
+            return Ok(());
+        }
+        let x: Vec<f64> = self.download(x)?.into_iter().map(f64::from).collect();
+        let found: Vec<f32> = self.matrices.iter().map(|matrix| matrix.norm(&x) as f32).collect();
+        self.gpu.write(norms, &found);
+        Ok(())
+    }
+
+    fn muon(&self, by: &MuonUpdate, gradient: &Buf, memory: [&mut Buf; 3], x: &mut Buf) -> Result<()> {
+        self.charge(MuonUpdate::MULTIPLY_ADDS);
+        self.charge_once(newton_schulz::multiply_adds(&self.matrices));
+        let ([v, s, norms], x) = (memory.map(|vector| &*vector), &*x);
+        let kind = UpdateKind::Muon { hold: by.hold };
+        self.replay(kind, &by.words(), &[gradient, v, s, norms, x], |gpu, words| {
+            let room = MuonRoom::new(gpu, &self.matrices, x.len())?;
+            room.update(gpu, words, gradient, [v, s, norms], x, by.hold)
         })
     }
 

@@ -2,7 +2,7 @@
 //! `tests/shaders/` and `examples/kernels_in_use.rs`.
 
 use gpu_subset::batch::{Batch, Draw, Looks};
-use gpu_subset::device::Gpu;
+use gpu_subset::device::{Buf, Gpu};
 use gpu_subset::kernels::activation::Activation;
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::batch_norm::{self, BatchNorm, NormPart, Statistics};
@@ -10,8 +10,10 @@ use gpu_subset::kernels::epilogue::{Epilogue, Mask};
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{DEFAULT_MEMORY, Examples, Kronecker, Minibatches, Objective, Workspace};
-use gpu_subset::optimise::{Importance, Sweep};
+use gpu_subset::optimise::{Elementwise, Importance, Space, Sweep};
 use gpu_subset::shape::Shape;
+use gpu_subset::training::GpuSpace;
+use gpu_subset::update::{AdamUpdate, MuonUpdate};
 use std::sync::Arc;
 
 /// What the built-in models leave out: every pooling, every activation.
@@ -94,6 +96,7 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     for batch in BATCHES {
         Minibatches::new(&objective, batch, true).unwrap();
     }
+    record_muon(gpu, &model, &theta);
     let large = Arc::new(Workspace::new(gpu, model, DEFAULT_MEMORY).unwrap());
     let large = Objective::new(gpu, &large, &examples, &indices, 1e-3).unwrap();
     for examples in CHUNKS {
@@ -108,6 +111,15 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
         objective.loss(&theta).unwrap();
     }
     gpu.wait_for_kernels().unwrap();
+}
+
+/// Runs an update of Muon, with the matrices held at their norms.
+fn record_muon(gpu: &Gpu, model: &Model, theta: &Buf) {
+    let space = GpuSpace::new(gpu, model).unwrap();
+    let [mut v, mut s, mut norms] = [(); 3].map(|()| space.zeros().unwrap());
+    let others = AdamUpdate { beta1: 0.9, beta2: 0.999, step: 1e-3, epsilon: 1e-8 };
+    let by = MuonUpdate { momentum: 0.9, rate: 0.1, hold: true, others };
+    space.muon(&by, theta, [&mut v, &mut s, &mut norms], &mut space.copied(theta).unwrap()).unwrap();
 }
 
 /// Records what the screening of a training set's examples asks of its model.

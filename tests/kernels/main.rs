@@ -8,6 +8,7 @@ mod batch_norm;
 mod centred;
 mod elementwise;
 mod kronecker;
+mod newton_schulz;
 mod patches;
 mod pooling;
 mod products;

@@ -11,6 +11,7 @@ use gpu_subset::kernels::conv2d::Conv2d;
 use gpu_subset::kernels::epilogue::Epilogue;
 use gpu_subset::kernels::kronecker::{self, Factor};
 use gpu_subset::kernels::matmul::Dense;
+use gpu_subset::kernels::muon::MuonRoom;
 use gpu_subset::kernels::patches::PatchSample;
 use gpu_subset::kernels::pool::{self, Pool};
 use gpu_subset::kernels::product::{Product, reference};
@@ -18,6 +19,7 @@ use gpu_subset::kernels::softmax_xent::{self, Targets};
 use gpu_subset::kernels::weights::{self, Base, Direction, Partials, WeightShape};
 use gpu_subset::kernels::{copy_quads, finite, update, vector};
 use gpu_subset::shape::Shape;
+use gpu_subset::update::Matrix;
 
 /// Items that 64 invocations do not get through in so many turns each.
 const LONG: usize = 64 * 65_536 + 17;
@@ -221,6 +223,20 @@ fn large_factors_are_summed_inverted_and_multiplied_with() {
         let (v, d) = (buf(gpu, 2048 * 2049), unwritten(gpu, 2048 * 2049));
         run(gpu, [kronecker::diagonal(gpu, [&a, &g], &buf(gpu, 1), &v, &d).unwrap()]);
         read(gpu, &d)
+    });
+}
+
+#[test]
+fn matrices_are_orthogonalised_to_the_end() {
+    // beside it a long vector of other parameters; 70,000 columns of 8 vec4, in one workgroup of eight invocations
+    let matrix = Matrix { start: 64, rows: 5, columns: 70_000 };
+    let len = 64 + 5 * 70_000 + LONG - 17;
+    agree("muon", |gpu| {
+        let [v, s, x] = [(); 3].map(|()| buf(gpu, len));
+        let muon = MuonRoom::new(gpu, &[matrix], len).unwrap();
+        let (coefficients, norms) = (buf(gpu, 8), buf(gpu, 1));
+        run(gpu, muon.update(gpu, &coefficients, &buf(gpu, len), [&v, &s, &norms], &x, true).unwrap());
+        read(gpu, &x)
     });
 }
 

@@ -18,7 +18,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("model", &["shape", "error", "device", "files", "program", "kernels"]),
     ("export", &["shape", "error", "files", "data", "model"]),
     ("objective", &["batch", "cost", "shape", "error", "device", "files", "program", "kernels", "model"]),
-    ("bench", &["batch", "shape", "error", "device", "program", "kernels", "model", "objective"]),
+    ("bench", &["batch", "shape", "update", "error", "device", "program", "kernels", "model", "objective"]),
     (
         "training",
         &["batch", "cost", "update", "error", "device", "optimise", "program", "kernels", "model", "objective"],

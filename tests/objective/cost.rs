@@ -6,7 +6,7 @@ use gpu_subset::batch::{Batch, Draw};
 use gpu_subset::cost::{Cost, Units};
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::optimise::{
-    Adam, BatchPlan, Calls, Lbfgs, LbfgsSettings, Optimiser, Problem, Rule, Sgd, Space, Stochastic, Sweep,
+    Adam, BatchPlan, Calls, Lbfgs, LbfgsSettings, Muon, Optimiser, Problem, Rule, Sgd, Space, Stochastic, Sweep,
 };
 use gpu_subset::training::SubsetProblem;
 
@@ -93,6 +93,30 @@ fn an_epoch_of_adam_costs_its_examples_and_nine_multiply_adds_a_parameter_and_up
 }
 
 #[test]
+fn an_update_of_muon_costs_its_vectors_and_the_products_of_hidden_weights() {
+    for gpu in gpus() {
+        let problem = problem(0, 96, 1e-3);
+        let on_device = OnDevice::with_chunks(&gpu, &problem, 64);
+        let model = &problem.twin.model;
+        let thousandths = |multiply_adds: u64| (1000 * multiply_adds).div_ceil(model.multiply_adds() as u64);
+        let vectors = |multiply_adds: u64| thousandths(multiply_adds * model.parameters() as u64);
+        let mut minimised = SubsetProblem::new(on_device.objective.sample(96).unwrap()).unwrap();
+        let batches = BatchPlan { batch: 32, batches_per_step: 3, ..BatchPlan::default() };
+        let rule = Rule::Muon(Muon { batches, ..Muon::default() });
+        let start = on_device.vector(&problem.parameters(5));
+        let mut muon = rule.start(&mut minimised, start, Units::new(1000.0), 1).unwrap();
+        // the norms of the matrices
+        assert_eq!(minimised.cost(), Cost { besides: vectors(1), ..Cost::default() });
+        muon.step(&mut minimised).unwrap();
+        // beside what Adam takes, 2 m² n + 18 m³: 4 × 3·2·2 of the second convolution, 6 × 8 of the dense layer
+        let of_matrices = [[4u64, 12], [6, 8]].map(|[m, n]| 2 * m * m * n + 18 * m * m * m).iter().sum();
+        let of_update = vectors(1) + vectors(8) + thousandths(of_matrices);
+        let besides = vectors(1) + 3 * of_update + vectors(1) + 2 * vectors(2);
+        assert_eq!(minimised.cost(), Cost { forward: 96, backward: 96, besides, ..Cost::default() });
+    }
+}
+
+#[test]
 fn choices_and_copies_are_charged() {
     let by = Augmentation { brightness: 0.1, ..Augmentation::default() };
     for gpu in gpus() {
@@ -132,6 +156,7 @@ fn mini_batches_cost_no_more_than_was_said() {
         Rule::Sweep(sweep),
         Rule::Adam(Adam { batches, ..Adam::default() }),
         Rule::Sgd(Sgd { batches, ..Sgd::default() }),
+        Rule::Muon(Muon { batches, ..Muon::default() }),
     ];
     for gpu in gpus() {
         // a mini-batch in two pieces leaves no activations, so that looks take a sample; nor is there a choice in it
@@ -148,7 +173,14 @@ fn mini_batches_cost_no_more_than_was_said() {
             let one = minimised.most(
                 1,
                 batch,
-                Calls { looks: 1, inversions: 1, preconditions: 1, vectors: 15, ..Calls::default() },
+                Calls {
+                    looks: 1,
+                    inversions: 1,
+                    preconditions: 1,
+                    vectors: 15,
+                    orthogonalisations: 1,
+                    ..Calls::default()
+                },
             );
             while running.step(&mut minimised).unwrap().stop.is_none() {}
             let spent = minimised.cost().units().passes(160);

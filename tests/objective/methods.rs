@@ -8,7 +8,7 @@ use gpu_subset::cost::{Cost, Units};
 use gpu_subset::device::Buf;
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    BatchPlan, Curved, Euclidean, GaussNewtonSettings, KfacSettings, Lbfgs, LbfgsSettings, Method, NcgSettings,
+    BatchPlan, Curved, Euclidean, GaussNewtonSettings, KfacSettings, Lbfgs, LbfgsSettings, Method, Muon, NcgSettings,
     Optimiser, Preconditioner, Problem as Minimise, Rule, Space, State, Stop, Sweep,
 };
 use gpu_subset::training::SubsetProblem;
@@ -95,7 +95,7 @@ impl Minimise for InF64<'_> {
 
 /// The minimum of the valley that x lies in.
 fn minimum_from(problem: &Problem, x: Vec<f64>) -> f64 {
-    let mut in_f64 = InF64 { problem, space: Euclidean(x.len()) };
+    let mut in_f64 = InF64 { problem, space: Euclidean::new(x.len()) };
     let settings = LbfgsSettings { gradient_tolerance: 1e-9, ..LbfgsSettings::default() };
     let mut polish = Lbfgs::new(&mut in_f64, x, None, settings).unwrap();
     let end = (0..3000).find_map(|_| polish.step(&mut in_f64).unwrap().stop);
@@ -138,39 +138,50 @@ fn every_method_ends_at_the_minimum_in_f64() {
 #[test]
 fn the_same_start_gives_the_same_bits_and_so_does_a_resumption() {
     let [_, problem] = problems();
+    let whole = methods().into_iter().map(AnyMethod::Whole);
+    for method in whole.chain([AnyMethod::Minibatched(sweep())]) {
+        resumes_with_the_same_bits(&problem, &method);
+    }
+    // with hidden layers
+    let problem = crate::problem(0, 200, WEIGHT_DECAY);
+    for hold in [false, true] {
+        let batches = BatchPlan { batch: 64, batches_per_step: 5, average: true, ..Muon::default().batches };
+        let rule = Rule::Muon(Muon { hold, batches, ..Muon::default() });
+        resumes_with_the_same_bits(&problem, &AnyMethod::Minibatched(rule));
+    }
+}
+
+fn resumes_with_the_same_bits(problem: &Problem, method: &AnyMethod) {
     for gpu in gpus() {
-        let on_device = OnDevice::with_chunks(&gpu, &problem, 256);
+        let on_device = OnDevice::with_chunks(&gpu, problem, 256);
         let make = || SubsetProblem::new(on_device.objective.sample(200).unwrap()).unwrap();
-        let whole = methods().into_iter().map(AnyMethod::Whole);
-        for method in whole.chain([AnyMethod::Minibatched(sweep())]) {
-            let run = |resumed_after: Option<usize>| -> (Vec<f64>, Cost) {
-                let (mut minimised, mut spent) = (make(), Cost::default());
-                let start = on_device.vector(&problem.parameters(52));
-                let mut optimiser = method.start(&mut minimised, start);
-                for step in 0..12 {
-                    if resumed_after == Some(step) {
-                        let host = optimiser.state().convert(|v| minimised.space().download(v)).unwrap();
-                        let state = host.convert(|v| minimised.space().upload(v)).unwrap();
-                        let upload = |(name, v): &(String, _)| {
-                            (name.clone(), gpu.upload("memory", &gpu.read::<f32>(v).unwrap()).unwrap())
-                        };
-                        let memory: Vec<_> = minimised.memory().iter().map(upload).collect();
-                        spent += minimised.cost();
-                        let paid_for = minimised.paid_for();
-                        minimised = make();
-                        minimised.remember(&memory).unwrap();
-                        minimised.set_paid_for(paid_for);
-                        optimiser = method.resume(&minimised, &state);
-                    }
-                    optimiser.step(&mut minimised).unwrap();
+        let run = |resumed_after: Option<usize>| -> (Vec<f64>, Cost) {
+            let (mut minimised, mut spent) = (make(), Cost::default());
+            let start = on_device.vector(&problem.parameters(52));
+            let mut optimiser = method.start(&mut minimised, start);
+            for step in 0..12 {
+                if resumed_after == Some(step) {
+                    let host = optimiser.state().convert(|v| minimised.space().download(v)).unwrap();
+                    let state = host.convert(|v| minimised.space().upload(v)).unwrap();
+                    let upload = |(name, v): &(String, _)| {
+                        (name.clone(), gpu.upload("memory", &gpu.read::<f32>(v).unwrap()).unwrap())
+                    };
+                    let memory: Vec<_> = minimised.memory().iter().map(upload).collect();
+                    spent += minimised.cost();
+                    let paid_for = minimised.paid_for();
+                    minimised = make();
+                    minimised.remember(&memory).unwrap();
+                    minimised.set_paid_for(paid_for);
+                    optimiser = method.resume(&minimised, &state);
                 }
-                assert!(minimised.cost().besides > 0, "{method:?}: vectors cost something");
-                (on_device.compact(optimiser.parameters()), spent + minimised.cost())
-            };
-            let whole = run(None);
-            assert!(run(None) == whole, "{method:?}: other bits");
-            assert!(run(Some(7)) == whole, "{method:?}: other bits or another cost when resumed");
-        }
+                optimiser.step(&mut minimised).unwrap();
+            }
+            assert!(minimised.cost().besides > 0, "{method:?}: vectors cost something");
+            (on_device.compact(optimiser.parameters()), spent + minimised.cost())
+        };
+        let whole = run(None);
+        assert!(run(None) == whole, "{method:?}: other bits");
+        assert!(run(Some(7)) == whole, "{method:?}: other bits or another cost when resumed");
     }
 }
 

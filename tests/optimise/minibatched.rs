@@ -1,11 +1,12 @@
-//! The rules for mini-batches on a least-squares problem: Adam and stochastic gradient descent next to PyTorch, whose
-//! values `torch_values.py` made, and to the minimum.
+//! The rules for mini-batches on a least-squares problem: Adam, stochastic gradient descent and Muon next to PyTorch,
+//! whose values `torch_values.py` made, and to the minimum.
 
 use crate::regression::{EXAMPLES, FEATURES, Regression};
 use gpu_subset::cost::Units;
 use gpu_subset::error::Result;
 use gpu_subset::optimise::{
-    Adam, BatchPlan, Decay, Importance, Minibatched, Optimiser, Outcome, Problem, Sgd, State, Stop, Sweep, UpdateRule,
+    Adam, BatchPlan, Decay, Importance, Minibatched, Muon, Optimiser, Outcome, Problem, Sgd, State, Stop, Sweep,
+    UpdateRule,
 };
 use serde::Deserialize;
 
@@ -29,7 +30,8 @@ const SEED: u64 = 5;
 /// Epochs that most runs may cost.
 const EPOCHS: f64 = 3.0;
 
-const START: [f64; FEATURES] = [0.0; FEATURES];
+/// A matrix that is zero has no length of a step.
+const START: [f64; FEATURES] = [0.5, -0.25, 0.5, 1.0, -0.75];
 
 /// Either rule with its choices.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,7 @@ enum AnyRule {
     Adam(Adam),
     Sgd(Sgd),
     Sweep(Sweep),
+    Muon(Muon),
 }
 
 /// A rule, and the epochs that a run of it may cost.
@@ -61,6 +64,7 @@ impl Method {
             AnyRule::Adam(rule) => start(problem, rule, self.budget()),
             AnyRule::Sgd(rule) => start(problem, rule, self.budget()),
             AnyRule::Sweep(rule) => start(problem, rule, self.budget()),
+            AnyRule::Muon(rule) => start(problem, rule, self.budget()),
         }
     }
 
@@ -70,6 +74,7 @@ impl Method {
             AnyRule::Adam(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, SEED)?),
             AnyRule::Sgd(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, SEED)?),
             AnyRule::Sweep(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, SEED)?),
+            AnyRule::Muon(rule) => Box::new(Minibatched::resume(problem, state, rule, budget, SEED)?),
         })
     }
 
@@ -93,12 +98,22 @@ fn sweep(batches: BatchPlan) -> Method {
     Method { rule: AnyRule::Sweep(rule), epochs: EPOCHS }
 }
 
+/// Four of the features are a matrix, the first is not.
+fn muon(batches: BatchPlan, hold: bool) -> Method {
+    Method { rule: AnyRule::Muon(Muon { hold, adam_rate: 0.1, momentum: 0.9, batches }), epochs: EPOCHS }
+}
+
 /// Every rule, with averaging and without.
 fn methods(batches: BatchPlan) -> impl Iterator<Item = Method> {
     [false, true].into_iter().flat_map(move |average| {
         let batches = BatchPlan { average, ..batches };
-        [adam(batches), sgd(batches, false), sgd(batches, true), sweep(batches)]
+        [adam(batches), sgd(batches, false), sgd(batches, true), sweep(batches), muon(batches, false)]
     })
+}
+
+/// And one with a matrix whose norm does not change, so that it ends elsewhere.
+fn methods_that_go_on(batches: BatchPlan) -> impl Iterator<Item = Method> {
+    methods(batches).chain([muon(batches, true)])
 }
 
 #[derive(Deserialize)]
@@ -125,13 +140,17 @@ fn three_updates_are_those_of_pytorch() -> Result<()> {
             let outcome = method.step(&mut problem)?;
             assert!((outcome.loss - loss).abs() <= 1e-14, "{}: {} {loss}", theirs.rule, outcome.loss);
             for (x, y) in method.parameters().iter().zip(parameters) {
-                assert!((x - y).abs() <= 1e-14, "{}: {x} {y}", theirs.rule);
+                assert!(
+                    (x - y).abs() <= if theirs.rule.starts_with("Muon") { 1e-12 } else { 1e-14 },
+                    "{}: {x} {y}",
+                    theirs.rule
+                );
             }
         }
         Ok(())
     }
     let values: Values = serde_json::from_str(include_str!("torch_values.json")).expect("what the script prints");
-    assert_eq!(values.runs.len(), 4);
+    assert_eq!(values.runs.len(), 6);
     let batches = BatchPlan { batches_per_step: 1, ..BATCH_PLAN };
     for theirs in &values.runs {
         match theirs.rule.as_str() {
@@ -142,6 +161,8 @@ fn three_updates_are_those_of_pytorch() -> Result<()> {
             }?,
             "SGD" => compare(sgd(batches, false), theirs)?,
             "SGD, Nesterov" => compare(sgd(batches, true), theirs)?,
+            "Muon" => compare(muon(batches, false), theirs)?,
+            "Muon, held" => compare(muon(batches, true), theirs)?,
             other => panic!("{other}"),
         }
     }
@@ -183,8 +204,10 @@ fn a_learning_rate_that_falls_leads_to_the_minimum() -> Result<()> {
         let excess = problem.evaluate(x, 0..EXAMPLES, &mut START.clone()) - minimum;
         let distance = x.iter().zip(&minimiser).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
         println!("{rule:?}: {excess:e} above the minimum, {distance:e} from it");
-        // a step of the sweep is as long as its radius, however small the gradient: it ends within the last few radii
-        let (most, farthest) = if matches!(rule.rule, AnyRule::Sweep(_)) { (1e-5, 1e-2) } else { (1e-7, 1e-3) };
+        // a step of the sweep or of Muon is as long as its radius, however small the gradient: it ends within the last
+        // few of them
+        let is_long = matches!(rule.rule, AnyRule::Sweep(_) | AnyRule::Muon(_));
+        let (most, farthest) = if is_long { (1e-5, 1e-2) } else { (1e-7, 1e-3) };
         assert!((0.0..=most).contains(&excess) && distance <= farthest, "{rule:?}: {excess:e}, {distance:e}");
     }
     Ok(())
@@ -192,7 +215,7 @@ fn a_learning_rate_that_falls_leads_to_the_minimum() -> Result<()> {
 
 #[test]
 fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
-    for rule in methods(BATCH_PLAN).map(|method| method.with_epochs(10.0)) {
+    for rule in methods_that_go_on(BATCH_PLAN).map(|method| method.with_epochs(10.0)) {
         let (mut problem, mut other_problem) = (Regression::new(), Regression::new());
         let mut whole = rule.start(&mut problem)?;
         let mut resumed = rule.start(&mut other_problem)?;
@@ -219,7 +242,7 @@ fn a_resumed_run_is_the_same_run_bit_for_bit() -> Result<()> {
 #[test]
 fn a_step_that_is_paused_is_the_same_step_in_parts_here_or_elsewhere() -> Result<()> {
     let plan = BatchPlan { batches_per_step: 5, ..BATCH_PLAN };
-    for rule in methods(plan).map(|method| method.with_epochs(10.0)) {
+    for rule in methods_that_go_on(plan).map(|method| method.with_epochs(10.0)) {
         for is_moved in [false, true] {
             let mut problem = Regression { cost_of_look: 40, ..Regression::new() };
             let mut paused_problem = Regression { pause_every: 2, cost_of_look: 40, ..Regression::new() };

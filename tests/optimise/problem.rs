@@ -140,7 +140,7 @@ impl Row {
 
     pub fn problem(&self) -> Counted {
         Counted {
-            space: Euclidean(self.start.len()),
+            space: Euclidean::new(self.start.len()),
             function: self.function.clone(),
             curvature: self.curvature.clone(),
             diagonal: Vec::new(),

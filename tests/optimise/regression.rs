@@ -7,6 +7,7 @@ use gpu_subset::error::Result;
 use gpu_subset::optimise::{
     BatchPlan, Calls, Curved, Euclidean, Lbfgs, LbfgsSettings, Optimiser, Problem, Refresh, Stochastic,
 };
+use gpu_subset::update::Matrix;
 
 pub const EXAMPLES: usize = 75;
 pub const FEATURES: usize = 5;
@@ -44,7 +45,7 @@ impl Regression {
             (a, y)
         };
         Self {
-            space: Euclidean(FEATURES),
+            space: Euclidean { dimension: FEATURES, matrices: &[Matrix { start: 1, rows: 2, columns: 2 }] },
             examples: (0..EXAMPLES).map(|_| example()).collect(),
             in_turn: false,
             breaks_at: usize::MAX,

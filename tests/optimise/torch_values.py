@@ -1,4 +1,4 @@
-"""Three updates of Adam and of SGD by PyTorch, for the test that compares.
+"""Three updates of Adam, of SGD and of Muon by PyTorch, for the test that compares.
 
     pip install torch==2.15.0
     python tests/optimise/torch_values.py > tests/optimise/torch_values.json
@@ -9,11 +9,51 @@ import json
 import torch
 
 EXAMPLES, FEATURES, BATCH, HORIZON, RATE = 75, 5, 25, 9, 0.1
+START = [0.5, -0.25, 0.5, 1.0, -0.75]
+
+
+class Muon:
+    """kellerjordan.github.io/posts/muon with Nesterov's momentum, in f64, for x[1:] as a 2 x 2 matrix; Adam for x[0].
+    Steps are as long as the matrix was at first, over the root of its shorter side."""
+
+    def __init__(self, x, hold):
+        self.x, self.hold, self.velocity = x, hold, torch.zeros(2, 2, dtype=torch.float64)
+        self.first = self.matrix().norm()
+        self.other = x.detach()[:1].clone().requires_grad_()
+        self.adam = torch.optim.Adam([self.other], lr=RATE)
+        self.param_groups = self.adam.param_groups
+
+    def matrix(self):
+        return self.x.detach()[1:].reshape(2, 2)
+
+    def zero_grad(self):
+        self.x.grad = None
+
+    def step(self):
+        gradient = self.x.grad[1:].reshape(2, 2)
+        self.velocity = 0.9 * self.velocity + gradient
+        ahead = gradient + 0.9 * self.velocity
+        o = ahead / ahead.norm()
+        for _ in range(5):
+            s = o @ o.T
+            o = 3.4445 * o + (-4.7750 * s + 2.0315 * s @ s) @ o
+        moved = self.matrix() - self.param_groups[0]["lr"] * self.first / 2**0.5 * o
+        if self.hold:
+            moved = moved * self.first / moved.norm()
+        self.other.grad = self.x.grad[:1]
+        self.adam.step()
+        with torch.no_grad():
+            self.x[1:] = moved.flatten()
+            self.x[:1] = self.other
+
+
 RULES = {
     "Adam": lambda x: torch.optim.Adam([x], lr=RATE),
     "Adam, other choices": lambda x: torch.optim.Adam([x], lr=RATE, betas=(0.8, 0.95), eps=1e-2),
     "SGD": lambda x: torch.optim.SGD([x], lr=RATE, momentum=0.9),
     "SGD, Nesterov": lambda x: torch.optim.SGD([x], lr=RATE, momentum=0.9, nesterov=True),
+    "Muon": lambda x: Muon(x, False),
+    "Muon, held": lambda x: Muon(x, True),
 }
 
 
@@ -38,7 +78,7 @@ def examples():
 features, targets = examples()
 runs = []
 for rule, make in RULES.items():
-    x = torch.zeros(FEATURES, dtype=torch.float64, requires_grad=True)
+    x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
     optimiser = make(x)
     parameters, losses = [], []
     for update in range(3):

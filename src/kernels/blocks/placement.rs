@@ -7,13 +7,13 @@ use super::super::tile::MOST_ROW;
 pub const BLOCK: usize = 32;
 
 /// vec4 of a column of a block.
-pub(super) const LANES: usize = BLOCK / 4;
+pub(in crate::kernels) const LANES: usize = BLOCK / 4;
 
 /// Columns summed in one step of a product.
 pub const TAPS: usize = 4;
 
 /// vec4 of the weights of a step.
-pub(super) const ROW: usize = BLOCK * TAPS / 4;
+pub(in crate::kernels) const ROW: usize = BLOCK * TAPS / 4;
 const _: () = assert!(ROW <= MOST_ROW);
 
 /// The place of one matrix S in all of them: row blocks of S, later of its inverse; of I, later of L⁻ᵀ; one for the

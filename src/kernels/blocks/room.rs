@@ -107,11 +107,12 @@ impl Blocks {
             ("LANES", LANES),
             ("STAGED", ROW),
         ];
+        let work = |job: &ProductJob| job.rows as usize * job.taps as usize * BLOCK * BLOCK;
         let dispatch = |jobs: &[ProductJob]| {
             let table = gpu.upload("blocks.jobs", jobs)?;
             Dispatch::new(gpu, &PRODUCT, &constants, &[table.into(), (&self.m).into()], [jobs.len(), 1, 1])
         };
-        bounded(&jobs).into_iter().map(dispatch).collect()
+        bounded(&jobs, work).into_iter().map(dispatch).collect()
     }
 
     /// The inverse of matrix `i`, `[side][side]`, for tests.
@@ -128,14 +129,14 @@ impl Blocks {
 /// Multiply-adds of one dispatch, about: a tenth of a second on a CPU.
 const DISPATCH: usize = 4_000_000_000;
 
-/// Jobs in dispatches of bounded grid and work, as few as that takes.
-fn bounded(mut jobs: &[ProductJob]) -> Vec<&[ProductJob]> {
+/// Jobs in dispatches of bounded grid and work, as few as that takes; `work` is the multiply-adds of a job.
+pub(in crate::kernels) fn bounded<J>(mut jobs: &[J], work: impl Fn(&J) -> usize) -> Vec<&[J]> {
     let mut parts = Vec::new();
     while !jobs.is_empty() {
-        let mut work = 0;
-        let within = |job: &&ProductJob| {
-            work += job.rows as usize * job.taps as usize * BLOCK * BLOCK;
-            work <= DISPATCH
+        let mut sum = 0;
+        let within = |job: &&J| {
+            sum += work(job);
+            sum <= DISPATCH
         };
         let count = jobs.iter().take_while(within).count().clamp(1, MAX_GROUPS);
         let (part, rest) = jobs.split_at(count);
@@ -146,13 +147,13 @@ fn bounded(mut jobs: &[ProductJob]) -> Vec<&[ProductJob]> {
 }
 
 /// Turns of a loop over so many items that the invocations of a workgroup share.
-pub(super) fn strides(gpu: &Gpu, items: usize) -> usize {
+pub(in crate::kernels) fn strides(gpu: &Gpu, items: usize) -> usize {
     turns(items.div_ceil(gpu.profile.width()), 0)
 }
 
 /// Grid over the columns of jobs, (columns, turns of the loops in each): striding beyond what keeps the device busy, as
 /// far as the driver makes the turns.
-pub(super) fn grid(gpu: &Gpu, jobs: impl IntoIterator<Item = (usize, usize)>) -> [usize; 3] {
+pub(in crate::kernels) fn grid(gpu: &Gpu, jobs: impl IntoIterator<Item = (usize, usize)>) -> [usize; 3] {
     let (mut most, mut least, mut count) = (1, 1, 0);
     for (columns, inside) in jobs {
         most = columns.max(most);
