@@ -29,5 +29,6 @@ pub use factor_work::FactorWork;
 pub use kronecker::Kronecker;
 pub use loss::Objective;
 pub use minibatches::{Activations, MinibatchSums, Minibatches};
+pub(crate) use normal::cost_of_moments;
 pub use whitening::Whitening;
 pub use workspace::{DEFAULT_MEMORY, Workspace};

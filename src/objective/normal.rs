@@ -6,6 +6,7 @@ use super::loss::{Objective, spread};
 use super::pass::{Normal, Pass};
 use super::stage::Stage;
 use super::workspace::Workspace;
+use crate::cost::Cost;
 use crate::device::{ALIGNMENT, Buf, Gpu};
 use crate::error::{Result, UsageError};
 use crate::kernels::batch_norm::BatchNorm;
@@ -14,9 +15,23 @@ use crate::program::Program;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Training examples whose statistics stand for all, and how many of them are a group, at most.
-const SEEN: usize = 2048;
+/// Training examples whose statistics stand for all: a sixteenth, but so many at least and at most; and how many of them
+/// are a group, at most.
+const SEEN: [usize; 2] = [512, 2048];
 const SEEN_GROUP: usize = 512;
+
+/// What moments from so many training examples cost at one θ, at most.
+pub(crate) fn cost_of_moments(model: &Model, training: usize) -> Cost {
+    if model.norms().next().is_none() {
+        return Cost::default();
+    }
+    Cost { forward: seen_of(training).next_multiple_of(SEEN_GROUP) as u64, ..Cost::default() }
+}
+
+fn seen_of(training: usize) -> usize {
+    let [least, most] = SEEN;
+    (training / 16).clamp(least, most).min(training)
+}
 
 /// What normalisations of an objective take mean and variance over.
 pub(super) enum Over {
@@ -91,7 +106,7 @@ impl Objective {
         let (gpu, block, chunk) = (&self.gpu, self.gpu.profile.block, self.workspace.chunk);
         let fills = |group: &usize| chunk.is_multiple_of(*group) && group.is_multiple_of(block);
         let group = (1..=SEEN_GROUP / block).rev().map(|blocks| blocks * block).find(fills).unwrap_or(chunk);
-        let some = spread(indices, SEEN.min(indices.len()).next_multiple_of(group));
+        let some = spread(indices, seen_of(indices.len()).next_multiple_of(group));
         Self::over(gpu, &self.workspace, examples, (&some, 0.0), group / block)
     }
 
@@ -106,6 +121,12 @@ impl Objective {
         let cost = seen.cost() - before;
         self.cost += cost;
         Ok(())
+    }
+
+    /// What [`Objective::find_moments`] costs.
+    pub fn cost_of_moments(&self) -> Cost {
+        let Over::Known(Some(seen)) = &self.over else { return Cost::default() };
+        Cost { forward: seen.len as u64, ..Cost::default() }
     }
 
     /// Running means and variances from these examples' groups at θ, into the workspace.

@@ -16,6 +16,10 @@ use crate::subset::{Plan, Sampling, StageOptions, SubsetSize};
 /// λ of the weight decay unless the user says otherwise: of a sweep, and of others.
 const WEIGHT_DECAY: [f64; 2] = [2e-3, 1e-3];
 
+/// Units of a budget beyond which a sweep over copies that differ has less: these leave less to a penalty (measured:
+/// docs/lab-notes.md).
+const LONG_BUDGET: f64 = 100_000.0;
+
 /// Seconds between checkpoints unless the user says otherwise.
 pub const CHECKPOINT_EVERY: f64 = 30.0;
 
@@ -39,6 +43,16 @@ impl Schedule {
     pub fn weight_decay(&self, entropy: f64) -> f64 {
         let [of_sweep, of_others] = WEIGHT_DECAY;
         if self.is_sweep() { of_sweep * entropy } else { of_others }
+    }
+
+    /// The same for a model and a plan. With copies that differ λ falls as the root of a long budget. A sweep over a
+    /// network that normalises has none: nothing that is normalised depends on the size of what it is made by.
+    fn weight_decay_of(&self, entropy: f64, model: &Model, plan: &Plan, has_copies: bool) -> f64 {
+        if self.is_sweep() && model.norms().next().is_some() {
+            return 0.0;
+        }
+        let units = plan.budget().filter(|_| self.is_sweep() && has_copies).map_or(0.0, Units::count);
+        self.weight_decay(entropy) * (LONG_BUDGET / units.max(LONG_BUDGET)).sqrt()
     }
 
     fn is_sweep(&self) -> bool {
@@ -219,6 +233,7 @@ impl<'a> RunBuilder<'a> {
             }
             Schedule::Full(method) => Plan::full(method, &self.options),
         };
+        let usual_decay = self.schedule.weight_decay_of(entropy, &model, &plan, augment.is_some());
         let config = Config {
             data: data.source.clone(),
             made_in: Config::start_of(&data.source),
@@ -227,7 +242,7 @@ impl<'a> RunBuilder<'a> {
             examples: n,
             held_out,
             sampling: self.sampling,
-            weight_decay: self.weight_decay.unwrap_or_else(|| self.schedule.weight_decay(entropy)),
+            weight_decay: self.weight_decay.unwrap_or(usual_decay),
             seed: self.seed,
             memory: self.memory,
             checkpoint_every: self.checkpoint_every,

@@ -6,6 +6,7 @@ use crate::error::{Error, Result, RunError, UsageError};
 use crate::files::{TEXT, hex, line_of, read_text, write_atomically};
 use crate::kernels::augment::Augmentation;
 use crate::model::{Description, Model};
+use crate::objective::cost_of_moments;
 use crate::subset::{Plan, Sampling};
 use crate::training::Prices;
 use serde::{Deserialize, Serialize};
@@ -119,7 +120,8 @@ impl Config {
         let n = data.train.len();
         let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());
         let of_copy = self.augment.map_or(0, |by| by.multiply_adds(data.shape));
-        let start = self.plan.cost_of_start(&Prices::new(model, of_copy, self.plan.looks()), available);
+        let start = self.plan.cost_of_start(&Prices::new(model, of_copy, self.plan.looks()), available)
+            + cost_of_moments(model, available);
         if !self.plan.affords(units(&start)) {
             return Err(UsageError::Budget { epochs: budget.passes(n), examples: n }.into());
         }

@@ -237,6 +237,14 @@ impl Plan {
         Some(budget + Units::new(validations * prices.loss(held_out).units().count()))
     }
 
+    /// What a run over mini-batches may cost.
+    pub fn budget(&self) -> Option<Units> {
+        match self {
+            Self::Stochastic { budget, .. } => Some(*budget),
+            Self::Stages { .. } => None,
+        }
+    }
+
     /// How it goes over mini-batches, if it does.
     pub fn rule(&self) -> Option<&Rule> {
         match self {

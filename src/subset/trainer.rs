@@ -196,7 +196,8 @@ impl Trainer {
         if let Some(rule) = self.plan.rule() {
             problem.prepare(rule)?;
         }
-        let mut preparation = Preparation::default();
+        // the last look for the moments of what is normalised is paid for before
+        let mut preparation = Preparation { cost: self.sets.test.cost_of_moments(), ..Preparation::default() };
         if let Some(batches) = screened(&self.plan) {
             let (full, model) = (self.first(), &self.workspace.model);
             let is_affordable = |cost| is_affordable(&self.plan, &self.prices, cost, Cost::default(), full.len());
