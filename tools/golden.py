@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of three nets by PyTorch
-in float64.
+"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of three nets by
+PyTorch in float64.
 
 tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run
 once by a developer, and again only if the nets change:

@@ -52,7 +52,7 @@ const DAMPING: f64 = 1e-2;
 pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progress: impl FnMut(&str)) -> Result<()> {
     let blocks = (REFERENCE / model.multiply_adds().max(1) / gpu.profile.block).clamp(1, MOST_BLOCKS);
     let examples = blocks * gpu.profile.block + PART;
-    let maps = Maps::of(model, model.group());
+    let maps = model.maps(model.group());
     let is_needed = model.is_input_gradient_needed();
     for (i, (layer, map)) in model.layers().iter().zip(&maps.maps).enumerate() {
         progress(layer.name());

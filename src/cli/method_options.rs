@@ -311,8 +311,8 @@ pub(super) struct SweepArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=65_535))]
     positions: Option<u32>,
     /// sweep: layers that read at most so many values at a place have the second moments of these in their curvature,
-    /// as K-FAC has it; larger ones their mean and one variance, which costs next to nothing [default: all where factors
-    /// cost less than a tenth of a step, else 128]
+    /// as K-FAC has it; larger ones their mean and one variance, which costs next to nothing [default: all where
+    /// factors cost less than a tenth of a step, else 128]
     #[arg(long, value_name = "N|all", value_parser = number_or_all)]
     whole_inputs: Option<Most>,
 }

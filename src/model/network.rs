@@ -4,6 +4,7 @@ use super::description::Description;
 use super::edges::{Edges, Value};
 use super::graph::{self, Start};
 use super::layer::Layer;
+use super::reference::Maps;
 use crate::device::ALIGNMENT;
 use crate::error::{ModelError, Result};
 use crate::kernels::batch_norm::BatchNorm;
@@ -81,6 +82,12 @@ impl Model {
     /// What each layer reads.
     pub fn edges(&self) -> &[Edges] {
         &self.edges
+    }
+
+    /// The same in f64, normalised over groups of so many examples.
+    pub fn maps(&self, group: usize) -> Maps {
+        let maps = self.layers.iter().map(|layer| layer.reference()).collect();
+        Maps { maps, edges: self.edges.clone(), shares: None }.over(group)
     }
 
     /// Shape of a value.

@@ -2,7 +2,6 @@
 //! compact here (PyTorch's order, no gaps), activations plain `[N][C][H][W]`.
 
 use super::edges::{Edges, Value};
-use super::network::Model;
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::batch_norm::{BatchNorm, reference as batch_norm};
 use crate::kernels::pool::{self, Pool};
@@ -128,12 +127,6 @@ impl Map {
 }
 
 impl Maps {
-    /// Those of a model, whose normalisations are over groups of so many examples.
-    pub fn of(model: &Model, group: usize) -> Self {
-        let maps = model.layers().iter().map(|layer| layer.reference()).collect();
-        Self { maps, edges: model.edges().to_vec(), shares: None }.over(group)
-    }
-
     /// The same, normalised over groups of so many examples.
     #[must_use]
     pub fn over(mut self, examples: usize) -> Self {

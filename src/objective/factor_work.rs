@@ -37,6 +37,11 @@ impl FactorWork {
         work
     }
 
+    /// The same with a matrix for the inputs of every layer.
+    pub fn of_whole(model: &Model, looks: Looks) -> Self {
+        Self::of(model, Looks { whole_inputs: None, ..looks })
+    }
+
     fn add(&mut self, layer: &dyn Layer, looks: Looks) {
         if let Some(norm) = layer.norm() {
             let channels = norm.shape.channels as u64;

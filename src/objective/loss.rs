@@ -2,7 +2,6 @@
 
 use super::evaluation::Evaluation;
 use super::examples::Examples;
-use super::normal::{Over, group_blocks};
 use super::pass::{Chunk, Pass};
 use super::workspace::{SUMS, Workspace};
 use crate::cost::{Cost, Yardstick};
@@ -16,6 +15,14 @@ use crate::program::{CopyPair, Program};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// What normalisations of an objective take mean and variance over.
+pub(super) enum Over {
+    /// Groups of so many blocks.
+    Groups(usize),
+    /// Moments that are known, by a look at these examples where there are any.
+    Known(Option<Box<Objective>>),
+}
 
 /// The loss over some examples of a data set.
 pub struct Objective {
@@ -60,7 +67,7 @@ impl Objective {
         indices: &[u32],
         weight_decay: f64,
     ) -> Result<Self> {
-        let blocks = group_blocks(gpu, workspace, indices.len())?;
+        let blocks = workspace.group_blocks(gpu, indices.len())?;
         Self::over(gpu, workspace, examples, (indices, weight_decay), blocks)
     }
 

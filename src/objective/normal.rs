@@ -2,94 +2,21 @@
 //! another; all of a mini-batch; or, to evaluate, examples of the training set.
 
 use super::examples::Examples;
-use super::loss::{Objective, spread};
+use super::loss::{Objective, Over, spread};
+use super::norm_room::{SEEN_GROUP, seen_of};
 use super::pass::{Normal, Pass};
 use super::stage::Stage;
-use super::workspace::Workspace;
 use crate::cost::Cost;
-use crate::device::{ALIGNMENT, Buf, Gpu};
-use crate::error::{Result, UsageError};
-use crate::kernels::batch_norm::BatchNorm;
+use crate::device::{Buf, Gpu};
+use crate::error::Result;
 use crate::model::Model;
 use crate::program::Program;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Training examples whose statistics stand for all: a sixteenth, but so many at least and at most; and how many of them
-/// are a group, at most.
-const SEEN: [usize; 2] = [512, 2048];
-const SEEN_GROUP: usize = 512;
-
-/// What moments from so many training examples cost at one θ, at most.
-pub(crate) fn cost_of_moments(model: &Model, training: usize) -> Cost {
-    if model.norms().next().is_none() {
-        return Cost::default();
-    }
-    Cost { forward: seen_of(training).next_multiple_of(SEEN_GROUP) as u64, ..Cost::default() }
-}
-
-fn seen_of(training: usize) -> usize {
-    let [least, most] = SEEN;
-    (training / 16).clamp(least, most).min(training)
-}
-
-/// What normalisations of an objective take mean and variance over.
-pub(super) enum Over {
-    /// Groups of so many blocks.
-    Groups(usize),
-    /// Moments that are known, by a look at these examples where there are any.
-    Known(Option<Box<Objective>>),
-}
-
-/// Device memory of one normalisation.
-#[derive(Debug)]
-pub(super) struct NormRoom {
-    pub norm: BatchNorm,
-    /// Statistics of the groups of a chunk.
-    pub sums: Buf,
-    /// Running mean and variance.
-    pub moments: Buf,
-    /// Where its sums over cotangents are in the room for partial sums.
-    pub products: usize,
-}
-
-impl NormRoom {
-    /// For each layer of a model that normalises, in chunks of so many groups; the partial sums begin at `start`.
-    pub(super) fn of_layers(gpu: &Gpu, model: &Model, groups: usize, start: usize) -> Result<Vec<Option<Self>>> {
-        let mut rooms: Vec<Option<Self>> = model.layers().iter().map(|_| None).collect();
-        let mut products = start;
-        for (layer, norm) in model.norms() {
-            let sums = gpu.alloc("norm.statistics", norm.statistics_len(gpu, groups))?;
-            let moments = gpu.alloc("norm.moments", norm.weights().len())?;
-            rooms[layer] = Some(Self { norm, sums, moments, products });
-            products += norm.partial_len(gpu, groups).next_multiple_of(ALIGNMENT);
-        }
-        Ok(rooms)
-    }
-
-    /// Words of the partial sums of all normalisations.
-    pub(super) fn partial_words(gpu: &Gpu, model: &Model, groups: usize) -> usize {
-        model.norms().map(|(_, norm)| norm.partial_len(gpu, groups).next_multiple_of(ALIGNMENT)).sum()
-    }
-}
-
-/// Blocks of a group of a model, in a loss over so many examples.
-///
-/// # Errors
-/// [`Error::Usage`](crate::error::Error::Usage) when chunks are no whole groups.
-pub(super) fn group_blocks(gpu: &Gpu, workspace: &Workspace, examples: usize) -> Result<usize> {
-    let (model, chunk) = (&workspace.model, workspace.chunk);
-    let (group, block) = (model.group(), gpu.profile.block);
-    let is_divided = chunk.is_multiple_of(group) && group.is_multiple_of(block);
-    if model.norms().next().is_none() || is_divided || examples <= chunk.min(group) {
-        return Ok(group.div_ceil(block));
-    }
-    Err(UsageError::Group { group, chunk, block }.into())
-}
-
 impl Objective {
     /// The same as an evaluation, which normalises by moments that it finds at each θ from some of these training
-    /// examples; without any by those that [`Workspace::set_moments`] set.
+    /// examples; without any by those that [`Workspace::set_moments`](super::Workspace::set_moments) set.
     ///
     /// # Errors
     /// As [`Objective::new`].

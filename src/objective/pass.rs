@@ -53,8 +53,8 @@ pub(super) struct Chunk {
     pub curvature: Option<[Buf; 3]>,
 }
 
-/// What the forward pass of a chunk leaves behind: the values, the examples' first and the logits last, and each stage's
-/// mask.
+/// What the forward pass of a chunk leaves behind: the values, the examples' first and the logits last, and each
+/// stage's mask.
 pub(super) struct Forward {
     pub x: Vec<Quads>,
     pub masks: Vec<Option<Mask>>,

@@ -9,7 +9,7 @@ pub(super) enum Along {
     /// ty = J_x tx + J_θ v, masked unless more is added to it.
     Layer { stage: usize, tx: Option<usize>, ty: usize, is_masked: bool },
     /// ty = mask ⊙ (a + b)
-    Sum { stage: usize, terms: Vec<Part>, ty: usize },
+    Sum { stage: usize, terms: Vec<Held>, ty: usize },
 }
 
 /// A step back from the logits.
@@ -20,12 +20,12 @@ pub(super) enum Back {
     /// dx = J_xᵀ dy, masked unless it is a part of the cotangent of x.
     Input { stage: usize, dy: usize, dx: usize, is_masked: bool },
     /// The parts of a value's cotangent, or all of it, added up; of one that has other channels those of the value.
-    Sum { value: usize, parts: Vec<Part>, to: usize, is_masked: bool },
+    Sum { value: usize, parts: Vec<Held>, to: usize, is_masked: bool },
 }
 
 /// A tangent or cotangent in an array, as large as a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct Held {
     pub slot: usize,
     pub like: usize,
 }
@@ -94,7 +94,7 @@ fn along(stages: &[Stage]) -> (Vec<Along>, Vec<usize>) {
         let ty = slots[s + 1].expect("what a stage puts out is read by a later one");
         let mut part = |value: usize, arrays: &mut Arrays| {
             let take = || arrays.take(stages[value - 1].output.len());
-            Part { slot: *slots[value].get_or_insert_with(take), like: value }
+            Held { slot: *slots[value].get_or_insert_with(take), like: value }
         };
         let plus = stage.plus.filter(|_| stage.has_plus_gradient).map(|plus| part(plus, &mut arrays));
         let x = Some(stage.x).filter(|_| stage.has_input_gradient);
@@ -104,7 +104,7 @@ fn along(stages: &[Stage]) -> (Vec<Along>, Vec<usize>) {
             arrays.free(ty);
         } else if let Some(plus) = plus {
             let own = arrays.take(stage.output.len());
-            steps.push(Along::Sum { stage: s, terms: vec![Part { slot: own, like: s + 1 }, plus], ty });
+            steps.push(Along::Sum { stage: s, terms: vec![Held { slot: own, like: s + 1 }, plus], ty });
             arrays.free(ty);
             let tx = x.map(|x| part(x, &mut arrays).slot);
             steps.push(Along::Layer { stage: s, tx, ty: own, is_masked: false });
@@ -124,7 +124,7 @@ struct Backward<'a> {
     stages: &'a [Stage],
     arrays: Arrays,
     /// Of each value, what is known of its cotangent, and how many parts are to come.
-    known: Vec<Option<Part>>,
+    known: Vec<Option<Held>>,
     missing: Vec<usize>,
     steps: Vec<Back>,
 }
@@ -145,7 +145,7 @@ impl<'a> Backward<'a> {
     fn steps(mut self) -> (Vec<Back>, Vec<usize>) {
         let last = self.stages.len();
         self.arrays.take_this(COTANGENT, self.size(last));
-        self.known[last] = Some(Part { slot: COTANGENT, like: last });
+        self.known[last] = Some(Held { slot: COTANGENT, like: last });
         for (s, stage) in self.stages.iter().enumerate().rev().filter(|(_, stage)| stage.is_dependent()) {
             let dy = self.known[s + 1].take().expect("what a stage puts out is read by a later one");
             if stage.has_parameters {
@@ -160,7 +160,7 @@ impl<'a> Backward<'a> {
                 let (value, is_whole) = (stage.x, self.missing[stage.x] == 1 && self.known[stage.x].is_none());
                 let dx = self.arrays.take(self.size(value));
                 self.steps.push(Back::Input { stage: s, dy: dy.slot, dx, is_masked: is_whole });
-                self.add(Part { slot: dx, like: value }, value);
+                self.add(Held { slot: dx, like: value }, value);
             }
             self.arrays.free(dy.slot);
         }
@@ -172,12 +172,12 @@ impl<'a> Backward<'a> {
     }
 
     /// dy of a sum is a part of the cotangent of each of its terms.
-    fn share(&mut self, dy: Part, value: usize) {
+    fn share(&mut self, dy: Held, value: usize) {
         let is_all = self.missing[value] == 1 && self.known[value].is_none();
         self.arrays.take_this(dy.slot, 0);
         let is_as_it_is = self.stages[value - 1].activation.is_none() && self.size(dy.like) == self.size(value);
         let part = match (is_all, is_as_it_is) {
-            (true, true) => Part { like: value, ..dy },
+            (true, true) => Held { like: value, ..dy },
             (true, false) => self.sum(vec![dy], value, true),
             (false, _) => dy,
         };
@@ -185,7 +185,7 @@ impl<'a> Backward<'a> {
     }
 
     /// One more part of a value's cotangent.
-    fn add(&mut self, part: Part, value: usize) {
+    fn add(&mut self, part: Held, value: usize) {
         self.missing[value] -= 1;
         let known = match self.known[value].take() {
             None => part,
@@ -194,11 +194,11 @@ impl<'a> Backward<'a> {
         self.known[value] = Some(known);
     }
 
-    fn sum(&mut self, parts: Vec<Part>, value: usize, is_masked: bool) -> Part {
+    fn sum(&mut self, parts: Vec<Held>, value: usize, is_masked: bool) -> Held {
         let to = self.arrays.take(self.size(value));
         parts.iter().for_each(|part| self.arrays.free(part.slot));
         self.steps.push(Back::Sum { value, parts, to, is_masked });
-        Part { slot: to, like: value }
+        Held { slot: to, like: value }
     }
 }
 
@@ -258,7 +258,7 @@ mod tests {
             Back::Input { stage: 1, dy: 1, dx: 0, is_masked: false },
             Back::Sum {
                 value: 1,
-                parts: vec![Part { slot: 1, like: 3 }, Part { slot: 0, like: 1 }],
+                parts: vec![Held { slot: 1, like: 3 }, Held { slot: 0, like: 1 }],
                 to: 2,
                 is_masked: true,
             },
@@ -324,7 +324,7 @@ mod tests {
                 }
                 Back::Sum { value, parts, to, is_masked } => {
                     assert!(parts.iter().all(|part| part.slot != *to));
-                    let of = |part: &Part| match part_of(held(part.slot), part.like) {
+                    let of = |part: &Held| match part_of(held(part.slot), part.like) {
                         parts if part.like == *value => parts,
                         parts => {
                             let stage = &stages[part.like - 1];
@@ -368,7 +368,7 @@ mod tests {
             for step in along {
                 let (stage, reads, ty) = match step {
                     Along::Layer { stage, tx, ty, .. } => {
-                        (stage, tx.map(|slot| Part { slot, like: stages[stage].x }).into_iter().collect(), ty)
+                        (stage, tx.map(|slot| Held { slot, like: stages[stage].x }).into_iter().collect(), ty)
                     }
                     Along::Sum { stage, terms, ty } => (stage, terms, ty),
                 };

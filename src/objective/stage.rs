@@ -6,7 +6,8 @@ use crate::kernels::epilogue::Mask;
 use crate::model::{Edges, Layer, Model, Value};
 use crate::shape::Shape;
 
-/// A layer, and the sum and the activation it took over. Values are counted from the example, 0; stage i puts out value i + 1.
+/// A layer, and the sum and the activation it took over. Values are counted from the example, 0; stage i puts out value
+/// i + 1.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stage {
     /// Index of the layer, and of the last one that it took over.

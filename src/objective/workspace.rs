@@ -1,7 +1,7 @@
 //! Device memory shared by all objectives of one model: activations of one chunk, packed weights, the flat vectors.
 
 use super::footprint::{Footprint, partial_words};
-use super::normal::NormRoom;
+use super::norm_room::NormRoom;
 use super::slots::{Slots, arrays};
 use super::stage::{Stage, stages};
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
@@ -224,6 +224,19 @@ impl Workspace {
             return Ok(());
         }
         Err(UsageError::Choice { examples, room: self.chunk, most: self.largest_chunk }.into())
+    }
+
+    /// Blocks of a group that is normalised together, in a loss over so many examples.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage) when chunks are no whole groups.
+    pub(super) fn group_blocks(&self, gpu: &Gpu, examples: usize) -> Result<usize> {
+        let (group, chunk, block) = (self.model.group(), self.chunk, gpu.profile.block);
+        let is_divided = chunk.is_multiple_of(group) && group.is_multiple_of(block);
+        if self.norms.iter().all(Option::is_none) || is_divided || examples <= chunk.min(group) {
+            return Ok(group.div_ceil(block));
+        }
+        Err(UsageError::Group { group, chunk, block }.into())
     }
 
     /// Whether a mini-batch of so many examples can go through normalisations, which need all of it at once.

@@ -2,7 +2,6 @@
 
 use super::assembly::Run;
 use super::config::Config;
-use crate::batch::Looks;
 use crate::cost::Units;
 use crate::data::Dataset;
 use crate::device::Gpu;
@@ -311,7 +310,7 @@ impl<'a> RunBuilder<'a> {
 /// Units of an update's product with the inverses of whole factors, and of its part of these.
 fn whole_factors(model: &Model, rule: Rule) -> f64 {
     let Rule::Sweep(Sweep { looks, refresh_every, .. }) = rule else { return 0.0 };
-    let work = FactorWork::of(model, Looks { whole_inputs: None, ..looks });
+    let work = FactorWork::of_whole(model, looks);
     let of_update = work.product as f64 + work.inverses as f64 / refresh_every as f64;
     of_update / (3 * model.multiply_adds()) as f64
 }

@@ -19,12 +19,12 @@ pub(super) fn hidden_weights(model: &Model) -> Vec<Matrix> {
 mod tests {
     use super::*;
     use crate::model::Description;
-    use crate::shape::Shape;
 
     #[test]
     fn matrices_are_the_filters_between_the_first_layer_and_the_last() {
-        let description = Description::open("cifar-resnet-75k").unwrap();
-        let model = Model::new(&description, Shape::new(3, 32, 32), 10).unwrap();
+        let name = "cifar-resnet-75k";
+        let input = Description::input_of(name).unwrap();
+        let model = Model::new(&Description::open(name).unwrap(), input, 10).unwrap();
         let sides: Vec<_> = hidden_weights(&model).iter().map(|matrix| [matrix.rows, matrix.columns]).collect();
         assert_eq!(sides, [[16, 144], [16, 144], [32, 144], [32, 288], [64, 288], [64, 576]]);
     }
