@@ -16,7 +16,9 @@ use std::sync::Arc;
 const LAYERS: &str = r#"layer = [
     { kind = "max-pool", size = 2, stride = 1 },
     { kind = "conv", channels = 3, size = 3, stride = 2, padding = 1, activation = "tanh" },
-    { kind = "avg-pool", size = 2, stride = 1 },
+    { kind = "avg-pool", size = 2, stride = 1, name = "a" },
+    { kind = "batch-norm", activation = "relu" },
+    { kind = "add", from = "a" },
     { kind = "dense", activation = "softplus" },
 ]"#;
 
@@ -32,9 +34,10 @@ fn every_kernel_and_the_whole_network_are_right_under_every_profile() {
         doctor(&gpu, &model(), &mut checks, |_| ()).unwrap();
         let failed: Vec<_> = checks.iter().filter(|check| !check.is_ok()).collect();
         assert!(failed.is_empty(), "{failed:?}");
-        // three of each of two pools and of the last activation, three and four of the products; the loss, the whole;
-        // and factors from all places, from a few, and without a matrix of the inputs
-        assert_eq!(checks.len(), 9 + 7 + 3 + 3 + 3, "{checks:?}");
+        // three of each of two pools and of the last activation, three and four of the products, four of the
+        // normalisation, three of the sum; the loss, the whole; and factors from all places, from a few, and without a
+        // matrix of the inputs
+        assert_eq!(checks.len(), 9 + 7 + 4 + 3 + 3 + 3 + 3, "{checks:?}");
         assert!(gpu.submission_times().unwrap().count > checks.len());
     }
 }

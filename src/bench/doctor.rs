@@ -3,6 +3,7 @@
 
 use super::check::Check;
 use super::network::{DECAY, Network};
+use super::norms::NormCase;
 use super::products::ProductCase;
 use super::random::random_blocks;
 use crate::batch::Looks;
@@ -62,6 +63,11 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
                     checks.push(case.compare(gpu, examples, KERNEL)?);
                 }
             }
+            Map::Norm(norm, _) => {
+                for case in NormCase::of_layer(*norm, examples) {
+                    checks.push(case.compare(gpu, layer.name(), KERNEL)?);
+                }
+            }
             // what a product took over is no kernel of its own
             Map::Elementwise(..) if i > 0 && i + 1 < maps.maps.len() && model.layers()[i - 1].takes_activation() => {}
             map => checks.extend(without_weights(gpu, &**layer, map, examples)?),
@@ -72,13 +78,14 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
     progress("the whole network");
     checks.extend(whole(gpu, model, &maps, examples)?);
     progress("Kronecker factors");
+    let of_sample = maps.over(usize::MAX);
     let examples = blocks * gpu.profile.block;
     for (positions, whole_inputs) in [(0, None), (2, None), (2, Some(0))] {
         let looks = Looks { positions, whole_inputs, ..Looks::USUAL.at(examples) };
         // the references of whole matrices take too long for large ones
         let is_small = factor_rows(model, &looks) <= MOST_ROWS;
         if is_small && Kronecker::check(gpu, model, &looks).is_ok() {
-            checks.push(inverse(gpu, model, &maps, looks)?);
+            checks.push(inverse(gpu, model, &of_sample, looks)?);
         }
     }
     Ok(())
@@ -250,7 +257,7 @@ fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &Maps, looks: Looks) -> Result<C
     let indices: Vec<u32> = (0..examples as u32).collect();
     let look = Look { indices: &indices, seed: SIGNS, looks };
     let want = loss.divided(&theta, &loss.activations(&theta), look, DAMPING, &v);
-    let sides = model.layers().iter().filter_map(|layer| layer.weights());
+    let sides = model.layers().iter().filter(|layer| layer.norm().is_none()).filter_map(|layer| layer.weights());
     let sides: Vec<_> = sides.map(|w| format!("{}, {}", w.patches() + 1, w.outputs)).collect();
     let shapes = format!("{} rows x{examples}", sides.join("; "));
     let what = match (looks.positions, looks.whole_inputs) {

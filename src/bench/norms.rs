@@ -1,6 +1,6 @@
 //! Batch normalisation of one group of examples, with the ReLU, step by step; and a copy of as many values.
 
-use super::check::error_of;
+use super::check::{Check, error_of};
 use super::random::random_blocks;
 use super::timed::Timed;
 use crate::device::{Buf, Gpu, Quads};
@@ -61,6 +61,30 @@ impl NormCase {
             STEPS.map(|(step, name)| Self { norm, step, name, batch })
         };
         SHAPES.into_iter().flat_map(move |shape| BATCHES.into_iter().flat_map(move |batch| on(shape, batch)))
+    }
+
+    /// The steps of a layer on so many examples whose results are values.
+    pub(super) fn of_layer(norm: BatchNorm, examples: usize) -> impl Iterator<Item = Self> {
+        let is_checked = |step: &NormStep| !matches!(step, NormStep::Statistics | NormStep::Copy);
+        let steps = STEPS.into_iter().filter(move |(step, _)| is_checked(step));
+        steps.map(move |(step, name)| Self { norm, step, name, batch: examples })
+    }
+
+    /// The step on all examples, twice, against its reference.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub(super) fn compare(&self, gpu: &Gpu, layer: &str, tolerance: f64) -> Result<Check> {
+        let run = || {
+            let setup = NormSetup::new(gpu, self, self.batch)?;
+            let mut program = Program::default();
+            program.push(setup.record(gpu)?);
+            program.run(gpu)?;
+            setup.result(gpu)
+        };
+        let (what, shapes) = (format!("{layer} {}", self.name), format!("{} x{}", self.norm.shape, self.batch));
+        let want = NormSetup::new(gpu, self, self.batch)?.reference();
+        Ok(Check::new(&what, shapes, tolerance, [&run()?, &run()?], &want))
     }
 
     /// Multiply-adds.
