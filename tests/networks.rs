@@ -125,6 +125,11 @@ fn what_is_no_graph_is_refused_by_layer_and_reason() {
         { kind = "conv", channels = 1, size = 1 }] }] }"#;
     let net = model(folder.path(), &format!("layer = [{nested}, {dense}]"));
     refused(&["plan", "--model", net.to_str().unwrap()], 2, &["layers", "4096"]);
+    // a block of blocks of nothing ends, too
+    let empty = r#"{ kind = "block", repeat = 4096, layer = [{ kind = "block", repeat = 4096, layer = [
+        { kind = "block", repeat = 4096, layer = [] }] }] }"#;
+    let net = model(folder.path(), &format!("layer = [{empty}, {dense}]"));
+    refused(&["plan", "--model", net.to_str().unwrap()], 2, &["layers", "4096"]);
     let unknown = model(folder.path(), "[[layer]]\nkind = \"dense\"\nform = \"a\"\n");
     refused(&["plan", "--model", unknown.to_str().unwrap()], 2, &["net.toml", "form"]);
     // names of a block are its own

@@ -120,7 +120,8 @@ fn weights(folder: &Path) -> Fallible {
     let digits = Dataset::digits()?;
     let description = Description::linear(4);
     let model = Arc::new(Model::new(&description, digits.shape, digits.classes.len())?);
-    let weights = Weights { theta: model.initialise(0), signature: Signature::new(&description, &digits), model };
+    let (theta, signature) = (model.initialise(0), Signature::new(&description, &digits));
+    let weights = Weights { theta, moments: Vec::new(), signature, model };
     Ok(weights.save(&folder.join("linear"))?)
 }
 

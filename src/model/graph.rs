@@ -59,7 +59,8 @@ pub(super) fn nodes(description: &Description, input: Shape, classes: usize) -> 
     }
     let scope = Scope { input: Value::EXAMPLE, names: Vec::new() };
     let last = Value::EXAMPLE;
-    let mut graph = Graph { name, init, number: 0, input, last, plus: None, scopes: vec![scope], nodes: Vec::new() };
+    let mut graph =
+        Graph { name, init, number: 0, visited: 0, input, last, plus: None, scopes: vec![scope], nodes: Vec::new() };
     for (index, layer) in description.layer.iter().enumerate() {
         let is_last = index + 1 == description.layer.len();
         graph.push(layer, is_last.then_some(classes))?;
@@ -92,6 +93,8 @@ struct Graph<'a> {
     init: Initialisation,
     /// Layers of the description so far; activations are not counted.
     number: usize,
+    /// The same with blocks, of which each repetition counts what is in it.
+    visited: usize,
     /// Shape of the example.
     input: Shape,
     /// What the next layer reads.
@@ -114,7 +117,8 @@ impl<'a> Graph<'a> {
     fn push(&mut self, layer: &'a LayerDescription, classes: Option<usize>) -> Result<()> {
         let is_block = matches!(layer.kind, LayerKind::Block { .. });
         self.number += usize::from(!is_block);
-        self.check("layers", self.number, 0, MOST_LAYERS)?;
+        self.visited += 1;
+        self.check("layers", self.visited, 0, MOST_LAYERS)?;
         self.read(layer)?;
         match &layer.kind {
             LayerKind::Block { repeat, layer: layers } => self.block(*repeat, layers)?,
