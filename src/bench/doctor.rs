@@ -257,7 +257,7 @@ fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &Maps, looks: Looks) -> Result<C
     let indices: Vec<u32> = (0..examples as u32).collect();
     let look = Look { indices: &indices, seed: SIGNS, looks };
     let want = loss.divided(&theta, &loss.activations(&theta), look, DAMPING, &v);
-    let sides = model.layers().iter().filter(|layer| layer.norm().is_none()).filter_map(|layer| layer.weights());
+    let sides = model.layers().iter().filter(|layer| layer.is_product()).filter_map(|layer| layer.weights());
     let sides: Vec<_> = sides.map(|w| format!("{}, {}", w.patches() + 1, w.outputs)).collect();
     let shapes = format!("{} rows x{examples}", sides.join("; "));
     let what = match (looks.positions, looks.whole_inputs) {

@@ -79,6 +79,11 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn norm(&self) -> Option<BatchNorm> {
         None
     }
+    /// Whether its parameters are the weights of a product, packed and with Kronecker factors: not those of a
+    /// normalisation.
+    fn is_product(&self) -> bool {
+        self.weights().is_some() && self.norm().is_none()
+    }
     /// Multiply-adds of one example's forward product.
     fn multiply_adds(&self) -> usize {
         0

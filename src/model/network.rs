@@ -121,6 +121,11 @@ impl Model {
         self.layers.iter().enumerate().filter_map(|(i, layer)| Some((i, layer.norm()?)))
     }
 
+    /// Whether a layer normalises over examples.
+    pub fn normalises(&self) -> bool {
+        self.norms().next().is_some()
+    }
+
     /// Examples of a group that is normalised together, in a loss over many.
     pub fn group(&self) -> usize {
         self.description.group.unwrap_or(GROUP)

@@ -109,12 +109,13 @@ impl Map {
             Self::Affine(product) => product::reference::grad_weight(&**product, x, dy),
             Self::Norm(norm, group) => {
                 let sums = batch_norm::products(&batch_norm::statistics(*norm, x, *group), [dy, x]);
-                let of =
-                    |which: usize, c: usize| sums.iter().skip(c).step_by(norm.shape.channels).map(move |s| s[which]);
-                (0..2)
-                    .flat_map(|which| (0..norm.shape.channels).map(move |c| (which, c)))
-                    .map(|(which, c)| of(which, c).sum())
-                    .collect()
+                let channels = norm.shape.channels;
+                let mut g = vec![0.0; norm.weights().len()];
+                for (i, [scale, shift]) in sums.into_iter().enumerate() {
+                    g[i % channels] += scale;
+                    g[channels + i % channels] += shift;
+                }
+                g
             }
             _ => Vec::new(),
         }
@@ -166,8 +167,10 @@ impl Maps {
         for (_, map, edges, theta) in self.each(theta) {
             let y = map.forward(&all[edges.x.index()], theta);
             let examples = y.len() / map.output().len();
-            let plus = edges.plus.map(|plus| &all[plus.index()][..]);
-            all.push(plus.map_or_else(|| y.clone(), |plus| sum(map.output().len(), examples, &[&y, plus])));
+            all.push(match edges.plus {
+                Some(plus) => sum(map.output().len(), examples, &[&y, &all[plus.index()]]),
+                None => y,
+            });
         }
         all
     }
@@ -179,8 +182,10 @@ impl Maps {
             let at = edges.x.index();
             let ty = map.jvp(&x[at], theta, &along[at], v);
             let examples = ty.len() / map.output().len();
-            let plus = edges.plus.map(|plus| &along[plus.index()][..]);
-            along.push(plus.map_or_else(|| ty.clone(), |plus| sum(map.output().len(), examples, &[&ty, plus])));
+            along.push(match edges.plus {
+                Some(plus) => sum(map.output().len(), examples, &[&ty, &along[plus.index()]]),
+                None => ty,
+            });
         }
         along.swap_remove(self.maps.len())
     }

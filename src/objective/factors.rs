@@ -104,8 +104,7 @@ impl Shapes {
 
 /// What the factors of each layer with parameters are made of; normalisations have none.
 pub(super) fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
-    let with_parameters =
-        layers.iter().enumerate().filter(|(_, layer)| layer.weights().is_some() && layer.norm().is_none());
+    let with_parameters = layers.iter().enumerate().filter(|(_, layer)| layer.is_product());
     let shapes = with_parameters.map(|(i, layer)| match layer.patches() {
         Some(patches) => Ok(Shapes::of(i, patches)),
         // left out of every direction, its parameters would never move

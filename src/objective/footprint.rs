@@ -62,7 +62,7 @@ impl Footprint {
         let most = most.min(gpu.profile.chunk).min(gpu.max_quads_words() / self.largest).min(work);
         let chunk = (room as usize).min(most) / unit * unit;
         let group = model.group().next_multiple_of(unit);
-        let is_grouped = model.norms().next().is_some() && chunk >= group;
+        let is_grouped = model.normalises() && chunk >= group;
         let chunk = if is_grouped { chunk / group * group } else { chunk };
         if chunk > 0 {
             return Ok(chunk);

@@ -1,6 +1,7 @@
 //! A Kronecker-factored approximation of the Gauss-Newton matrix, and products with its damped inverse (K-FAC: Martens
 //! and Grosse 2015, arXiv 1503.05671; Grosse and Martens 2016, arXiv 1602.01407, for convolutions).
 
+use super::examples::Examples;
 use super::factor_work::FactorCost;
 use super::factors::{Inputs, LayerFactors, LookAt, groups, shapes};
 use super::inverses::Room;
@@ -203,7 +204,9 @@ impl Kronecker {
             let mut program = Program::default();
             let padded = examples.next_multiple_of(block);
             let mut forward = activations.forward(padded);
-            let share = NormFactors::share(&self.gpu, padded, examples, minibatch.len)?;
+            // these stand for all of the mini-batch
+            let each = (minibatch.len as f32 / examples as f32).to_bits();
+            let share = Examples::per_example(&self.gpu, "norm.share", (0..examples).map(|_| each), 0)?;
             for normal in forward.normal.iter_mut().flatten() {
                 (normal.examples, normal.share) = (examples, share.clone());
             }

@@ -37,9 +37,10 @@ pub struct Objective {
     pub(super) weight_decay: f64,
     pub(super) index: Buf,
     pub(super) targets: Targets,
-    /// What is normalised over, and what each example counts there, `[K/B][B]`.
+    /// What is normalised over, and what each example counts there, `[K/B][B]`: 1, whatever a mini-batch weighs it
+    /// with, and 0 on padding.
     pub(super) over: Over,
-    pub(super) share: Option<Buf>,
+    pub(super) share: Buf,
     /// Loss and hit of each example, `[K/B][B]`.
     pub(super) loss: Buf,
     pub(super) correct: Buf,
@@ -92,7 +93,7 @@ impl Objective {
         Ok(Self {
             gpu: gpu.clone(),
             over: Over::Groups(blocks),
-            share: Self::shares(gpu, &workspace.model, indices.len(), padded)?,
+            share: targets.weight.clone(),
             workspace: workspace.clone(),
             examples: examples.clone(),
             len: indices.len(),

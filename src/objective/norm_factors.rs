@@ -6,9 +6,6 @@ use crate::kernels::batch_norm::{BatchNorm, NormPart, divide};
 use crate::model::{At, Model};
 use crate::program::{Dispatch, Program};
 
-/// Words of a block: γ with γ, γ with β, β with β.
-const BLOCK_WORDS: usize = 3;
-
 /// The blocks of all normalisations of a model.
 pub(super) struct NormFactors {
     layers: Vec<NormFactor>,
@@ -31,7 +28,7 @@ impl NormFactors {
         let parts = model.norms().map(|(layer, norm)| {
             let start = model.ranges()[layer].as_ref().expect("a normalisation has parameters").start;
             let part = NormPart { start, factor: end, channels: norm.shape.channels };
-            end = (end + BLOCK_WORDS * part.channels).next_multiple_of(ALIGNMENT);
+            end = (end + norm.fisher_len()).next_multiple_of(ALIGNMENT);
             (layer, norm, part)
         });
         let parts: Vec<_> = parts.collect();
@@ -77,12 +74,5 @@ impl NormFactors {
     pub(super) fn named<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = (String, Buf)> + 'a {
         let name = |layer: usize| format!("{}.parameters", model.layers()[layer].name());
         self.layers.iter().map(move |factor| (name(factor.layer), factor.fisher.clone()))
-    }
-
-    /// What examples of a mini-batch count that stand for all of it.
-    pub(super) fn share(gpu: &Gpu, padded: usize, examples: usize, of: usize) -> Result<Buf> {
-        let share = of as f32 / examples as f32;
-        let shares: Vec<f32> = (0..padded).map(|n| if n < examples { share } else { 0.0 }).collect();
-        gpu.upload("norm.share", &shares)
     }
 }

@@ -13,7 +13,7 @@ pub(super) const SEEN_GROUP: usize = 512;
 
 /// What moments from so many training examples cost at one θ, at most.
 pub(crate) fn cost_of_moments(model: &Model, training: usize) -> Cost {
-    if model.norms().next().is_none() {
+    if !model.normalises() {
         return Cost::default();
     }
     Cost { forward: seen_of(training).next_multiple_of(SEEN_GROUP) as u64, ..Cost::default() }

@@ -7,9 +7,8 @@ use super::norm_room::{SEEN_GROUP, seen_of};
 use super::pass::{Normal, Pass};
 use super::stage::Stage;
 use crate::cost::Cost;
-use crate::device::{Buf, Gpu};
+use crate::device::Buf;
 use crate::error::Result;
-use crate::model::Model;
 use crate::program::Program;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ impl Objective {
     /// # Errors
     /// As [`Objective::new`].
     pub fn evaluating(mut self, training: Option<(&Arc<Examples>, &[u32])>) -> Result<Self> {
-        if self.workspace.model.norms().next().is_some() {
+        if self.workspace.model.normalises() {
             let seen = training.map(|(examples, indices)| self.seen(examples, indices)).transpose()?;
             self.over = Over::Known(seen.map(Box::new));
         }
@@ -98,16 +97,7 @@ impl Objective {
             examples: range.end.min(self.len) - range.start,
             statistics: if blocks.is_some() { room.sums.clone() } else { room.moments.clone() },
             products: workspace.partial.view(room.products..room.products + len),
-            share: self.share.as_ref().expect("of a model that normalises").view(range.clone()),
+            share: self.share.view(range.clone()),
         })
-    }
-
-    /// What each example counts in the means of cotangents: 1, or 0 on padding.
-    pub(super) fn shares(gpu: &Gpu, model: &Model, len: usize, padded: usize) -> Result<Option<Buf>> {
-        if model.norms().next().is_none() {
-            return Ok(None);
-        }
-        let shares: Vec<f32> = (0..padded).map(|n| f32::from(u8::from(n < len))).collect();
-        gpu.upload("subset.share", &shares).map(Some)
     }
 }

@@ -9,7 +9,7 @@ use crate::error::{MemoryError, Result, UsageError};
 use crate::kernels::vector::PARTIALS;
 use crate::kernels::weights::{Direction, PackedWeights};
 use crate::kernels::{check_turns, softmax_xent};
-use crate::model::{Layer, LayerWeights, Model};
+use crate::model::{LayerWeights, Model};
 use crate::program::Program;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -233,7 +233,7 @@ impl Workspace {
     pub(super) fn group_blocks(&self, gpu: &Gpu, examples: usize) -> Result<usize> {
         let (group, chunk, block) = (self.model.group(), self.chunk, gpu.profile.block);
         let is_divided = chunk.is_multiple_of(group) && group.is_multiple_of(block);
-        if self.norms.iter().all(Option::is_none) || is_divided || examples <= chunk.min(group) {
+        if !self.model.normalises() || is_divided || examples <= chunk.min(group) {
             return Ok(group.div_ceil(block));
         }
         Err(UsageError::Group { group, chunk, block }.into())
@@ -244,7 +244,7 @@ impl Workspace {
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) when there is room for fewer.
     pub fn check_one_piece(&self, examples: usize) -> Result<()> {
-        if self.norms.iter().flatten().next().is_none() { Ok(()) } else { self.check_choice(examples) }
+        if self.model.normalises() { self.check_choice(examples) } else { Ok(()) }
     }
 
     /// Appends the steps that pack θ, and so many `tangents` (directions), into the tiles that the products read.
@@ -325,13 +325,12 @@ fn layer_weights(
     [theta, tangent]: [&Buf; 2],
 ) -> Vec<Option<LayerWeights>> {
     // those packed backward come after those packed forward
-    let are_packed = |layer: &dyn Layer| layer.weights().is_some() && layer.norm().is_none();
-    let (mut forward, mut backward) = (0, model.layers().iter().filter(|layer| are_packed(&***layer)).count());
+    let (mut forward, mut backward) = (0, model.layers().iter().filter(|layer| layer.is_product()).count());
     let layers = model.layers().iter().zip(model.ranges()).zip(is_needed);
     let weights = layers.map(|((layer, range), is_needed)| {
         let range = range.as_ref()?;
         let (theta, tangent) = (theta.view(range.clone()), tangent.view(range.clone()));
-        if !are_packed(&**layer) {
+        if !layer.is_product() {
             return Some(LayerWeights { theta, tangent, forward: None, backward: None, forward_tangent: None });
         }
         forward += 1;

@@ -47,7 +47,7 @@ impl Schedule {
     /// The same for a model and a plan. With copies that differ λ falls as the root of a long budget. A sweep over a
     /// network that normalises has none: nothing that is normalised depends on the size of what it is made by.
     fn weight_decay_of(&self, entropy: f64, model: &Model, plan: &Plan, has_copies: bool) -> f64 {
-        if self.is_sweep() && model.norms().next().is_some() {
+        if self.is_sweep() && model.normalises() {
             return 0.0;
         }
         let units = plan.budget().filter(|_| self.is_sweep() && has_copies).map_or(0.0, Units::count);

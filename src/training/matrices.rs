@@ -7,7 +7,7 @@ use crate::update::Matrix;
 /// The weights of each product but the first and the last, outputs × (inputs · positions of a filter). Scales of
 /// normalisations are no matrices.
 pub(super) fn hidden_weights(model: &Model) -> Vec<Matrix> {
-    let with_weights = model.layers().iter().zip(model.ranges()).filter(|(layer, _)| layer.norm().is_none());
+    let with_weights = model.layers().iter().zip(model.ranges()).filter(|(layer, _)| layer.is_product());
     let matrix = |shape: WeightShape, start: usize| Matrix { start, rows: shape.outputs, columns: shape.patches() };
     let all = with_weights.filter_map(|(layer, words)| Some(matrix(layer.weights()?, words.as_ref()?.start)));
     let mut hidden: Vec<Matrix> = all.skip(1).collect();
