@@ -202,8 +202,12 @@ fn measure(run: &mut Run<'_>) -> Result<Speed> {
     let first = [first.wall_seconds, first.units];
     let [seconds, units, iterations] = probe.steady();
     // after the run, whose first step is to compile what it takes
-    let gradient = gradient_seconds(&gpu, trainer, &some, &initial)? / some.len() as f64;
     let per_unit = if iterations > 0.0 { seconds / units } else { first[0] / first[1] };
+    // as many chunks as take about as long as the training did
+    let chunk = trainer.workspace().chunk;
+    let chunks = (SECONDS / (per_unit * chunk as f64)) as usize;
+    let timed = Subset::new(some.indices[..some.len().min(chunk * chunks.max(1))].to_vec(), seed);
+    let gradient = gradient_seconds(&gpu, trainer, &timed, &initial)? / timed.len() as f64;
     let (per_step, network) = (units / iterations.max(1.0), probe.network());
     let mut speed =
         Speed { first, per_unit, per_step, per_iteration: 0.0, passes: 0.0, network, gradient, whole, measured: 0.0 };
@@ -216,7 +220,7 @@ fn measure(run: &mut Run<'_>) -> Result<Speed> {
     Ok(speed)
 }
 
-/// Seconds of a gradient over some examples: the median of several.
+/// Seconds of a gradient over some examples: the median of several, unless one takes long.
 fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f32]) -> Result<f64> {
     let theta = trainer.space().upload(theta)?;
     let gradient: Buf = gpu.alloc("plan.gradient", theta.len())?;
@@ -224,7 +228,11 @@ fn gradient_seconds(gpu: &Gpu, trainer: &Trainer, examples: &Subset, theta: &[f3
     objective.loss_and_gradient(&theta, &gradient)?; // compiles
     gpu.wait_for_kernels()?; // and no thread is to go on with others
     let (start, mut seconds) = (Instant::now(), Vec::new());
-    while seconds.len() < 3 || start.elapsed().as_secs_f64() < GRADIENT_SECONDS {
+    let is_enough = |count: usize| match start.elapsed().as_secs_f64() {
+        elapsed if elapsed < GRADIENT_SECONDS => false,
+        elapsed => count >= 3 || elapsed > SECONDS,
+    };
+    while !is_enough(seconds.len()) {
         let start = Instant::now();
         objective.loss_and_gradient(&theta, &gradient)?;
         seconds.push(start.elapsed().as_secs_f64());
