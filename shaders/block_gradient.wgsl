@@ -1,12 +1,12 @@
 // block_gradient: M[o/32, r][o mod 32] = g[o,r], each layer's gradient as a matrix of outputs × (patches and bias),
 // zero beside it; where TRANSPOSED, M[r/32, o][r mod 32], of (patches and bias) × outputs.
-// g: of each layer [outputs][patches] weights, then [outputs] biases; M: [row blocks][columns][32 rows]. The workgroups
+// g: of each layer [outputs][patches] weights, and [outputs] biases; M: [row blocks][columns][32 rows]. The workgroups
 // along y do a layer each, one of them every so many columns.
 override WIDTH: u32;
 override TRANSPOSED: bool;
 const BLOCK = 32u;         // rows of a row block
 const LANES = BLOCK / 4u;  // vec4 of its columns
-struct GradientJob { g: u32, outputs: u32, patches: u32, columns: u32, target_quad: u32 }
+struct GradientJob { g: u32, biases: u32, outputs: u32, patches: u32, columns: u32, target_quad: u32 }
 @group(0) @binding(0) var<storage, read>  jobs: array<GradientJob>;
 @group(0) @binding(1) var<storage, read>  g: array<f32>;
 @group(0) @binding(2) var<quads, write>   m: array<vec4f>;
@@ -14,9 +14,9 @@ struct GradientJob { g: u32, outputs: u32, patches: u32, columns: u32, target_qu
 fn entry(job: GradientJob, row: u32, column: u32) -> f32 {
   let o = select(row, column, TRANSPOSED);
   let r = select(column, row, TRANSPOSED);
-  let at = select(o * job.patches + r, job.outputs * job.patches + o, r == job.patches);
+  let at = select(job.g + o * job.patches + r, job.biases + o, r == job.patches);
   let inside = (o < job.outputs) & (r <= job.patches);
-  return select(0.0, g[job.g + select(0u, at, inside)], inside);
+  return select(0.0, g[select(job.g, at, inside)], inside);
 }
 
 @compute @workgroup_size(WIDTH)

@@ -2,13 +2,13 @@
 // times the inverse of A + δI. A is T (σ² I + m mᵀ, m; mᵀ, 1), so by Sherman and Morrison, for a row (y, b) of weights
 // and bias, d = scale.x (y - c m) with c = scale.z (scale.x y·m + scale.y b), and of the bias
 // scale.y scale.z (scale.w b - scale.x y·m).
-// M: [row blocks][columns][32 rows]; d: of each layer [outputs][patches] weights, then [outputs] biases; moments: of
+// M: [row blocks][columns][32 rows]; d: of each layer [outputs][patches] weights, and [outputs] biases; moments: of
 // each layer m first. The workgroups along y do a layer each, one of them an output; those beyond do the last again.
 override WIDTH: u32;
 const BLOCK = 32u;         // rows of a row block
 const LANES = BLOCK / 4u;  // vec4 of its columns
 struct CentredDirectionJob {
-  layer: u32, d: u32, outputs: u32, patches: u32, columns: u32, source: u32, moments: u32
+  layer: u32, d: u32, biases: u32, outputs: u32, patches: u32, columns: u32, source: u32, moments: u32
 }
 @group(0) @binding(0) var<storage, read>        jobs: array<CentredDirectionJob>;
 @group(0) @binding(1) var<storage, read>        moments: array<f32>;
@@ -41,6 +41,6 @@ fn main(@builtin(local_invocation_index) index: u32, @builtin(workgroup_id) grou
     d[job.d + output * job.patches + row] = scale.x * (entry(job, output, row) - c * moments[job.moments + row]);
   }
   if (index == 0u) {
-    d[job.d + job.outputs * job.patches + output] = scale.y * scale.z * (scale.w * bias - along);
+    d[job.biases + output] = scale.y * scale.z * (scale.w * bias - along);
   }
 }

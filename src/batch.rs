@@ -2,6 +2,7 @@
 //! examples is looked at for the curvature.
 
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// Which examples go into a gradient.
 #[derive(Clone, Copy, Debug)]
@@ -40,22 +41,33 @@ pub struct Looks {
     /// the mean variance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_inputs: Option<usize>,
+    /// The factor G = E\[g gᵀ\] of a layer with more outputs than so many is taken in blocks on its diagonal, as if
+    /// the layer were several, side by side; whole for all where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_outputs: Option<usize>,
 }
 
 impl Looks {
-    /// Of [`Looks::whole_inputs`]: all, or as many as does not cost too much, as a network and a run suit; who makes a
-    /// run's configuration decides.
+    /// Of [`Looks::whole_inputs`] and [`Looks::whole_outputs`]: all, or as many as does not cost too much, as a network
+    /// and a run suit; who makes a run's configuration decides.
     pub const AS_SUITS: Option<usize> = Some(usize::MAX);
 
     /// Those of a sweep over a network for which whole factors cost too much.
     pub const MOST_INPUTS: usize = 128;
 
     /// As many as help, at all places.
-    pub const USUAL: Self = Self { first: 512, examples: 64, positions: 0, whole_inputs: None };
+    pub const USUAL: Self = Self { first: 512, examples: 64, positions: 0, whole_inputs: None, whole_outputs: None };
 
     /// Whether A is taken as it is for a layer that reads so many values at a place.
     pub(crate) fn takes_whole(&self, values: usize) -> bool {
         self.whole_inputs.is_none_or(|most| values <= most)
+    }
+
+    /// The outputs of a layer with so many, by the blocks of G that they are in: as few as are small enough, and as
+    /// equal as can be.
+    pub(crate) fn output_blocks(&self, outputs: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let parts = outputs.div_ceil(self.whole_outputs.unwrap_or(outputs).max(1));
+        (0..parts).map(move |i| i * outputs / parts..(i + 1) * outputs / parts)
     }
 
     /// The same from a sample of so many examples alone.

@@ -12,6 +12,7 @@ use gpu_subset::objective::Kronecker;
 use gpu_subset::shape::Shape;
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 
 /// One output a class.
 const LAST: &str = "[[layer]]\nkind = \"dense\"\n";
@@ -88,6 +89,21 @@ fn factors_that_a_device_cannot_bind_are_refused_by_layer_and_rows_before_a_fold
         refused(&[command, &["--whole-inputs", "all"]].concat(), 5, &says);
     }
     assert!(!out.exists());
+}
+
+/// More outputs than a binding holds a matrix for: it is taken in blocks.
+#[test]
+fn a_sweep_over_a_wide_layer_runs() {
+    let Some(gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (path, out) = (folder.path().join("wide.toml"), folder.path().join("run"));
+    let units = gpu.max_binding_words().isqrt() + 3;
+    fs::write(&path, format!("[[layer]]\nkind = \"dense\"\nunits = {units}\nactivation = \"relu\"\n{LAST}")).unwrap();
+    let [model, out] = [&path, &out].map(|path| path.to_str().unwrap());
+    let output = common::program::run(&["train", "--model", model, "--budget", "1", "--out", out]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let config = fs::read_to_string(Path::new(out).join("config.toml")).unwrap();
+    assert!(config.contains("whole_outputs = 32"), "{config}");
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub fn factor_chain(gpu: &Gpu, rows: usize) -> Result<FactorChain> {
     let (mut invert, mut apply) = (Program::default(), Program::default());
     invert.extend(damping(gpu, &room, &lambda)?);
     invert.extend(room.invert(gpu)?);
-    let part = Part { start: 0, outputs: OUTPUTS, patches: inputs };
+    let part = Part::whole(0, OUTPUTS, inputs);
     apply.extend(room.apply_inverse(gpu, &[part], &gpu.upload("bench.v", &v)?, &direction)?);
     let seconds = [time(gpu, &accumulate)?, time(gpu, &invert)?, time(gpu, &apply)?];
 

@@ -192,8 +192,8 @@ fn of_memory(cause: &MemoryError) -> Option<&'static str> {
         MemoryError::Chunk { .. } => "raise --memory or use a smaller model (--model)",
         MemoryError::Parameters { .. } => "use a smaller model (--model)",
         MemoryError::Factor { .. } => {
-            "lower --whole-inputs (sweep), choose a method without factors, such as --method lbfgs or adam, or pool \
-             before the layer"
+            "lower --whole-inputs or --whole-outputs (sweep), choose a method without factors, such as --method lbfgs \
+             or adam, or pool before the layer"
         }
         MemoryError::Turns { .. } | MemoryError::Binding { .. } | MemoryError::Grid { .. } => {
             "use smaller images (--resize) or a smaller model (--model)"

@@ -315,6 +315,10 @@ pub(super) struct SweepArgs {
     /// factors cost less than a tenth of a step, else 128]
     #[arg(long, value_name = "N|all", value_parser = number_or_all)]
     whole_inputs: Option<Most>,
+    /// sweep: layers with more outputs have the second moments of their gradients in blocks of at most so many outputs
+    /// [default: the largest of all, 512, 256, 128, 64 and 32 with which factors cost less than three tenths of a step]
+    #[arg(long, value_name = "N|all", value_parser = number_or_all)]
+    whole_outputs: Option<Most>,
 }
 
 /// A number, or no limit.
@@ -347,6 +351,7 @@ impl SweepArgs {
                 examples: or(self.look, usual.examples),
                 positions: or(self.positions, usual.positions),
                 whole_inputs: self.whole_inputs.map_or(usual.whole_inputs, |Most(number)| number),
+                whole_outputs: self.whole_outputs.map_or(usual.whole_outputs, |Most(number)| number),
             },
             batches: batches.settings(defaults.batches),
             ..defaults

@@ -47,8 +47,9 @@ jobs! {
     }
     /// A layer's part of a parameter vector, from its transposed matrix.
     "block_direction" DirectionJob {
-        /// First word of the part.
+        /// First word of the weights, and of the biases.
         d,
+        biases,
         outputs,
         patches,
         columns,
@@ -57,8 +58,9 @@ jobs! {
     }
     /// A layer's part of a gradient, as a matrix.
     "block_gradient" GradientJob {
-        /// First word of the part.
+        /// First word of the weights, and of the biases.
         g,
+        biases,
         outputs,
         patches,
         columns,
@@ -125,8 +127,9 @@ jobs! {
     /// A layer's part of a parameter vector, from its transposed matrix and the mean of its inputs.
     "centred_direction" CentredDirectionJob {
         layer,
-        /// First word of the part.
+        /// First word of the weights, and of the biases.
         d,
+        biases,
         outputs,
         patches,
         columns,

@@ -11,6 +11,7 @@ use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
+use std::ops::Range;
 
 pub(super) const SAMPLE: Shader = shader!("patches_sample");
 
@@ -21,18 +22,21 @@ pub struct PatchSample {
     pub filter: Conv2d,
     /// S, places of an image: at most all, at least one.
     pub positions: usize,
+    /// The first of the filter's channels among those of the images, and how many these have.
+    pub among: [usize; 2],
 }
 
 impl PatchSample {
     /// At so many places, or at all where there are fewer.
     pub fn new(filter: Conv2d, positions: usize) -> Self {
-        Self { filter, positions: positions.clamp(1, places(&filter)) }
+        Self { filter, positions: positions.clamp(1, places(&filter)), among: [0, filter.input.channels] }
     }
 
-    /// Every pixel of the input, as a patch of its own.
-    pub fn of_pixels(input: Shape) -> Self {
-        let filter = Conv2d { input, channels: 1, size: 1, stride: 1, padding: 0 };
-        Self { filter, positions: input.pixels() }
+    /// Every pixel of some channels of the input, as a patch of its own.
+    pub fn of_pixels(input: Shape, channels: Range<usize>) -> Self {
+        let of_channels = Shape { channels: channels.len(), ..input };
+        let filter = Conv2d { input: of_channels, channels: 1, size: 1, stride: 1, padding: 0 };
+        Self { filter, positions: input.pixels(), among: [channels.start, input.channels] }
     }
 
     /// T, the places of the filter on an image.
@@ -47,17 +51,20 @@ impl PatchSample {
     }
 
     /// y\[n, r, s\] = patch r at place s of image n, zeros beyond the border and for padded examples; `index` u32
-    /// `[N/B][B]`, [`PADDING`](super::gather::PADDING) where there is none. `x` is `[N/B][C][H][W][B]`, `y`
-    /// `[N/B][C·K·K][S][B]`. With all places, they are in order.
+    /// `[N/B][B]`, [`PADDING`](super::gather::PADDING) where there is none. `x` is `[N/B][channels][H][W][B]`, C of
+    /// which are the filter's, `y` `[N/B][C·K·K][S][B]`. With all places, they are in order.
     ///
     /// # Errors
     /// As [`Dispatch::new`].
     pub fn gather(&self, gpu: &Gpu, x: &Quads, [index, seed]: [&Buf; 2], y: &Quads) -> Result<Dispatch> {
         let Conv2d { input, size, stride, padding, .. } = self.filter;
         let out = self.filter.output().expect("checked when the layer was made: the filter fits");
-        assert!(x.len() == index.len() * input.len() && y.len() == index.len() * self.patches().input.len());
+        let [first, channels] = self.among;
+        assert_eq!(x.len(), index.len() * channels * input.pixels());
+        assert_eq!(y.len(), index.len() * self.patches().input.len());
         let constants = [
             ("CI", input.channels),
+            ("CHANNELS", channels),
             ("H", input.height),
             ("W", input.width),
             ("OH", out.height),
@@ -69,9 +76,10 @@ impl PatchSample {
             ("LANES", gpu.profile.lanes()),
         ];
         let items = index.len() / 4 * input.channels * self.positions;
+        let bindings = [x.into(), index.into(), seed.into(), gpu.uniform(first)?.into(), y.into()];
         // ten rounds of Philox for each of four images
         let grid = looping_grid(gpu, &SAMPLE, items, turns(size * size, 0) + 4 * turns(10, 0))?;
-        Dispatch::new(gpu, &SAMPLE, &constants, &[x.into(), index.into(), seed.into(), y.into()], grid)
+        Dispatch::new(gpu, &SAMPLE, &constants, &bindings, grid)
     }
 }
 

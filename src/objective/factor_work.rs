@@ -3,8 +3,10 @@
 use crate::batch::Looks;
 use crate::cost::{Cost, Yardstick};
 use crate::kernels::blocks::{Part, inverse_multiply_adds};
+use crate::kernels::conv2d::Conv2d;
 use crate::kernels::kronecker::{factor_multiply_adds, factor_side};
 use crate::model::{Layer, Model};
+use crate::shape::Shape;
 
 /// Multiply-adds of a 2 × 2 block: its three sums; its determinant and a product with its inverse.
 const OF_BLOCK: [u64; 2] = [3, 8];
@@ -37,11 +39,6 @@ impl FactorWork {
         work
     }
 
-    /// The same with a matrix for the inputs of every layer.
-    pub fn of_whole(model: &Model, looks: Looks) -> Self {
-        Self::of(model, Looks { whole_inputs: None, ..looks })
-    }
-
     fn add(&mut self, layer: &dyn Layer, looks: Looks) {
         if let Some(norm) = layer.norm() {
             let channels = norm.shape.channels as u64;
@@ -51,8 +48,13 @@ impl FactorWork {
         let (Some(patches), Some(out)) = (layer.patches(), layer.patches().and_then(|patches| patches.output())) else {
             return;
         };
-        let (side, outputs, pixels) = (factor_side(&patches, true), patches.channels, out.pixels() as u64);
-        let part = Part { start: 0, outputs, patches: side - 1 };
+        looks.output_blocks(patches.channels).for_each(|outputs| self.add_block(&patches, outputs.len(), out, looks));
+    }
+
+    /// What is done for some of the outputs of a layer.
+    fn add_block(&mut self, patches: &Conv2d, outputs: usize, out: Shape, looks: Looks) {
+        let (side, pixels) = (factor_side(patches, true), out.pixels() as u64);
+        let part = Part::whole(0, outputs, side - 1);
         let places = if looks.positions == 0 { pixels } else { pixels.min(looks.positions as u64) };
         let (sums, inverse, product) = if looks.takes_whole(part.patches) {
             (factor_multiply_adds(side, places), inverse_multiply_adds(side), part.multiply_adds())
@@ -64,6 +66,11 @@ impl FactorWork {
         self.sums = self.sums.saturating_add(sums).saturating_add(factor_multiply_adds(outputs, pixels));
         self.inverses = self.inverses.saturating_add(inverse).saturating_add(inverse_multiply_adds(outputs));
         self.product = self.product.saturating_add(product);
+    }
+
+    /// Units of a product with the inverses, and of these.
+    pub fn units(&self, model: &Model) -> [f64; 2] {
+        [self.product, self.inverses].map(|work| work as f64 / (3 * model.multiply_adds()) as f64)
     }
 
     /// A look at so many examples that went forward.

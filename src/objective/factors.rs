@@ -10,18 +10,24 @@ use crate::kernels::kronecker::{Factor, factor_side, factor_words};
 use crate::kernels::patches::PatchSample;
 use crate::model::Layer;
 use crate::program::Program;
+use crate::shape::Shape;
+use std::ops::Range;
 
-/// A of the inputs and G of the outputs of one layer.
+/// A of the inputs and G of the outputs of one layer, or of some of its outputs.
 pub(super) struct LayerFactors {
     /// Which layer of the model, and its part of a parameter vector.
     pub layer: usize,
     pub part: Part,
+    /// Those of the layer's outputs, all or a block.
+    pub outputs: Range<usize>,
     pub a: Inputs,
     pub g: Factor,
     /// What the layer reads, a patch for each place.
     patches: Conv2d,
     /// The places that A is summed over, where not all.
     sample: Option<PatchSample>,
+    /// The outputs that G is of, where not all.
+    block: Option<PatchSample>,
 }
 
 /// What stands for A.
@@ -49,18 +55,22 @@ impl Inputs {
 }
 
 /// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its
-/// own.
-#[derive(Clone, Copy)]
+/// own. Of many outputs, those of one block of G.
+#[derive(Clone)]
 pub(super) struct Shapes {
     pub layer: usize,
     patches: Conv2d,
+    /// The output of the layer, and those of its channels that these are.
+    output: Shape,
+    outputs: Range<usize>,
     pixels: Conv2d,
 }
 
 impl Shapes {
-    fn of(layer: usize, patches: Conv2d) -> Self {
-        let out = patches.output().expect("checked when the layer was made: the filter fits");
-        Self { layer, patches, pixels: Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 } }
+    fn of(layer: usize, patches: Conv2d, outputs: Range<usize>) -> Self {
+        let output = patches.output().expect("checked when the layer was made: the filter fits");
+        let pixels = PatchSample::of_pixels(output, outputs.clone()).filter;
+        Self { layer, patches, output, outputs, pixels }
     }
 
     /// Rows of each matrix that is inverted, and of what is multiplied with its inverse.
@@ -102,15 +112,15 @@ impl Shapes {
     }
 }
 
-/// What the factors of each layer with parameters are made of; normalisations have none.
-pub(super) fn shapes(layers: &[Box<dyn Layer>]) -> Result<Vec<Shapes>> {
-    let with_parameters = layers.iter().enumerate().filter(|(_, layer)| layer.is_product());
-    let shapes = with_parameters.map(|(i, layer)| match layer.patches() {
-        Some(patches) => Ok(Shapes::of(i, patches)),
+/// What the factors of each layer with parameters are made of, of one after another; normalisations have none.
+pub(super) fn shapes(layers: &[Box<dyn Layer>], looks: &Looks) -> Result<Vec<Shapes>> {
+    let mut shapes = Vec::new();
+    for (i, layer) in layers.iter().enumerate().filter(|(_, layer)| layer.is_product()) {
         // left out of every direction, its parameters would never move
-        None => Err(ModelError::NoFactors { layer: layer.name().to_owned() }.into()),
-    });
-    shapes.collect()
+        let patches = layer.patches().ok_or_else(|| ModelError::NoFactors { layer: layer.name().to_owned() })?;
+        shapes.extend(looks.output_blocks(patches.channels).map(|outputs| Shapes::of(i, patches, outputs)));
+    }
+    Ok(shapes)
 }
 
 /// Layers whose factors share an array, in order: as many as it holds, those whose A are matrices and then others.
@@ -141,10 +151,20 @@ pub(super) struct LookAt<'a> {
     pub is_padded: bool,
 }
 
+impl LookAt<'_> {
+    /// What a sample takes of x, brought together in the room for patches; without one, x.
+    fn gathered(&self, gpu: &Gpu, sample: Option<PatchSample>, x: &Quads, program: &mut Program) -> Result<Quads> {
+        let Some((sample, room)) = sample.zip(self.patches) else { return Ok(x.clone()) };
+        let patches = room.prefix(self.index.len() * sample.patches().input.len());
+        program.push(sample.gather(gpu, x, [self.index, self.seed], &patches)?);
+        Ok(patches)
+    }
+}
+
 impl LayerFactors {
     /// With the memory of A, a matrix or moments, and of G.
     pub(super) fn new(gpu: &Gpu, shapes: &Shapes, start: usize, [a, g]: [Buf; 2], looks: Looks) -> Result<Self> {
-        let &Shapes { layer, patches, pixels } = shapes;
+        let &Shapes { layer, patches, output, ref outputs, pixels } = shapes;
         let sample = PatchSample::new(patches, if looks.positions == 0 { usize::MAX } else { looks.positions });
         // moments are of patches, which only pixels are by themselves
         let are_pixels = (patches.size, patches.stride, patches.padding) == (1, 1, 0);
@@ -159,8 +179,22 @@ impl LayerFactors {
             Inputs::Scalar(Moments::new(gpu, features, seen.input.pixels(), a)?)
         };
         let g = Factor::new(gpu, pixels, false, g)?;
-        let part = Part { start, outputs: g.side(), patches: features };
-        Ok(Self { layer, part, a, g, patches, sample })
+        let part = Part::whole(start, output.channels, features).of_outputs(outputs.clone());
+        let block = (outputs.len() < output.channels).then(|| PatchSample::of_pixels(output, outputs.clone()));
+        Ok(Self { layer, part, outputs: outputs.clone(), a, g, patches, sample, block })
+    }
+
+    /// By which they are saved, in a layer of this name.
+    pub(super) fn name(&self, layer: &str) -> String {
+        match self.block {
+            None => layer.to_owned(),
+            Some(_) => format!("{layer}.{}", self.outputs.start),
+        }
+    }
+
+    /// Whether both factors are matrices of all inputs and all outputs.
+    pub(super) fn are_whole(&self) -> bool {
+        matches!(self.a, Inputs::Full(_)) && self.block.is_none()
     }
 
     /// What the next sums over so many examples are scaled with, and how much is kept of those before.
@@ -182,12 +216,14 @@ impl LayerFactors {
     /// What of x is brought together first for A. The inputs of a padded example are what the layers before make of
     /// zeros, so they are left out on the way.
     fn gathered(&self, is_padded: bool) -> Option<PatchSample> {
-        self.sample.or_else(|| is_padded.then(|| PatchSample::of_pixels(self.patches.input)))
+        let Conv2d { input, .. } = self.patches;
+        self.sample.or_else(|| is_padded.then(|| PatchSample::of_pixels(input, 0..input.channels)))
     }
 
     /// Words of the room for patches of one example.
     pub(super) fn patch_words(&self, is_padded: bool) -> usize {
-        self.gathered(is_padded).map_or(0, |sample| sample.patches().input.len())
+        let gathered = self.gathered(is_padded).into_iter().chain(self.block);
+        gathered.map(|sample| sample.patches().input.len()).max().unwrap_or(0)
     }
 
     /// Adds a stage's x and dy to the sums; dy of a padded example is zero.
@@ -198,21 +234,15 @@ impl LayerFactors {
         [x, dy]: [&Quads; 2],
         program: &mut Program,
     ) -> Result<()> {
-        let x = match self.gathered(look.is_padded).zip(look.patches) {
-            None => x.clone(),
-            Some((sample, room)) => {
-                let patches = room.prefix(look.index.len() * self.patch_words(look.is_padded));
-                program.push(sample.gather(gpu, x, [look.index, look.seed], &patches)?);
-                patches
-            }
-        };
+        let x = look.gathered(gpu, self.gathered(look.is_padded), x, program)?;
         let blocks = look.index.len() / gpu.profile.block;
         let partial = |factor: &Factor| look.partial.prefix(factor.partial_len(gpu, blocks));
         match &self.a {
             Inputs::Full(a) => program.extend(a.accumulate(gpu, &x, &partial(a))?),
             Inputs::Scalar(moments) => program.push(moments.update(gpu, &x)?),
         }
-        program.extend(self.g.accumulate(gpu, dy, &partial(&self.g))?);
+        let dy = look.gathered(gpu, self.block, dy, program)?;
+        program.extend(self.g.accumulate(gpu, &dy, &partial(&self.g))?);
         Ok(())
     }
 }
@@ -261,9 +291,9 @@ mod tests {
 
     #[test]
     fn parameters_without_factors_are_refused_by_name() {
-        let why = shapes(&[Box::new(Scale)]).map(|_| ()).unwrap_err();
+        let why = shapes(&[Box::new(Scale)], &Looks::USUAL).map(|_| ()).unwrap_err();
         assert!(matches!(&why, Error::Usage(_)) && why.to_string().contains("scale1"), "{why}");
         let digits = Model::new(&Description::open("digits-1k").unwrap(), Shape::new(1, 8, 8), 10).unwrap();
-        shapes(digits.layers()).unwrap();
+        shapes(digits.layers(), &Looks::USUAL).unwrap();
     }
 }

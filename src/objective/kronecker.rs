@@ -56,7 +56,7 @@ impl Kronecker {
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) naming one whose are too large.
     pub fn check(gpu: &Gpu, model: &Model, looks: &Looks) -> Result<()> {
         let layers = model.layers();
-        shapes(layers)?.iter().try_for_each(|shapes| shapes.check(gpu, layers[shapes.layer].name(), looks))
+        shapes(layers, looks)?.iter().try_for_each(|shapes| shapes.check(gpu, layers[shapes.layer].name(), looks))
     }
 
     /// Factors from about as many of the examples of `objective` as the looks say.
@@ -68,7 +68,7 @@ impl Kronecker {
         Self::check(&gpu, &workspace.model, &looks)?;
         let sample = objective.sample_in_blocks(looks.first)?;
         let (mut layers, mut rooms) = (Vec::new(), Vec::new());
-        for group in groups(&gpu, shapes(workspace.model.layers())?, &looks) {
+        for group in groups(&gpu, shapes(workspace.model.layers(), &looks)?, &looks) {
             let room = Room::new(&gpu, &group, &looks)?;
             for (i, shapes) in group.iter().enumerate() {
                 let range =
@@ -118,8 +118,8 @@ impl Kronecker {
             let parts: Vec<Part> = these.iter().map(|layer| layer.part).collect();
             apply.extend(room.apply(gpu, &parts, gradient, direction)?);
         }
-        for LayerFactors { layer, a, g, .. } in layers {
-            let Inputs::Full(a) = a else { continue };
+        for factors in layers.iter().filter(|factors| factors.are_whole()) {
+            let LayerFactors { layer, a: Inputs::Full(a), g, .. } = factors else { continue };
             let range = sample.workspace.model.ranges()[*layer].clone().expect("a layer with factors has parameters");
             let [from, to] = [&*gradient, &*direction].map(|vector| vector.view(range.clone()));
             apply_diagonal.push(diagonal(gpu, [a, g], lambda, &from, &to)?);
@@ -158,12 +158,9 @@ impl Kronecker {
         program.push(softmax_xent::root(gpu, logits, index, seed, &dz)?);
         of.record_back(program, forward, &mut |program, stage, at, dy| {
             norms.record_sums(gpu, stage.layer, (at, dy), program)?;
-            self.of_layer(stage.layer).map_or(Ok(()), |layer| layer.record_sums(gpu, &look, [at.x, dy], program))
+            let mut of_layer = layers.iter().filter(|factors| factors.layer == stage.layer);
+            of_layer.try_for_each(|factors| factors.record_sums(gpu, &look, [at.x, dy], program))
         })
-    }
-
-    fn of_layer(&self, layer: usize) -> Option<&LayerFactors> {
-        self.layers.iter().find(|factors| factors.layer == layer)
     }
 
     fn prepare(&mut self, seed: u64, keep: f64, examples: usize) {
@@ -222,8 +219,9 @@ impl Kronecker {
 
     /// Every factor by name.
     pub fn factors(&self) -> Vec<(String, Buf)> {
-        let named = |LayerFactors { layer, a, g, .. }: &LayerFactors| {
-            let name = self.sample.workspace.model.layers()[*layer].name();
+        let named = |factors: &LayerFactors| {
+            let LayerFactors { layer, a, g, .. } = factors;
+            let name = factors.name(self.sample.workspace.model.layers()[*layer].name());
             [(format!("{name}.inputs"), a.words().clone()), (format!("{name}.outputs"), g.matrix.clone())]
         };
         self.layers.iter().flat_map(named).chain(self.norms.named(&self.sample.workspace.model)).collect()
@@ -264,9 +262,9 @@ impl Kronecker {
     /// What the device reports.
     ///
     /// # Panics
-    /// Where of the inputs only the moments are known.
+    /// Where of the inputs only the moments are known, or of the outputs only blocks.
     pub fn precondition_diagonally(&mut self, lambda: f64, v: &Buf, out: &Buf) -> Result<()> {
-        let are_whole = self.layers.iter().all(|layer| matches!(layer.a, Inputs::Full(_)));
+        let are_whole = self.layers.iter().all(LayerFactors::are_whole);
         assert!(are_whole, "the diagonal of a factor that is not there");
         self.gpu.write(&self.lambda, &[lambda as f32]);
         self.inverted = None; // for the inverses, λ is another one now

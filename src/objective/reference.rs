@@ -96,7 +96,7 @@ impl Loss<'_> {
             match &self.maps.maps[i] {
                 Map::Affine(product) => {
                     let patches = product.patches().expect("a product with patches has factors");
-                    parts.push(divided_layer(&patches, [x, dy], look, lambda, v[i]));
+                    parts.push(divided_in_blocks(&patches, [x, dy], look, lambda, v[i]));
                 }
                 Map::Norm(norm, group) => {
                     let blocks = batch_norm::fisher(&batch_norm::statistics(*norm, x, *group), [dy, x]);
@@ -110,7 +110,26 @@ impl Loss<'_> {
     }
 }
 
-/// A layer's part, by its inputs and the gradients to its outputs.
+/// A layer's part, by its inputs and the gradients to its outputs: as if each block of these was a layer.
+fn divided_in_blocks(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f64, v: &[f64]) -> Vec<f64> {
+    let (patches, outputs) = (conv.weights().patches(), conv.channels);
+    let pixels = conv.output().expect("the filter fits").pixels();
+    let (mut weights, mut biases) = (Vec::new(), Vec::new());
+    for block in look.looks.output_blocks(outputs) {
+        let (from, to) = (block.start, block.end);
+        let of_block = |image: &[f64]| image[from * pixels..to * pixels].to_vec();
+        let dy: Vec<f64> = dy.chunks_exact(outputs * pixels).flat_map(of_block).collect();
+        let v = [&v[from * patches..to * patches], &v[outputs * patches..][block]].concat();
+        let part = divided_layer(&Conv2d { channels: to - from, ..*conv }, [x, &dy], look, lambda, &v);
+        let (of_weights, of_biases) = part.split_at((to - from) * patches);
+        weights.extend_from_slice(of_weights);
+        biases.extend_from_slice(of_biases);
+    }
+    weights.extend(biases);
+    weights
+}
+
+/// The part of some outputs, by the layer's inputs and the gradients to them.
 fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f64, v: &[f64]) -> Vec<f64> {
     let out = conv.output().expect("the filter fits");
     let pixels = Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 };

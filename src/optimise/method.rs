@@ -142,11 +142,12 @@ impl Rule {
         }
     }
 
-    /// The same [for a network](Sweep::suiting) whose whole factors cost so many units an update.
+    /// The same [for a network](Sweep::suiting), of whose factors, from such looks, a product with the inverses and
+    /// these cost so many units.
     #[must_use]
-    pub fn suiting(self, whole_factors: f64) -> Self {
+    pub fn suiting(self, units: impl Fn(Looks) -> [f64; 2]) -> Self {
         match self {
-            Self::Sweep(rule) => Self::Sweep(rule.suiting(whole_factors)),
+            Self::Sweep(rule) => Self::Sweep(rule.suiting(units)),
             other => other,
         }
     }

@@ -65,7 +65,13 @@ impl Default for Sweep {
             least_damping: 3e-3,
             refresh_every: 16,
             refresh_growth: 0.1,
-            looks: Looks { first: 256, examples: 64, positions: 4, whole_inputs: Looks::AS_SUITS },
+            looks: Looks {
+                first: 256,
+                examples: 64,
+                positions: 4,
+                whole_inputs: Looks::AS_SUITS,
+                whole_outputs: Looks::AS_SUITS,
+            },
             entropy: 1.0,
             batches,
         }
@@ -82,8 +88,12 @@ const MOST_DIVERGENCE: f64 = 1e-2;
 const SUBSETS: usize = 32;
 const MOST_SUBSETS: usize = 4;
 
-/// What factors may cost, as a part of the units of a subset.
-const OF_FACTORS: f64 = 0.1;
+/// What factors may cost with matrices for the inputs of all layers, as a part of the units of a subset.
+const OF_WHOLE: f64 = 0.1;
+
+/// What they may cost in any case, if blocks of G of [`BLOCKS`] outputs serve.
+const OF_FACTORS: f64 = 0.3;
+const BLOCKS: [usize; 5] = [512, 256, 128, 64, 32];
 
 /// Of the factors before, a refresh keeps at most so much.
 const KEEP: f64 = 0.95;
@@ -101,16 +111,27 @@ impl Sweep {
         Self { divergence: Some(divergence), batches: BatchPlan { batch, ..self.batches }, ..self }
     }
 
-    /// The same for a network whose whole factors cost so many units an update: taken as they are where that is a small
-    /// part of a subset, unless it was said otherwise.
+    /// The same for a network, of whose factors, from such looks, a product with the inverses and these cost so many
+    /// units: those of the inputs are taken whole where that is a small part of a subset, those of the outputs in
+    /// blocks that keep it one, unless it was said otherwise.
     #[must_use]
-    pub fn suiting(self, whole_factors: f64) -> Self {
-        if self.looks.whole_inputs != Looks::AS_SUITS {
-            return self;
+    pub fn suiting(self, units: impl Fn(Looks) -> [f64; 2]) -> Self {
+        let is_within = |part: f64, looks: Looks| {
+            let [product, inverses] = units(looks);
+            product + inverses / self.refresh_every as f64 <= part * self.batches.batch as f64
+        };
+        let mut looks = self.looks;
+        let is_left = |number: Option<usize>| number == Looks::AS_SUITS;
+        if is_left(looks.whole_inputs) {
+            let whole = Looks { whole_inputs: None, whole_outputs: None, ..looks };
+            looks.whole_inputs = if is_within(OF_WHOLE, whole) { None } else { Some(Looks::MOST_INPUTS) };
         }
-        let is_little = whole_factors <= OF_FACTORS * self.batches.batch as f64;
-        let whole_inputs = if is_little { None } else { Some(Looks::MOST_INPUTS) };
-        Self { looks: Looks { whole_inputs, ..self.looks }, ..self }
+        if is_left(looks.whole_outputs) {
+            let choices = std::iter::once(None).chain(BLOCKS.map(Some));
+            let of_choice = |whole_outputs| is_within(OF_FACTORS, Looks { whole_outputs, ..looks });
+            looks.whole_outputs = choices.into_iter().find(|&of| of_choice(of)).unwrap_or(BLOCKS.last().copied());
+        }
+        Self { looks, ..self }
     }
 
     /// Updates before each refresh of the factors.
@@ -196,6 +217,31 @@ impl<P: Stochastic + Curved> UpdateRule<P> for Sweep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn factors_are_whole_where_that_is_a_small_part_of_a_step() {
+        let sweep = Sweep { batches: BatchPlan { batch: 64, ..Sweep::default().batches }, ..Sweep::default() };
+        // as the product with G⁻¹ costs, and A besides where it is whole
+        let units = |of_block: f64, of_whole: f64| {
+            move |looks: Looks| {
+                let whole = if looks.whole_inputs.is_none() { of_whole } else { 0.0 };
+                [of_block * looks.whole_outputs.unwrap_or(1024) as f64, 16.0 * whole]
+            }
+        };
+        let choice = |of_block, of_whole| {
+            let looks = sweep.suiting(units(of_block, of_whole)).looks;
+            (looks.whole_inputs, looks.whole_outputs)
+        };
+        assert_eq!(choice(6.0 / 1024.0, 0.3), (None, None));
+        assert_eq!(choice(6.0 / 1024.0, 0.5), (Some(Looks::MOST_INPUTS), None), "more than a tenth of 64");
+        assert_eq!(choice(20.0 / 1024.0, 0.3), (Some(Looks::MOST_INPUTS), Some(512)));
+        assert_eq!(choice(20.0 / 100.0, 0.3), (Some(Looks::MOST_INPUTS), Some(64)));
+        assert_eq!(choice(20.0, 0.3), (Some(Looks::MOST_INPUTS), Some(32)), "no block is small enough");
+        let said = Sweep { looks: Looks { whole_inputs: Some(5), whole_outputs: None, ..sweep.looks }, ..sweep };
+        assert_eq!(said.suiting(units(20.0, 0.3)), said);
+        let blocks: Vec<_> = Looks { whole_outputs: Some(3), ..sweep.looks }.output_blocks(10).collect();
+        assert_eq!(blocks, [0..2, 2..5, 5..7, 7..10]);
+    }
 
     #[test]
     fn looks_become_rarer_as_told_and_work_is_what_updates_ask_for() {

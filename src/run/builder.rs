@@ -224,7 +224,8 @@ impl<'a> RunBuilder<'a> {
             Schedule::Stochastic(rule) => {
                 let rule = rule.among_classes(entropy);
                 let budget = self.budget.map(|epochs| Units::of_passes(epochs, n));
-                Plan::stochastic(rule, budget, available, &self.options).suiting(whole_factors(&model, rule))
+                Plan::stochastic(rule, budget, available, &self.options)
+                    .suiting(|looks| FactorWork::of(&model, looks).units(&model))
             }
             Schedule::Paper(method) => Plan::paper(method, subset(SubsetSize::Auto)?, &self.options),
             Schedule::Growing(method) => {
@@ -305,12 +306,4 @@ impl<'a> RunBuilder<'a> {
         }
         Err(UsageError::HeldOut { size: size.to_string(), examples: n }.into())
     }
-}
-
-/// Units of an update's product with the inverses of whole factors, and of its part of these.
-fn whole_factors(model: &Model, rule: Rule) -> f64 {
-    let Rule::Sweep(Sweep { looks, refresh_every, .. }) = rule else { return 0.0 };
-    let work = FactorWork::of_whole(model, looks);
-    let of_update = work.product as f64 + work.inverses as f64 / refresh_every as f64;
-    of_update / (3 * model.multiply_adds()) as f64
 }

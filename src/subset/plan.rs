@@ -117,11 +117,12 @@ impl Plan {
         Self::Stochastic { budget, prepared_for: None, validation, rule: rule.within(budget) }
     }
 
-    /// The same [for a network](Sweep::suiting) whose whole factors cost so many units an update.
+    /// The same [for a network](Sweep::suiting), of whose factors, from such looks, a product with the inverses and
+    /// these cost so many units.
     #[must_use]
-    pub fn suiting(mut self, whole_factors: f64) -> Self {
+    pub fn suiting(mut self, units: impl Fn(Looks) -> [f64; 2]) -> Self {
         if let Self::Stochastic { rule, .. } = &mut self {
-            *rule = rule.suiting(whole_factors);
+            *rule = rule.suiting(units);
         }
         self
     }

@@ -44,7 +44,7 @@ fn gradients_are_divided_about_the_mean() {
     for gpu in gpus() {
         let (mut start, mut end) = (64, 64);
         let parts = LAYERS.map(|(outputs, patches, places)| {
-            let part = Part { start, outputs, patches };
+            let part = Part::whole(start, outputs, patches);
             let centre = Centre { start: end, features: patches, places };
             start += (outputs * (patches + 1)).next_multiple_of(64);
             end += (2 * patches).next_multiple_of(64);
@@ -69,7 +69,7 @@ fn gradients_are_divided_about_the_mean() {
         steps.extend(blocks.apply_centred(&gpu, &parts, [&on_moments, &scales], &on_gradient, &d).unwrap());
         run(&gpu, steps);
         let (got, deltas) = (download(&gpu, &d), download(&gpu, &blocks.deltas));
-        for (l, (Part { start, outputs, patches }, centre)) in parts.into_iter().enumerate() {
+        for (l, (Part { start, outputs, patches, .. }, centre)) in parts.into_iter().enumerate() {
             let what = format!("{:?}, {:?}", LAYERS[l], gpu.profile);
             let of_layer = &moments[centre.start..centre.start + 2 * patches];
             let moments: [&[f64]; 2] = of_layer.split_at(patches).into();

@@ -146,7 +146,7 @@ fn gradients_between_inverses_agree_with_the_reference() {
     for gpu in gpus() {
         let mut start = 64;
         let parts = LAYERS.map(|(outputs, patches)| {
-            let part = Part { start, outputs, patches };
+            let part = Part::whole(start, outputs, patches);
             start += (outputs * (patches + 1)).next_multiple_of(64);
             part
         });
@@ -163,7 +163,7 @@ fn gradients_between_inverses_agree_with_the_reference() {
         steps.extend(blocks.apply_inverse(&gpu, &parts, &upload(&gpu, &theta), &d).unwrap());
         run(&gpu, steps);
         let got = download(&gpu, &d);
-        for (l, Part { start, outputs, patches }) in parts.into_iter().enumerate() {
+        for (l, Part { start, outputs, patches, .. }) in parts.into_iter().enumerate() {
             let columns = patches + 1;
             let range = start..start + outputs * columns;
             let theta = &theta[range.clone()];

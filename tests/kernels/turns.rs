@@ -200,7 +200,7 @@ fn large_factors_are_summed_inverted_and_multiplied_with() {
         run(gpu, factor.accumulate(gpu, &quads(gpu, SIDE * gpu.profile.block), &partial).unwrap());
         read(gpu, &factor.matrix)
     });
-    let part = Part { start: 0, outputs: SIDE, patches: SIDE };
+    let part = Part::whole(0, SIDE, SIDE);
     agree("inverse and product", |gpu| {
         let blocks = Blocks::new(gpu, &[[SIDE + 1, SIDE], [SIDE, SIDE + 1]]).unwrap();
         for (i, side) in [SIDE + 1, SIDE].into_iter().enumerate() {

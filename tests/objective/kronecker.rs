@@ -26,11 +26,15 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
             .map(|(net, places)| (net, places, None));
         let others = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 2), (3, 0)].map(|(net, places)| (net, places, Some(0)));
         let some = [(0, 2, Some(30)), (1, 3, Some(30)), (2, 0, Some(20))];
-        for (which, positions, whole_inputs) in whole.into_iter().chain(others).chain(some) {
+        let inputs = whole.into_iter().chain(others).chain(some).map(|(net, places, whole)| (net, places, whole, None));
+        // G in blocks, the last of them shorter
+        let blocks = [(0, 2, None, 3), (1, 0, Some(0), 2), (2, 0, Some(20), 5), (4, 1, None, 1), (6, 0, Some(30), 2)];
+        let blocks = blocks.map(|(net, places, inputs, outputs)| (net, places, inputs, Some(outputs)));
+        for (which, positions, whole_inputs, whole_outputs) in inputs.chain(blocks) {
             let problem = problem(which, EXAMPLES, 0.0).minibatch();
             let theta = problem.parameters(41);
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
-            let looks = Looks { positions, whole_inputs, ..Looks::USUAL.at(EXAMPLES) };
+            let looks = Looks { positions, whole_inputs, whole_outputs, ..Looks::USUAL.at(EXAMPLES) };
             let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
             for (seed, lambda) in [(0, 1.0), (7, 1e-2), (7, 1e-3)] {
                 let v = problem.direction(u64::from(seed));
@@ -64,11 +68,14 @@ fn a_look_at_a_mini_batch_takes_the_examples_it_has() {
         let cases = [(0, 19, 2, None), (0, 83, 0, None), (1, 83, 3, None), (2, 19, 0, None)];
         let others =
             [(0, 19, 2, Some(0)), (1, 83, 0, Some(0)), (2, 19, 0, Some(0)), (1, 19, 2, Some(30)), (6, 83, 2, None)];
-        for (which, batch, positions, whole_inputs) in cases.into_iter().chain(others) {
+        let whole =
+            cases.into_iter().chain(others).map(|(net, batch, places, inputs)| (net, batch, places, inputs, None));
+        let blocks = [(0, 19, 2, None, Some(3)), (1, 83, 0, Some(0), Some(2)), (6, 19, 2, None, Some(2))];
+        for (which, batch, positions, whole_inputs, whole_outputs) in whole.chain(blocks) {
             let problem = problem(which, batch, 0.0).minibatch();
             let theta = problem.parameters(43);
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
-            let looks = Looks { first: 32, examples: 100, positions, whole_inputs };
+            let looks = Looks { first: 32, examples: 100, positions, whole_inputs, whole_outputs };
             let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
             let mut minibatches = on_device.minibatches(batch, true);
             let (at, v) = (on_device.vector(&theta), problem.direction(5));

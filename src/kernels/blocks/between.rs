@@ -6,17 +6,20 @@ use super::room::{Blocks, grid, strides};
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
+use std::ops::Range;
 
 pub(in crate::kernels) const DIRECTION: Shader = shader!("block_direction");
 pub(in crate::kernels) const GRADIENT: Shader = shader!("block_gradient");
 pub(in crate::kernels) const TRANSPOSE: Shader = shader!("block_transpose");
 
-/// A layer's part of a parameter vector, and with it the matrices 2l and 2l + 1 of layer l: of its patches and a bias,
-/// and of its outputs.
+/// A layer's part of a parameter vector, or what of it belongs to some outputs, and with it the matrices 2l and 2l + 1
+/// of layer l: of its patches and a bias, and of its outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// First word of the vector.
+    /// First word of the weights.
     pub start: usize,
+    /// First word of the biases.
+    pub biases: usize,
     /// Outputs.
     pub outputs: usize,
     /// Patches, bias left out.
@@ -24,6 +27,18 @@ pub struct Part {
 }
 
 impl Part {
+    /// All of a layer with so many outputs and patches whose parameters begin at `start`.
+    pub fn whole(start: usize, outputs: usize, patches: usize) -> Self {
+        Self { start, biases: start + outputs * patches, outputs, patches }
+    }
+
+    /// Some of its outputs alone.
+    #[must_use]
+    pub fn of_outputs(self, outputs: Range<usize>) -> Self {
+        let (start, biases) = (self.start + outputs.start * self.patches, self.biases + outputs.start);
+        Self { start, biases, outputs: outputs.len(), ..self }
+    }
+
     /// Multiply-adds of G⁻¹ V A⁻¹.
     pub fn multiply_adds(&self) -> u64 {
         let [outputs, columns] = [self.outputs, self.patches + 1].map(|side| side as u64);
@@ -69,6 +84,7 @@ impl Blocks {
         steps.extend(self.multiply(gpu, |i| !i.is_multiple_of(2))?);
         let store = |(part, [_, g]): &(&Part, &[Placement; 2])| DirectionJob {
             d: word(part.start),
+            biases: word(part.biases),
             outputs: word(part.outputs),
             patches: word(part.patches),
             columns: word(g.columns()),
@@ -95,6 +111,7 @@ impl Blocks {
     ) -> Result<Dispatch> {
         let load = |(part, placement): &(&Part, &Placement)| GradientJob {
             g: word(part.start),
+            biases: word(part.biases),
             outputs: word(part.outputs),
             patches: word(part.patches),
             columns: word(placement.columns()),

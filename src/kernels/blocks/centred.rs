@@ -49,6 +49,7 @@ impl Blocks {
         let store = |&(l, ((part, centre), place)): &(usize, (&(Part, Centre), &Placement))| CentredDirectionJob {
             layer: word(l),
             d: word(part.start),
+            biases: word(part.biases),
             outputs: word(part.outputs),
             patches: word(part.patches),
             columns: word(place.columns()),
