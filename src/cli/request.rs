@@ -43,7 +43,8 @@ pub(super) struct ProblemArgs {
     /// Bring images to this size
     #[arg(long, value_name = "HxW", value_parser = parse_resize)]
     resize: Option<(u32, u32)>,
-    /// Built-in model (digits-1k, mnist-2k, mnist-14k, cifar-43k) or TOML file; by default one that suits the images
+    /// Built-in model (digits-1k, mnist-14k, cifar-43k, cifar-resnet-75k, …: docs/networks.md) or TOML file; by default
+    /// one that suits the images: for pictures of other sizes than the built-in ones' a residual network
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum [default: 2e-3 with sweep, else 1e-3]

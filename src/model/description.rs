@@ -117,12 +117,15 @@ fn one() -> usize {
 }
 
 /// Name, images that it is made for, and text.
-const BUILTIN: [(&str, Shape, &str); 5] = [
+const BUILTIN: [(&str, Shape, &str); 8] = [
     ("digits-1k", Shape::new(1, 8, 8), include_str!("builtin/digits-1k.toml")),
+    ("digits-resnet-5k", Shape::new(1, 8, 8), include_str!("builtin/digits-resnet-5k.toml")),
     ("mnist-2k", Shape::new(1, 28, 28), include_str!("builtin/mnist-2k.toml")),
     ("mnist-14k", Shape::new(1, 28, 28), include_str!("builtin/mnist-14k.toml")),
+    ("mnist-resnet-19k", Shape::new(1, 28, 28), include_str!("builtin/mnist-resnet-19k.toml")),
     ("cifar-43k", Shape::new(3, 32, 32), include_str!("builtin/cifar-43k.toml")),
     ("cifar-resnet-75k", Shape::new(3, 32, 32), include_str!("builtin/cifar-resnet-75k.toml")),
+    ("cifar-resnet-300k", Shape::new(3, 32, 32), include_str!("builtin/cifar-resnet-300k.toml")),
 ];
 
 impl Description {
@@ -160,16 +163,18 @@ impl Description {
         Self::parse(&toml, name)
     }
 
-    /// The built-in description for images of this shape.
+    /// The built-in description for images of this shape; for others a residual network as deep as their size asks for,
+    /// like `cifar-resnet-75k`.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) when there is none.
+    /// [`Error::Usage`](crate::error::Error::Usage) for what has no height and width to speak of.
     pub fn suiting(shape: Shape) -> Result<Self> {
         match (shape.channels, shape.height, shape.width) {
             (1, 8, 8) => Self::open("digits-1k"),
             (1, 28, 28) => Self::open("mnist-14k"),
             (3, 32, 32) => Self::open("cifar-43k"),
-            _ => Err(ModelError::NoDefault { images: shape, known: Self::builtin_names().collect() }.into()),
+            _ => Self::of_pictures(shape)
+                .ok_or_else(|| ModelError::NoDefault { images: shape, known: Self::builtin_names().collect() }.into()),
         }
     }
 

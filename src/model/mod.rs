@@ -8,6 +8,7 @@ mod edges;
 mod graph;
 mod layer;
 mod network;
+mod pictures;
 mod pool;
 pub mod reference;
 mod sum;
