@@ -1,5 +1,7 @@
 //! Weights as safetensors: the tensors by name in PyTorch's shapes, and in the metadata all it takes to use them.
 
+mod onnx;
+mod proto;
 mod sealed;
 
 use crate::data::Dataset;
@@ -7,6 +9,7 @@ use crate::error::{Result, RunError};
 use crate::files::write_atomically;
 use crate::model::{Description, Model, Tensor};
 use crate::shape::Shape;
+pub use onnx::{OPSET, save_onnx};
 pub(crate) use sealed::{from_safetensors, to_safetensors};
 use serde::{Deserialize, Serialize};
 use std::path::Path;

@@ -1,0 +1,259 @@
+//! A trained network as an ONNX model (opset 17), its preprocessing included: it reads the bytes of pictures.
+
+use super::Signature;
+use super::proto::{
+    AttributeProto, Dimension, FLOAT, GraphProto, INT64, ModelProto, NodeProto, OF_FLOAT, OF_INT, OF_INTS,
+    OperatorSetId, StringStringEntry, TensorProto, TensorShape, TensorType, TypeProto, ValueInfo,
+};
+use crate::error::Result;
+use crate::files::write_atomically;
+use crate::kernels::activation::Activation;
+use crate::kernels::batch_norm::EPSILON;
+use crate::kernels::conv2d::Conv2d;
+use crate::kernels::pool::Pool;
+use crate::model::reference::Map;
+use crate::model::{Edges, Model};
+use crate::shape::Shape;
+use prost::Message;
+use std::path::Path;
+
+/// The version of ONNX's operators, and of its file format.
+pub const OPSET: i64 = 17;
+const IR_VERSION: i64 = 8;
+
+/// What goes in: pictures `[N][C][H][W]`, f32 from 0 to 255. What comes out: logits `[N][M]`.
+const INPUT: &str = "images";
+const OUTPUT: &str = "logits";
+
+/// Writes the parameters `theta` (a flat vector of `model`) and the [moments](Model::moments) as an ONNX model. Its
+/// input `images` is f32 `[N][C][H][W]`, bytes as picture files have them, its output `logits` `[N][M]`; the names of the
+/// classes are in its metadata, a JSON list under `classes`.
+///
+/// # Errors
+/// [`Error::Io`](crate::error::Error::Io) naming the file.
+pub fn save_onnx(path: &Path, model: &Model, [theta, moments]: [&[f32]; 2], signature: &Signature) -> Result<()> {
+    let mut graph = OnnxGraph::default();
+    for (tensors, of) in [(model.tensors(), theta), (model.moments(), moments)] {
+        for tensor in tensors {
+            graph.floats(&tensor.name, &tensor.dims, &of[tensor.range]);
+        }
+    }
+    graph.normalise(signature);
+    let maps = model.maps(1);
+    for (i, (map, edges)) in maps.maps.iter().zip(&maps.edges).enumerate() {
+        graph.push(map, model, i, *edges);
+    }
+    graph.end();
+    let Shape { channels, height, width } = signature.input;
+    let graph = GraphProto {
+        node: graph.nodes,
+        name: model.name.clone(),
+        initializer: graph.tensors,
+        input: vec![value(INPUT, &[channels, height, width])],
+        output: vec![value(OUTPUT, &[signature.classes.len()])],
+    };
+    let classes = serde_json::to_string(&signature.classes).expect("plain data");
+    let proto = ModelProto {
+        ir_version: IR_VERSION,
+        producer_name: env!("CARGO_PKG_NAME").to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        doc_string: format!("{INPUT}: f32 from 0 to 255, as picture files have them; {OUTPUT}: before the softmax"),
+        graph: Some(graph),
+        opset_import: vec![OperatorSetId { domain: String::new(), version: OPSET }],
+        metadata_props: vec![StringStringEntry { key: "classes".to_owned(), value: classes }],
+    };
+    write_atomically(path, &proto.encode_to_vec())
+}
+
+/// f32 `[N]` and then these dimensions.
+fn value(name: &str, dims: &[usize]) -> ValueInfo {
+    let batch = Dimension { dim_value: None, dim_param: Some("N".to_owned()) };
+    let fixed = dims.iter().map(|&n| Dimension { dim_value: Some(n as i64), dim_param: None });
+    let shape = TensorShape { dim: std::iter::once(batch).chain(fixed).collect() };
+    let tensor_type = Some(TensorType { elem_type: FLOAT, shape: Some(shape) });
+    ValueInfo { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }
+}
+
+/// A value in the graph.
+#[derive(Clone)]
+struct Named {
+    name: String,
+    /// Whether it is `[N][C]`, not `[N][C][H][W]`.
+    is_flat: bool,
+}
+
+/// Nodes and constants so far, and what was put in and what each layer puts out, by the index of a `Value`.
+#[derive(Default)]
+struct OnnxGraph {
+    nodes: Vec<NodeProto>,
+    tensors: Vec<TensorProto>,
+    values: Vec<Named>,
+}
+
+impl OnnxGraph {
+    fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) {
+        let raw_data = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let dims = dims.iter().map(|&n| n as i64).collect();
+        self.tensors.push(TensorProto { dims, data_type: FLOAT, name: name.to_owned(), raw_data });
+    }
+
+    fn integers(&mut self, name: &str, values: &[i64]) {
+        let raw_data = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let dims = vec![values.len() as i64];
+        self.tensors.push(TensorProto { dims, data_type: INT64, name: name.to_owned(), raw_data });
+    }
+
+    fn node(&mut self, kind: &str, input: &[&str], output: &str, attribute: Vec<AttributeProto>) {
+        let input = input.iter().map(|&name| name.to_owned()).collect();
+        let (name, output) = (output.to_owned(), vec![output.to_owned()]);
+        self.nodes.push(NodeProto { input, output, name, op_type: kind.to_owned(), attribute });
+    }
+
+    /// (x − mean) / deviation of each channel: the value that the model calls its example.
+    fn normalise(&mut self, signature: &Signature) {
+        let [means, deviations]: [Vec<f32>; 2] =
+            [0, 1].map(|of| signature.normalisation.iter().map(|&(m, s)| [m, s][of] as f32).collect());
+        let dims = [means.len(), 1, 1];
+        self.floats("input.mean", &dims, &means);
+        self.floats("input.deviation", &dims, &deviations);
+        self.node("Sub", &[INPUT, "input.mean"], "input.centred", Vec::new());
+        self.node("Div", &["input.centred", "input.deviation"], "input.normalised", Vec::new());
+        self.values.push(Named { name: "input.normalised".to_owned(), is_flat: false });
+    }
+
+    /// The nodes of layer i.
+    fn push(&mut self, map: &Map, model: &Model, i: usize, edges: Edges) {
+        let layer = model.layers()[i].name();
+        let y = format!("{layer}.output");
+        let x = self.values[edges.x.index()].clone();
+        let is_flat = match map {
+            Map::Affine(product) => {
+                let is_dense = model.layers()[i].weight_dims().len() == 2;
+                let conv = product.patches().expect("products have patches");
+                let x = self.shaped(&x, is_dense, layer);
+                self.product(&conv, &x, layer, &y, is_dense);
+                is_dense
+            }
+            Map::Elementwise(activation, _) => {
+                self.activation(*activation, &x.name, &y);
+                x.is_flat
+            }
+            Map::Max(pool) | Map::Average(pool) => {
+                let x = self.shaped(&x, false, layer);
+                let mut attributes = window(pool);
+                let is_max = matches!(map, Map::Max(_));
+                attributes.extend((!is_max).then(|| integer("count_include_pad", 1)));
+                self.node(if is_max { "MaxPool" } else { "AveragePool" }, &[&x], &y, attributes);
+                false
+            }
+            Map::Norm(..) => {
+                let parts = ["weight", "bias", "running_mean", "running_var"].map(|of| format!("{layer}.{of}"));
+                let [scale, shift, mean, variance] = parts.each_ref().map(String::as_str);
+                let input = [&x.name, scale, shift, mean, variance];
+                self.node("BatchNormalization", &input, &y, vec![float("epsilon", EPSILON)]);
+                x.is_flat
+            }
+            Map::Sum(_, output) => {
+                let terms = [edges.x, edges.plus.expect("a sum has two terms")];
+                let is_flat = terms.iter().any(|of| self.values[of.index()].is_flat);
+                let names = [0, 1].map(|term| {
+                    let (of, name) = (terms[term], format!("{layer}.term{term}"));
+                    let value = self.values[of.index()].clone();
+                    let shaped = self.shaped(&value, is_flat, &name);
+                    self.padded(&shaped, output.channels - model.shape_of(of).channels, is_flat, &name)
+                });
+                self.node("Add", &[&names[0], &names[1]], &y, Vec::new());
+                is_flat
+            }
+        };
+        self.values.push(Named { name: y, is_flat });
+    }
+
+    /// What the last layer puts out is the output.
+    fn end(&mut self) {
+        let last = self.values.last().expect("a model has layers").clone();
+        match self.nodes.last_mut().filter(|_| last.is_flat) {
+            Some(node) => node.output = vec![OUTPUT.to_owned()],
+            None => self.node("Flatten", &[&last.name], OUTPUT, vec![integer("axis", 1)]),
+        }
+    }
+
+    /// The name of a value as `[N][C]`, or else as `[N][C][H][W]`.
+    fn shaped(&mut self, value: &Named, flat: bool, layer: &str) -> String {
+        let (name, output) = (&value.name, format!("{layer}.input"));
+        match (value.is_flat, flat) {
+            (false, true) => self.node("Flatten", &[name], &output, vec![integer("axis", 1)]),
+            (true, false) => {
+                let axes = format!("{layer}.axes");
+                self.integers(&axes, &[2, 3]);
+                self.node("Unsqueeze", &[name, &axes], &output, Vec::new());
+            }
+            _ => return name.clone(),
+        }
+        output
+    }
+
+    /// A convolution, or a dense layer over all values of x.
+    fn product(&mut self, conv: &Conv2d, x: &str, layer: &str, y: &str, is_dense: bool) {
+        let [weight, bias] = ["weight", "bias"].map(|of| format!("{layer}.{of}"));
+        let input = [x, &weight, &bias];
+        if is_dense {
+            return self.node("Gemm", &input, y, vec![integer("transB", 1)]);
+        }
+        let attributes = vec![
+            integers("kernel_shape", &[conv.size; 2]),
+            integers("strides", &[conv.stride; 2]),
+            integers("pads", &[conv.padding; 4]),
+        ];
+        self.node("Conv", &input, y, attributes);
+    }
+
+    fn activation(&mut self, activation: Activation, x: &str, y: &str) {
+        let kind = match activation {
+            Activation::Relu => "Relu",
+            Activation::Tanh => "Tanh",
+            Activation::Softplus => "Softplus",
+            Activation::Silu => {
+                let gate = format!("{y}.gate");
+                self.node("Sigmoid", &[x], &gate, Vec::new());
+                return self.node("Mul", &[x, &gate], y, Vec::new());
+            }
+        };
+        self.node(kind, &[x], y, Vec::new());
+    }
+
+    /// The name of x with so many more channels of zeros.
+    fn padded(&mut self, x: &str, missing: usize, is_flat: bool, name: &str) -> String {
+        if missing == 0 {
+            return x.to_owned();
+        }
+        let (pads, output, missing) = (format!("{name}.pads"), format!("{name}.padded"), missing as i64);
+        // before each dimension, and then after each
+        let of_maps = [0, 0, 0, 0, 0, missing, 0, 0];
+        let of_vector = [0, 0, 0, missing];
+        self.integers(&pads, if is_flat { &of_vector } else { &of_maps });
+        self.node("Pad", &[x, &pads], &output, Vec::new());
+        output
+    }
+}
+
+fn window(pool: &Pool) -> Vec<AttributeProto> {
+    vec![
+        integers("kernel_shape", &[pool.height, pool.width]),
+        integers("strides", &[pool.stride; 2]),
+        integers("pads", &[pool.padding; 4]),
+    ]
+}
+
+fn integer(name: &str, i: i64) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), i, kind: OF_INT, ..AttributeProto::default() }
+}
+
+fn float(name: &str, f: f64) -> AttributeProto {
+    AttributeProto { name: name.to_owned(), f: f as f32, kind: OF_FLOAT, ..AttributeProto::default() }
+}
+
+fn integers(name: &str, ints: &[usize]) -> AttributeProto {
+    let ints = ints.iter().map(|&n| n as i64).collect();
+    AttributeProto { name: name.to_owned(), ints, kind: OF_INTS, ..AttributeProto::default() }
+}
