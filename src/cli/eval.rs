@@ -62,11 +62,11 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     let weights = Weights::load(&folder.weights())?;
     let resize = args.resize.or(config.resize);
     let data = match &args.data {
-        Some(data) => Dataset::open(data, &ReadOptions { resize })?,
+        Some(data) => Dataset::open(data, &ReadOptions { resize, ..config.read_options() })?,
         None if args.resize.is_some() => config.open_resized(&args.run, resize)?,
         None => config.open_data_of(&args.run, None)?,
     };
-    weights.check(&data)?;
+    let data = weights.matched(data)?;
     let split = match args.split {
         SplitName::Train => &data.train,
         SplitName::Test => &data.test,

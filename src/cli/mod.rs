@@ -20,6 +20,7 @@ mod new_run;
 mod output;
 mod plan;
 mod progress;
+mod reading;
 mod report;
 mod request;
 mod resume;

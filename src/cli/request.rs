@@ -3,8 +3,9 @@
 use super::augment::AugmentArgs;
 use super::given::Given;
 use super::method::{MethodArgs, ScheduleName};
-use super::values::{Bytes, Switch, named, non_negative, parse_resize, whole};
-use crate::data::{Dataset, ReadOptions};
+use super::reading::{ReadArgs, say_notes};
+use super::values::{Bytes, Switch, named, non_negative, whole};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::run::{Run, RunBuilder, Schedule};
 use crate::subset::{Sampling, StageOptions, SubsetSize};
@@ -40,9 +41,8 @@ pub(super) struct ProblemArgs {
     /// test/CLASS/*.png
     #[arg(long, value_name = "digits|DIR", default_value = "digits")]
     data: String,
-    /// Bring images to this size
-    #[arg(long, value_name = "HxW", value_parser = parse_resize)]
-    resize: Option<(u32, u32)>,
+    #[command(flatten)]
+    read: ReadArgs,
     /// Built-in model (digits-1k, mnist-2k, mnist-14k, cifar-43k) or TOML file; by default one that suits the images
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
@@ -130,7 +130,7 @@ impl RunRequest {
     /// # Errors
     /// As [`Dataset::open`].
     pub(super) fn open_data(&self) -> Result<Dataset> {
-        Dataset::open(&self.problem.data, &ReadOptions { resize: self.problem.resize })
+        Dataset::open(&self.problem.data, &self.problem.read.options()).inspect(say_notes)
     }
 
     /// Where the data is, if that was said.

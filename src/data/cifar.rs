@@ -55,7 +55,7 @@ impl Layout {
         let train = self.read_split(dir, self.train)?;
         let test = self.read_split(dir, &[self.test])?;
         let classes = self.read_names(&dir.join(self.names))?;
-        Ok(Parts { format: self.format, shape: SHAPE, classes, train, test })
+        Ok(Parts { format: self.format, shape: SHAPE, classes, train, test, notes: Vec::new() })
     }
 
     fn read_split(&self, dir: &Path, names: &[&str]) -> Result<Split> {

@@ -112,7 +112,7 @@ pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
     let classes = (first..=last).map(|label| label.to_string()).collect();
     let train = Split { images: read_images(&mut train_images, train_header)?, labels: train };
     let test = Split { images: read_images(&mut test_images, test_header)?, labels: test };
-    Ok(Parts { format: Format::Idx, shape, classes, train, test })
+    Ok(Parts { format: Format::Idx, shape, classes, train, test, notes: Vec::new() })
 }
 
 /// A file that does not go with another of its set.

@@ -236,8 +236,10 @@ impl<'a> RunBuilder<'a> {
         let config = Config {
             data: data.source.clone(),
             made_in: Config::start_of(&data.source),
-            resize: data.resize,
+            resize: data.options.resize,
+            skip_damaged: data.options.skip_damaged,
             data_sha256: data.sha256.clone(),
+            classes: data.classes.clone(),
             examples: n,
             held_out,
             sampling: self.sampling,
@@ -248,6 +250,7 @@ impl<'a> RunBuilder<'a> {
             copies: copies.filter(|_| augment.is_some()),
             augment,
             whiten: self.whiten.unwrap_or(self.schedule.is_sweep()),
+            test: data.options.test,
             plan,
             model: description,
         };
