@@ -16,6 +16,14 @@ const REPORT: &str = "update the driver or choose another with --adapter, and re
 
 /// An error in one line: what and where, why as far as its sources add to that, and what to do about it.
 pub(super) fn line(error: &(dyn StdError + 'static)) -> String {
+    match error.downcast_ref().and_then(advice) {
+        Some(advice) => format!("{}; {advice}", cause(error)),
+        None => cause(error),
+    }
+}
+
+/// The same without what to do.
+pub(super) fn cause(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string().replace(char::is_control, " ");
     let mut next = error.source();
     while let Some(source) = next {
@@ -25,10 +33,7 @@ pub(super) fn line(error: &(dyn StdError + 'static)) -> String {
         }
         next = source.source();
     }
-    match error.downcast_ref().and_then(advice) {
-        Some(advice) => format!("{line}; {advice}"),
-        None => line,
-    }
+    line
 }
 
 /// A source in words. The parser of TOML shows the place as well, on several lines, which our message has named.
@@ -137,6 +142,7 @@ fn of_set(cause: &SetError) -> Option<&'static str> {
 
 fn of_images(cause: &ImagesError) -> Option<&'static str> {
     Some(match cause {
+        ImagesError::Unread { .. } => return None,
         ImagesError::NoTest { .. } => {
             "put held-out images there, in the same classes, or take a part of the training images with --test 1/5"
         }

@@ -19,6 +19,8 @@ mod method_options;
 mod new_run;
 mod output;
 mod plan;
+mod predict;
+mod predictions;
 mod progress;
 mod reading;
 mod report;
@@ -26,6 +28,7 @@ mod request;
 mod resume;
 mod signals;
 mod train;
+mod trained;
 mod values;
 
 pub use command::{prepare_environment, run};

@@ -1,7 +1,7 @@
 //! What is in the folders of an image folder: classes by name, and their pictures, however deep.
 
 use super::input::list;
-use super::notes::Counted;
+use super::notes::{Counted, Note};
 use super::picture::{has_extension, is_picture};
 use crate::error::{ImagesError, Result, SetError};
 use std::collections::BTreeMap;
@@ -61,6 +61,17 @@ pub(super) enum Listed {
     Picture(PathBuf),
     /// A picture of a format that is not read.
     Unread(PathBuf),
+}
+
+/// The pictures in a folder and below it, also those whose format is not read; and a note where files were passed over.
+///
+/// # Errors
+/// [`Error::Data`](crate::error::Error::Data) for a folder that cannot be listed.
+pub fn pictures_in(folder: &Path) -> Result<(Vec<PathBuf>, Option<Note>)> {
+    let mut passed_over = Counted::default();
+    let found = pictures(&[folder.to_owned()], &mut passed_over)?;
+    let paths = found.into_iter().map(|(Listed::Picture(path) | Listed::Unread(path))| path).collect();
+    Ok((paths, passed_over.note(|count, first| Note::PassedOver { count, first })))
 }
 
 /// The pictures in some folders and below them, sorted by name in each.

@@ -26,6 +26,7 @@ mod resize;
 
 pub use dataset::Dataset;
 pub use divide::TestShare;
+pub use listing::pictures_in;
 pub use notes::Note;
 pub use parts::{Format, ReadOptions, Split};
 pub use picture::Picture;

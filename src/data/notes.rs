@@ -62,7 +62,7 @@ impl fmt::Display for Note {
             }
             Self::PassedOver { count, first } => {
                 let files = plural(*count, "file");
-                write!(f, "{files} passed over: no picture in a class folder by name, such as {}", shown(first))
+                write!(f, "{files} passed over, by name or place no picture to read, such as {}", shown(first))
             }
             Self::Damaged { count, first } => {
                 write!(f, "{} left out, which cannot be read, such as {first}", plural(*count, "picture"))

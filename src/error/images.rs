@@ -30,6 +30,14 @@ pub enum ImagesError {
         /// What is wrong with the first of them.
         faults: Vec<String>,
     },
+    /// Pictures of which some could not be read, as was said of each.
+    #[error("{count} of {of} pictures could not be read, as their rows say")]
+    Unread {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
+    },
     /// A class in one part of the set alone.
     #[error("{}: missing, while there is {}", shown(path), shown(counterpart))]
     MissingClass {

@@ -68,6 +68,12 @@ pub enum RunError {
         /// Those that the weights are for.
         trained: Vec<String>,
     },
+    /// A network that reads something else than pictures.
+    #[error("the network reads {input}, and a picture has one channel or three")]
+    NoPictures {
+        /// What it reads.
+        input: Shape,
+    },
     /// Data whose images are not those that weights are for.
     #[error(
         "{} has {images} images of {classes} classes, but the run was trained on {trained_images} of {trained_classes}",

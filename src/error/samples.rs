@@ -131,6 +131,7 @@ fn images() -> Vec<ImagesError> {
     let source = image::ImageError::IoError(denied());
     vec![
         ImagesError::NoTest { path: path() },
+        ImagesError::Unread { count: 2, of: 9 },
         ImagesError::TwoTests { path: path() },
         ImagesError::Several { count: 12, faults: vec!["a.png: expected more".to_owned(), "b".to_owned()] },
         ImagesError::MissingClass { path: path(), counterpart: path() },
@@ -157,6 +158,7 @@ fn run() -> Vec<RunError> {
         RunError::NoState { path: path() },
         RunError::OtherData { data: name(), run: None },
         RunError::OtherData { data: name(), run: Some(path()) },
+        RunError::NoPictures { input: Shape::new(2, 8, 8) },
         RunError::OtherClasses { data: name(), classes: vec![name()], trained: vec![name(), name()] },
         RunError::OtherImages { data: name(), images, classes: 9, trained_images: images, trained_classes: 10 },
         RunError::Config { path: path(), line: 3, source: toml() },
