@@ -3,7 +3,7 @@
 use super::advice;
 use super::device::DeviceArgs;
 use super::output::say;
-use super::predictions::{Destination, Layout, Rows};
+use super::predictions::{Destination, RowFormat, Rows};
 use super::trained;
 use super::values::Bytes;
 use crate::data::pictures_in;
@@ -24,8 +24,8 @@ pub(super) struct PredictArgs {
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
     /// What a row looks like
-    #[arg(long, value_enum, default_value_t = Layout::Csv)]
-    format: Layout,
+    #[arg(long, value_enum, default_value_t = RowFormat::Csv)]
+    format: RowFormat,
     /// Name the K likeliest classes of each picture
     #[arg(long, value_name = "K", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     top: u64,
@@ -50,7 +50,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let (mut done, mut failed) = (0, 0);
     let mut rows =
         Rows::new(args.format, args.top as usize, args.flips, predictor.classes(), Destination::open(&args.output)?)?;
-    let mut watcher = Watcher::new(total, args.output.is_some());
+    let mut watcher = Tally::new(total, args.output.is_some());
     let mut batch = Vec::new();
     let mut paths = paths.fuse();
     loop {
@@ -65,7 +65,9 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
                 Ok(logits) => rows.prediction(path, &logits)?,
                 Err(why) => {
                     failed += 1;
-                    rows.fault(path, &advice::cause(&why))?;
+                    let why = advice::cause(&why);
+                    // a row names its file once
+                    rows.fault(path, why.strip_prefix(&format!("{}: ", shown(path))).unwrap_or(&why))?;
                 }
             }
         }
@@ -148,14 +150,14 @@ fn path_of(bytes: &[u8]) -> PathBuf {
 }
 
 /// How far it is, on stderr.
-struct Watcher {
+struct Tally {
     bar: ProgressBar,
     total: Option<usize>,
     start: Instant,
     last_line: Instant,
 }
 
-impl Watcher {
+impl Tally {
     /// A bar would be in the way of rows on a terminal.
     fn new(total: Option<usize>, is_file: bool) -> Self {
         let target = ProgressDrawTarget::stderr();

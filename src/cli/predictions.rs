@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// What a row looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Layout {
+pub(super) enum RowFormat {
     /// A header, then path, class and confidence, for --top K of these so many, and error
     Csv,
     /// A JSON document a line
@@ -50,7 +50,7 @@ struct Named<'a> {
 
 /// A row of JSON.
 #[derive(Default, Serialize)]
-struct Document<'a> {
+struct RowOfJson<'a> {
     path: String,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     first: Option<Named<'a>>,
@@ -64,7 +64,7 @@ struct Document<'a> {
 
 /// Writes rows.
 pub(super) struct Rows<'a> {
-    layout: Layout,
+    layout: RowFormat,
     /// Classes in a row.
     top: usize,
     flips: bool,
@@ -76,9 +76,15 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// Of predictions with so many classes each, out of these.
-    pub(super) fn new(layout: Layout, top: usize, flips: bool, classes: &'a [String], to: Destination) -> Result<Self> {
+    pub(super) fn new(
+        layout: RowFormat,
+        top: usize,
+        flips: bool,
+        classes: &'a [String],
+        to: Destination,
+    ) -> Result<Self> {
         let mut rows = Self { layout, top: top.min(classes.len()), flips, classes, to, is_closed: false };
-        if layout == Layout::Csv {
+        if layout == RowFormat::Csv {
             let mut header = vec!["path".to_owned(), "class".to_owned(), "confidence".to_owned()];
             header.extend((2..=rows.top).flat_map(|k| [format!("class_{k}"), format!("confidence_{k}")]));
             header.push("error".to_owned());
@@ -93,19 +99,19 @@ impl<'a> Rows<'a> {
         let likely = likeliest(logits, self.top);
         let named = |likely: &Likely| Named { class: &classes[likely.class], confidence: likely.confidence };
         match self.layout {
-            Layout::Csv => {
+            RowFormat::Csv => {
                 let fields = likely.iter().map(named).flat_map(|Named { class, confidence }| {
                     [class.as_bytes().to_vec(), format!("{confidence:.6}").into_bytes()]
                 });
                 let path = path.as_os_str().as_encoded_bytes().to_vec();
                 self.record([path].into_iter().chain(fields).chain([Vec::new()]))
             }
-            Layout::Json => {
+            RowFormat::Json => {
                 let top = if self.top > 1 { likely.iter().map(named).collect() } else { Vec::new() };
                 let (first, flips) = (likely.first().map(named), self.flips.then_some(true));
-                self.json(&Document { path: path.to_string_lossy().into_owned(), first, top, flips, error: None })
+                self.json(&RowOfJson { path: path.to_string_lossy().into_owned(), first, top, flips, error: None })
             }
-            Layout::Text => {
+            RowFormat::Text => {
                 let each = likely.iter().map(named).map(|n| format!("{} {:.1}%", shown(n.class), 100.0 * n.confidence));
                 let line = format!("{}: {}\n", shown(path), each.collect::<Vec<_>>().join(", "));
                 self.write(line.as_bytes())
@@ -116,16 +122,16 @@ impl<'a> Rows<'a> {
     /// Why a picture is taken for nothing.
     pub(super) fn fault(&mut self, path: &Path, why: &str) -> Result<()> {
         match self.layout {
-            Layout::Csv => {
+            RowFormat::Csv => {
                 let empty = vec![Vec::new(); 2 * self.top];
                 let path = path.as_os_str().as_encoded_bytes().to_vec();
                 self.record([path].into_iter().chain(empty).chain([why.as_bytes().to_vec()]))
             }
-            Layout::Json => {
+            RowFormat::Json => {
                 let path = path.to_string_lossy().into_owned();
-                self.json(&Document { path, error: Some(why), ..Document::default() })
+                self.json(&RowOfJson { path, error: Some(why), ..RowOfJson::default() })
             }
-            Layout::Text => self.write(format!("{}: error: {}\n", shown(path), shown(why)).as_bytes()),
+            RowFormat::Text => self.write(format!("{}: error: {}\n", shown(path), shown(why)).as_bytes()),
         }
     }
 
@@ -143,7 +149,7 @@ impl<'a> Rows<'a> {
         self.write(&written.ok().and(line.ok()).expect("in memory"))
     }
 
-    fn json(&mut self, document: &Document<'_>) -> Result<()> {
+    fn json(&mut self, document: &RowOfJson<'_>) -> Result<()> {
         let line = serde_json::to_string(document).expect("plain data");
         self.write(format!("{line}\n").as_bytes())
     }

@@ -20,7 +20,7 @@ const TRAIN: [&str; 2] = ["train", "training"];
 const TEST: [&str; 6] = ["test", "testing", "val", "valid", "validation", "dev"];
 
 /// How an image folder is laid out.
-pub(super) enum Layout {
+pub(super) enum Folders {
     /// Two folders, and others that are no part of it; or one of the two.
     Parts { train: Option<PathBuf>, test: Option<PathBuf>, unused: Vec<PathBuf> },
     /// Folders of classes alone.
@@ -28,7 +28,7 @@ pub(super) enum Layout {
 }
 
 /// How `dir`, which holds these, is laid out as an image folder, if it is.
-pub(super) fn find(paths: &[PathBuf], options: &ReadOptions) -> Option<Layout> {
+pub(super) fn find(paths: &[PathBuf], options: &ReadOptions) -> Option<Folders> {
     let folder = |names: &[&str]| -> Vec<PathBuf> {
         let is_called = |path: &Path, name: &str| {
             path.file_name().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(name))
@@ -42,23 +42,23 @@ pub(super) fn find(paths: &[PathBuf], options: &ReadOptions) -> Option<Layout> {
     let unused = [rest(&mut train), rest(&mut tests)].concat();
     let (train, test) = (train.pop(), tests.pop());
     let is_laid_out = train.is_some() || options.is_test_enough && test.is_some();
-    is_laid_out.then_some(Layout::Parts { train, test, unused })
+    is_laid_out.then_some(Folders::Parts { train, test, unused })
 }
 
 /// Reads the image folder `dir`, resampling each image if the options say so.
-pub(super) fn read(dir: &Path, layout: &Layout, options: &ReadOptions) -> Result<Parts> {
+pub(super) fn read(dir: &Path, layout: &Folders, options: &ReadOptions) -> Result<Parts> {
     let mut passed_over = Counted::default();
     let mut notes = Vec::new();
     let (class_names, [train, test]) = match layout {
-        Layout::Parts { train: Some(train), test: Some(test), unused } => {
+        Folders::Parts { train: Some(train), test: Some(test), unused } => {
             if options.test.is_some() {
                 return fault(ImagesError::TwoTests { path: test.clone() });
             }
             notes.extend(unused.iter().map(|path| Note::UnusedPart { path: path.clone(), test: test.clone() }));
             both(train, test, &mut passed_over)?
         }
-        Layout::Parts { train: None, test: Some(test), .. } => test_alone(test, &mut passed_over)?,
-        Layout::Parts { train: Some(train), .. } => match &options.test {
+        Folders::Parts { train: None, test: Some(test), .. } => test_alone(test, &mut passed_over)?,
+        Folders::Parts { train: Some(train), .. } => match &options.test {
             Some(share) => divided(train, share, &mut passed_over)?,
             None => return fault(ImagesError::NoTest { path: dir.to_owned() }),
         },
@@ -90,10 +90,10 @@ fn fault<T>(cause: ImagesError) -> Result<T> {
 }
 
 /// Names of classes, and the files of each in training and test.
-type Files = (Vec<String>, [Vec<Vec<Listed>>; 2]);
+type OfClasses = (Vec<String>, [Vec<Vec<Listed>>; 2]);
 
 /// Of a training and a test folder. A class may lack test pictures; what is not trained on cannot be tested.
-fn both(train_dir: &Path, test_dir: &Path, passed_over: &mut Counted<PathBuf>) -> Result<Files> {
+fn both(train_dir: &Path, test_dir: &Path, passed_over: &mut Counted<PathBuf>) -> Result<OfClasses> {
     let train = classes(train_dir, passed_over)?;
     let test = renamed(classes(test_dir, passed_over)?, &train);
     if let Some((name, folders)) = test.iter().find(|(name, _)| !train.contains_key(*name)) {
@@ -115,13 +115,13 @@ fn both(train_dir: &Path, test_dir: &Path, passed_over: &mut Counted<PathBuf>) -
 }
 
 /// Of one folder, of which a part is for testing.
-fn divided(dir: &Path, share: &TestShare, passed_over: &mut Counted<PathBuf>) -> Result<Files> {
+fn divided(dir: &Path, share: &TestShare, passed_over: &mut Counted<PathBuf>) -> Result<OfClasses> {
     let (names, mut train) = files_of(classes(dir, passed_over)?, dir, passed_over)?;
     let test = (0..).zip(&mut train).map(|(class, files)| share.take(class, files)).collect();
     Ok((names, [train, test]))
 }
 
-fn test_alone(dir: &Path, passed_over: &mut Counted<PathBuf>) -> Result<Files> {
+fn test_alone(dir: &Path, passed_over: &mut Counted<PathBuf>) -> Result<OfClasses> {
     let (names, test) = files_of(classes(dir, passed_over)?, dir, passed_over)?;
     Ok((names, [Vec::new(), test]))
 }

@@ -5,8 +5,9 @@
 //! the offset in bytes where there is one, what was expected, and what was found.
 //! Memory never follows a number in a file before that number has been checked against the file's size: reading takes
 //! no more than twice the size of the uncompressed files plus 16 MiB, whatever their headers say. Image files are
-//! decoded by the `image` crate, one at a time, where a file is long enough for what its header announces and that is
-//! no more than a GiB; a large progressive JPEG may take three times its pixels. WebP is left out: its decoder believes sizes in a damaged file.
+//! decoded by the `image` crate, one at a time, where a file is long enough for what its header announces, which is a
+//! GiB at most; a large progressive JPEG may take three times its pixels. WebP is left out: its decoder believes
+//! sizes in a damaged file.
 
 mod cifar;
 mod classes;

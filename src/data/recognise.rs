@@ -22,7 +22,7 @@ const DEEP: usize = 2;
 enum FoundSet {
     Idx { prefix: String, files: idx::Files },
     Cifar(&'static cifar::Layout, PathBuf),
-    ImageFolder(image_folder::Layout),
+    ImageFolder(image_folder::Folders),
 }
 
 /// Reads the data set at `path` and gives it a name.
@@ -61,7 +61,7 @@ fn search(dir: &Path, paths: &[PathBuf], options: &ReadOptions) -> Vec<FoundSet>
     found.extend(image_folder::find(paths, options).map(FoundSet::ImageFolder));
     let takes_classes = options.test.is_some() || options.is_test_enough;
     if found.is_empty() && takes_classes && matches!(look(paths), Instead::Undivided) {
-        found.push(FoundSet::ImageFolder(image_folder::Layout::Classes));
+        found.push(FoundSet::ImageFolder(image_folder::Folders::Classes));
     }
     found
 }

@@ -36,7 +36,7 @@ impl Config {
         first(&places, open)
     }
 
-    /// Opens what is where its data is found, whatever that holds, with images brought to this size, where one is given.
+    /// Opens what is where its data is found, whatever that holds, with images brought to this size.
     ///
     /// # Errors
     /// As [`Dataset::open`].

@@ -80,8 +80,8 @@ impl Predictor {
         Ok(logits)
     }
 
-    /// The logits `[M]` of each picture of some files, or why it cannot be read. A batch of them is in memory at a time,
-    /// at the size that the network reads.
+    /// The logits `[M]` of each picture of some files, or why it cannot be read. A batch of them is in memory at a
+    /// time, at the size that the network reads.
     ///
     /// # Errors
     /// [`Error::Data`] where the network reads no pictures, and what the device reports.
