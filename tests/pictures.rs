@@ -330,7 +330,7 @@ fn classes_are_matched_by_name() {
         }
     };
     renamed("9", "9x");
-    refused(&["train", "--resume", out, "--budget", "4"], 3, &["8, 9x, but the run was trained on 0, 1"]);
+    refused(&["train", "--resume", out, "--budget", "4"], 3, &["8, 9x, but the run knows 0, 1"]);
     renamed("9x", "9");
     // the test part alone, without two of its classes
     let test = folder.path("test");
@@ -341,5 +341,5 @@ fn classes_are_matched_by_name() {
     }
     assert!(accuracy(&["--data", test]) > 0.75);
     fs::rename(Path::new(test).join("1"), Path::new(test).join("z")).unwrap();
-    refused(&["eval", out, "--data", test], 3, &["has the classes 2, 4", "z, but the run was trained on 0, 1, 2"]);
+    refused(&["eval", out, "--data", test], 3, &["has the classes 2, 4", "z, but the run knows 0, 1, 2"]);
 }

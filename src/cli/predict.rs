@@ -44,7 +44,7 @@ pub(super) struct PredictArgs {
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let (weights, _) = trained::open(&args.run)?;
-    let (paths, total) = listed(&args.paths)?;
+    let (paths, total) = listed(args.paths.clone())?;
     let gpu = args.device.open()?;
     let predictor = Predictor::new(&gpu, &weights, args.memory.0, args.flips)?;
     let (mut done, mut failed) = (0, 0);
@@ -90,15 +90,15 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
 type Paths = Box<dyn Iterator<Item = Result<PathBuf>>>;
 
 /// The paths with folders as what is in them, and how many these are, unless stdin says.
-fn listed(named: &[PathBuf]) -> Result<(Paths, Option<usize>)> {
+fn listed(named: Vec<PathBuf>) -> Result<(Paths, Option<usize>)> {
     let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
     if named.iter().any(is_stdin) {
-        let each = named.to_vec().into_iter().flat_map(move |path| -> Paths {
+        let each = named.into_iter().flat_map(move |path| -> Paths {
             if is_stdin(&path) { Box::new(lines()) } else { within(Ok(path)) }
         });
         return Ok((Box::new(each), None));
     }
-    let all = named.iter().cloned().map(Ok).flat_map(within).collect::<Result<Vec<_>>>()?;
+    let all = named.into_iter().map(Ok).flat_map(within).collect::<Result<Vec<_>>>()?;
     let total = all.len();
     Ok((Box::new(all.into_iter().map(Ok)), Some(total)))
 }

@@ -17,6 +17,7 @@ const SAMPLINGS: &[(Sampling, &str)] = &[
         "Class by class, so that class sizes differ by at most one while every class has examples left",
     ),
     (Sampling::Uniform, "Each example as likely as any other"),
+    (Sampling::Proportional, "Of each class its share"),
 ];
 
 /// Everything that a run is told; one that is resumed has been told before.
@@ -67,7 +68,8 @@ pub(super) struct CourseArgs {
     /// none with a --budget, which takes no decisions]
     #[arg(long, value_name = "1/20|3000")]
     held_out: Option<SubsetSize>,
-    /// How held-out examples, and the subsets of paper and growing, are drawn
+    /// How held-out examples, and the subsets of paper and growing, are drawn; the former are proportional where else a
+    /// class would give more than twice its share, or all
     #[arg(long, value_parser = named(SAMPLINGS), value_name = "NAME", default_value = "balanced")]
     sampling: Sampling,
     /// Iterations between two validations, on the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on

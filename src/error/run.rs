@@ -59,7 +59,7 @@ pub enum RunError {
         run: Option<PathBuf>,
     },
     /// Data with a class that weights do not know.
-    #[error("{} has the classes {}, but the run was trained on {}", shown(data), listed(classes), listed(trained))]
+    #[error("{} has the classes {}, but the run knows {}", shown(data), listed(classes), listed(trained))]
     OtherClasses {
         /// Name of the data set.
         data: String,

@@ -2,6 +2,7 @@
 
 use super::assembly::Run;
 use super::config::Config;
+use super::held_out::leaves_each_class;
 use crate::cost::Units;
 use crate::data::Dataset;
 use crate::device::Gpu;
@@ -242,6 +243,7 @@ impl<'a> RunBuilder<'a> {
             classes: data.classes.clone(),
             examples: n,
             held_out,
+            held_out_sampling: None,
             sampling: self.sampling,
             weight_decay: self.weight_decay.unwrap_or(usual_decay),
             seed: self.seed,
@@ -254,6 +256,7 @@ impl<'a> RunBuilder<'a> {
             plan,
             model: description,
         };
+        let config = config.with_fair_held_out(&data.train.labels);
         config.check(data)?;
         Ok(config)
     }
@@ -303,7 +306,7 @@ impl<'a> RunBuilder<'a> {
             SubsetSize::Auto if matches!(self.schedule, Schedule::Growing(_)) => (n / 20).min(1000),
             SubsetSize::Auto => n / 20,
         };
-        if count < n {
+        if count < n && leaves_each_class(&self.data.train.labels, count) {
             return Ok(count);
         }
         Err(UsageError::HeldOut { size: size.to_string(), examples: n }.into())

@@ -36,6 +36,9 @@ pub struct Config {
     pub examples: usize,
     /// Held-out training examples.
     pub held_out: usize,
+    /// How these are drawn, if not as the subsets are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out_sampling: Option<Sampling>,
     /// How these and the subsets of a plan are drawn.
     pub sampling: Sampling,
     /// λ

@@ -7,6 +7,7 @@ mod config;
 mod contents;
 mod folder;
 mod forecast;
+mod held_out;
 mod lock;
 mod moved;
 mod predictor;
