@@ -125,6 +125,7 @@ fn open_data(args: &EvalArgs, weights: &Weights, config: Option<&Config>) -> Res
                 skip_damaged: args.skip_damaged || config.is_some_and(|config| config.skip_damaged),
                 channels: Some(weights.signature.input.channels).filter(|channels| [1, 3].contains(channels)),
                 is_test_enough: args.split == SplitName::Test,
+                ..ReadOptions::default()
             };
             Dataset::open(data, &options)
         }

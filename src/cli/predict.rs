@@ -187,6 +187,7 @@ impl Tally {
     fn finish(&self, done: usize, flips: bool) {
         self.bar.finish_and_clear();
         let with = if flips { ", each with its mirror image" } else { "" };
-        say!("{done} pictures{with} in {:.1} s", self.start.elapsed().as_secs_f64());
+        let pictures = if done == 1 { "picture" } else { "pictures" };
+        say!("{done} {pictures}{with} in {:.1} s", self.start.elapsed().as_secs_f64());
     }
 }

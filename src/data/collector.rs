@@ -20,6 +20,7 @@ const DARK: u16 = 1 << 12;
 pub(super) struct Collector {
     resize: Option<(usize, usize)>,
     channels: Option<usize>,
+    most: u64,
     size: Option<Size>,
     damaged: Vec<Error>,
     damaged_count: usize,
@@ -47,6 +48,7 @@ impl Collector {
         Self {
             resize: options.resize.map(|(height, width)| (height as usize, width as usize)),
             channels: options.channels,
+            most: options.most_of_picture.unwrap_or(Picture::MOST),
             size: None,
             damaged: Vec::new(),
             damaged_count: 0,
@@ -85,7 +87,7 @@ impl Collector {
             Listed::Picture(path) => path,
             Listed::Unread(path) => return Err(SetError::from(ImagesError::Format { path: path.clone() }).into()),
         };
-        let picture = Picture::open(path)?;
+        let picture = Picture::open_within(path, self.most)?;
         let (height, width) = self.resize.unwrap_or(picture.size());
         let size = self.size.get_or_insert_with(|| Size { height, width, set_by: path.clone() });
         if (height, width) != (size.height, size.width) {

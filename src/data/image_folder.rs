@@ -30,9 +30,6 @@ pub(super) enum Folders {
 /// How `dir`, which holds these, is laid out as an image folder, if it is.
 pub(super) fn find(paths: &[PathBuf], options: &ReadOptions) -> Option<Folders> {
     let folder = |names: &[&str]| -> Vec<PathBuf> {
-        let is_called = |path: &Path, name: &str| {
-            path.file_name().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(name))
-        };
         let of_name =
             |name: &&str| paths.iter().filter(|path| is_called(path, name) && path.is_dir()).cloned().collect();
         names.iter().flat_map(|name| -> Vec<_> { of_name(name) }).collect()
@@ -43,6 +40,15 @@ pub(super) fn find(paths: &[PathBuf], options: &ReadOptions) -> Option<Folders> 
     let (train, test) = (train.pop(), tests.pop());
     let is_laid_out = train.is_some() || options.is_test_enough && test.is_some();
     is_laid_out.then_some(Folders::Parts { train, test, unused })
+}
+
+fn is_called(path: &Path, name: &str) -> bool {
+    path.file_name().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(name))
+}
+
+/// Whether a folder is called like a test part, and so is none of a class.
+pub(super) fn is_test_part(path: &Path) -> bool {
+    TEST.iter().any(|name| is_called(path, name))
 }
 
 /// Reads the image folder `dir`, resampling each image if the options say so.

@@ -67,6 +67,8 @@ pub struct ReadOptions {
     pub skip_damaged: bool,
     /// Brings the images of an image folder to one channel, or to three; by default as the files are.
     pub channels: Option<usize>,
+    /// Bytes that a picture of an image folder may take once decoded, in place of [a GiB](super::Picture::MOST).
+    pub most_of_picture: Option<u64>,
     /// Whether a test part is enough: the training part may then be empty, and a folder of class folders is one.
     pub is_test_enough: bool,
 }

@@ -18,9 +18,6 @@ use std::path::Path;
 pub(super) const EXTENSIONS: [&str; 15] =
     ["png", "jpg", "jpeg", "jpe", "jfif", "jif", "jfi", "bmp", "dib", "gif", "pgm", "ppm", "pbm", "pnm", "apng"];
 
-/// A picture may take so many bytes once decoded, and its file as many: that of 300 megapixels in RGB does.
-const MOST: u64 = 1 << 30;
-
 /// The gamma of sRGB, near enough.
 const GAMMA_OF_SCREEN: f64 = 2.2;
 
@@ -45,23 +42,34 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// A picture may take so many bytes once decoded, and its file as many: 300 megapixels in RGB do.
+    pub const MOST: u64 = 1 << 30;
+
     /// Reads a file, going by its content and not by its name.
     ///
     /// # Errors
-    /// [`Error::Data`] naming the file and what is wrong with it: no picture, damaged, cut off, or larger than a GiB
-    /// once decoded.
+    /// [`Error::Data`] naming the file and what is wrong with it: no picture, damaged, cut off, or larger than
+    /// [`Picture::MOST`] once decoded.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_within(path, Self::MOST)
+    }
+
+    /// The same of a picture, and a file, of at most so many bytes.
+    ///
+    /// # Errors
+    /// As [`Picture::open`].
+    pub fn open_within(path: &Path, most: u64) -> Result<Self> {
         let undecoded = |source: ImageError| images(ImagesError::Undecoded { path: path.to_owned(), source });
         let mut input = Input::open(path)?;
-        if input.bound() > MOST {
-            return Err(images(ImagesError::LongFile { path: path.to_owned(), bytes: input.bound(), most: MOST }));
+        if input.bound() > most {
+            return Err(images(ImagesError::LongFile { path: path.to_owned(), bytes: input.bound(), most }));
         }
         let bytes = input.bytes(input.bound(), "an image")?;
         let mut limits = Limits::default();
-        limits.max_alloc = Some(MOST);
+        limits.max_alloc = Some(most);
         let mut reader =
             ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| undecoded(e.into()))?;
-        let file = Encoded { path, bytes: &bytes, format: reader.format() };
+        let file = Encoded { path, bytes: &bytes, format: reader.format(), most };
         let gamma = if file.format == Some(ImageFormat::Png) { gamma(&bytes) } else { None };
         reader.limits(limits);
         Ok(Self::new(file.decode(reader.into_decoder().map_err(undecoded)?)?, gamma))
@@ -148,6 +156,8 @@ struct Encoded<'a> {
     path: &'a Path,
     bytes: &'a [u8],
     format: Option<ImageFormat>,
+    /// Bytes that the picture may take.
+    most: u64,
 }
 
 impl Encoded<'_> {
@@ -159,8 +169,8 @@ impl Encoded<'_> {
         if size == 0 || size > self.most_held() {
             return Err(images(ImagesError::Header { path, height, width, bytes }));
         }
-        if size > MOST {
-            return Err(images(ImagesError::Large { path, height, width, bytes: size, most: MOST }));
+        if size > self.most {
+            return Err(images(ImagesError::Large { path, height, width, bytes: size, most: self.most }));
         }
         if self.format == Some(ImageFormat::Jpeg) && !jpeg_is_complete(self.bytes) {
             return Err(images(ImagesError::CutOff { path, bytes }));

@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<(String, Parts)
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(unrecognised(path, Instead::File)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return read_prefix(path);
+            return read_prefix(path, options);
         }
         Err(source) => return Err(Error::unreadable(path, source)),
     }
@@ -69,8 +69,8 @@ fn search(dir: &Path, paths: &[PathBuf], options: &ReadOptions) -> Vec<FoundSet>
 impl FoundSet {
     fn read(&self, dir: &Path, options: &ReadOptions) -> Result<(String, Parts)> {
         let parts = match self {
-            Self::Idx { prefix, files } => idx::read(dir, prefix, files)?,
-            Self::Cifar(layout, place) => layout.read(place)?,
+            Self::Idx { prefix, files } => idx::read(dir, prefix, files, options.is_test_enough)?,
+            Self::Cifar(layout, place) => layout.read(place, options.is_test_enough)?,
             Self::ImageFolder(layout) => image_folder::read(dir, layout, options)?,
         };
         let name = match self {
@@ -91,7 +91,7 @@ impl FoundSet {
 }
 
 /// A path that does not exist may be a folder and the prefix of one of its IDX sets.
-fn read_prefix(path: &Path) -> Result<(String, Parts)> {
+fn read_prefix(path: &Path, options: &ReadOptions) -> Result<(String, Parts)> {
     // `Path::parent` of a bare name is the empty path.
     let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let prefix = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().trim_end_matches('-');
@@ -101,7 +101,7 @@ fn read_prefix(path: &Path) -> Result<(String, Parts)> {
     let mut sets = idx::find(&list(parent)?);
     sets.remove("");
     if let Some(files) = sets.remove(prefix) {
-        return Ok((prefix.to_owned(), idx::read(parent, prefix, &files)?));
+        return Ok((prefix.to_owned(), idx::read(parent, prefix, &files, options.is_test_enough)?));
     }
     if sets.is_empty() {
         return Err(unrecognised(path, Instead::Nothing));
@@ -116,9 +116,10 @@ fn unrecognised(path: &Path, found: Instead) -> Error {
 
 /// What a folder of such entries holds, which is no data set.
 fn look(paths: &[PathBuf]) -> Instead {
+    let is_class = |path: &PathBuf| path.is_dir() && !image_folder::is_test_part(path) && holds_pictures(path, DEEP);
     if paths.is_empty() {
         Instead::Empty
-    } else if paths.iter().any(|path| path.is_dir() && holds_pictures(path, DEEP)) {
+    } else if paths.iter().any(is_class) {
         Instead::Undivided
     } else {
         Instead::Other

@@ -325,3 +325,27 @@ fn what_is_not_a_data_set() {
         assert!(matches!(result, Err(Error::Usage(_))), "{resize:?}");
     }
 }
+
+/// For an evaluation.
+#[test]
+fn a_test_part_alone_is_read_where_it_is_enough() {
+    let enough = ReadOptions { is_test_enough: true, ..ReadOptions::default() };
+    let alone = |sample: &Sample, train: &[&str]| {
+        train.iter().for_each(|name| fs::remove_file(sample.path(name)).unwrap());
+        assert_says(sample.open(), &["missing"]);
+        let set = Dataset::open(sample.dir.path().to_str().unwrap(), &enough).unwrap();
+        assert!(set.train.is_empty());
+        assert_eq!(set.test, sample.test);
+        set.classes.len()
+    };
+    assert_eq!(alone(&idx_sample(false), &["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]), 10);
+    let batches = [1, 2, 3, 4, 5].map(|batch| format!("data_batch_{batch}.bin"));
+    assert_eq!(alone(&cifar_10_sample(), &batches.each_ref().map(String::as_str)), 10);
+    assert_eq!(alone(&cifar_100_sample(), &["train.bin"]), 100);
+
+    let sample = image_sample(GREY, &["png"]);
+    fs::remove_dir_all(sample.path("train")).unwrap();
+    assert_says(sample.open(), &["holds no data set"]);
+    let set = Dataset::open(sample.dir.path().to_str().unwrap(), &enough).unwrap();
+    assert_eq!((set.train.len(), set.test), (0, sample.test));
+}
