@@ -5,6 +5,7 @@ mod common;
 
 use common::program::{gpu_subset, refused, run};
 use gpu_subset::data::Dataset;
+use gpu_subset::run::{Predictor, Run};
 use image::{ExtendedColorType, save_buffer};
 use serde_json::Value;
 use std::fs;
@@ -87,6 +88,23 @@ fn the_classes_are_those_of_an_evaluation() {
         assert_eq!((classes.len(), support), (10, 360));
         assert!(plain["top_5_accuracy"].as_f64().unwrap() >= plain["accuracy"].as_f64().unwrap());
     }
+}
+
+/// In a Rust program.
+#[test]
+fn with_flips_logits_are_the_mean_of_a_pictures_and_its_mirror_images() {
+    let Some(gpu) = common::gpu() else { return };
+    let digits = Dataset::digits().unwrap();
+    let trained = Run::sweep(&digits).budget(1.0).on(&gpu).unwrap().train(&mut ()).unwrap();
+    let logits =
+        |images: &[u8], flips| Predictor::new(&gpu, &trained.weights, 1 << 26, flips).unwrap().logits(images).unwrap();
+    let images = &digits.test.images[..64 * 70];
+    let mirrored: Vec<u8> = images.chunks(8).flat_map(|row| row.iter().rev().copied()).collect();
+    let (own, others) = (logits(images, false), logits(&mirrored, false));
+    assert_ne!(own, others);
+    let mean: Vec<f32> = own.iter().zip(&others).map(|(a, b)| 0.5 * (a + b)).collect();
+    assert_eq!(logits(images, true), mean);
+    assert_eq!(logits(&mirrored, true), mean);
 }
 
 #[test]

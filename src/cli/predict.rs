@@ -44,7 +44,7 @@ pub(super) struct PredictArgs {
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let (weights, _) = trained::open(&args.run)?;
-    let (paths, total) = listed(args.paths.clone())?;
+    let (paths, total) = listed(args.paths.clone());
     let gpu = args.device.open()?;
     let predictor = Predictor::new(&gpu, &weights, args.memory.0, args.flips)?;
     let (mut done, mut failed) = (0, 0);
@@ -90,37 +90,40 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
 type Paths = Box<dyn Iterator<Item = Result<PathBuf>>>;
 
 /// The paths with folders as what is in them, and how many these are, unless stdin says.
-fn listed(named: Vec<PathBuf>) -> Result<(Paths, Option<usize>)> {
+fn listed(named: Vec<PathBuf>) -> (Paths, Option<usize>) {
     let is_stdin = |path: &PathBuf| path.as_os_str() == "-";
     if named.iter().any(is_stdin) {
         let each = named.into_iter().flat_map(move |path| -> Paths {
-            if is_stdin(&path) { Box::new(lines()) } else { within(Ok(path)) }
+            if is_stdin(&path) { Box::new(lines()) } else { Box::new(within(path).into_iter().map(Ok)) }
         });
-        return Ok((Box::new(each), None));
+        return (Box::new(each), None);
     }
-    let all = named.into_iter().map(Ok).flat_map(within).collect::<Result<Vec<_>>>()?;
+    let all: Vec<PathBuf> = named.into_iter().flat_map(within).collect();
     let total = all.len();
-    Ok((Box::new(all.into_iter().map(Ok)), Some(total)))
+    (Box::new(all.into_iter().map(Ok)), Some(total))
 }
 
-/// A path, or where it is a folder the pictures in it.
-fn within(path: Result<PathBuf>) -> Paths {
-    let found = path.and_then(|path| if path.is_dir() { folder(&path) } else { Ok(vec![path]) });
-    match found {
-        Ok(paths) => Box::new(paths.into_iter().map(Ok)),
-        Err(why) => Box::new(std::iter::once(Err(why))),
+/// A path, or where it is a folder the pictures in it. One that cannot be listed is a row like a picture that cannot be
+/// read.
+fn within(path: PathBuf) -> Vec<PathBuf> {
+    if !path.is_dir() {
+        return vec![path];
     }
-}
-
-fn folder(path: &Path) -> Result<Vec<PathBuf>> {
-    let (found, note) = pictures_in(path)?;
-    if let Some(note) = note {
-        say!("note: {}: {note}", shown(path));
+    match pictures_in(&path) {
+        Ok((found, note)) => {
+            if let Some(note) = note {
+                say!("note: {}: {note}", shown(&path));
+            }
+            if found.is_empty() {
+                say!("note: {}: no pictures in this folder", shown(&path));
+            }
+            found
+        }
+        Err(why) => {
+            say!("note: {}", advice::cause(&why));
+            vec![path]
+        }
     }
-    if found.is_empty() {
-        say!("note: {}: no pictures in this folder", shown(path));
-    }
-    Ok(found)
 }
 
 /// The paths that stdin names, one a line.
@@ -135,7 +138,10 @@ fn lines() -> impl Iterator<Item = Result<PathBuf>> {
         }
     };
     let is_named = |path: &Result<PathBuf>| path.as_ref().map_or(true, |path| !path.as_os_str().is_empty());
-    std::iter::from_fn(next).filter(is_named).flat_map(within)
+    std::iter::from_fn(next).filter(is_named).flat_map(|path| match path {
+        Ok(path) => within(path).into_iter().map(Ok).collect(),
+        Err(why) => vec![Err(why)],
+    })
 }
 
 #[cfg(unix)]
@@ -172,7 +178,8 @@ impl Tally {
 
     fn at(&mut self, done: usize) {
         self.bar.set_position(done as u64);
-        if self.bar.is_hidden() && self.last_line.elapsed() >= Duration::from_secs(2) {
+        let is_over = self.total == Some(done);
+        if self.bar.is_hidden() && !is_over && self.last_line.elapsed() >= Duration::from_secs(2) {
             self.last_line = Instant::now();
             match self.total {
                 Some(total) => {
