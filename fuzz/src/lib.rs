@@ -9,6 +9,9 @@ use std::sync::OnceLock;
 /// Bytes that reading one input may hold at once.
 const MOST: usize = 64 << 20;
 
+/// Bytes of these for a picture: it may be in memory as it is, turned, in colour, and as an example.
+const MOST_OF_PICTURE: u64 = 4 << 20;
+
 /// Between the files of an input that stands for several.
 const SEPARATOR: &[u8] = b"\n--file--\n";
 
@@ -53,7 +56,7 @@ pub fn write(name: &str, bytes: &[u8]) -> PathBuf {
 /// Opens a folder below this process's as a set of images.
 pub fn open_set(name: &str) -> Option<gpu_subset::data::Dataset> {
     let path = folder().join(name);
-    let options = gpu_subset::data::ReadOptions::default();
+    let options = gpu_subset::data::ReadOptions { most_of_picture: Some(MOST_OF_PICTURE), ..Default::default() };
     bounded(|| gpu_subset::data::Dataset::open(path.to_str().expect("a plain name"), &options).ok())
 }
 

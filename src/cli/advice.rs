@@ -16,6 +16,14 @@ const REPORT: &str = "update the driver or choose another with --adapter, and re
 
 /// An error in one line: what and where, why as far as its sources add to that, and what to do about it.
 pub(super) fn line(error: &(dyn StdError + 'static)) -> String {
+    match error.downcast_ref().and_then(advice) {
+        Some(advice) => format!("{}; {advice}", cause(error)),
+        None => cause(error),
+    }
+}
+
+/// The same without what to do.
+pub(super) fn cause(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string().replace(char::is_control, " ");
     let mut next = error.source();
     while let Some(source) = next {
@@ -25,10 +33,7 @@ pub(super) fn line(error: &(dyn StdError + 'static)) -> String {
         }
         next = source.source();
     }
-    match error.downcast_ref().and_then(advice) {
-        Some(advice) => format!("{line}; {advice}"),
-        None => line,
-    }
+    line
 }
 
 /// A source in words. The parser of TOML shows the place as well, on several lines, which our message has named.
@@ -120,12 +125,14 @@ fn of_set(cause: &SetError) -> Option<&'static str> {
     match cause {
         SetError::Images(cause) => of_images(cause),
         SetError::Unrecognised { found: Instead::Undivided, .. } => {
-            Some("make these two folders and divide the images of each class between them")
+            Some("make these two folders and divide the images of each class between them, or let --test 1/5 do it")
         }
         SetError::Unrecognised { .. } => Some("name the folder that holds the data set with --data"),
         SetError::NoSuchPrefix { .. } => Some("name one of them with --data"),
         SetError::Several { .. } => Some("name one of them with --data, or move one to a folder of its own"),
         SetError::NotAFile { .. } => Some("remove or rename it"),
+        SetError::TestPart { .. } => Some("leave --test out"),
+        SetError::OneClass { .. } => Some("add a folder, or labels, of another class"),
         SetError::Unexpected { .. } => Some("the file is damaged or not what its name says: fetch it again"),
         SetError::Inconsistent { .. } => Some("take both files from one set"),
         SetError::ClassNames { .. } => Some("mend it, or remove it to number the classes"),
@@ -135,14 +142,22 @@ fn of_set(cause: &SetError) -> Option<&'static str> {
 
 fn of_images(cause: &ImagesError) -> Option<&'static str> {
     Some(match cause {
-        ImagesError::NoTest { .. } => "put held-out images there, in the same classes",
+        ImagesError::Unread { .. } => return None,
+        ImagesError::NoTest { .. } => {
+            "put held-out images there, in the same classes, or take a part of the training images with --test 1/5"
+        }
+        ImagesError::TwoTests { .. } => "leave --test out, or move that folder away",
+        ImagesError::Several { .. } => "replace them, or go on without them with --skip-damaged",
         ImagesError::MissingClass { .. } => "add it",
         ImagesError::NoClasses { .. } => "give the images of each class a folder",
         ImagesError::ClassName { .. } => "rename the folder",
         ImagesError::NoImages { .. } => "add some, or remove it",
         ImagesError::Format { .. } => "convert it to png, or remove it",
         ImagesError::Size { .. } => "resize all with --resize HxW",
-        ImagesError::Undecoded { .. } | ImagesError::Header { .. } | ImagesError::CutOff { .. } => "replace the file",
+        ImagesError::Large { .. } | ImagesError::LongFile { .. } => "make it smaller, or remove it",
+        ImagesError::Undecoded { .. } | ImagesError::Header { .. } | ImagesError::CutOff { .. } => {
+            "replace the file, or go on without it with --skip-damaged"
+        }
     })
 }
 
@@ -151,6 +166,7 @@ fn of_run(cause: &RunError) -> Option<&'static str> {
         RunError::Incomplete { .. } => Some("go on with train --resume"),
         RunError::OtherData { .. } => Some("name where it is with --data"),
         RunError::NoState { .. } => Some("repeat it with --config and a larger budget in that file"),
+        RunError::OtherClasses { .. } => Some("call the folders of the classes as there, or choose other data"),
         RunError::OtherImages { .. } => Some("choose other data, or --resize"),
         RunError::OtherConfiguration { .. } | RunError::OtherSteps { .. } => {
             Some("undo what was changed, or start another run with --config")
@@ -251,6 +267,14 @@ mod tests {
         ("this format is not read", "convert it to png"),
         ("9x7 pixels (HxW), but", "resize all with --resize HxW"),
         ("expected a whole image", "replace the file"),
+        ("that a picture may", "make it smaller"),
+        ("from image folders alone", "leave --test out"),
+        ("nothing to tell apart", "of another class"),
+        ("has the classes a", "call the folders"),
+        ("there is a test part already", "leave --test out"),
+        ("12 images cannot be read: a.png: expected more; b; and 10 more", "--skip-damaged"),
+        ("has train/ but no test/", "--test 1/5"),
+        ("no train/ and test/", "let --test 1/5"),
         ("the run is not complete", "train --resume"),
         ("but the run was trained on", "--resize"),
         ("not the data that the run was made on", "--data"),

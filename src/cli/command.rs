@@ -2,7 +2,7 @@
 
 use super::output::{say, written};
 use super::values::with_negative_numbers;
-use super::{bench, devices, doctor, eval, experiment, plan, report, signals, train};
+use super::{bench, devices, doctor, eval, experiment, export, plan, predict, report, signals, train};
 use crate::error::printable;
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -14,7 +14,7 @@ Exit codes:
   0    done
   1    a file could not be written, or another failure of the system
   2    usage: a bad option or model description
-  3    data: a data set, weights file or run folder that cannot be read
+  3    data: a data set, weights file or run folder that cannot be read; of `predict`, also a picture, after all rows
   4    device: no adapter, a lost device, a driver that rejects a command, a result that is wrong
   5    out of memory, on the device or in the budget of --memory
   6    diverged: a value was not finite
@@ -46,6 +46,12 @@ enum Command {
     /// Evaluate the weights of a run on a data set
     #[command(after_help = EXIT_CODES)]
     Eval(eval::EvalArgs),
+    /// Say what pictures show, by the weights of a run
+    #[command(after_help = EXIT_CODES)]
+    Predict(predict::PredictArgs),
+    /// Write trained weights as an ONNX model or as safetensors
+    #[command(after_help = EXIT_CODES)]
+    Export(export::ExportArgs),
     /// Make a page about runs: curves, confusion matrix, worst mistakes, configuration
     #[command(after_help = EXIT_CODES)]
     Report(report::ReportArgs),
@@ -89,6 +95,8 @@ pub fn run() -> Result<()> {
         Command::Plan(args) => plan::run(&args),
         Command::Experiment(args) => experiment::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Doctor(args) => doctor::run(&args),

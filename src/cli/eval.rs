@@ -2,39 +2,52 @@
 
 use super::device::DeviceArgs;
 use super::output::show;
+use super::reading::say_notes;
+use super::trained;
 use super::values::{Bytes, parse_resize};
-use crate::data::{Dataset, ReadOptions};
-use crate::error::{Error, RunError};
-use crate::run::{Config, RunFolder, Weights};
-use anyhow::Result;
+use crate::data::{Dataset, ReadOptions, Split};
+use crate::error::{Error, Result, shown};
+use crate::files::write_atomically;
+use crate::report::{Confusion, Metrics, mean_cross_entropy};
+use crate::run::{Config, Predictor, Weights};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct EvalArgs {
-    /// Run folder
+    /// Run folder, or a weights file
+    #[arg(value_name = "RUN|WEIGHTS")]
     run: PathBuf,
-    /// Data set; by default the one the run was made on
+    /// Data set; by default the one the run was made on. A folder of test images alone will do: DIR/CLASS/*.png
     #[arg(long, value_name = "digits|DIR")]
     data: Option<String>,
     /// Bring images to this size
     #[arg(long, value_name = "HxW", value_parser = parse_resize)]
     resize: Option<(u32, u32)>,
+    /// Leave out pictures that cannot be read, and say how many
+    #[arg(long)]
+    skip_damaged: bool,
     /// Which part of the data
     #[arg(long, value_enum, default_value_t = SplitName::Test)]
     split: SplitName,
+    /// Also look at the mirror image of each: the mean of both logits counts
+    #[arg(long)]
+    flips: bool,
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
-    /// Print JSON on stdout
+    /// Write the confusion matrix as CSV: a row a class, a column for what its examples were taken for
+    #[arg(long, value_name = "FILE")]
+    confusion: Option<PathBuf>,
+    /// Print JSON on stdout, with the metrics of each class
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum SplitName {
     Train,
     Test,
@@ -46,37 +59,38 @@ struct EvalRecord {
     accuracy: f64,
     loss: f64,
     examples: usize,
+    /// Whether mirror images were looked at as well.
+    flips: bool,
     data: String,
     data_sha256: String,
     model: String,
     parameters: usize,
     adapter: String,
+    #[serde(flatten)]
+    metrics: Metrics,
 }
 
-pub(super) fn run(args: &EvalArgs) -> Result<()> {
-    let folder = RunFolder::open(&args.run)?;
-    let config = Config::load(&folder.config())?;
-    if !folder.weights().exists() {
-        return Err(Error::from(RunError::Incomplete { path: args.run.clone() }).into());
-    }
-    let weights = Weights::load(&folder.weights())?;
-    let resize = args.resize.or(config.resize);
-    let data = match &args.data {
-        Some(data) => Dataset::open(data, &ReadOptions { resize })?,
-        None if args.resize.is_some() => config.open_resized(&args.run, resize)?,
-        None => config.open_data_of(&args.run, None)?,
-    };
-    weights.check(&data)?;
-    let split = match args.split {
+pub(super) fn run(args: &EvalArgs) -> anyhow::Result<()> {
+    let (weights, config) = trained::open(&args.run)?;
+    let data = open_data(args, &weights, config.as_ref())?;
+    say_notes(&data);
+    let data = weights.matched(data)?;
+    let Split { images, labels } = match args.split {
         SplitName::Train => &data.train,
         SplitName::Test => &data.test,
     };
     let gpu = args.device.open()?;
-    let evaluation = weights.evaluate(&gpu, split, args.memory.0)?;
+    let logits = Predictor::new(&gpu, &weights, args.memory.0, args.flips)?.logits(images)?;
+    let confusion = Confusion::new(&logits, labels, data.classes.len());
+    if let Some(path) = &args.confusion {
+        write_confusion(path, &data.classes, &confusion)?;
+    }
     let record = EvalRecord {
-        accuracy: evaluation.accuracy,
-        loss: evaluation.cross_entropy,
-        examples: split.len(),
+        accuracy: confusion.accuracy(),
+        loss: mean_cross_entropy(&logits, labels, data.classes.len()),
+        examples: labels.len(),
+        flips: args.flips,
+        metrics: Metrics::new(&logits, labels, &data.classes, &confusion),
         data: data.name,
         data_sha256: data.sha256,
         model: weights.model.name.clone(),
@@ -86,8 +100,50 @@ pub(super) fn run(args: &EvalArgs) -> Result<()> {
     if args.json {
         show!("{}", serde_json::to_string(&record)?)?;
     } else {
-        show!("accuracy   {:.2}% of {} examples", 100.0 * record.accuracy, record.examples)?;
+        let with = if args.flips { ", each with its mirror image" } else { "" };
+        show!("accuracy   {:.2}% of {} examples{with}", 100.0 * record.accuracy, record.examples)?;
         show!("loss       {:.4}", record.loss)?;
     }
     Ok(())
+}
+
+/// The data that were named, or else those of the run.
+fn open_data(args: &EvalArgs, weights: &Weights, config: Option<&Config>) -> Result<Dataset> {
+    let resize = args.resize.or(config.and_then(|config| config.resize));
+    match (&args.data, config) {
+        (Some(data), _) => {
+            // the data of the run in another place have the test part that the run took
+            if let Some(config) = config.filter(|config| config.test.is_some() && args.resize.is_none())
+                && let Ok(found) = Dataset::open(data, &config.read_options())
+                && found.sha256 == config.data_sha256
+            {
+                return Ok(found);
+            }
+            let options = ReadOptions {
+                resize,
+                test: None,
+                skip_damaged: args.skip_damaged || config.is_some_and(|config| config.skip_damaged),
+                channels: Some(weights.signature.input.channels).filter(|channels| [1, 3].contains(channels)),
+                is_test_enough: args.split == SplitName::Test,
+                ..ReadOptions::default()
+            };
+            Dataset::open(data, &options)
+        }
+        (None, Some(config)) if args.resize.is_some() => config.open_resized(&args.run, resize),
+        (None, Some(config)) => config.open_data_of(&args.run, None),
+        (None, None) => {
+            let why = "a weights file does not say where data is; name it with --data";
+            Err(Error::usage(format!("{}: {why}", shown(&args.run))))
+        }
+    }
+}
+
+fn write_confusion(path: &Path, classes: &[String], confusion: &Confusion) -> anyhow::Result<()> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(["class"].into_iter().chain(classes.iter().map(String::as_str)))?;
+    for (label, class) in classes.iter().enumerate() {
+        let counts = (0..classes.len()).map(|other| confusion.count(label, other).to_string());
+        writer.write_record([class.clone()].into_iter().chain(counts))?;
+    }
+    Ok(write_atomically(path, &writer.into_inner().expect("in memory"))?)
 }

@@ -173,7 +173,7 @@ impl<'a> Evaluator<'a> {
         };
         if !self.data.as_ref().is_some_and(is_open) {
             let data = match &self.args.data {
-                Some(data) => Dataset::open(data, &ReadOptions { resize })?,
+                Some(data) => Dataset::open(data, &ReadOptions { resize, ..config.read_options() })?,
                 None if self.args.resize.is_some() => config.open_resized(folder.path(), resize)?,
                 None => config.open_data_of(folder.path(), None)?,
             };
@@ -213,7 +213,9 @@ impl<'a> Evaluator<'a> {
             Some(record) => (Weights::load(&folder.weights())?, record.weights.clone()),
             None => Weights::of_checkpoint(folder, &config, data)?,
         };
-        weights.check(data)?;
+        let is_alike = data.shape == weights.signature.input && data.classes == weights.signature.classes;
+        let matched = (!is_alike).then(|| weights.matched(data.clone())).transpose()?;
+        let data = matched.as_ref().unwrap_or(data);
         weights.find_moments(&gpu, &data.train, config.memory)?;
         let mut objective = weights.objective(&gpu, &data.test, config.memory)?;
         let logits = objective.logits(&gpu.upload("theta", &weights.theta)?)?;

@@ -3,8 +3,9 @@
 use super::augment::AugmentArgs;
 use super::given::Given;
 use super::method::{MethodArgs, ScheduleName};
-use super::values::{Bytes, Switch, named, non_negative, parse_resize, whole};
-use crate::data::{Dataset, ReadOptions};
+use super::reading::{ReadArgs, say_notes};
+use super::values::{Bytes, Switch, named, non_negative, whole};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::run::{Run, RunBuilder, Schedule};
 use crate::subset::{Sampling, StageOptions, SubsetSize};
@@ -16,6 +17,7 @@ const SAMPLINGS: &[(Sampling, &str)] = &[
         "Class by class, so that class sizes differ by at most one while every class has examples left",
     ),
     (Sampling::Uniform, "Each example as likely as any other"),
+    (Sampling::Proportional, "Of each class its share"),
 ];
 
 /// Everything that a run is told; one that is resumed has been told before.
@@ -40,9 +42,8 @@ pub(super) struct ProblemArgs {
     /// test/CLASS/*.png
     #[arg(long, value_name = "digits|DIR", default_value = "digits")]
     data: String,
-    /// Bring images to this size
-    #[arg(long, value_name = "HxW", value_parser = parse_resize)]
-    resize: Option<(u32, u32)>,
+    #[command(flatten)]
+    read: ReadArgs,
     /// Built-in model (digits-1k, mnist-14k, cifar-43k, cifar-resnet-75k, …: docs/networks.md) or TOML file; by default
     /// one that suits the images: for pictures of other sizes than the built-in ones' a residual network
     #[arg(long, value_name = "NAME|FILE")]
@@ -68,7 +69,8 @@ pub(super) struct CourseArgs {
     /// none with a --budget, which takes no decisions]
     #[arg(long, value_name = "1/20|3000")]
     held_out: Option<SubsetSize>,
-    /// How held-out examples, and the subsets of paper and growing, are drawn
+    /// How held-out examples, and the subsets of paper and growing, are drawn; the former are proportional where else a
+    /// class would give more than twice its share, or all
     #[arg(long, value_parser = named(SAMPLINGS), value_name = "NAME", default_value = "balanced")]
     sampling: Sampling,
     /// Iterations between two validations, on the held-out examples; 0: at the end alone [default: 5 on a subset, 1 on
@@ -131,7 +133,7 @@ impl RunRequest {
     /// # Errors
     /// As [`Dataset::open`].
     pub(super) fn open_data(&self) -> Result<Dataset> {
-        Dataset::open(&self.problem.data, &ReadOptions { resize: self.problem.resize })
+        Dataset::open(&self.problem.data, &self.problem.read.options()).inspect(say_notes)
     }
 
     /// Where the data is, if that was said.

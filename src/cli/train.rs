@@ -5,6 +5,7 @@ use super::exit::leave;
 use super::new_run::{NewRun, unused_folder};
 use super::output::{say, show};
 use super::progress::Watcher;
+use super::reading::say_notes;
 use super::request::RunRequest;
 use super::resume::{self, Continuation};
 use super::signals;
@@ -112,6 +113,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<Continuation>)> 
     if let Some(path) = &args.resume {
         check_alone(&args.request, "--resume", &["data", "budget"])?;
         let (config, data, resumed) = resume::open(path, &args.request)?;
+        say_notes(&data);
         return Ok((config, data, Some(resumed)));
     }
     if let Some(path) = &args.out {
@@ -121,6 +123,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<Continuation>)> 
         check_alone(&args.request, "--config", &["data"])?;
         let config = Config::load(path)?;
         let data = config.open_data_of(path, args.request.given_data())?;
+        say_notes(&data);
         return Ok((config.moved_to(&data), data, None));
     }
     let data = args.request.open_data()?;
@@ -152,6 +155,10 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
         data.classes.len(),
         data.format
     );
+    if let [first, others @ ..] = &data.classes_without_examples()[..] {
+        let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
+        say!("note: no training example is of class {}{more}: an output that is never right", shown(first));
+    }
     let k = run.trainer().first().len();
     let q = run.overdetermination(k);
     let works_on = match &config.plan {

@@ -50,12 +50,14 @@ impl Layout {
         self.train.iter().chain([&self.test]).any(|name| dir.join(name).is_file())
     }
 
-    /// Reads the set in `dir`. Without its file of names the classes are called by their labels.
-    pub(super) fn read(&self, dir: &Path) -> Result<Parts> {
-        let train = self.read_split(dir, self.train)?;
+    /// Reads the set in `dir`, or its test part, where that is enough and all there is. Without its file of names the
+    /// classes are called by their labels.
+    pub(super) fn read(&self, dir: &Path, is_test_enough: bool) -> Result<Parts> {
+        let is_test_alone = is_test_enough && !self.train.iter().any(|name| dir.join(name).exists());
+        let train = if is_test_alone { Split::default() } else { self.read_split(dir, self.train)? };
         let test = self.read_split(dir, &[self.test])?;
         let classes = self.read_names(&dir.join(self.names))?;
-        Ok(Parts { format: self.format, shape: SHAPE, classes, train, test })
+        Ok(Parts { format: self.format, shape: SHAPE, classes, train, test, notes: Vec::new() })
     }
 
     fn read_split(&self, dir: &Path, names: &[&str]) -> Result<Split> {

@@ -1,8 +1,9 @@
 //! A data set in memory.
 
+use super::notes::Note;
 use super::parts::{Format, Parts, ReadOptions, Split};
 use super::{digits, recognise};
-use crate::error::{Result, UsageError};
+use crate::error::{Result, SetError, UsageError};
 use crate::shape::Shape;
 use std::path::Path;
 
@@ -12,15 +13,16 @@ const LOOKED_AT: usize = 1000;
 /// Larger images than this are beyond any network trained here.
 const MAX_RESIZE: u32 = 4096;
 
-/// A data set in memory, with at least one example in each part.
+/// A data set in memory, with at least one example in each part, unless [a test part was
+/// enough](ReadOptions::is_test_enough).
 #[derive(Clone, Debug)]
 pub struct Dataset {
     /// `digits`, the name of the folder, or the prefix of an IDX set such as `emnist-balanced`.
     pub name: String,
     /// What it was opened from, and the size that its images were brought to: what opens it again.
     pub source: String,
-    /// Height and width, where images were resampled.
-    pub resize: Option<(u32, u32)>,
+    /// How it was read: height and width, where images were resampled, and what else was asked for.
+    pub options: ReadOptions,
     /// How it was stored.
     pub format: Format,
     /// Shape of one image.
@@ -36,6 +38,8 @@ pub struct Dataset {
     /// labels; each number as 8 bytes, each label as 4, little-endian. File names and compression have
     /// no part in it; resampling has.
     pub sha256: String,
+    /// What was not read as whoever made the files may think.
+    pub notes: Vec<Note>,
 }
 
 impl Dataset {
@@ -57,12 +61,18 @@ impl Dataset {
         {
             return Err(UsageError::Resize { height, width, most: MAX_RESIZE }.into());
         }
-        let (name, parts) = if source == Self::DIGITS {
+        let (name, mut parts) = if source == Self::DIGITS {
             (source.to_owned(), digits::read()?)
         } else {
             recognise::read(Path::new(source), options)?
         };
-        Ok(Self::assemble(name, (source, options.resize), parts.resized(options)?))
+        if source == Self::DIGITS && Path::new(source).is_dir() {
+            parts.notes.push(Note::BuiltIn { folder: Path::new(".").join(source) });
+        }
+        if options.test.is_some() && parts.format != Format::ImageFolder {
+            return Err(SetError::TestPart { path: source.into() }.into());
+        }
+        Ok(Self::assemble(name, (source, *options), parts.resized(options)?))
     }
 
     /// The built-in set of handwritten digits: 1,437 training and 360 test images of 1×8×8 with values
@@ -126,10 +136,10 @@ impl Dataset {
         if counts.iter().all(|&count| count == counts[0]) { 1.0 } else { entropy / (counts.len() as f64).ln() }
     }
 
-    fn assemble(name: String, (source, resize): (&str, Option<(u32, u32)>), parts: Parts) -> Self {
+    fn assemble(name: String, (source, options): (&str, ReadOptions), parts: Parts) -> Self {
         let sha256 = parts.sha256();
-        let Parts { format, shape, classes, train, test } = parts;
-        Self { name, source: source.to_owned(), resize, format, shape, classes, train, test, sha256 }
+        let Parts { format, shape, classes, train, test, notes } = parts;
+        Self { name, source: source.to_owned(), options, format, shape, classes, train, test, sha256, notes }
     }
 }
 
@@ -141,8 +151,8 @@ mod tests {
         let labels = vec![0; images.len() / shape.len()];
         let train = Split { images, labels };
         let test = train.clone();
-        let parts = Parts { format: Format::Idx, shape, classes: vec!["0".to_owned()], train, test };
-        Dataset::assemble("test".to_owned(), ("test", None), parts)
+        let parts = Parts { format: Format::Idx, shape, classes: vec!["0".to_owned()], train, test, notes: Vec::new() };
+        Dataset::assemble("test".to_owned(), ("test", ReadOptions::default()), parts)
     }
 
     #[test]
@@ -187,7 +197,7 @@ mod tests {
 
     #[test]
     fn resampling_changes_shape_and_hash() {
-        let set = Dataset::open("digits", &ReadOptions { resize: Some((4, 6)) }).unwrap();
+        let set = Dataset::open("digits", &ReadOptions { resize: Some((4, 6)), ..ReadOptions::default() }).unwrap();
         assert_eq!(set.shape, Shape::new(1, 4, 6));
         assert_eq!(set.train.images.len(), set.train.len() * 24);
         assert_ne!(set.sha256, Dataset::digits().unwrap().sha256);

@@ -60,9 +60,9 @@ fn parse_name(name: &str) -> Option<(&str, usize, bool)> {
     Some((prefix, part + kind, plain.is_some()))
 }
 
-/// Reads the set `prefix` of the folder `dir`. EMNIST stores its images transposed; they are turned
-/// upright.
-pub(super) fn read(dir: &Path, prefix: &str, files: &Files) -> Result<Parts> {
+/// Reads the set `prefix` of the folder `dir`, or its test part, where that is enough and all there is. EMNIST stores
+/// its images transposed; they are turned upright.
+pub(super) fn read(dir: &Path, prefix: &str, files: &Files, is_test_enough: bool) -> Result<Parts> {
     let open = |role: usize| match &files.0[role] {
         Some((_, path)) => Input::open(path)?.gunzip(),
         None => {
@@ -71,7 +71,11 @@ pub(super) fn read(dir: &Path, prefix: &str, files: &Files) -> Result<Parts> {
             Err(SetError::MissingIdx { path }.into())
         }
     };
-    let mut parts = read_inputs([open(0)?, open(1)?, open(2)?, open(3)?])?;
+    let mut parts = if is_test_enough && files.0[..2].iter().all(Option::is_none) {
+        read_test([open(2)?, open(3)?])?
+    } else {
+        read_inputs([open(0)?, open(1)?, open(2)?, open(3)?])?
+    };
     if prefix.starts_with("emnist-") {
         let upright = Shape::new(parts.shape.channels, parts.shape.width, parts.shape.height);
         for split in [&mut parts.train, &mut parts.test] {
@@ -112,7 +116,18 @@ pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
     let classes = (first..=last).map(|label| label.to_string()).collect();
     let train = Split { images: read_images(&mut train_images, train_header)?, labels: train };
     let test = Split { images: read_images(&mut test_images, test_header)?, labels: test };
-    Ok(Parts { format: Format::Idx, shape, classes, train, test })
+    Ok(Parts { format: Format::Idx, shape, classes, train, test, notes: Vec::new() })
+}
+
+/// Reads test images and labels alone. The classes are the labels from the smallest to the largest that is there.
+fn read_test([mut images, mut labels]: [Input; 2]) -> Result<Parts> {
+    let header = read_headers(&mut images, &mut labels)?;
+    let mut test = read_labels(&mut labels, header)?;
+    let [first, last] = [test.iter().min(), test.iter().max()].map(|label| label.copied().unwrap_or(0));
+    test.iter_mut().for_each(|label| *label -= first);
+    let classes = (first..=last).map(|label| label.to_string()).collect();
+    let test = Split { images: read_images(&mut images, header)?, labels: test };
+    Ok(Parts { format: Format::Idx, shape: header.shape, classes, train: Split::default(), test, notes: Vec::new() })
 }
 
 /// A file that does not go with another of its set.

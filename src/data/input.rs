@@ -24,13 +24,17 @@ pub(super) fn reserve<T>(buffer: &mut Vec<T>, additional: usize, what: &str) -> 
     })
 }
 
+/// Folders that systems put beside other people's files.
+const OF_SYSTEMS: [&str; 2] = ["__MACOSX", "@eaDir"];
+
 /// The visible entries of a folder, sorted by name.
 pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let unreadable = |source| Error::unreadable(dir, source);
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") && !OF_SYSTEMS.iter().any(|of_system| name == *of_system) {
             paths.push(entry.path());
         }
     }

@@ -5,18 +5,29 @@
 //! the offset in bytes where there is one, what was expected, and what was found.
 //! Memory never follows a number in a file before that number has been checked against the file's size: reading takes
 //! no more than twice the size of the uncompressed files plus 16 MiB, whatever their headers say. Image files are
-//! decoded by the `image` crate, within the limits that `image_folder` sets; a large progressive JPEG may take three
-//! times its pixels. WebP is left out: its decoder believes sizes in a damaged file.
+//! decoded by the `image` crate, one at a time, where a file is long enough for what its header announces, which is a
+//! GiB at most; a large progressive JPEG may take three times its pixels. WebP is left out: its decoder believes
+//! sizes in a damaged file.
 
 mod cifar;
+mod classes;
+mod collector;
 mod dataset;
 mod digits;
+mod divide;
 mod idx;
 mod image_folder;
 mod input;
+mod listing;
+mod notes;
 mod parts;
+mod picture;
 mod recognise;
 mod resize;
 
 pub use dataset::Dataset;
+pub use divide::TestShare;
+pub use listing::pictures_in;
+pub use notes::Note;
 pub use parts::{Format, ReadOptions, Split};
+pub use picture::Picture;

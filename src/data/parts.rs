@@ -1,6 +1,8 @@
 //! What a reader returns, and what it is asked for.
 
+use super::divide::TestShare;
 use super::input::reserve;
+use super::notes::Note;
 use super::resize::Resizer;
 use crate::error::Result;
 use crate::files::hex;
@@ -59,6 +61,16 @@ pub struct ReadOptions {
     /// Resample every image to this height and width in pixels, 1 to 4096 each. Needed if the images
     /// of an image folder differ in size.
     pub resize: Option<(u32, u32)>,
+    /// Takes a part of each class of an image folder for testing, which has no test part of its own.
+    pub test: Option<TestShare>,
+    /// Leaves damaged files of an image folder out, with a [`Note`], instead of refusing it.
+    pub skip_damaged: bool,
+    /// Brings the images of an image folder to one channel, or to three; by default as the files are.
+    pub channels: Option<usize>,
+    /// Bytes that a picture of an image folder may take once decoded, in place of [a GiB](super::Picture::MOST).
+    pub most_of_picture: Option<u64>,
+    /// Whether a test part is enough: the training part may then be empty, and a folder of class folders is one.
+    pub is_test_enough: bool,
 }
 
 /// What a reader returns.
@@ -68,6 +80,7 @@ pub(super) struct Parts {
     pub(super) classes: Vec<String>,
     pub(super) train: Split,
     pub(super) test: Split,
+    pub(super) notes: Vec<Note>,
 }
 
 impl Parts {

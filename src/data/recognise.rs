@@ -2,6 +2,7 @@
 
 use super::cifar::{self, CIFAR_10, CIFAR_100};
 use super::input::list;
+use super::listing::holds_pictures;
 use super::parts::{Parts, ReadOptions};
 use super::{idx, image_folder};
 use crate::error::{Error, Instead, Result, SetError, shown};
@@ -14,11 +15,14 @@ const LAYOUTS: &str = "understood are IDX (train-images-idx3-ubyte, train-labels
     data_batch_5.bin, test_batch.bin), CIFAR-100 binary (train.bin, test.bin), an image folder \
     (train/CLASS/*.png, test/CLASS/*.png), and the word digits for the built-in set";
 
+/// How far below a folder of a class pictures are looked for, before it is known to be one.
+const DEEP: usize = 2;
+
 /// One data set that was found.
 enum FoundSet {
     Idx { prefix: String, files: idx::Files },
     Cifar(&'static cifar::Layout, PathBuf),
-    ImageFolder,
+    ImageFolder(image_folder::Folders),
 }
 
 /// Reads the data set at `path` and gives it a name.
@@ -27,12 +31,12 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<(String, Parts)
         Ok(metadata) if metadata.is_dir() => {}
         Ok(_) => return Err(unrecognised(path, Instead::File)),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return read_prefix(path);
+            return read_prefix(path, options);
         }
         Err(source) => return Err(Error::unreadable(path, source)),
     }
     let paths = list(path)?;
-    match search(path, &paths).as_slice() {
+    match search(path, &paths, options).as_slice() {
         [] => Err(unrecognised(path, look(&paths))),
         [only] => only.read(path, options),
         several => {
@@ -42,7 +46,7 @@ pub(super) fn read(path: &Path, options: &ReadOptions) -> Result<(String, Parts)
     }
 }
 
-fn search(dir: &Path, paths: &[PathBuf]) -> Vec<FoundSet> {
+fn search(dir: &Path, paths: &[PathBuf], options: &ReadOptions) -> Vec<FoundSet> {
     let mut found = Vec::new();
     for (prefix, files) in idx::find(paths) {
         found.push(FoundSet::Idx { prefix, files });
@@ -54,8 +58,10 @@ fn search(dir: &Path, paths: &[PathBuf]) -> Vec<FoundSet> {
             }
         }
     }
-    if image_folder::is_in(dir) {
-        found.push(FoundSet::ImageFolder);
+    found.extend(image_folder::find(paths, options).map(FoundSet::ImageFolder));
+    let takes_classes = options.test.is_some() || options.is_test_enough;
+    if found.is_empty() && takes_classes && matches!(look(paths), Instead::Undivided) {
+        found.push(FoundSet::ImageFolder(image_folder::Folders::Classes));
     }
     found
 }
@@ -63,9 +69,9 @@ fn search(dir: &Path, paths: &[PathBuf]) -> Vec<FoundSet> {
 impl FoundSet {
     fn read(&self, dir: &Path, options: &ReadOptions) -> Result<(String, Parts)> {
         let parts = match self {
-            Self::Idx { prefix, files } => idx::read(dir, prefix, files)?,
-            Self::Cifar(layout, place) => layout.read(place)?,
-            Self::ImageFolder => image_folder::read(dir, options)?,
+            Self::Idx { prefix, files } => idx::read(dir, prefix, files, options.is_test_enough)?,
+            Self::Cifar(layout, place) => layout.read(place, options.is_test_enough)?,
+            Self::ImageFolder(layout) => image_folder::read(dir, layout, options)?,
         };
         let name = match self {
             Self::Idx { prefix, .. } if !prefix.is_empty() => prefix.clone(),
@@ -79,13 +85,13 @@ impl FoundSet {
             Self::Idx { prefix, .. } if prefix.is_empty() => "the IDX set without a prefix".to_owned(),
             Self::Idx { prefix, .. } => shown(dir.join(prefix)),
             Self::Cifar(_, place) => shown(place),
-            Self::ImageFolder => format!("the image folder {}", shown(dir.join(image_folder::TRAIN))),
+            Self::ImageFolder(_) => format!("image folders of {}", shown(dir)),
         }
     }
 }
 
 /// A path that does not exist may be a folder and the prefix of one of its IDX sets.
-fn read_prefix(path: &Path) -> Result<(String, Parts)> {
+fn read_prefix(path: &Path, options: &ReadOptions) -> Result<(String, Parts)> {
     // `Path::parent` of a bare name is the empty path.
     let parent = path.parent().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let prefix = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().trim_end_matches('-');
@@ -95,7 +101,7 @@ fn read_prefix(path: &Path) -> Result<(String, Parts)> {
     let mut sets = idx::find(&list(parent)?);
     sets.remove("");
     if let Some(files) = sets.remove(prefix) {
-        return Ok((prefix.to_owned(), idx::read(parent, prefix, &files)?));
+        return Ok((prefix.to_owned(), idx::read(parent, prefix, &files, options.is_test_enough)?));
     }
     if sets.is_empty() {
         return Err(unrecognised(path, Instead::Nothing));
@@ -110,13 +116,10 @@ fn unrecognised(path: &Path, found: Instead) -> Error {
 
 /// What a folder of such entries holds, which is no data set.
 fn look(paths: &[PathBuf]) -> Instead {
-    let holds_images = |folder: &PathBuf| {
-        // A folder that cannot be listed is no reason to hide what is wrong with this one.
-        list(folder).is_ok_and(|paths| paths.iter().any(|path| image_folder::is_image(path)))
-    };
+    let is_class = |path: &PathBuf| path.is_dir() && !image_folder::is_test_part(path) && holds_pictures(path, DEEP);
     if paths.is_empty() {
         Instead::Empty
-    } else if paths.iter().any(holds_images) {
+    } else if paths.iter().any(is_class) {
         Instead::Undivided
     } else {
         Instead::Other

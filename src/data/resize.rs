@@ -24,21 +24,37 @@ impl Resizer {
 
     /// Resamples every plane in `planes` and appends the results to `target`.
     pub(super) fn append(&self, planes: &[u8], target: &mut Vec<u8>) {
-        let mut mixed = vec![0.0; self.from.width];
         for plane in planes.chunks_exact(self.from.pixels()) {
-            for row in &self.rows {
-                mixed.fill(0.0);
-                let lines = plane.chunks_exact(self.from.width).skip(row.first);
-                for (line, weight) in lines.zip(&row.weights) {
-                    for (sum, &pixel) in mixed.iter_mut().zip(line) {
-                        *sum += weight * f32::from(pixel);
-                    }
+            self.append_plane(plane, 1, target);
+        }
+    }
+
+    /// Resamples a picture `[H][W][C]` and appends its planes to `target`. Nothing of the picture is copied.
+    pub(super) fn append_interleaved(&self, picture: &[u8], target: &mut Vec<u8>) {
+        for channel in 0..self.from.channels {
+            self.append_plane(&picture[channel..], self.from.channels, target);
+        }
+    }
+
+    /// The plane of every `step`th value.
+    fn append_plane(&self, values: &[u8], step: usize, target: &mut Vec<u8>) {
+        if (self.rows.len(), self.columns.len()) == (self.from.height, self.from.width) {
+            target.extend(values.iter().step_by(step));
+            return;
+        }
+        let mut mixed = vec![0.0; self.from.width];
+        for row in &self.rows {
+            mixed.fill(0.0);
+            let lines = values.chunks(self.from.width * step).skip(row.first);
+            for (line, weight) in lines.zip(&row.weights) {
+                for (sum, &pixel) in mixed.iter_mut().zip(line.iter().step_by(step)) {
+                    *sum += weight * f32::from(pixel);
                 }
-                target.extend(self.columns.iter().map(|column| {
-                    let covered = mixed[column.first..].iter().zip(&column.weights);
-                    covered.map(|(value, weight)| value * weight).sum::<f32>().round() as u8
-                }));
             }
+            target.extend(self.columns.iter().map(|column| {
+                let covered = mixed[column.first..].iter().zip(&column.weights);
+                covered.map(|(value, weight)| value * weight).sum::<f32>().round() as u8
+            }));
         }
     }
 }

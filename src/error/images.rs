@@ -1,6 +1,6 @@
 //! Image folders that cannot be read.
 
-use super::text::shown;
+use super::text::{shown, size};
 use std::path::PathBuf;
 
 /// Why an image folder cannot be read.
@@ -11,6 +11,32 @@ pub enum ImagesError {
     NoTest {
         /// The image folder.
         path: PathBuf,
+    },
+    /// A test part to be taken from training images, where there is one.
+    #[error("{}: there is a test part already", shown(path))]
+    TwoTests {
+        /// It.
+        path: PathBuf,
+    },
+    /// Several files that cannot be read.
+    #[error(
+        "{count} images cannot be read: {}{}",
+        faults.join("; "),
+        if *count > faults.len() { format!("; and {} more", count - faults.len()) } else { String::new() }
+    )]
+    Several {
+        /// How many.
+        count: usize,
+        /// What is wrong with the first of them.
+        faults: Vec<String>,
+    },
+    /// Pictures of which some could not be read, as was said of each.
+    #[error("{count} of {of} pictures could not be read, as their rows say")]
+    Unread {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
     },
     /// A class in one part of the set alone.
     #[error("{}: missing, while there is {}", shown(path), shown(counterpart))]
@@ -84,6 +110,33 @@ pub enum ImagesError {
         width: u32,
         /// Length of the file.
         bytes: usize,
+    },
+    /// A picture that would take too much memory.
+    #[error(
+        "{}: {height}x{width} pixels (HxW) would take {}, more than the {} that a picture may",
+        shown(path), size(*bytes), size(*most)
+    )]
+    Large {
+        /// The file.
+        path: PathBuf,
+        /// Height in pixels.
+        height: u32,
+        /// Width in pixels.
+        width: u32,
+        /// What it would take once decoded.
+        bytes: u64,
+        /// What it may take.
+        most: u64,
+    },
+    /// A file too long for a picture.
+    #[error("{}: a file of {}, longer than the {} that a picture may have", shown(path), size(*bytes), size(*most))]
+    LongFile {
+        /// The file.
+        path: PathBuf,
+        /// Its length.
+        bytes: u64,
+        /// The length that is read.
+        most: u64,
     },
     /// A JPEG file that is cut off.
     #[error(

@@ -10,6 +10,16 @@ fn of(run: Option<&Path>) -> String {
     run.map_or(String::new(), |run| format!(" of {}", shown(run)))
 }
 
+/// Names that are listed.
+const LISTED: usize = 20;
+
+/// Names in a row, the first of them where there are many.
+fn listed(names: &[String]) -> String {
+    let first: Vec<String> = names.iter().take(LISTED).map(shown).collect();
+    let more = names.len().saturating_sub(LISTED);
+    first.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+}
+
 /// Why a run folder, or a file of one, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -48,7 +58,23 @@ pub enum RunError {
         /// The run folder, or the file of its configuration, where it has one.
         run: Option<PathBuf>,
     },
-    /// Data whose images or classes are not those that weights are for.
+    /// Data with a class that weights do not know.
+    #[error("{} has the classes {}, but the run knows {}", shown(data), listed(classes), listed(trained))]
+    OtherClasses {
+        /// Name of the data set.
+        data: String,
+        /// Its classes.
+        classes: Vec<String>,
+        /// Those that the weights are for.
+        trained: Vec<String>,
+    },
+    /// A network that reads something else than pictures.
+    #[error("the network reads {input}, and a picture has one channel or three")]
+    NoPictures {
+        /// What it reads.
+        input: Shape,
+    },
+    /// Data whose images are not those that weights are for.
     #[error(
         "{} has {images} images of {classes} classes, but the run was trained on {trained_images} of {trained_classes}",
         shown(data)

@@ -117,6 +117,8 @@ fn set() -> Vec<SetError> {
         SetError::MissingIdx { path: path() },
         SetError::MissingCifar { path: path(), format: text("CIFAR-10 binary"), files: vec!["test_batch.bin"] },
         SetError::NotAFile { path: path() },
+        SetError::TestPart { path: path() },
+        SetError::OneClass { path: path(), class: name() },
         SetError::Unexpected { at: at(), expected: text("images"), found: text("none"), source: Some(denied()) },
         SetError::Inconsistent { at: at(), expected: text("10 labels"), found: text("9") },
         SetError::ClassNames { at: at(), classes: 10, found: text("9 lines") },
@@ -129,6 +131,9 @@ fn images() -> Vec<ImagesError> {
     let source = image::ImageError::IoError(denied());
     vec![
         ImagesError::NoTest { path: path() },
+        ImagesError::Unread { count: 2, of: 9 },
+        ImagesError::TwoTests { path: path() },
+        ImagesError::Several { count: 12, faults: vec!["a.png: expected more".to_owned(), "b".to_owned()] },
         ImagesError::MissingClass { path: path(), counterpart: path() },
         ImagesError::NoClasses { path: path() },
         ImagesError::ClassName { path: path() },
@@ -137,6 +142,8 @@ fn images() -> Vec<ImagesError> {
         ImagesError::Size { path: path(), size: (9, 7), other: path(), other_size: (20, 20) },
         ImagesError::Undecoded { path: path(), source },
         ImagesError::Header { path: path(), height: 60_000, width: 60_000, bytes: 31 },
+        ImagesError::Large { path: path(), height: 40_000, width: 40_000, bytes: 3 << 30, most: 1 << 30 },
+        ImagesError::LongFile { path: path(), bytes: 3 << 30, most: 1 << 30 },
         ImagesError::CutOff { path: path(), bytes: 31 },
     ]
 }
@@ -151,6 +158,8 @@ fn run() -> Vec<RunError> {
         RunError::NoState { path: path() },
         RunError::OtherData { data: name(), run: None },
         RunError::OtherData { data: name(), run: Some(path()) },
+        RunError::NoPictures { input: Shape::new(2, 8, 8) },
+        RunError::OtherClasses { data: name(), classes: vec![name()], trained: vec![name(), name()] },
         RunError::OtherImages { data: name(), images, classes: 9, trained_images: images, trained_classes: 10 },
         RunError::Config { path: path(), line: 3, source: toml() },
         RunError::Record { path: path(), line: None, source: json() },

@@ -133,6 +133,20 @@ pub enum SetError {
         /// What is there.
         found: String,
     },
+    /// A test part to be taken from a set that has one.
+    #[error("{}: a test part is taken from image folders alone; this set has one", shown(path))]
+    TestPart {
+        /// The data set.
+        path: PathBuf,
+    },
+    /// A set with one class.
+    #[error("{}: one class alone, {}: there is nothing to tell apart", shown(path), shown(class))]
+    OneClass {
+        /// The data set.
+        path: PathBuf,
+        /// The class.
+        class: String,
+    },
     /// An image folder.
     #[error(transparent)]
     Images(#[from] ImagesError),

@@ -82,8 +82,8 @@ pub enum UsageError {
         /// Examples that may be drawn.
         available: usize,
     },
-    /// Held-out examples that leave none to train on.
-    #[error("holding out {size} of {examples} training examples leaves none")]
+    /// Held-out examples that leave none of a class to train on.
+    #[error("holding out {size} of {examples} training examples leaves none of a class to train on")]
     HeldOut {
         /// What was asked for: a fraction, a number.
         size: String,

@@ -257,3 +257,56 @@ fn integers(name: &str, ints: &[usize]) -> AttributeProto {
     let ints = ints.iter().map(|&n| n as i64).collect();
     AttributeProto { name: name.to_owned(), ints, kind: OF_INTS, ..AttributeProto::default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Description;
+    use std::collections::HashSet;
+
+    const NET: &str = r#"
+        layer = [
+            { kind = "conv", channels = 3, size = 3, padding = 1, activation = "silu", name = "a" },
+            { kind = "add", from = ["input", "a"], pad = true, activation = "softplus" },
+            { kind = "global-avg-pool", name = "pool" },
+            { kind = "dense", units = 3 },
+            { kind = "add", from = "pool", name = "sum" },
+            { kind = "dense", units = 5, activation = "tanh" },
+            { kind = "add", from = "sum", pad = true },
+            { kind = "batch-norm" }
+        ]"#;
+
+    #[test]
+    fn every_name_is_that_of_something_before_and_constants_have_their_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.onnx");
+        let builtin = Description::builtin_names()
+            .map(|name| (Description::open(name).unwrap(), Description::input_of(name).unwrap(), 10));
+        let odd = (Description::parse(NET, "odd").unwrap(), Shape::new(2, 5, 4), 5);
+        for (description, input, classes) in builtin.chain([odd]) {
+            let model = Model::new(&description, input, classes).unwrap();
+            let signature = Signature {
+                model: description,
+                input,
+                classes: (0..classes).map(|i| i.to_string()).collect(),
+                normalisation: vec![(100.0, 50.0); input.channels],
+            };
+            let moments = vec![1.0; model.moments().iter().map(|tensor| tensor.range.len()).sum()];
+            save_onnx(&path, &model, [&model.initialise(0), &moments], &signature).unwrap();
+            let proto = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
+            let graph = proto.graph.unwrap();
+            let mut known: HashSet<&str> = HashSet::from([INPUT]);
+            for TensorProto { dims, data_type, name, raw_data } in &graph.initializer {
+                let bytes = if *data_type == FLOAT { 4 } else { 8 };
+                assert_eq!(raw_data.len() as i64, bytes * dims.iter().product::<i64>(), "{name}");
+                assert!(known.insert(name), "{}: {name} twice", model.name);
+            }
+            for node in &graph.node {
+                let unknown = node.input.iter().find(|name| !known.contains(name.as_str()));
+                assert_eq!(unknown, None, "{}, {}", model.name, node.name);
+                assert!(known.insert(&node.output[0]), "{}: {} twice", model.name, node.output[0]);
+            }
+            assert!(known.contains(OUTPUT), "{}", model.name);
+        }
+    }
+}

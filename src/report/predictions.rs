@@ -44,7 +44,7 @@ fn cross_entropy(logits: &[f32], label: usize) -> f64 {
 }
 
 /// Mean cross entropy of examples with these logits `[N][M]` and labels `[N]`.
-pub(super) fn mean_cross_entropy(logits: &[f32], labels: &[u32], classes: usize) -> f64 {
+pub fn mean_cross_entropy(logits: &[f32], labels: &[u32], classes: usize) -> f64 {
     let rows = logits.chunks_exact(classes).zip(labels);
     rows.map(|(row, &label)| cross_entropy(row, label as usize)).sum::<f64>() / labels.len().max(1) as f64
 }

@@ -38,8 +38,7 @@ pub struct Run<'a> {
     earlier_reporting: Cost,
 }
 
-/// Streams of random numbers that keep draws of one seed apart.
-const HELD_OUT: u64 = 1;
+/// A stream of random numbers that keeps the draw of subsets apart from others of one seed.
 const SUBSETS: u64 = 2;
 
 impl<'a> Run<'a> {
@@ -293,7 +292,7 @@ fn training_sets(
     }
     let all: Vec<u32> = (0..train.len() as u32).collect();
     let every_test: Vec<u32> = (0..test.len() as u32).collect();
-    let held_out = Subset::draw(config.sampling, &train.labels, &all, config.held_out, (config.seed, HELD_OUT));
+    let held_out = config.draw_held_out(&train.labels);
     let full = Subset::new(copies(config, held_out.complement(train.len()), train.len()), config.seed);
     let objective = |examples: &Arc<Examples>, indices: &[u32]| {
         Objective::new(gpu, workspace, examples, indices, 0.0)?.evaluating(Some((&train, &full.indices)))

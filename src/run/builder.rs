@@ -2,6 +2,7 @@
 
 use super::assembly::Run;
 use super::config::Config;
+use super::held_out::leaves_each_class;
 use crate::cost::Units;
 use crate::data::Dataset;
 use crate::device::Gpu;
@@ -237,10 +238,13 @@ impl<'a> RunBuilder<'a> {
         let config = Config {
             data: data.source.clone(),
             made_in: Config::start_of(&data.source),
-            resize: data.resize,
+            resize: data.options.resize,
+            skip_damaged: data.options.skip_damaged,
             data_sha256: data.sha256.clone(),
+            classes: data.classes.clone(),
             examples: n,
             held_out,
+            held_out_sampling: None,
             sampling: self.sampling,
             weight_decay: self.weight_decay.unwrap_or(usual_decay),
             seed: self.seed,
@@ -249,9 +253,11 @@ impl<'a> RunBuilder<'a> {
             copies: copies.filter(|_| augment.is_some()),
             augment,
             whiten: self.whiten.unwrap_or(self.schedule.is_sweep()),
+            test: data.options.test,
             plan,
             model: description,
         };
+        let config = config.with_fair_held_out(&data.train.labels);
         config.check(data)?;
         Ok(config)
     }
@@ -301,7 +307,7 @@ impl<'a> RunBuilder<'a> {
             SubsetSize::Auto if matches!(self.schedule, Schedule::Growing(_)) => (n / 20).min(1000),
             SubsetSize::Auto => n / 20,
         };
-        if count < n {
+        if count < n && leaves_each_class(&self.data.train.labels, count) {
             return Ok(count);
         }
         Err(UsageError::HeldOut { size: size.to_string(), examples: n }.into())

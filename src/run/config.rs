@@ -1,8 +1,8 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
 use crate::cost::{Cost, Units};
-use crate::data::Dataset;
-use crate::error::{Error, Result, RunError, UsageError};
+use crate::data::{Dataset, ReadOptions, TestShare};
+use crate::error::{Error, Result, RunError, SetError, UsageError};
 use crate::files::{TEXT, hex, line_of, read_text, write_atomically};
 use crate::kernels::augment::Augmentation;
 use crate::model::{Description, Model};
@@ -24,12 +24,21 @@ pub struct Config {
     pub made_in: Option<PathBuf>,
     /// Height and width that images are brought to.
     pub resize: Option<(u32, u32)>,
+    /// Whether damaged files are left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_damaged: bool,
     /// The data the run was made on.
     pub data_sha256: String,
+    /// Names of its classes, in their order; none in a file of an earlier version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
     /// N, the examples of its training set: an epoch is as many units.
     pub examples: usize,
     /// Held-out training examples.
     pub held_out: usize,
+    /// How these are drawn, if not as the subsets are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out_sampling: Option<Sampling>,
     /// How these and the subsets of a plan are drawn.
     pub sampling: Sampling,
     /// λ
@@ -46,6 +55,9 @@ pub struct Config {
     pub augment: Option<Augmentation>,
     /// Whether the first layer starts as whitened components of what it reads.
     pub whiten: bool,
+    /// The part of each class that is the test part of data which have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestShare>,
     /// What the run does.
     pub plan: Plan,
     /// The network.
@@ -80,6 +92,12 @@ impl Config {
         hex(&Sha256::digest(toml::to_string(&of_result).expect("a configuration is plain data")))
     }
 
+    /// How its data are read.
+    pub fn read_options(&self) -> ReadOptions {
+        let Self { resize, test, skip_damaged, .. } = *self;
+        ReadOptions { resize, test, skip_damaged, ..ReadOptions::default() }
+    }
+
     /// Whether a run of it can be made on these data.
     ///
     /// # Errors
@@ -87,6 +105,13 @@ impl Config {
     pub fn check(&self, data: &Dataset) -> Result<()> {
         if data.sha256 != self.data_sha256 {
             return Err(RunError::OtherData { data: data.source.clone(), run: None }.into());
+        }
+        if !self.classes.is_empty() && !data.has_classes(&self.classes) {
+            let (data, classes) = (data.source.clone(), data.classes.clone());
+            return Err(RunError::OtherClasses { data, classes, trained: self.classes.clone() }.into());
+        }
+        if let [class] = &data.classes[..] {
+            return Err(SetError::OneClass { path: data.source.clone().into(), class: class.clone() }.into());
         }
         let n = data.train.len();
         let is_from_0 = |x: f64| x.is_finite() && x >= 0.0;

@@ -26,7 +26,7 @@ impl Config {
 
     fn open_at(&self, places: Vec<String>, run: Option<&Path>) -> Result<Dataset> {
         let open = |place: &String| {
-            let data = Dataset::open(place, &ReadOptions { resize: self.resize })?;
+            let data = Dataset::open(place, &self.read_options())?;
             if data.sha256 != self.data_sha256 {
                 return Err(RunError::OtherData { data: data.source, run: run.map(Path::to_owned) }.into());
             }
@@ -41,7 +41,8 @@ impl Config {
     /// # Errors
     /// As [`Dataset::open`].
     pub fn open_resized(&self, run: &Path, resize: Option<(u32, u32)>) -> Result<Dataset> {
-        first(&self.places(Some(run)), |place| Dataset::open(place, &ReadOptions { resize }))
+        let options = ReadOptions { resize, ..self.read_options() };
+        first(&self.places(Some(run)), |place| Dataset::open(place, &options))
     }
 
     /// The same, of data that were found elsewhere.

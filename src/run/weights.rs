@@ -67,23 +67,27 @@ impl Weights {
         Ok((Self { model, theta, moments: Vec::new(), signature }, which))
     }
 
-    /// Whether they can be asked about these data.
+    /// Whether they can be asked about these data, and the data with labels that count their classes: those are found
+    /// [by name](Dataset::with_classes), and some may be missing.
     ///
     /// # Errors
-    /// [`Error::Data`](crate::error::Error::Data) when images or classes are others.
-    pub fn check(&self, data: &Dataset) -> Result<()> {
+    /// [`Error::Data`](crate::error::Error::Data) when images are of another shape or there are other classes.
+    pub fn matched(&self, data: Dataset) -> Result<Dataset> {
         let signature = &self.signature;
-        if (data.shape, data.classes.len()) == (signature.input, signature.classes.len()) {
-            return Ok(());
+        let (name, classes) = (data.name.clone(), data.classes.clone());
+        if data.shape != signature.input {
+            return Err(RunError::OtherImages {
+                data: name,
+                images: data.shape,
+                classes: classes.len(),
+                trained_images: signature.input,
+                trained_classes: signature.classes.len(),
+            }
+            .into());
         }
-        Err(RunError::OtherImages {
-            data: data.name.clone(),
-            images: data.shape,
-            classes: data.classes.len(),
-            trained_images: signature.input,
-            trained_classes: signature.classes.len(),
-        }
-        .into())
+        let trained = || signature.classes.clone();
+        data.with_classes(&signature.classes)
+            .ok_or_else(|| RunError::OtherClasses { data: name, classes, trained: trained() }.into())
     }
 
     /// The loss over a split, without weight decay, in so many bytes of device memory for activations.

@@ -20,6 +20,8 @@ pub enum Sampling {
     Balanced,
     /// Each example as likely as any other.
     Uniform,
+    /// Of each class its share, to a whole example; as far as can be, at least one of each is left.
+    Proportional,
 }
 
 /// Chosen examples of a data set, in ascending order.
@@ -57,15 +59,20 @@ impl Subset {
         let mut candidates = candidates.to_vec();
         candidates.shuffle(&mut rng);
         let class = |i: u32| match sampling {
-            Sampling::Balanced => labels[i as usize % labels.len()] as usize,
+            Sampling::Balanced | Sampling::Proportional => labels[i as usize % labels.len()] as usize,
             Sampling::Uniform => 0,
         };
+        let all = candidates.len();
         let classes = candidates.iter().map(|&i| class(i) + 1).max().unwrap_or(0);
         let mut of_class = vec![Vec::new(); classes];
         for i in candidates {
             of_class[class(i)].push(i);
         }
         of_class.shuffle(&mut rng); // so that the classes with one more are not always the first
+        if sampling == Sampling::Proportional && count < all {
+            let counts = shares(&of_class.iter().map(Vec::len).collect::<Vec<_>>(), count);
+            of_class.iter_mut().zip(counts).for_each(|(class, count)| class.truncate(count));
+        }
         let mut indices = Vec::with_capacity(count);
         while indices.len() < count {
             let room = count - indices.len();
@@ -89,6 +96,28 @@ impl Subset {
         let mut chosen = self.indices.iter().peekable();
         (0..n as u32).filter(|i| chosen.next_if_eq(&i).is_none()).collect()
     }
+}
+
+/// Of classes of these sizes their shares of `count` examples, those with the largest remainders one more. At least one
+/// of each class is left, unless that is too few.
+fn shares(sizes: &[usize], count: usize) -> Vec<usize> {
+    let all: usize = sizes.iter().sum();
+    let leaves_one = all - sizes.iter().filter(|&&size| size > 0).count() >= count;
+    let most = |size: usize| if leaves_one { size.saturating_sub(1) } else { size };
+    // a product of two counts of examples may be beyond 64 bits
+    let share = |size: usize| (count as u128 * size as u128 / all as u128) as usize;
+    let remainder = |size: usize| count as u128 * size as u128 % all as u128;
+    let mut shares: Vec<usize> = sizes.iter().map(|&size| share(size).min(most(size))).collect();
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|&class| std::cmp::Reverse(remainder(sizes[class])));
+    let mut missing = count - shares.iter().sum::<usize>();
+    while missing > 0 {
+        let has_room = |&&class: &&usize| shares[class] < most(sizes[class]);
+        let next: Vec<usize> = order.iter().filter(has_room).take(missing).copied().collect();
+        missing -= next.len();
+        next.into_iter().for_each(|class| shares[class] += 1);
+    }
+    shares
 }
 
 /// How many examples a subset is to have: `1/8` of the training set, `7500`, or `auto`.
@@ -205,6 +234,23 @@ mod tests {
         });
         let mean = of_large.sum::<usize>() as f64 / 200.0;
         assert!((mean - 14.0).abs() < 0.6, "{mean} of 20, where 70 of 100 are of that class");
+    }
+
+    #[test]
+    fn a_proportional_draw_leaves_one_of_each_class() {
+        assert_eq!(shares(&[180, 15, 1], 39), [36, 3, 0]);
+        assert_eq!(shares(&[5, 5, 5], 4), [2, 1, 1]);
+        assert_eq!(shares(&[0, 3, 1], 2), [0, 2, 0]);
+        assert_eq!(shares(&[9, 1], 8), [8, 0]);
+        assert_eq!(shares(&[2, 1], 2), [1, 1], "one of each would be left of one example");
+        assert_eq!(shares(&[1 << 40, 1 << 40], 1 << 39), [1 << 38; 2]);
+        let labels: Vec<u32> = (0..195).map(|i| u32::from(i >= 180)).collect();
+        let candidates: Vec<u32> = (0..195).collect();
+        let draw = |seed| Subset::draw(Sampling::Proportional, &labels, &candidates, 39, (seed, 0));
+        assert_eq!(draw(1).indices.iter().filter(|&&i| i >= 180).count(), 3);
+        assert_eq!((draw(1).len(), draw(1) == draw(2)), (39, false));
+        let all = Subset::draw(Sampling::Proportional, &labels, &candidates, 195, (0, 0));
+        assert_eq!(all.indices, candidates);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
         "run",
         &[
             "cost",
+            "shape",
             "error",
             "device",
             "files",

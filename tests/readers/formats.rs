@@ -218,7 +218,7 @@ fn image_folder_variants() {
     assert_says(sample.open_with("train/class 1/zz.png", &large), &["zz.png: 20x20", "00.png has 9x7"]);
     sample.write("train/class 1/zz.png", &large);
     let path = sample.dir.path().to_str().unwrap();
-    let set = Dataset::open(path, &ReadOptions { resize: Some((3, 2)) }).unwrap();
+    let set = Dataset::open(path, &ReadOptions { resize: Some((3, 2)), ..ReadOptions::default() }).unwrap();
     assert_eq!((set.shape, set.train.len(), set.train.images.len()), (Shape::new(1, 3, 2), 13, 13 * 6));
     assert_eq!(set.train.images[8 * 6..9 * 6], [200; 6]);
 
@@ -250,7 +250,7 @@ fn image_folder_defects() {
     let liar = b"P5 60000 60000 255\n............";
     check("train/class 0/x.pgm", liar, &["announces 60000x60000 pixels", "a file of 31 bytes"]);
     fs::create_dir(sample.path("train/empty")).unwrap();
-    assert_says(sample.open(), &["test/empty: missing, while there is", "train/empty"]);
+    assert_says(sample.open(), &["train/empty: holds no images"]);
     fs::remove_dir(sample.path("train/empty")).unwrap();
     fs::create_dir(sample.path("test/class 9")).unwrap();
     assert_says(sample.open(), &["train/class 9: missing, while there is", "test/class 9"]);
@@ -321,7 +321,31 @@ fn what_is_not_a_data_set() {
     assert_says(sample.open(), &["several data sets: the IDX set without a prefix, "]);
 
     for resize in [(0, 8), (8, 0), (4097, 8), (8, u32::MAX)] {
-        let result = Dataset::open("digits", &ReadOptions { resize: Some(resize) });
+        let result = Dataset::open("digits", &ReadOptions { resize: Some(resize), ..ReadOptions::default() });
         assert!(matches!(result, Err(Error::Usage(_))), "{resize:?}");
     }
+}
+
+/// For an evaluation.
+#[test]
+fn a_test_part_alone_is_read_where_it_is_enough() {
+    let enough = ReadOptions { is_test_enough: true, ..ReadOptions::default() };
+    let alone = |sample: &Sample, train: &[&str]| {
+        train.iter().for_each(|name| fs::remove_file(sample.path(name)).unwrap());
+        assert_says(sample.open(), &["missing"]);
+        let set = Dataset::open(sample.dir.path().to_str().unwrap(), &enough).unwrap();
+        assert!(set.train.is_empty());
+        assert_eq!(set.test, sample.test);
+        set.classes.len()
+    };
+    assert_eq!(alone(&idx_sample(false), &["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]), 10);
+    let batches = [1, 2, 3, 4, 5].map(|batch| format!("data_batch_{batch}.bin"));
+    assert_eq!(alone(&cifar_10_sample(), &batches.each_ref().map(String::as_str)), 10);
+    assert_eq!(alone(&cifar_100_sample(), &["train.bin"]), 100);
+
+    let sample = image_sample(GREY, &["png"]);
+    fs::remove_dir_all(sample.path("train")).unwrap();
+    assert_says(sample.open(), &["holds no data set"]);
+    let set = Dataset::open(sample.dir.path().to_str().unwrap(), &enough).unwrap();
+    assert_eq!((set.train.len(), set.test), (0, sample.test));
 }

@@ -1,0 +1,295 @@
+//! A picture file as a viewer shows it.
+//!
+//! Turned as its Exif orientation says; 16 bits, 1 bit and palettes as the brightness that they stand for, 65,535 being
+//! white; a PNG's gamma applied; CMYK as RGB; a transparent part on white; of an animation the first frame. Colour
+//! profiles are not applied.
+
+use super::input::Input;
+use super::resize::Resizer;
+use crate::error::{Error, ImagesError, Result, SetError};
+use crate::shape::Shape;
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
+use std::ffi::OsStr;
+use std::io::Cursor;
+use std::path::Path;
+
+/// What pictures are called that are read.
+pub(super) const EXTENSIONS: [&str; 15] =
+    ["png", "jpg", "jpeg", "jpe", "jfif", "jif", "jfi", "bmp", "dib", "gif", "pgm", "ppm", "pbm", "pnm", "apng"];
+
+/// The gamma of sRGB, near enough.
+const GAMMA_OF_SCREEN: f64 = 2.2;
+
+/// Whether a path is named like a picture that can be read.
+pub(super) fn is_picture(path: &Path) -> bool {
+    has_extension(path, &EXTENSIONS)
+}
+
+/// Whether a path ends in one of these, whatever the case.
+pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
+    let extension = path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+    extension.is_some_and(|extension| extensions.contains(&extension.as_str()))
+}
+
+/// A picture as a viewer shows it, grey or in colour, with a byte a value.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// `ImageLuma8` or `ImageRgb8`.
+    image: DynamicImage,
+    /// The largest value of a file of 16 bits.
+    brightest_of_16_bits: Option<u16>,
+}
+
+impl Picture {
+    /// A picture may take so many bytes once decoded, and its file as many: 300 megapixels in RGB do.
+    pub const MOST: u64 = 1 << 30;
+
+    /// Reads a file, going by its content and not by its name.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file and what is wrong with it: no picture, damaged, cut off, or larger than
+    /// [`Picture::MOST`] once decoded.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::open_within(path, Self::MOST)
+    }
+
+    /// The same of a picture, and a file, of at most so many bytes.
+    ///
+    /// # Errors
+    /// As [`Picture::open`].
+    pub fn open_within(path: &Path, most: u64) -> Result<Self> {
+        let undecoded = |source: ImageError| images(ImagesError::Undecoded { path: path.to_owned(), source });
+        let mut input = Input::open(path)?;
+        if input.bound() > most {
+            return Err(images(ImagesError::LongFile { path: path.to_owned(), bytes: input.bound(), most }));
+        }
+        let bytes = input.bytes(input.bound(), "an image")?;
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(most);
+        let mut reader =
+            ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| undecoded(e.into()))?;
+        let file = Encoded { path, bytes: &bytes, format: reader.format(), most };
+        let gamma = if file.format == Some(ImageFormat::Png) { gamma(&bytes) } else { None };
+        reader.limits(limits);
+        Ok(Self::new(file.decode(reader.into_decoder().map_err(undecoded)?)?, gamma))
+    }
+
+    /// Brings a decoded picture, whose samples a PNG's gamma explains, to bytes without alpha.
+    fn new(image: DynamicImage, gamma: Option<f64>) -> Self {
+        let brightest_of_16_bits = match &image {
+            DynamicImage::ImageLuma16(image) => image.iter().copied().max(),
+            DynamicImage::ImageLumaA16(image) => image.pixels().map(|pixel| pixel.0[0]).max(),
+            DynamicImage::ImageRgb16(image) => image.iter().copied().max(),
+            DynamicImage::ImageRgba16(image) => image.pixels().flat_map(|pixel| pixel.0).max(),
+            _ => None,
+        };
+        let shown = Tone::new(gamma);
+        let image = match (image.color().has_color(), image.color().has_alpha()) {
+            (false, false) => shown.of_all(image.into_luma8()).into(),
+            (true, false) => shown.of_all(image.into_rgb8()).into(),
+            (false, true) => {
+                let image = image.into_luma_alpha8();
+                let over = |pixel: &image::LumaA<u8>| shown.over_white(pixel.0[0], pixel.0[1]);
+                let bytes = image.pixels().map(over).collect();
+                GrayImage::from_raw(image.width(), image.height(), bytes).expect("a byte a pixel").into()
+            }
+            (true, true) => {
+                let image = image.into_rgba8();
+                let mut opaque = RgbImage::new(image.width(), image.height());
+                for (to, from) in opaque.pixels_mut().zip(image.pixels()) {
+                    let [r, g, b, alpha] = from.0;
+                    *to = Rgb([r, g, b].map(|value| shown.over_white(value, alpha)));
+                }
+                opaque.into()
+            }
+        };
+        Self { image, brightest_of_16_bits }
+    }
+
+    /// Whether it has three channels and not one.
+    pub fn is_colour(&self) -> bool {
+        self.image.color().has_color()
+    }
+
+    /// Height and width in pixels.
+    pub fn size(&self) -> (usize, usize) {
+        (self.image.height() as usize, self.image.width() as usize)
+    }
+
+    /// The largest value in the file, of 65,535, where it has 16 bits a value.
+    pub fn brightest_of_16_bits(&self) -> Option<u16> {
+        self.brightest_of_16_bits
+    }
+
+    /// Appends its planes `[C][H][W]`, resampled to the size of `shape`; of one channel, its brightness, or of three.
+    ///
+    /// # Panics
+    /// When `shape` has neither one channel nor three.
+    pub fn append_to(&self, shape: Shape, target: &mut Vec<u8>) {
+        let (height, width) = self.size();
+        let from = Shape::new(if self.is_colour() { 3 } else { 1 }, height, width);
+        let resizer = Resizer::new(from, shape.height, shape.width);
+        match (&self.image, shape.channels) {
+            (DynamicImage::ImageRgb8(image), 3) => resizer.append_interleaved(image, target),
+            (image, 1) if self.is_colour() => {
+                let grey = Resizer::new(Shape::new(1, height, width), shape.height, shape.width);
+                grey.append_interleaved(&image.to_luma8(), target);
+            }
+            (image, channels @ (1 | 3)) => {
+                let start = target.len();
+                resizer.append_interleaved(image.as_bytes(), target);
+                let end = target.len();
+                (1..channels).for_each(|_| target.extend_from_within(start..end));
+            }
+            (_, channels) => panic!("a picture has one channel or three, not {channels}"),
+        }
+    }
+}
+
+fn images(cause: ImagesError) -> Error {
+    SetError::from(cause).into()
+}
+
+/// A file whose format is known.
+struct Encoded<'a> {
+    path: &'a Path,
+    bytes: &'a [u8],
+    format: Option<ImageFormat>,
+    /// Bytes that the picture may take.
+    most: u64,
+}
+
+impl Encoded<'_> {
+    /// Decodes and turns it, unless it is damaged or larger than it may be.
+    fn decode(&self, mut decoder: impl ImageDecoder) -> Result<DynamicImage> {
+        let undecoded = |source| images(ImagesError::Undecoded { path: self.path.to_owned(), source });
+        let ((width, height), size) = (decoder.dimensions(), decoder.total_bytes());
+        let (path, bytes) = (self.path.to_owned(), self.bytes.len());
+        if size == 0 || size > self.most_held() {
+            return Err(images(ImagesError::Header { path, height, width, bytes }));
+        }
+        if size > self.most {
+            return Err(images(ImagesError::Large { path, height, width, bytes: size, most: self.most }));
+        }
+        if self.format == Some(ImageFormat::Jpeg) && !jpeg_is_complete(self.bytes) {
+            return Err(images(ImagesError::CutOff { path, bytes }));
+        }
+        // what is no orientation is none
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut image = DynamicImage::from_decoder(decoder).map_err(undecoded)?;
+        image.apply_orientation(orientation);
+        Ok(image)
+    }
+
+    /// Bytes of a picture that a file as long can hold at most: a header that announces more is damaged, and a few
+    /// bytes of it ask for no memory.
+    fn most_held(&self) -> u64 {
+        let of_a_byte = match self.format {
+            // a bit a pixel
+            Some(ImageFormat::Pnm) => 8,
+            // of runs, two bytes a run of at most 255
+            Some(ImageFormat::Bmp) => 1 << 10,
+            // deflate's 1032, a bit a pixel and RGBA
+            Some(ImageFormat::Png) => 1032 * 8 * 4,
+            // a bit each block of 8×8, of three channels
+            Some(ImageFormat::Jpeg) => 8 * 64 * 3,
+            // codes of 12 bits that each stand for up to 4096 pixels of RGBA
+            _ => 4096 * 4,
+        };
+        self.bytes.len() as u64 * of_a_byte
+    }
+}
+
+/// How samples are shown.
+struct Tone(Option<[u8; 256]>);
+
+impl Tone {
+    /// Of samples encoded with this exponent.
+    fn new(gamma: Option<f64>) -> Self {
+        let exponent = gamma.filter(|gamma| *gamma > 0.0).map_or(1.0, |gamma| 1.0 / (GAMMA_OF_SCREEN * gamma));
+        // what is sRGB, or near it, stays as it is
+        let shown = |value: usize| (255.0 * (value as f64 / 255.0).powf(exponent)).round() as u8;
+        Self(((exponent - 1.0).abs() > 0.05).then(|| std::array::from_fn(shown)))
+    }
+
+    fn of(&self, value: u8) -> u8 {
+        self.0.as_ref().map_or(value, |shown| shown[usize::from(value)])
+    }
+
+    fn of_all<I: std::ops::DerefMut<Target = [u8]>>(&self, mut image: I) -> I {
+        if self.0.is_some() {
+            image.iter_mut().for_each(|value| *value = self.of(*value));
+        }
+        image
+    }
+
+    /// A value that is this opaque, on white.
+    fn over_white(&self, value: u8, alpha: u8) -> u8 {
+        let [value, alpha] = [self.of(value), alpha].map(u32::from);
+        ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+    }
+}
+
+/// The exponent that the samples of a PNG file are encoded with, where it says so and no profile says more. The decoder
+/// of `image` 0.25 finds none.
+fn gamma(png: &[u8]) -> Option<f64> {
+    let (mut rest, mut gamma) = (png.get(8..)?, None);
+    loop {
+        let (length, after) = rest.split_first_chunk()?;
+        let (kind, after) = after.split_first_chunk::<4>()?;
+        let data = after.get(..u32::from_be_bytes(*length) as usize)?;
+        match kind {
+            b"gAMA" => gamma = Some(f64::from(u32::from_be_bytes(*data.first_chunk()?)) / 100_000.0),
+            b"sRGB" | b"iCCP" | b"cICP" => return None,
+            b"IDAT" => return gamma,
+            _ => {}
+        }
+        rest = after.get(data.len() + 4..)?; // past the checksum
+    }
+}
+
+/// Whether a JPEG file reaches its end marker. The decoder fills what is cut off with grey, without a
+/// word; an image that is half missing would do harm in training and is not let through.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    loop {
+        // The next marker: FF and a code, past the data of a scan, where FF 00 is a byte and D0 to D7
+        // only restart the decoder.
+        let marker = rest.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7 | 0xff));
+        let Some(start) = marker else { return false };
+        if rest[start + 1] == 0xd9 {
+            return true;
+        }
+        let segment = &rest[start + 2..];
+        let Some(&[high, low]) = segment.first_chunk() else { return false };
+        let Some(after) = segment.get(usize::from(u16::from_be_bytes([high, low]))..) else { return false };
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_truncation_of_a_jpeg_is_noticed() {
+        let mut bytes = Cursor::new(Vec::new());
+        let picture = DynamicImage::from(RgbImage::from_fn(40, 24, |x, y| Rgb([(x * y) as u8; 3])));
+        picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        let bytes = bytes.into_inner();
+        assert!(jpeg_is_complete(&bytes));
+        assert!((0..bytes.len()).all(|length| !jpeg_is_complete(&bytes[..length])));
+    }
+
+    #[test]
+    fn a_gamma_is_applied_unless_it_is_that_of_a_screen() {
+        for gamma in [None, Some(0.45455), Some(0.0)] {
+            assert!(Tone::new(gamma).0.is_none(), "{gamma:?}");
+        }
+        let linear = Tone::new(Some(1.0));
+        assert_eq!([0, 55, 255].map(|value| linear.of(value)), [0, 127, 255]);
+        assert_eq!(Tone(None).over_white(0, 255), 0);
+        assert_eq!([0, 64, 255].map(|alpha| Tone(None).over_white(100, alpha)), [255, 216, 100]);
+    }
+}

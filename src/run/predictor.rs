@@ -1,0 +1,184 @@
+//! A network at work: pictures to logits, batch after batch.
+
+use super::weights::Weights;
+use crate::data::Picture;
+use crate::device::{Buf, Gpu};
+use crate::error::{Error, Result, RunError};
+use crate::objective::{Examples, Objective, Workspace};
+use crate::shape::Shape;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+/// Bytes of the pictures that go to the device at a time.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// No more pictures than this go to the device at a time.
+const MOST: usize = 1024;
+
+/// Trained weights on a device.
+pub struct Predictor {
+    gpu: Gpu,
+    weights: Weights,
+    workspace: Arc<Workspace>,
+    theta: Buf,
+    flips: bool,
+}
+
+/// A class that is likely for a picture.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Likely {
+    /// Which, an index of the class names.
+    pub class: usize,
+    /// Its probability as the network has it: the softmax of the logits. NaN where one of these is not finite.
+    pub confidence: f64,
+}
+
+impl Predictor {
+    /// Brings weights to a device, with so many bytes there for activations. With `flips` the logits of a picture are
+    /// the mean of its own and those of its mirror image.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
+    pub fn new(gpu: &Gpu, weights: &Weights, memory: u64, flips: bool) -> Result<Self> {
+        let batch = batch_of(weights.signature.input);
+        let workspace = Arc::new(Workspace::of_chunks(gpu, weights.model.clone(), memory, batch)?);
+        workspace.set_moments(gpu, &weights.moments);
+        let theta = gpu.upload("theta", &weights.theta)?;
+        Ok(Self { gpu: gpu.clone(), weights: weights.clone(), workspace, theta, flips })
+    }
+
+    /// Shape of the pictures.
+    pub fn input(&self) -> Shape {
+        self.weights.signature.input
+    }
+
+    /// Names of the classes.
+    pub fn classes(&self) -> &[String] {
+        &self.weights.signature.classes
+    }
+
+    /// How many pictures make a batch that is worth the way to the device.
+    pub fn batch(&self) -> usize {
+        batch_of(self.input())
+    }
+
+    /// The logits `[N][M]` of pictures `[N][C][H][W]`, bytes as files have them.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn logits(&self, images: &[u8]) -> Result<Vec<f32>> {
+        let mut logits = Vec::new();
+        for batch in images.chunks(self.batch() * self.input().len()) {
+            let mut of_batch = self.of_batch(batch)?;
+            if self.flips {
+                let of_mirrored = self.of_batch(&mirrored(batch, self.input().width))?;
+                of_batch.iter_mut().zip(of_mirrored).for_each(|(own, other)| *own = 0.5 * (*own + other));
+            }
+            logits.append(&mut of_batch);
+        }
+        Ok(logits)
+    }
+
+    /// The logits `[M]` of each picture of some files, or why it cannot be read. A batch of them is in memory at a
+    /// time, at the size that the network reads.
+    ///
+    /// # Errors
+    /// [`Error::Data`] where the network reads no pictures, and what the device reports.
+    pub fn of_files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Result<Vec<Result<Vec<f32>>>> {
+        let input = self.input();
+        if ![1, 3].contains(&input.channels) {
+            return Err(RunError::NoPictures { input }.into());
+        }
+        let mut found = Vec::new();
+        for batch in paths.chunks(self.batch()) {
+            let (images, faults) = read(batch, input);
+            let logits = if images.is_empty() { Vec::new() } else { self.logits(&images)? };
+            let mut rows = logits.chunks_exact(self.classes().len());
+            let row = |fault: Option<Error>| match fault {
+                Some(fault) => Err(fault),
+                None => Ok(rows.next().expect("a row a picture").to_vec()),
+            };
+            found.extend(faults.into_iter().map(row));
+        }
+        Ok(found)
+    }
+
+    fn of_batch(&self, images: &[u8]) -> Result<Vec<f32>> {
+        let Self { gpu, workspace, theta, .. } = self;
+        let labels = vec![0; images.len() / self.input().len()]; // nobody asks for the loss
+        let normalisation = &self.weights.signature.normalisation;
+        let examples = Arc::new(Examples::upload(gpu, self.input(), images, &labels, normalisation)?);
+        let all: Vec<u32> = (0..labels.len() as u32).collect();
+        Objective::new(gpu, workspace, &examples, &all, 0.0)?.evaluating(None)?.logits(theta)
+    }
+}
+
+/// The pictures of files that can be read, one after the other, and for each file what is wrong with it. Each thread
+/// has one picture in memory as large as it is.
+fn read<P: AsRef<Path> + Sync>(paths: &[P], input: Shape) -> (Vec<u8>, Vec<Option<Error>>) {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let read_some = |paths: &[P]| {
+        let mut images = Vec::new();
+        let of_path =
+            |path: &P| Picture::open(path.as_ref()).map(|picture| picture.append_to(input, &mut images)).err();
+        let faults: Vec<_> = paths.iter().map(of_path).collect();
+        (images, faults)
+    };
+    thread::scope(|scope| {
+        let parts = paths.chunks(paths.len().div_ceil(threads).max(1));
+        let running: Vec<_> = parts.map(|part| scope.spawn(|| read_some(part))).collect();
+        let mut all = (Vec::new(), Vec::new());
+        for part in running {
+            let (images, faults) = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            all.0.extend(images);
+            all.1.extend(faults);
+        }
+        all
+    })
+}
+
+fn batch_of(input: Shape) -> usize {
+    (BATCH_BYTES / input.len()).clamp(1, MOST)
+}
+
+/// The mirror images, left and right exchanged.
+fn mirrored(images: &[u8], width: usize) -> Vec<u8> {
+    images.chunks_exact(width).flat_map(|row| row.iter().rev().copied()).collect()
+}
+
+/// The likeliest classes by these logits `[M]`, at most so many, the likeliest first; of equal ones the first, as in an
+/// evaluation.
+pub fn likeliest(logits: &[f32], most: usize) -> Vec<Likely> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponential = |z: f32| f64::from(z - largest).exp();
+    let sum: f64 = logits.iter().map(|&z| exponential(z)).sum();
+    let likely = logits.iter().enumerate().map(|(class, &z)| Likely { class, confidence: exponential(z) / sum });
+    let mut all: Vec<Likely> = likely.collect();
+    // nothing is less likely than what is no number, and -0 is 0
+    let rank = |z: f32| if z.is_nan() { f32::NEG_INFINITY } else { z + 0.0 };
+    all.sort_by(|a, b| rank(logits[b.class]).total_cmp(&rank(logits[a.class])));
+    all.truncate(most);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeliest_class_comes_first_and_of_equal_ones_the_first() {
+        let [a, b, c] = likeliest(&[1.0, 3.0, 3.0, 0.0], 3)[..] else { panic!("three") };
+        assert_eq!([a.class, b.class, c.class], [1, 2, 0]);
+        assert!((a.confidence - 1.0 / (2.0 + (-2f64).exp() + (-3f64).exp())).abs() < 1e-12);
+        assert_eq!(likeliest(&[0.0, -0.0], 9)[0].class, 0);
+        assert_eq!(likeliest(&[2.0], 9), [Likely { class: 0, confidence: 1.0 }]);
+        let not_finite = likeliest(&[f32::NAN, 1.0], 2);
+        assert!(not_finite[0].class == 1 && not_finite[0].confidence.is_nan());
+    }
+
+    #[test]
+    fn rows_are_mirrored() {
+        assert_eq!(mirrored(&[1, 2, 3, 4, 5, 6], 3), [3, 2, 1, 6, 5, 4]);
+    }
+}
