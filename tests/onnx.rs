@@ -2,7 +2,7 @@
 
 mod common;
 
-use gpu_subset::export::{Signature, save_onnx};
+use gpu_subset::export::Signature;
 use gpu_subset::model::{Description, Model};
 use gpu_subset::run::{Predictor, Weights};
 use gpu_subset::shape::Shape;
@@ -75,7 +75,7 @@ fn onnxruntime_has_the_logits_of_the_device() {
         let found = Predictor::new(&gpu, &weights, 1 << 28, false).unwrap().logits(&bytes).unwrap();
         fs::write(&images, &bytes).unwrap();
         fs::write(&logits, found.iter().flat_map(|z| z.to_le_bytes()).collect::<Vec<_>>()).unwrap();
-        save_onnx(&model, &weights.model, [&weights.theta, &weights.moments], &weights.signature).unwrap();
+        weights.save_onnx(&model).unwrap();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tools/onnx_check.py");
         let output = Command::new(&python).arg(script).args([&model, &images, &logits]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

@@ -3,44 +3,18 @@
 mod onnx;
 mod proto;
 mod sealed;
+mod signature;
 
-use crate::data::Dataset;
 use crate::error::{Result, RunError};
 use crate::files::write_atomically;
-use crate::model::{Description, Model, Tensor};
-use crate::shape::Shape;
+use crate::model::{Model, Tensor};
 pub use onnx::{OPSET, save_onnx};
 pub(crate) use sealed::{from_safetensors, to_safetensors};
-use serde::{Deserialize, Serialize};
+pub use signature::Signature;
 use std::path::Path;
 
 /// Where the document is in the metadata.
 const KEY: &str = "gpu-subset";
-
-/// What the weights were made for: shape of an example, names of the classes, and the normalisation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Signature {
-    /// The model.
-    pub model: Description,
-    /// C × H × W of an example.
-    pub input: Shape,
-    /// Class names, in the order of the outputs.
-    pub classes: Vec<String>,
-    /// Mean and standard deviation of each channel, in units of a byte.
-    pub normalisation: Vec<(f64, f64)>,
-}
-
-impl Signature {
-    /// For a model trained on a data set.
-    pub fn new(model: &Description, data: &Dataset) -> Self {
-        Self {
-            model: model.clone(),
-            input: data.shape,
-            classes: data.classes.clone(),
-            normalisation: data.channel_statistics(),
-        }
-    }
-}
 
 /// Writes the parameters `theta` (a flat vector of `model`) and the [moments](Model::moments) with their signature.
 ///

@@ -1,10 +1,10 @@
 //! A trained network as an ONNX model (opset 17), its preprocessing included: it reads the bytes of pictures.
 
-use super::Signature;
 use super::proto::{
     AttributeProto, Dimension, FLOAT, GraphProto, INT64, ModelProto, NodeProto, OF_FLOAT, OF_INT, OF_INTS,
     OperatorSetId, StringStringEntry, TensorProto, TensorShape, TensorType, TypeProto, ValueInfo,
 };
+use super::signature::Signature;
 use crate::error::Result;
 use crate::files::write_atomically;
 use crate::kernels::activation::Activation;
@@ -26,8 +26,8 @@ const INPUT: &str = "images";
 const OUTPUT: &str = "logits";
 
 /// Writes the parameters `theta` (a flat vector of `model`) and the [moments](Model::moments) as an ONNX model. Its
-/// input `images` is f32 `[N][C][H][W]`, bytes as picture files have them, its output `logits` `[N][M]`; the names of the
-/// classes are in its metadata, a JSON list under `classes`.
+/// input `images` is f32 `[N][C][H][W]`, bytes as picture files have them, its output `logits` `[N][M]`; the names of
+/// the classes are in its metadata, a JSON list under `classes`.
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) naming the file.
@@ -76,7 +76,7 @@ fn value(name: &str, dims: &[usize]) -> ValueInfo {
 
 /// A value in the graph.
 #[derive(Clone)]
-struct Named {
+struct OnnxValue {
     name: String,
     /// Whether it is `[N][C]`, not `[N][C][H][W]`.
     is_flat: bool,
@@ -87,7 +87,7 @@ struct Named {
 struct OnnxGraph {
     nodes: Vec<NodeProto>,
     tensors: Vec<TensorProto>,
-    values: Vec<Named>,
+    values: Vec<OnnxValue>,
 }
 
 impl OnnxGraph {
@@ -118,7 +118,7 @@ impl OnnxGraph {
         self.floats("input.deviation", &dims, &deviations);
         self.node("Sub", &[INPUT, "input.mean"], "input.centred", Vec::new());
         self.node("Div", &["input.centred", "input.deviation"], "input.normalised", Vec::new());
-        self.values.push(Named { name: "input.normalised".to_owned(), is_flat: false });
+        self.values.push(OnnxValue { name: "input.normalised".to_owned(), is_flat: false });
     }
 
     /// The nodes of layer i.
@@ -166,7 +166,7 @@ impl OnnxGraph {
                 is_flat
             }
         };
-        self.values.push(Named { name: y, is_flat });
+        self.values.push(OnnxValue { name: y, is_flat });
     }
 
     /// What the last layer puts out is the output.
@@ -179,7 +179,7 @@ impl OnnxGraph {
     }
 
     /// The name of a value as `[N][C]`, or else as `[N][C][H][W]`.
-    fn shaped(&mut self, value: &Named, flat: bool, layer: &str) -> String {
+    fn shaped(&mut self, value: &OnnxValue, flat: bool, layer: &str) -> String {
         let (name, output) = (&value.name, format!("{layer}.input"));
         match (value.is_flat, flat) {
             (false, true) => self.node("Flatten", &[name], &output, vec![integer("axis", 1)]),

@@ -6,7 +6,7 @@ use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
 use crate::error::{Result, RunError};
-use crate::export::{Signature, check_finite, load_weights, save_weights};
+use crate::export::{Signature, check_finite, load_weights, save_onnx, save_weights};
 use crate::model::Model;
 use crate::objective::{Evaluation, Examples, Objective, Workspace};
 use std::path::Path;
@@ -41,6 +41,14 @@ impl Weights {
     /// [`Error::Io`](crate::error::Error::Io) naming the file.
     pub fn save(&self, path: &Path) -> Result<()> {
         save_weights(path, &self.model, [&self.theta, &self.moments], &self.signature)
+    }
+
+    /// Writes an ONNX model (opset 17) that reads the bytes of pictures ([`save_onnx`]).
+    ///
+    /// # Errors
+    /// [`Error::Io`](crate::error::Error::Io) naming the file.
+    pub fn save_onnx(&self, path: &Path) -> Result<()> {
+        save_onnx(path, &self.model, [&self.theta, &self.moments], &self.signature)
     }
 
     /// The best so far of a run on `data` that is in the middle, or else the present ones; and which of these.

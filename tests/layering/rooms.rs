@@ -16,7 +16,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
     ("program", &["error", "device"]),
     ("kernels", &["shape", "update", "error", "device", "program"]),
     ("model", &["shape", "error", "device", "files", "program", "kernels"]),
-    ("export", &["shape", "error", "files", "data", "model"]),
+    ("export", &["shape", "error", "files", "data", "kernels", "model"]),
     ("objective", &["batch", "cost", "shape", "error", "device", "files", "program", "kernels", "model"]),
     ("bench", &["batch", "shape", "update", "error", "device", "program", "kernels", "model", "objective"]),
     (

@@ -1,0 +1,31 @@
+//! What weights were made for.
+
+use crate::data::Dataset;
+use crate::model::Description;
+use crate::shape::Shape;
+use serde::{Deserialize, Serialize};
+
+/// What the weights were made for: shape of an example, names of the classes, and the normalisation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Signature {
+    /// The model.
+    pub model: Description,
+    /// C × H × W of an example.
+    pub input: Shape,
+    /// Class names, in the order of the outputs.
+    pub classes: Vec<String>,
+    /// Mean and standard deviation of each channel, in units of a byte.
+    pub normalisation: Vec<(f64, f64)>,
+}
+
+impl Signature {
+    /// For a model trained on a data set.
+    pub fn new(model: &Description, data: &Dataset) -> Self {
+        Self {
+            model: model.clone(),
+            input: data.shape,
+            classes: data.classes.clone(),
+            normalisation: data.channel_statistics(),
+        }
+    }
+}
