@@ -125,6 +125,23 @@ fn loss_and_gradient_are_pytorchs() {
 }
 
 #[test]
+fn loss_and_gradient_with_smoothed_targets_are_pytorchs() {
+    for gpu in gpus() {
+        for golden in goldens() {
+            let (objective, model, theta, gradient) = golden.start(&gpu);
+            let mut objective = objective.smoothed(golden.number("smoothing")).unwrap();
+            let found = objective.loss_and_gradient(&theta, &gradient).unwrap();
+            let (name, want) = (golden.name, golden.number("smoothed_loss"));
+            let error = (found.loss - want).abs();
+            assert!(error <= 3e-7 * golden.slack() * want, "{name}: loss {}, not {want}", found.loss);
+            let got: Vec<f64> = model.compact(&download(&gpu, &gradient)).into_iter().step_by(7).collect();
+            let error = relative_error(&got, &golden.numbers("smoothed_gradient"));
+            assert!(error <= 1e-6 * golden.slack(), "{name}: gradient off by {error:e}");
+        }
+    }
+}
+
+#[test]
 fn logits_and_accuracy_are_pytorchs() {
     for gpu in gpus() {
         for golden in goldens() {

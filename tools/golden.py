@@ -21,6 +21,9 @@ What a file holds (P parameters in PyTorch's order: conv1.weight, conv1.bias, ..
     gradient        f32  [P]         of f at p
     product         f32  [P/7]       every 7th entry of (G + lambda) v, v = p read backwards; no side of a tensor is
                                      divisible by 7, so every filter tap, channel and unit is among them
+    smoothing       f64  [1]         s of the targets (1 - s) onehot + s/10 of the next two
+    smoothed_loss   f64  [1]         f(p) with these targets
+    smoothed_gradient  f32  [P/7]    every 7th entry of its gradient
     step            f64  [1]
     descent         f64  [10]        f after each of ten steps p <- p - step * gradient, in float64
 """
@@ -36,6 +39,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy, pad, relu
 
 UNIT = 2.0**-13
 WEIGHT_DECAY = 1e-3
+SMOOTHING = 0.1
 STEP = 0.05
 PRODUCT_STRIDE = 7
 
@@ -110,16 +114,17 @@ def golden(net, examples, channels, side, seed):
         named = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts)}
         return functional_call(net, named, (x,))
 
-    def loss(p):
-        return cross_entropy(logits(p), labels) + WEIGHT_DECAY / 2 * p @ p
+    def loss(p, smoothing=0.0):
+        return cross_entropy(logits(p), labels, label_smoothing=smoothing) + WEIGHT_DECAY / 2 * p @ p
 
-    def loss_and_gradient(p):
+    def loss_and_gradient(p, smoothing=0.0):
         p = p.detach().requires_grad_()
-        value = loss(p)
+        value = loss(p, smoothing)
         return value.item(), torch.autograd.grad(value, p)[0]
 
     start = torch.cat([tensor.detach().flatten() for tensor in net.parameters()])
     f, gradient = loss_and_gradient(start)
+    smoothed, smoothed_gradient = loss_and_gradient(start, SMOOTHING)
 
     v = start.flip(0)
     z, jv = jvp(logits, (start,), (v,))
@@ -145,6 +150,9 @@ def golden(net, examples, channels, side, seed):
         "logits": z.detach().numpy(),
         "gradient": gradient.numpy().astype(np.float32),
         "product": product.detach().numpy()[::PRODUCT_STRIDE].astype(np.float32),
+        "smoothing": np.array([SMOOTHING]),
+        "smoothed_loss": np.array([smoothed]),
+        "smoothed_gradient": smoothed_gradient.numpy()[::PRODUCT_STRIDE].astype(np.float32),
         "step": np.array([STEP]),
         "descent": np.array(descent),
     }

@@ -157,8 +157,8 @@ fn softmax(gpu: &Gpu, classes: usize, examples: usize) -> Result<Vec<Check>> {
     let mut weights = vec![1f32; examples];
     labels.resize(padded, 0);
     weights.resize(padded, 0.0);
-    let targets =
-        Targets { label: gpu.upload("doctor.label", &labels)?, weight: gpu.upload("doctor.weight", &weights)? };
+    let [label, weight] = [gpu.upload("doctor.label", &labels)?, gpu.upload("doctor.weight", &weights)?];
+    let targets = Targets { label, weight, smoothing: None };
     let loss = twice(|| {
         let nan = vec![f32::NAN; padded];
         let (loss, correct) = (gpu.upload("doctor.loss", &nan)?, gpu.upload("doctor.correct", &nan)?);
@@ -176,8 +176,8 @@ fn softmax(gpu: &Gpu, classes: usize, examples: usize) -> Result<Vec<Check>> {
 
     let rows = || z.chunks_exact(classes).zip(labels.iter().map(|&label| label as usize));
     let hits = rows().map(|(z, label)| f64::from(u8::from(xent::correct(z, label))));
-    let want_loss: Vec<f64> = rows().map(|(z, label)| xent::loss(z, label)).chain(hits).collect();
-    let want_gradient: Vec<f64> = rows().flat_map(|(z, label)| xent::gradient(z, label)).collect();
+    let want_loss: Vec<f64> = rows().map(|(z, label)| xent::loss(z, label, 0.0)).chain(hits).collect();
+    let want_gradient: Vec<f64> = rows().flat_map(|(z, label)| xent::gradient(z, label, 0.0)).collect();
     let want_hvp: Vec<f64> = rows().zip(u.chunks_exact(classes)).flat_map(|((z, _), u)| xent::hvp(z, u)).collect();
     let row = |kind: &str, runs, want: &[f64]| {
         check(format!("softmax cross entropy {kind}"), format!("{classes} x{examples}"), KERNEL, runs, want)
@@ -223,7 +223,7 @@ fn whole(gpu: &Gpu, model: &Arc<Model>, maps: &Maps, examples: usize) -> Result<
         Ok([losses(&found), first, model.compact(&gpu.read::<f32>(gradient)?)])
     })?;
     let InDouble { theta, v, x } = InDouble::of(&network, model);
-    let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY };
+    let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY, smoothing: 0.0 };
     let x = loss.activations(&theta);
     let wants = [
         vec![loss.loss(&theta, &x), loss.accuracy(&x)],
@@ -253,7 +253,7 @@ fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &Maps, looks: Looks) -> Result<C
         Ok(model.compact(&gpu.read::<f32>(&network.gradient)?))
     })?;
     let InDouble { theta, v, x } = InDouble::of(&network, model);
-    let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY };
+    let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY, smoothing: 0.0 };
     let indices: Vec<u32> = (0..examples as u32).collect();
     let look = Look { indices: &indices, seed: SIGNS, looks };
     let want = loss.divided(&theta, &loss.activations(&theta), look, DAMPING, &v);

@@ -3,7 +3,7 @@
 use super::augment::AugmentArgs;
 use super::given::Given;
 use super::method::{MethodArgs, ScheduleName};
-use super::values::{Bytes, Switch, named, non_negative, parse_resize, whole};
+use super::values::{Bytes, Switch, below_one, named, non_negative, parse_resize, whole};
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result};
 use crate::run::{Run, RunBuilder, Schedule};
@@ -49,6 +49,10 @@ pub(super) struct ProblemArgs {
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum [default: 2e-3 with sweep, else 1e-3]
     #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
     pub(super) weight_decay: Option<f64>,
+    /// Train on targets (1 − s) onehot + s/M, M being the number of classes; held-out and test losses are those of
+    /// onehot
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = below_one)]
+    label_smoothing: f64,
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
@@ -146,6 +150,7 @@ impl RunRequest {
         let Self { problem, course, augment, .. } = self;
         let mut run = Run::by(data, self.schedule()?)
             .memory(problem.memory.0)
+            .label_smoothing(problem.label_smoothing)
             .sampling(course.sampling)
             .stages(course.options())
             .seed(course.seed)

@@ -35,6 +35,8 @@ pub struct Objective {
     pub(super) indices: Vec<u32>,
     /// λ
     pub(super) weight_decay: f64,
+    /// s of the targets.
+    smoothing: f64,
     pub(super) index: Buf,
     pub(super) targets: Targets,
     /// What is normalised over, and what each example counts there, `[K/B][B]`: 1, whatever a mini-batch weighs it
@@ -88,6 +90,7 @@ impl Objective {
         let targets = Targets {
             label: Examples::per_example(gpu, "subset.label", labels, 0)?,
             weight: Examples::per_example(gpu, "subset.weight", ones, 0)?,
+            smoothing: None,
         };
         let padded = index.len();
         Ok(Self {
@@ -99,6 +102,7 @@ impl Objective {
             len: indices.len(),
             indices: indices.to_vec(),
             weight_decay,
+            smoothing: 0.0,
             index,
             targets,
             loss: gpu.alloc("subset.loss", padded)?,
@@ -114,18 +118,40 @@ impl Objective {
         })
     }
 
+    /// The same with targets (1 − s) onehot + s/M in place of onehot, as PyTorch's `label_smoothing` has them: in the
+    /// cross entropy of every [`Evaluation`], in gradients and in the choice of examples. The Hessian of the loss by
+    /// the logits, and so all curvature, is that of before.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
+    ///
+    /// # Panics
+    /// When a pass was made, or s is not in \[0, 1).
+    pub fn smoothed(mut self, s: f64) -> Result<Self> {
+        assert!((0.0..1.0).contains(&s) && self.programs.is_empty(), "{s}");
+        self.targets.smoothing = (s > 0.0).then(|| self.gpu.upload("subset.smoothing", &[s as f32])).transpose()?;
+        self.smoothing = s;
+        Ok(self)
+    }
+
     /// The loss over so many of these examples, spread evenly; where there are fewer, some count more than once.
     ///
     /// # Errors
     /// As [`Objective::new`].
     pub fn sample(&self, examples: usize) -> Result<Self> {
-        Self::new(&self.gpu, &self.workspace, &self.examples, &spread(&self.indices, examples), self.weight_decay)
+        let indices = spread(&self.indices, examples);
+        Self::new(&self.gpu, &self.workspace, &self.examples, &indices, self.weight_decay)?.smoothed(self.smoothing)
     }
 
     /// The same, normalised over groups of so many blocks.
     pub(super) fn sample_over(&self, examples: usize, blocks: usize) -> Result<Self> {
-        let indices = spread(&self.indices, examples);
-        Self::over(&self.gpu, &self.workspace, &self.examples, (&indices, self.weight_decay), blocks)
+        self.part(&spread(&self.indices, examples), blocks)
+    }
+
+    /// The same over other examples.
+    pub(super) fn part(&self, indices: &[u32], blocks: usize) -> Result<Self> {
+        let decay = self.weight_decay;
+        Self::over(&self.gpu, &self.workspace, &self.examples, (indices, decay), blocks)?.smoothed(self.smoothing)
     }
 
     /// The same in whole blocks of real examples and in one chunk, for sums in which a padded one would count: about so
@@ -137,6 +163,13 @@ impl Objective {
         let block = self.gpu.profile.block;
         let examples = examples.min(self.len).next_multiple_of(block).min(self.workspace.chunk / block * block);
         self.sample_over(examples, examples / block)
+    }
+
+    /// The least that the cross entropy can be: the entropy of the targets.
+    pub fn least_cross_entropy(&self) -> f64 {
+        let (s, classes) = (self.smoothing, self.workspace.model.classes as f64);
+        let term = |t: f64| if t > 0.0 { -t * t.ln() } else { 0.0 };
+        term(1.0 - s + s / classes) + (classes - 1.0) * term(s / classes)
     }
 
     /// λ of the weight decay.
@@ -357,6 +390,7 @@ impl Objective {
                 targets: Targets {
                     label: self.targets.label.view(range.clone()),
                     weight: self.targets.weight.view(range.clone()),
+                    smoothing: self.targets.smoothing.clone(),
                 },
                 loss: self.loss.view(range.clone()),
                 correct: self.correct.view(range.clone()),

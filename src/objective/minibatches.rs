@@ -126,17 +126,17 @@ impl Minibatches {
     /// What the device reports; [`Error::Usage`](crate::error::Error::Usage) when there are too many examples to choose
     /// among.
     pub fn new(whole: &Objective, batch: usize, selects: bool) -> Result<Self> {
-        let Objective { gpu, workspace, examples, weight_decay, .. } = whole;
+        let Objective { gpu, workspace, weight_decay, .. } = whole;
         let some: Vec<u32> = whole.indices.iter().cycle().take(batch).copied().collect();
         workspace.check_one_piece(batch)?;
         let blocks = batch.div_ceil(gpu.profile.block);
-        let mut objective = Objective::over(gpu, workspace, examples, (&some, *weight_decay), blocks)?;
+        let mut objective = whole.part(&some, blocks)?;
         let padded = objective.index.len();
         let aligned = padded.next_multiple_of(ALIGNMENT);
         let chosen = gpu.alloc("minibatch.chosen", 3 * aligned)?;
         let part = |i: usize| chosen.view(i * aligned..i * aligned + padded);
         objective.index = part(0);
-        objective.targets = Targets { label: part(1), weight: part(2) };
+        objective.targets = Targets { label: part(1), weight: part(2), ..objective.targets };
         let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32])?;
         let selection = selects.then(|| Selection::new(gpu, &objective)).transpose()?;
         let program = objective.record_minibatch(&decay, selection.as_ref())?;

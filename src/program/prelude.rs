@@ -61,6 +61,7 @@ pub const PRELUDES: &[Prelude] = preludes![
     "philox": Only ["philox"],
     "product_tile": Only ["product_tile"],
     "softmax": Only ["softmax"],
+    "targets": Only ["targets"],
     "terms": Variant ["terms_apart", "terms_chained", "terms_chained"],
     "total": Variant ["total_lanes", "total_shared", "total_shared"],
     "weights": Weights ["weights_lanes", "weights_shared", "weights_uniform"],

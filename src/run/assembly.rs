@@ -84,8 +84,8 @@ impl<'a> Run<'a> {
             workspace.check_choice(batches.batch.min(data.train.len()))?;
         }
         let sets = training_sets(gpu, config, data, &workspace, &signature.normalisation)?;
-        let Config { weight_decay, whiten, seed, .. } = *config;
-        let start = StartOptions { weight_decay, whiten, seed };
+        let Config { weight_decay, label_smoothing, whiten, seed, .. } = *config;
+        let start = StartOptions { weight_decay, label_smoothing, whiten, seed };
         Trainer::new(&workspace, config.plan.clone(), sets, start)
     }
 

@@ -72,6 +72,7 @@ pub struct RunBuilder<'a> {
     budget: Option<f64>,
     options: StageOptions,
     weight_decay: Option<f64>,
+    label_smoothing: f64,
     whiten: Option<bool>,
     augment: Option<Augmentation>,
     copies: Option<usize>,
@@ -98,6 +99,7 @@ impl Run<'_> {
             budget: None,
             options: StageOptions::default(),
             weight_decay: None,
+            label_smoothing: 0.0,
             whiten: None,
             augment: None,
             copies: None,
@@ -135,6 +137,14 @@ impl<'a> RunBuilder<'a> {
     #[must_use]
     pub fn weight_decay(mut self, lambda: f64) -> Self {
         self.weight_decay = Some(lambda);
+        self
+    }
+
+    /// s of the targets (1 − s) onehot + s/M of the training loss, 0 by default: 0 ≤ s < 1. Held-out and test losses are
+    /// those of onehot.
+    #[must_use]
+    pub fn label_smoothing(mut self, s: f64) -> Self {
+        self.label_smoothing = s;
         self
     }
 
@@ -242,6 +252,7 @@ impl<'a> RunBuilder<'a> {
             held_out,
             sampling: self.sampling,
             weight_decay: self.weight_decay.unwrap_or(usual_decay),
+            label_smoothing: self.label_smoothing,
             seed: self.seed,
             memory: self.memory,
             checkpoint_every: self.checkpoint_every,

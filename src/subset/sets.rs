@@ -11,11 +11,13 @@ use crate::model::Model;
 use crate::objective::{Examples, Objective};
 use std::sync::Arc;
 
-/// How a run starts, and what it adds to the loss.
+/// How a run starts, and the loss that it minimises.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StartOptions {
     /// λ of the penalty λ/2 ‖θ‖².
     pub weight_decay: f64,
+    /// s of the targets (1 − s) onehot + s/M.
+    pub label_smoothing: f64,
     /// Whether the first layer starts as whitened components of what it reads.
     pub whiten: bool,
     /// Of everything random.

@@ -84,6 +84,9 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     let indices: Vec<u32> = (0..EXAMPLES as u32).collect();
     let mut objective = Objective::new(gpu, &workspace, &examples, &indices, 1e-3).unwrap();
     objective.prepare().unwrap();
+    let mut smoothed = objective.sample(EXAMPLES).unwrap().smoothed(0.1).unwrap();
+    smoothed.prepare().unwrap();
+    Minibatches::new(&smoothed, EXAMPLES, true).unwrap();
     let positions = Sweep::default().looks.positions;
     for (positions, whole_inputs) in [(0, None), (positions, None), (positions, Some(0))] {
         Kronecker::new(&objective, Looks { positions, whole_inputs, ..Looks::USUAL.at(EXAMPLES) }).unwrap();

@@ -155,7 +155,8 @@ fn every_example_of_many_classes_has_its_loss_and_derivatives() {
         let index: Vec<u32> = (0..examples as u32).collect();
         let index = gpu.upload("test.index", &index).unwrap();
         let label: Vec<u32> = (0..examples as u32).map(|n| n % CLASSES as u32).collect();
-        let targets = Targets { label: gpu.upload("test.label", &label).unwrap(), weight: buf(gpu, examples) };
+        let label = gpu.upload("test.label", &label).unwrap();
+        let targets = Targets { label, weight: buf(gpu, examples), smoothing: Some(buf(gpu, 1)) };
         let [loss, hits, score, uu, uv, vv] = [(); 6].map(|()| unwritten(gpu, examples));
         let [dz, h, root] = [(); 3].map(|()| unwritten_quads(gpu, z.len()));
         let steps = [

@@ -108,7 +108,7 @@ struct OnDevice<'a> {
 impl<'a> OnDevice<'a> {
     fn new(gpu: &'a Gpu, problem: &'a Problem, workspace: &Arc<Workspace>, examples: &Arc<Examples>) -> Self {
         let objective = Objective::new(gpu, workspace, examples, &problem.indices, problem.weight_decay).unwrap();
-        Self { gpu, problem, objective }
+        Self { gpu, problem, objective: objective.smoothed(problem.smoothing).unwrap() }
     }
 
     /// With memory of its own for at most `chunk` examples at once.
