@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of three nets by
+"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of four nets by
 PyTorch in float64.
 
 tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run
@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch.func import functional_call, jvp, vjp
-from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, Module, ReLU, Sequential
+from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, GroupNorm, Linear, Module, ReLU, Sequential
 from torch.nn.functional import avg_pool2d, cross_entropy, pad, relu
 
 UNIT = 2.0**-13
@@ -73,6 +73,12 @@ class Residual(Module):
 def cifar_resnet_75k():
     blocks = [Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2)]
     return Sequential(Conv2d(3, 16, 3, 2, 1), ReLU(), *blocks, AdaptiveAvgPool2d(1), Flatten(), Linear(64, 10))
+
+
+def group_norm():
+    first = [Conv2d(3, 8, 3, 2, 1), GroupNorm(4, 8), ReLU()]
+    second = [Conv2d(8, 16, 3, 2, 1), GroupNorm(2, 16), ReLU()]
+    return Sequential(*first, *second, AdaptiveAvgPool2d(1), Flatten(), Linear(16, 10))
 
 
 def draw_parameters(net, rng):
@@ -165,6 +171,7 @@ def main():
         "mnist-14k": (mnist_14k(), 40, 1, 28),
         "cifar-43k": (cifar_43k(), 24, 3, 32),
         "cifar-resnet-75k": (cifar_resnet_75k(), 24, 3, 32),
+        "group-norm": (group_norm(), 40, 3, 16),
     }
     for seed, (name, (net, examples, channels, side)) in enumerate(nets.items()):
         tensors = golden(net, examples, channels, side, seed)

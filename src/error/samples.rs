@@ -99,6 +99,7 @@ fn model() -> Vec<ModelError> {
         ModelError::SameName { model: model.clone(), layer, name: name() },
         ModelError::Sources { model: model.clone(), layer, reads: 3, takes: 2 },
         ModelError::Terms { model: model.clone(), layer, terms: [input; 2] },
+        ModelError::Groups { model: model.clone(), layer, groups: 3, channels: 16 },
         ModelError::Unread { model: model.clone(), layer: name() },
         ModelError::Units { model: model.clone(), layer },
         ModelError::Outputs { model: model.clone(), outputs: input, classes: 10 },

@@ -5,6 +5,7 @@ use crate::kernels::batch_norm::reference as batch_norm;
 use crate::kernels::blocks::reference as blocks;
 use crate::kernels::centred::reference as centred;
 use crate::kernels::conv2d::Conv2d;
+use crate::kernels::group_norm::reference as group_norm;
 use crate::kernels::kronecker::reference as factors;
 use crate::kernels::patches::{PatchSample, reference as patches};
 use crate::kernels::softmax_xent::reference as xent;
@@ -104,6 +105,10 @@ impl Loss<'_> {
                     let blocks = batch_norm::fisher(&batch_norm::statistics(*norm, x, *group), [dy, x]);
                     let examples = look.indices.len() as f64;
                     parts.push(batch_norm::divide(&mean(blocks, examples), lambda, v[i]));
+                }
+                Map::GroupNorm(norm) => {
+                    let blocks = group_norm::fisher(*norm, [dy, x]);
+                    parts.push(batch_norm::divide(&mean(blocks, look.indices.len() as f64), lambda, v[i]));
                 }
                 _ => {}
             }

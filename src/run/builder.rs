@@ -47,7 +47,7 @@ impl Schedule {
     /// The same for a model and a plan. With copies that differ λ falls as the root of a long budget. A sweep over a
     /// network that normalises has none: nothing that is normalised depends on the size of what it is made by.
     fn weight_decay_of(&self, entropy: f64, model: &Model, plan: &Plan, has_copies: bool) -> f64 {
-        if self.is_sweep() && model.normalises() {
+        if self.is_sweep() && model.is_normalised() {
             return 0.0;
         }
         let units = plan.budget().filter(|_| self.is_sweep() && has_copies).map_or(0.0, Units::count);
@@ -140,8 +140,8 @@ impl<'a> RunBuilder<'a> {
         self
     }
 
-    /// s of the targets (1 − s) onehot + s/M of the training loss, 0 by default: 0 ≤ s < 1. Held-out and test losses are
-    /// those of onehot.
+    /// s of the targets (1 − s) onehot + s/M of the training loss, 0 ≤ s < 1; by default 0. Held-out and test losses
+    /// are those of onehot.
     #[must_use]
     pub fn label_smoothing(mut self, s: f64) -> Self {
         self.label_smoothing = s;

@@ -181,10 +181,9 @@ impl Trainer {
 
     /// The problem of a stage, some of whose passes may be spent already. Over mini-batches the method counts.
     fn problem(&self, stage: usize, spent: Cost) -> Result<SubsetProblem> {
-        let StartOptions { weight_decay, label_smoothing, .. } = self.start;
-        let indices = &self.sets.stages[stage].indices;
-        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, weight_decay)?;
-        let mut problem = SubsetProblem::new(objective.smoothed(label_smoothing)?)?;
+        let (start, indices) = (&self.start, &self.sets.stages[stage].indices);
+        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, start.weight_decay)?;
+        let mut problem = SubsetProblem::new(objective.smoothed(start.label_smoothing)?)?;
         if let Plan::Stages { .. } = self.plan {
             problem.set_allowance(self.plan.rules(&self.prices, stage, indices.len()).budget - spent.units());
         }
