@@ -116,7 +116,7 @@ fn a_network_normalised_by_groups_learns_the_digits() {
     let methods: [(&[&str], f64); 3] = [
         (&["--budget", "8"], 0.93),
         (&["--method", "muon", "--budget", "8", "--select"], 0.8),
-        (&["--method", "kfac", "--schedule", "full", "--full-passes", "20"], 0.85),
+        (&["--method", "kfac", "--schedule", "full", "--full-passes", "60"], 0.85),
     ];
     for (number, (options, least)) in methods.into_iter().enumerate() {
         let out = folder.path().join(number.to_string());

@@ -91,6 +91,7 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::HeldOut { .. }
         | UsageError::Copies { .. }
         | UsageError::NoStep
+        | UsageError::ClassWeights { .. }
         | UsageError::Configuration { .. }
         | UsageError::Refused { .. } => None,
     }

@@ -6,7 +6,7 @@ use super::method::{MethodArgs, ScheduleName};
 use super::values::{Bytes, Switch, below_one, named, non_negative, parse_resize, whole};
 use crate::data::{Dataset, ReadOptions};
 use crate::error::{Error, Result};
-use crate::run::{Run, RunBuilder, Schedule};
+use crate::run::{ClassWeights, Run, RunBuilder, Schedule};
 use crate::subset::{Sampling, StageOptions, SubsetSize};
 use clap::Args;
 
@@ -53,6 +53,10 @@ pub(super) struct ProblemArgs {
     /// onehot
     #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = below_one)]
     label_smoothing: f64,
+    /// What the examples of each class count in the training loss: as much in each class, or a TOML file of lines class
+    /// = weight [default: all the same]
+    #[arg(long, value_name = "balanced|FILE")]
+    class_weights: Option<String>,
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
@@ -157,6 +161,9 @@ impl RunRequest {
             .checkpoint_every(checkpoint_every);
         if let Some(lambda) = problem.weight_decay {
             run = run.weight_decay(lambda);
+        }
+        if let Some(weights) = &problem.class_weights {
+            run = run.class_weights(ClassWeights::open(weights, &data.classes)?);
         }
         if let Some(model) = &problem.model {
             run = run.model(model);

@@ -78,6 +78,7 @@ fn usage() -> Vec<UsageError> {
         UsageError::Subset { size: "1/8".to_owned(), count: 0, examples: 7, available: 7 },
         UsageError::HeldOut { size: "1/1".to_owned(), examples: 1437 },
         UsageError::NoStep,
+        UsageError::ClassWeights { file: name(), why: name() },
         UsageError::Configuration { why: "copies is 0" },
         UsageError::Budget { epochs: 0.3, examples: 1437 },
         UsageError::RunExists { path: path() },

@@ -37,6 +37,9 @@ pub struct Objective {
     pub(super) weight_decay: f64,
     /// s of the targets.
     pub(super) smoothing: f64,
+    /// What an example of each class counts, if not 1; and what these examples count on average.
+    pub(super) class_weights: Option<Arc<[f64]>>,
+    pub(super) weight: f64,
     pub(super) index: Buf,
     pub(super) targets: Targets,
     /// What is normalised over, and what each example counts there, `[K/B][B]`: 1, whatever a mini-batch weighs it
@@ -103,6 +106,8 @@ impl Objective {
             indices: indices.to_vec(),
             weight_decay,
             smoothing: 0.0,
+            class_weights: None,
+            weight: 1.0,
             index,
             targets,
             loss: gpu.alloc("subset.loss", padded)?,
@@ -314,7 +319,7 @@ impl Objective {
     fn evaluation(&self, pass: Pass, words: &[u32]) -> Evaluation {
         let not_finite = self.not_finite(pass, words[SUMS * PARTIALS..].iter());
         let mean = |which| sum(words, which) / self.len as f64;
-        Evaluation::new(mean(0), mean(1), self.weight_decay, sum(words, 2), not_finite)
+        Evaluation::new(mean(0), mean(1) / self.weight, self.weight_decay, sum(words, 2), not_finite)
     }
 
     /// The first tensor that its mark says held a value which was not finite.

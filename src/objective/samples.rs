@@ -1,7 +1,9 @@
-//! Other losses of an objective's kind: over some of its examples, or with smoothed targets.
+//! Other losses of an objective's kind: over some of its examples, with smoothed targets, with weights of classes.
 
+use super::examples::Examples;
 use super::loss::Objective;
 use crate::error::Result;
+use std::sync::Arc;
 
 impl Objective {
     /// The same with targets (1 − s) onehot + s/M in place of onehot, as PyTorch's `label_smoothing` has them: in the
@@ -20,13 +22,32 @@ impl Objective {
         Ok(self)
     }
 
+    /// The same with what an example of each class counts, if not 1: a factor of its loss, and of its part in what is
+    /// derived from the loss. Normalisations take all examples alike.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
+    ///
+    /// # Panics
+    /// When a pass was made, or there are not as many weights as classes.
+    pub fn weighted(mut self, class_weights: Option<&Arc<[f64]>>) -> Result<Self> {
+        let Some(weights) = class_weights else { return Ok(self) };
+        assert!(weights.len() == self.workspace.model.classes && self.programs.is_empty());
+        let of_example = || self.indices.iter().map(|&i| weights[self.examples.label(i) as usize]);
+        let words = of_example().map(|weight| (weight as f32).to_bits());
+        self.targets.weight = Examples::per_example(&self.gpu, "subset.weight", words, 0)?;
+        self.weight = of_example().sum::<f64>() / self.len as f64;
+        self.class_weights = Some(weights.clone());
+        Ok(self)
+    }
+
     /// The loss over so many of these examples, spread evenly; where there are fewer, some count more than once.
     ///
     /// # Errors
     /// As [`Objective::new`].
     pub fn sample(&self, examples: usize) -> Result<Self> {
         let indices = spread(&self.indices, examples);
-        Self::new(&self.gpu, &self.workspace, &self.examples, &indices, self.weight_decay)?.smoothed(self.smoothing)
+        self.like(Self::new(&self.gpu, &self.workspace, &self.examples, &indices, self.weight_decay)?)
     }
 
     /// The same, normalised over groups of so many blocks.
@@ -37,7 +58,12 @@ impl Objective {
     /// The same over other examples.
     pub(super) fn part(&self, indices: &[u32], blocks: usize) -> Result<Self> {
         let decay = self.weight_decay;
-        Self::over(&self.gpu, &self.workspace, &self.examples, (indices, decay), blocks)?.smoothed(self.smoothing)
+        self.like(Self::over(&self.gpu, &self.workspace, &self.examples, (indices, decay), blocks)?)
+    }
+
+    /// Another one with targets and weights as here.
+    fn like(&self, other: Self) -> Result<Self> {
+        other.smoothed(self.smoothing)?.weighted(self.class_weights.as_ref())
     }
 
     /// The same in whole blocks of real examples and in one chunk, for sums in which a padded one would count: about so

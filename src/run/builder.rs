@@ -1,6 +1,7 @@
 //! A run as it is asked for, with defaults for all that is not said.
 
 use super::assembly::Run;
+use super::class_weights::{ClassWeights, weighted_entropy};
 use super::config::Config;
 use crate::cost::Units;
 use crate::data::Dataset;
@@ -73,6 +74,7 @@ pub struct RunBuilder<'a> {
     options: StageOptions,
     weight_decay: Option<f64>,
     label_smoothing: f64,
+    class_weights: Option<ClassWeights>,
     whiten: Option<bool>,
     augment: Option<Augmentation>,
     copies: Option<usize>,
@@ -100,6 +102,7 @@ impl Run<'_> {
             options: StageOptions::default(),
             weight_decay: None,
             label_smoothing: 0.0,
+            class_weights: None,
             whiten: None,
             augment: None,
             copies: None,
@@ -145,6 +148,14 @@ impl<'a> RunBuilder<'a> {
     #[must_use]
     pub fn label_smoothing(mut self, s: f64) -> Self {
         self.label_smoothing = s;
+        self
+    }
+
+    /// What the examples of each class count in the training loss; by default all the same. Held-out and test losses
+    /// are of examples that count the same.
+    #[must_use]
+    pub fn class_weights(mut self, weights: ClassWeights) -> Self {
+        self.class_weights = Some(weights);
         self
     }
 
@@ -229,7 +240,9 @@ impl<'a> RunBuilder<'a> {
             let size = self.subset.unwrap_or(usual);
             size.examples(n.saturating_mul(times), available, data.classes.len(), model.parameters())
         };
-        let entropy = data.class_entropy();
+        let of_labels = |of: &ClassWeights| of.of(&data.train.labels, data.classes.len());
+        let class_weights = self.class_weights.as_ref().map(of_labels);
+        let entropy = class_weights.as_deref().map_or_else(|| data.class_entropy(), |of| weighted_entropy(data, of));
         let plan = match self.schedule {
             Schedule::Stochastic(rule) => {
                 let rule = rule.among_classes(entropy);
@@ -253,6 +266,7 @@ impl<'a> RunBuilder<'a> {
             sampling: self.sampling,
             weight_decay: self.weight_decay.unwrap_or(usual_decay),
             label_smoothing: self.label_smoothing,
+            class_weights,
             seed: self.seed,
             memory: self.memory,
             checkpoint_every: self.checkpoint_every,

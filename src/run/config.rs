@@ -37,6 +37,9 @@ pub struct Config {
     /// s of the targets (1 − s) onehot + s/M of the training loss.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub label_smoothing: f64,
+    /// What an example of each class counts in the training loss, if not 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f64>>,
     /// Seed of everything random.
     pub seed: u64,
     /// Bytes of device memory for activations: the chunks, and so the last bits of every sum, depend on it.
@@ -99,6 +102,11 @@ impl Config {
             (self.copies != Some(0), "copies is 0"),
             (is_from_0(self.weight_decay), "weight_decay is no number from 0 up"),
             ((0.0..1.0).contains(&self.label_smoothing), "label_smoothing is no number from 0 up and below 1"),
+            (
+                self.class_weights.iter().flatten().all(|weight| weight.is_finite() && *weight > 0.0)
+                    && self.class_weights.as_ref().is_none_or(|of| of.len() == data.classes.len()),
+                "class_weights are not a number above 0 for each class",
+            ),
             (is_from_0(self.checkpoint_every), "checkpoint_every is no number from 0 up"),
         ];
         let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());

@@ -183,7 +183,7 @@ impl Trainer {
     fn problem(&self, stage: usize, spent: Cost) -> Result<SubsetProblem> {
         let (start, indices) = (&self.start, &self.sets.stages[stage].indices);
         let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, start.weight_decay)?;
-        let mut problem = SubsetProblem::new(objective.smoothed(start.label_smoothing)?)?;
+        let mut problem = SubsetProblem::new(start.of_classes(objective)?)?;
         if let Plan::Stages { .. } = self.plan {
             problem.set_allowance(self.plan.rules(&self.prices, stage, indices.len()).budget - spent.units());
         }
