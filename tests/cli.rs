@@ -175,6 +175,7 @@ fn bad_usage_is_refused_with_code_2() {
     refused(&["train", "--held-out", "1/1"], 2, &["--held-out 1/1"]);
     refused(&["train", "--memory", "3 parsecs"], 2, &["3 parsecs"]);
     refused(&["train", "--weight-decay", "-1"], 2, &["weight-decay"]);
+    refused(&["train", "--label-smoothing", "1"], 2, &["label-smoothing", "below 1"]);
     refused(&["train", "--resume", "runs/x", "--seed", "3"], 2, &["--seed", "--resume"]);
     refused(&["train", "--backend", "cuda"], 2, &["cuda", "vulkan"]);
     refused(&["train", "--model", "resnet"], 2, &["resnet", "mnist-14k"]);

@@ -42,7 +42,22 @@ impl Golden {
     /// What rounding may come to, as a multiple of that of a chain: normalisations divide by deviations, and the biases
     /// before them have no gradient but rounding.
     fn slack(&self) -> f64 {
-        if self.name.contains("resnet") { 50.0 } else { 1.0 }
+        if self.name.contains("resnet") {
+            50.0
+        } else if self.name.contains("norm") {
+            10.0
+        } else {
+            1.0
+        }
+    }
+
+    /// That is built in, or is a file beside the values.
+    fn description(&self) -> Description {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(self.name).with_extension("toml");
+        if file.exists() {
+            return Description::open(file.to_str().unwrap()).unwrap();
+        }
+        Description::open(self.name).unwrap()
     }
 
     fn number(&self, tensor: &str) -> f64 {
@@ -56,7 +71,7 @@ impl Golden {
     }
 
     fn objective(&self, gpu: &Gpu) -> Objective {
-        let model = Arc::new(Model::new(&Description::open(self.name).unwrap(), self.shape(), 10).unwrap());
+        let model = Arc::new(Model::new(&self.description(), self.shape(), 10).unwrap());
         let labels: Vec<u32> = self.bytes("labels").into_iter().map(u32::from).collect();
         let statistics: Vec<_> = self.numbers("mean").into_iter().zip(self.numbers("std")).collect();
         let examples = Examples::upload(gpu, self.shape(), &self.bytes("images"), &labels, &statistics).unwrap();
@@ -80,8 +95,8 @@ impl Golden {
     }
 }
 
-fn goldens() -> [Golden; 3] {
-    ["mnist-14k", "cifar-43k", "cifar-resnet-75k"].map(Golden::read)
+fn goldens() -> [Golden; 4] {
+    ["mnist-14k", "cifar-43k", "cifar-resnet-75k", "group-norm"].map(Golden::read)
 }
 
 fn vector_of(gpu: &Gpu, model: &Model, compact: &[f64]) -> Buf {
@@ -120,6 +135,23 @@ fn loss_and_gradient_are_pytorchs() {
                     tensor.name
                 );
             }
+        }
+    }
+}
+
+#[test]
+fn loss_and_gradient_with_smoothed_targets_are_pytorchs() {
+    for gpu in gpus() {
+        for golden in goldens() {
+            let (objective, model, theta, gradient) = golden.start(&gpu);
+            let mut objective = objective.smoothed(golden.number("smoothing")).unwrap();
+            let found = objective.loss_and_gradient(&theta, &gradient).unwrap();
+            let (name, want) = (golden.name, golden.number("smoothed_loss"));
+            let error = (found.loss - want).abs();
+            assert!(error <= 3e-7 * golden.slack() * want, "{name}: loss {}, not {want}", found.loss);
+            let got: Vec<f64> = model.compact(&download(&gpu, &gradient)).into_iter().step_by(7).collect();
+            let error = relative_error(&got, &golden.numbers("smoothed_gradient"));
+            assert!(error <= 1e-6 * golden.slack(), "{name}: gradient off by {error:e}");
         }
     }
 }

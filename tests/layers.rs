@@ -5,7 +5,7 @@ mod common;
 
 use common::twin::{Op, Twin, dot, moved, norm, relative_error};
 use common::*;
-use gpu_subset::device::{Gpu, Quads};
+use gpu_subset::device::{Buf, Gpu, Quads};
 use gpu_subset::kernels::epilogue::Epilogue;
 use gpu_subset::kernels::weights::{self, Base, Direction, Partials, WeightShape};
 use gpu_subset::model::{At, Layer, LayerWeights};
@@ -13,7 +13,7 @@ use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
 /// Models whose layers are tested one by one: each kind, with sizes, strides and paddings that leave remainders.
-const MODELS: [(Shape, usize, &str); 6] = [
+const MODELS: [(Shape, usize, &str); 7] = [
     (
         Shape::new(3, 9, 7),
         10,
@@ -55,6 +55,15 @@ const MODELS: [(Shape, usize, &str); 6] = [
         r#"{ kind = "conv", channels = 5, size = 1, name = "a" },
            { kind = "add", from = ["input", "a"], pad = true },
            { kind = "add", from = "input", pad = true, activation = "relu" },
+           { kind = "dense" }"#,
+    ),
+    (
+        Shape::new(6, 7, 5),
+        3,
+        r#"{ kind = "group-norm", groups = 3, activation = "tanh" },
+           { kind = "conv", channels = 17, size = 3, padding = 1 },
+           { kind = "group-norm", groups = 17 }, { kind = "group-norm", groups = 1 },
+           { kind = "avg-pool", size = 2 }, { kind = "group-norm", groups = 17 },
            { kind = "dense" }"#,
     ),
 ];
@@ -104,17 +113,28 @@ impl Case<'_> {
         upload_blocks(self.gpu, x, self.layer.input().len())
     }
 
+    /// What a layer works in, holding nothing of use.
+    fn room(&self) -> [Buf; 2] {
+        let padded = self.batch.next_multiple_of(self.gpu.profile.block);
+        self.layer.room().map(|words| unwritten(self.gpu, (padded * words).max(1)))
+    }
+
     /// θ and v packed as a workspace does.
     fn weights(&self, theta: &[f64], v: &[f64]) -> Option<LayerWeights> {
         let gpu = self.gpu;
         self.layer.weights()?;
+        let (on_device, tangent) = (upload(gpu, theta), upload(gpu, v));
+        if !self.layer.is_product() {
+            let (theta, forward, backward) = (on_device, None, None);
+            return Some(LayerWeights { theta, tangent, forward, backward, forward_tangent: None });
+        }
         let pack = |direction, theta: &[f64]| {
             let packing = self.layer.packing(gpu, direction).unwrap();
             upload_quads(gpu, &weights::reference::pack(&packing, theta))
         };
         Some(LayerWeights {
-            theta: upload(gpu, theta),
-            tangent: upload(gpu, v),
+            theta: on_device,
+            tangent,
             forward: Some(pack(Direction::Forward, theta)),
             backward: Some(pack(Direction::Backward, theta)),
             forward_tangent: Some(pack(Direction::Forward, v)),
@@ -124,7 +144,7 @@ impl Case<'_> {
     fn forward(&self, weights: Option<&LayerWeights>, x: &[f64]) -> Vec<f64> {
         let features = self.layer.output().len();
         let y = unwritten_blocks(self.gpu, self.batch, features);
-        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None };
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None, room: Some(&self.room()) };
         run(self.gpu, self.layer.forward(&at, &y, &Epilogue::default()).unwrap());
         download_blocks(self.gpu, &y, self.batch, features)
     }
@@ -133,7 +153,7 @@ impl Case<'_> {
         let features = self.layer.output().len();
         let ty = unwritten_blocks(self.gpu, self.batch, features);
         let tx = tx.map(|tx| self.upload_x(tx));
-        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None };
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None, room: Some(&self.room()) };
         run(self.gpu, self.layer.jvp(&at, tx.as_ref(), &ty, None).unwrap());
         download_blocks(self.gpu, &ty, self.batch, features)
     }
@@ -143,7 +163,7 @@ impl Case<'_> {
         let features = self.layer.input().len();
         let dx = with_dx.then(|| unwritten_blocks(self.gpu, self.batch, features));
         let dy = upload_blocks(self.gpu, dy, self.layer.output().len());
-        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None };
+        let at = At { gpu: self.gpu, weights, x: &self.upload_x(x), normalised: None, room: Some(&self.room()) };
         let dw = self.layer.weights().map(|shape| self.grad_weight(&at, &dy, shape));
         run(self.gpu, dx.iter().flat_map(|dx| self.layer.grad_input(&at, &dy, dx, None).unwrap()));
         let dx = dx.map(|dx| download_blocks(self.gpu, &dx, self.batch, features));

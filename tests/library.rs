@@ -113,6 +113,8 @@ fn a_configuration_that_does_not_fit_is_refused_by_what_is_wrong_with_it() {
         (Config { held_out: 1437, ..sweep.clone() }, "held_out"),
         (Config { checkpoint_every: -1.0, ..sweep.clone() }, "checkpoint_every"),
         (Config { weight_decay: f64::NAN, ..sweep.clone() }, "weight_decay"),
+        (Config { class_weights: Some(vec![1.0; 9]), ..sweep.clone() }, "class_weights"),
+        (Config { label_smoothing: 1.0, ..sweep.clone() }, "label_smoothing"),
         (with_rule(Rule::Sweep(Sweep { refresh_every: 0, ..Sweep::default() })), "refresh_every"),
         (with_rule(Rule::Sweep(Sweep { entropy: -0.5, ..Sweep::default() })), "entropy"),
         (staged(Vec::clear), "no stage"),

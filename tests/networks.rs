@@ -46,6 +46,11 @@ kind = "global-avg-pool"
 kind = "dense"
 "#;
 
+/// The same, normalised by groups of channels.
+fn by_groups() -> String {
+    RESIDUAL.replace(r#"kind = "batch-norm""#, r#"kind = "group-norm", groups = 4"#)
+}
+
 fn model(folder: &Path, text: &str) -> PathBuf {
     let path = folder.join("net.toml");
     fs::write(&path, text).unwrap();
@@ -86,16 +91,43 @@ fn a_residual_network_learns_the_digits_under_every_kind_of_method() {
 #[test]
 fn a_normalised_run_that_is_stopped_goes_on_to_the_same_bits() {
     let Some(_gpu) = common::gpu() else { return };
+    let by_groups = by_groups();
+    let nets: [(&str, &[&str]); 2] = [(RESIDUAL, &[]), (&by_groups, &["--label-smoothing", "0.1"])];
+    for (net, more) in nets {
+        let folder = tempfile::tempdir().unwrap();
+        let net = model(folder.path(), net);
+        let [whole, part] = ["whole", "part"].map(|name| folder.path().join(name));
+        let options = ["train", "--model", net.to_str().unwrap(), "--budget", "5", "--seed", "3", "--held-out", "1/10"];
+        let options = [&options[..], more].concat();
+        let expected = printed(&[&options[..], &["--json", "--out", whole.to_str().unwrap()]].concat());
+        assert_eq!(stopped(&options, &part, "-TERM"), Some(130));
+        let record = printed(&["train", "--json", "--resume", part.to_str().unwrap()]);
+        assert_eq!(record["weights_sha256"], expected["weights_sha256"]);
+        assert_eq!(record["test_loss"], expected["test_loss"], "its moments are the same, too");
+        assert_eq!(json(&part.join("run.json"))["cost_epochs"], expected["cost_epochs"]);
+    }
+}
+
+#[test]
+fn a_network_normalised_by_groups_learns_the_digits() {
+    let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let net = model(folder.path(), RESIDUAL);
-    let [whole, part] = ["whole", "part"].map(|name| folder.path().join(name));
-    let options = ["train", "--model", net.to_str().unwrap(), "--budget", "5", "--seed", "3", "--held-out", "1/10"];
-    let expected = printed(&[&options[..], &["--json", "--out", whole.to_str().unwrap()]].concat());
-    assert_eq!(stopped(&options, &part, "-TERM"), Some(130));
-    let record = printed(&["train", "--json", "--resume", part.to_str().unwrap()]);
-    assert_eq!(record["weights_sha256"], expected["weights_sha256"]);
-    assert_eq!(record["test_loss"], expected["test_loss"], "its moments are the same, too");
-    assert_eq!(json(&part.join("run.json"))["cost_epochs"], expected["cost_epochs"]);
+    let net = model(folder.path(), &by_groups());
+    let methods: [(&[&str], f64); 3] = [
+        (&["--budget", "8"], 0.93),
+        (&["--method", "muon", "--budget", "8", "--select"], 0.8),
+        (&["--method", "kfac", "--schedule", "full", "--full-passes", "60"], 0.85),
+    ];
+    for (number, (options, least)) in methods.into_iter().enumerate() {
+        let out = folder.path().join(number.to_string());
+        let out = out.to_str().unwrap();
+        let train = ["train", "--json", "--model", net.to_str().unwrap(), "--out", out];
+        let record = printed(&[&train[..], options].concat());
+        let accuracy = record["test_accuracy"].as_f64().unwrap();
+        assert!(accuracy >= least, "{options:?}: {accuracy}");
+        let evaluation = printed(&["eval", out, "--json"]);
+        assert_eq!(evaluation["accuracy"], record["test_accuracy"], "{options:?}: {evaluation}");
+    }
 }
 
 #[test]
@@ -103,7 +135,7 @@ fn what_is_no_graph_is_refused_by_layer_and_reason() {
     let folder = tempfile::tempdir().unwrap();
     let conv = r#"{ kind = "conv", channels = 4, size = 3, name = "a" }"#;
     let dense = r#"{ kind = "dense" }"#;
-    let cases: [(&str, &[&str]); 9] = [
+    let cases: [(&str, &[&str]); 11] = [
         (r#"{ kind = "add", from = "b" }"#, &["layer 2", "b", "no layer before it"]),
         (r#"{ kind = "add", from = ["a", "a", "a"] }"#, &["layer 2", "3 values", "takes 2"]),
         (r#"{ kind = "max-pool", size = 2, from = ["a", "input"] }"#, &["layer 2", "2 values", "takes 1"]),
@@ -115,6 +147,8 @@ fn what_is_no_graph_is_refused_by_layer_and_reason() {
         ),
         (r#"{ kind = "conv", channels = 4, size = 1, name = "a" }"#, &["the name a is taken"]),
         (r#"{ kind = "conv", channels = 4, size = 1, name = "input" }"#, &["the name input is taken"]),
+        (r#"{ kind = "group-norm", groups = 3 }"#, &["layer 2", "4 channels", "3 groups", "divides"]),
+        (r#"{ kind = "group-norm", groups = 5 }"#, &["layer 2", "groups = 5", "between 1 and 4"]),
         (r#"{ kind = "block", repeat = 5000, layer = [{ kind = "batch-norm" }] }"#, &["repeat", "4096"]),
     ];
     for (layers, fragments) in cases {

@@ -11,19 +11,24 @@ fn the_choices_of_a_sweep_are_options_and_stand_in_its_configuration() {
     let Some(_gpu) = common::gpu() else { return };
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
+    let weights = folder.path().join("weights.toml");
+    let line = |class: u32| format!("{class} = {}\n", if class == 3 { 4 } else { 1 });
+    fs::write(&weights, (0..10).map(line).collect::<String>()).unwrap();
     let looks =
         ["--first-look", "96", "--look", "24", "--positions", "3", "--look-every", "7", "--look-growth", "0.25"];
     let step = ["--divergence", "4e-3", "--momentum", "0.8", "--damping", "0.05", "--batch", "48"];
     let drawn = ["--screen-one-in", "9", "--least-chance", "0.2", "--weight-power", "0.5"];
     let others = ["--screen-side", "6", "--spread", "off", "--whole-inputs", "20", "--weight-decay", "3e-3"];
+    let smoothed = ["--label-smoothing", "0.1", "--class-weights", weights.to_str().unwrap()];
     let train = ["train", "--no-autotune", "--budget", "3", "--out", out.to_str().unwrap()];
-    assert!(run(&[&train[..], &looks, &step, &drawn, &others].concat()).status.success());
+    assert!(run(&[&train[..], &looks, &step, &drawn, &others, &smoothed].concat()).status.success());
     let config = out.join("config.toml");
     let text = fs::read_to_string(&config).unwrap();
     let lines = ["first = 96", "examples = 24", "positions = 3", "refresh_every = 7", "divergence = 0.004"];
     let others = ["momentum = 0.8", "damping = 0.05", "batch = 48", "one_in = 9", "least = 0.2", "power = 0.5"];
     let more = ["refresh_growth = 0.25", "side = 6", "spread = false", "whole_inputs = 20", "weight_decay = 0.003"];
-    for line in lines.iter().chain(&others).chain(&more) {
+    let problem = ["label_smoothing = 0.1"];
+    for line in lines.iter().chain(&others).chain(&more).chain(&problem) {
         assert!(text.lines().any(|found| found == *line), "{line} is not in:\n{text}");
     }
     let again = folder.path().join("again");

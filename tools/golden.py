@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of three nets by
+"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of four nets by
 PyTorch in float64.
 
 tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run
@@ -21,6 +21,9 @@ What a file holds (P parameters in PyTorch's order: conv1.weight, conv1.bias, ..
     gradient        f32  [P]         of f at p
     product         f32  [P/7]       every 7th entry of (G + lambda) v, v = p read backwards; no side of a tensor is
                                      divisible by 7, so every filter tap, channel and unit is among them
+    smoothing       f64  [1]         s of the targets (1 - s) onehot + s/10 of the next two
+    smoothed_loss   f64  [1]         f(p) with these targets
+    smoothed_gradient  f32  [P/7]    every 7th entry of its gradient
     step            f64  [1]
     descent         f64  [10]        f after each of ten steps p <- p - step * gradient, in float64
 """
@@ -31,11 +34,12 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from torch.func import functional_call, jvp, vjp
-from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, Linear, Module, ReLU, Sequential
+from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, GroupNorm, Linear, Module, ReLU, Sequential
 from torch.nn.functional import avg_pool2d, cross_entropy, pad, relu
 
 UNIT = 2.0**-13
 WEIGHT_DECAY = 1e-3
+SMOOTHING = 0.1
 STEP = 0.05
 PRODUCT_STRIDE = 7
 
@@ -69,6 +73,12 @@ class Residual(Module):
 def cifar_resnet_75k():
     blocks = [Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2)]
     return Sequential(Conv2d(3, 16, 3, 2, 1), ReLU(), *blocks, AdaptiveAvgPool2d(1), Flatten(), Linear(64, 10))
+
+
+def group_norm():
+    first = [Conv2d(3, 8, 3, 2, 1), GroupNorm(4, 8), ReLU()]
+    second = [Conv2d(8, 16, 3, 2, 1), GroupNorm(2, 16), ReLU()]
+    return Sequential(*first, *second, AdaptiveAvgPool2d(1), Flatten(), Linear(16, 10))
 
 
 def draw_parameters(net, rng):
@@ -110,16 +120,17 @@ def golden(net, examples, channels, side, seed):
         named = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts)}
         return functional_call(net, named, (x,))
 
-    def loss(p):
-        return cross_entropy(logits(p), labels) + WEIGHT_DECAY / 2 * p @ p
+    def loss(p, smoothing=0.0):
+        return cross_entropy(logits(p), labels, label_smoothing=smoothing) + WEIGHT_DECAY / 2 * p @ p
 
-    def loss_and_gradient(p):
+    def loss_and_gradient(p, smoothing=0.0):
         p = p.detach().requires_grad_()
-        value = loss(p)
+        value = loss(p, smoothing)
         return value.item(), torch.autograd.grad(value, p)[0]
 
     start = torch.cat([tensor.detach().flatten() for tensor in net.parameters()])
     f, gradient = loss_and_gradient(start)
+    smoothed, smoothed_gradient = loss_and_gradient(start, SMOOTHING)
 
     v = start.flip(0)
     z, jv = jvp(logits, (start,), (v,))
@@ -145,6 +156,9 @@ def golden(net, examples, channels, side, seed):
         "logits": z.detach().numpy(),
         "gradient": gradient.numpy().astype(np.float32),
         "product": product.detach().numpy()[::PRODUCT_STRIDE].astype(np.float32),
+        "smoothing": np.array([SMOOTHING]),
+        "smoothed_loss": np.array([smoothed]),
+        "smoothed_gradient": smoothed_gradient.numpy()[::PRODUCT_STRIDE].astype(np.float32),
         "step": np.array([STEP]),
         "descent": np.array(descent),
     }
@@ -157,6 +171,7 @@ def main():
         "mnist-14k": (mnist_14k(), 40, 1, 28),
         "cifar-43k": (cifar_43k(), 24, 3, 32),
         "cifar-resnet-75k": (cifar_resnet_75k(), 24, 3, 32),
+        "group-norm": (group_norm(), 40, 3, 16),
     }
     for seed, (name, (net, examples, channels, side)) in enumerate(nets.items()):
         tensors = golden(net, examples, channels, side, seed)

@@ -22,6 +22,7 @@ fn main() -> Fallible {
     cifar(&folder.join("cifar"))?;
     images(&folder.join("images"))?;
     models(&folder.join("model"))?;
+    write(&folder.join("classes"), "each", b"0 = 1\n1 = 2.5\n\"a cat\" = 4e-3\n")?;
     configs(&folder.join("config"))?;
     experiments(&folder.join("experiment"))?;
     weights(&folder.join("weights"))?;

@@ -1,5 +1,6 @@
 //! The kernels that are measured.
 
+use super::group_norms::GroupNormCase;
 use super::norms::NormCase;
 use super::products::ProductCase;
 use super::timed::Timed;
@@ -12,8 +13,10 @@ use std::fmt;
 pub enum Case {
     /// A product of a layer.
     Product(ProductCase),
-    /// A step of a normalisation.
+    /// A step of batch normalisation.
     Norm(NormCase),
+    /// A step of group normalisation.
+    GroupNorm(GroupNormCase),
 }
 
 /// Errors beyond this share of the largest value are faults.
@@ -22,7 +25,8 @@ const TOLERANCE: f64 = 2e-5;
 impl Case {
     /// Every case whose name contains `filter`.
     pub fn all(filter: &str) -> Vec<Self> {
-        let cases = ProductCase::all().map(Self::Product).chain(NormCase::all().map(Self::Norm));
+        let norms = NormCase::all().map(Self::Norm).chain(GroupNormCase::all().map(Self::GroupNorm));
+        let cases = ProductCase::all().map(Self::Product).chain(norms);
         cases.filter(|case| case.to_string().contains(filter)).collect()
     }
 
@@ -31,6 +35,7 @@ impl Case {
         match self {
             Self::Product(case) => case.multiply_adds(),
             Self::Norm(case) => case.multiply_adds(),
+            Self::GroupNorm(case) => case.multiply_adds(),
         }
     }
 
@@ -39,6 +44,7 @@ impl Case {
         match self {
             Self::Product(case) => case.words(),
             Self::Norm(case) => case.words(),
+            Self::GroupNorm(case) => case.words(),
         }
     }
 
@@ -47,6 +53,7 @@ impl Case {
         let error = match self {
             Self::Product(case) => case.check(gpu)?,
             Self::Norm(case) => case.check(gpu)?,
+            Self::GroupNorm(case) => case.check(gpu)?,
         };
         if error <= TOLERANCE {
             Ok(error)
@@ -62,7 +69,7 @@ impl Case {
     pub fn tune(&self, gpu: &Gpu) -> Result<()> {
         match self {
             Self::Product(case) => case.tune(gpu),
-            Self::Norm(_) => Ok(()),
+            Self::Norm(_) | Self::GroupNorm(_) => Ok(()),
         }
     }
 
@@ -70,6 +77,7 @@ impl Case {
         match self {
             Self::Product(case) => case.prepare(gpu),
             Self::Norm(case) => case.prepare(gpu),
+            Self::GroupNorm(case) => case.prepare(gpu),
         }
     }
 }
@@ -79,6 +87,7 @@ impl fmt::Display for Case {
         match self {
             Self::Product(case) => case.fmt(f),
             Self::Norm(case) => case.fmt(f),
+            Self::GroupNorm(case) => case.fmt(f),
         }
     }
 }

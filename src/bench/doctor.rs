@@ -15,7 +15,7 @@ use crate::kernels::gather::reference::gather;
 use crate::kernels::softmax_xent::{self, Targets, reference as xent};
 use crate::kernels::weights::WeightShape;
 use crate::model::reference::{Map, Maps};
-use crate::model::{At, Layer, Model};
+use crate::model::{At, Layer, LayerWeights, Model};
 use crate::objective::reference::{Look, Loss};
 use crate::objective::{DEFAULT_MEMORY, Evaluation, Kronecker};
 use crate::program::{Dispatch, Program};
@@ -70,7 +70,7 @@ pub fn doctor(gpu: &Gpu, model: &Arc<Model>, checks: &mut Vec<Check>, mut progre
             }
             // what a product took over is no kernel of its own
             Map::Elementwise(..) if i > 0 && i + 1 < maps.maps.len() && model.layers()[i - 1].takes_activation() => {}
-            map => checks.extend(without_weights(gpu, &**layer, map, examples)?),
+            map => checks.extend(alone(gpu, &**layer, map, examples)?),
         }
     }
     progress("the loss");
@@ -125,25 +125,45 @@ fn check(what: String, shapes: String, tolerance: f64, runs: &[Vec<f32>; 2], wan
     Check::new(&what, shapes, tolerance, [first, again], want)
 }
 
-/// Forward, jvp and vjp of a layer without parameters.
-fn without_weights(gpu: &Gpu, layer: &dyn Layer, map: &Map, examples: usize) -> Result<Vec<Check>> {
+/// θ and a direction of a layer whose weights are not packed.
+fn plain_weights(gpu: &Gpu, layer: &dyn Layer, rng: &mut ChaCha8Rng) -> Result<([Vec<f64>; 2], Option<LayerWeights>)> {
+    let Some(shape) = layer.weights() else { return Ok(([Vec::new(), Vec::new()], None)) };
+    let mut drawn = || (0..shape.len()).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<f32>>();
+    let [theta, tangent] = [drawn(), drawn()];
+    let values = [&theta, &tangent].map(|of| of.iter().map(|&x| f64::from(x)).collect());
+    let [theta, tangent] = [gpu.upload("doctor.theta", &theta)?, gpu.upload("doctor.tangent", &tangent)?];
+    Ok((values, Some(LayerWeights { theta, tangent, forward: None, backward: None, forward_tangent: None })))
+}
+
+/// Forward, jvp and vjp of a layer without parameters, or with those of each channel.
+fn alone(gpu: &Gpu, layer: &dyn Layer, map: &Map, examples: usize) -> Result<Vec<Check>> {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let [inputs, outputs] = [layer.input(), layer.output()].map(|shape| shape.len());
     let (x, x_quads) = random_blocks(gpu, &mut rng, examples, inputs)?;
     let (tx, tx_quads) = random_blocks(gpu, &mut rng, examples, inputs)?;
     let (dy, dy_quads) = random_blocks(gpu, &mut rng, examples, outputs)?;
-    let at = At { gpu, weights: None, x: &x_quads, normalised: None };
+    let ([theta, v], weights) = plain_weights(gpu, layer, &mut rng)?;
+    let padded = examples.next_multiple_of(gpu.profile.block);
+    let [first, second] = layer.room().map(|words| gpu.alloc("doctor.room", (words * padded).max(1)));
+    let room = [first?, second?];
+    let at = At { gpu, weights: weights.as_ref(), x: &x_quads, normalised: None, room: Some(&room) };
+    let partial =
+        layer.weights().map_or(1, |shape| layer.splits(gpu, padded / gpu.profile.block) * shape.partial_len());
+    let partial = gpu.alloc("doctor.partial", partial)?;
     let forward = run_into(gpu, outputs, examples, |y| layer.forward(&at, y, &Epilogue::default()))?;
     let jvp = run_into(gpu, outputs, examples, |ty| layer.jvp(&at, Some(&tx_quads), ty, None))?;
-    let vjp = run_into(gpu, inputs, examples, |dx| layer.grad_input(&at, &dy_quads, dx, None))?;
+    let vjp = run_into(gpu, inputs, examples, |dx| {
+        let sums = layer.grad_weight(&at, &dy_quads, &partial)?;
+        Ok(sums.into_iter().chain(layer.grad_input(&at, &dy_quads, dx, None)?).collect())
+    })?;
     let row = |kind: &str, runs, want: &[f64]| {
         let shapes = format!("{} -> {} x{examples}", layer.input(), layer.output());
         check(format!("{} {kind}", layer.name()), shapes, KERNEL, runs, want)
     };
     Ok(vec![
-        row("forward", &forward, &map.forward(&x, &[])),
-        row("jvp", &jvp, &map.jvp(&x, &[], &tx, &[])),
-        row("grad_input", &vjp, &map.grad_input(&x, &[], &dy)),
+        row("forward", &forward, &map.forward(&x, &theta)),
+        row("jvp", &jvp, &map.jvp(&x, &theta, &tx, &v)),
+        row("grad_input", &vjp, &map.grad_input(&x, &theta, &dy)),
     ])
 }
 
@@ -157,8 +177,8 @@ fn softmax(gpu: &Gpu, classes: usize, examples: usize) -> Result<Vec<Check>> {
     let mut weights = vec![1f32; examples];
     labels.resize(padded, 0);
     weights.resize(padded, 0.0);
-    let targets =
-        Targets { label: gpu.upload("doctor.label", &labels)?, weight: gpu.upload("doctor.weight", &weights)? };
+    let [label, weight] = [gpu.upload("doctor.label", &labels)?, gpu.upload("doctor.weight", &weights)?];
+    let targets = Targets { label, weight, smoothing: None };
     let loss = twice(|| {
         let nan = vec![f32::NAN; padded];
         let (loss, correct) = (gpu.upload("doctor.loss", &nan)?, gpu.upload("doctor.correct", &nan)?);
@@ -176,8 +196,8 @@ fn softmax(gpu: &Gpu, classes: usize, examples: usize) -> Result<Vec<Check>> {
 
     let rows = || z.chunks_exact(classes).zip(labels.iter().map(|&label| label as usize));
     let hits = rows().map(|(z, label)| f64::from(u8::from(xent::correct(z, label))));
-    let want_loss: Vec<f64> = rows().map(|(z, label)| xent::loss(z, label)).chain(hits).collect();
-    let want_gradient: Vec<f64> = rows().flat_map(|(z, label)| xent::gradient(z, label)).collect();
+    let want_loss: Vec<f64> = rows().map(|(z, label)| xent::loss(z, label, 0.0)).chain(hits).collect();
+    let want_gradient: Vec<f64> = rows().flat_map(|(z, label)| xent::gradient(z, label, 0.0)).collect();
     let want_hvp: Vec<f64> = rows().zip(u.chunks_exact(classes)).flat_map(|((z, _), u)| xent::hvp(z, u)).collect();
     let row = |kind: &str, runs, want: &[f64]| {
         check(format!("softmax cross entropy {kind}"), format!("{classes} x{examples}"), KERNEL, runs, want)
@@ -223,7 +243,7 @@ fn whole(gpu: &Gpu, model: &Arc<Model>, maps: &Maps, examples: usize) -> Result<
         Ok([losses(&found), first, model.compact(&gpu.read::<f32>(gradient)?)])
     })?;
     let InDouble { theta, v, x } = InDouble::of(&network, model);
-    let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY };
+    let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY, smoothing: 0.0 };
     let x = loss.activations(&theta);
     let wants = [
         vec![loss.loss(&theta, &x), loss.accuracy(&x)],
@@ -253,7 +273,7 @@ fn inverse(gpu: &Gpu, model: &Arc<Model>, maps: &Maps, looks: Looks) -> Result<C
         Ok(model.compact(&gpu.read::<f32>(&network.gradient)?))
     })?;
     let InDouble { theta, v, x } = InDouble::of(&network, model);
-    let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY };
+    let loss = Loss { maps, x: &x, labels: &network.labels, weight_decay: DECAY, smoothing: 0.0 };
     let indices: Vec<u32> = (0..examples as u32).collect();
     let look = Look { indices: &indices, seed: SIGNS, looks };
     let want = loss.divided(&theta, &loss.activations(&theta), look, DAMPING, &v);

@@ -96,6 +96,7 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::HeldOut { .. }
         | UsageError::Copies { .. }
         | UsageError::NoStep
+        | UsageError::ClassWeights { .. }
         | UsageError::Configuration { .. }
         | UsageError::Refused { .. } => None,
     }
@@ -110,6 +111,7 @@ fn of_model(cause: &ModelError) -> Option<&'static str> {
         ModelError::Outputs { .. } => Some("end it with kind = \"dense\" without units"),
         ModelError::NoParameters { .. } => Some("give it a conv or dense layer"),
         ModelError::TooLarge { .. } => Some("make the layers smaller"),
+        ModelError::Groups { .. } => Some("choose a number of groups that divides the channels"),
         ModelError::Terms { .. } => Some("sum values of as many pixels; pad = true fills missing channels with zeros"),
         ModelError::Unread { .. } => Some("read it with from = …, or leave the layer out"),
         ModelError::SameName { .. } => Some("choose another one, and not \"input\""),

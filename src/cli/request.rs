@@ -4,10 +4,10 @@ use super::augment::AugmentArgs;
 use super::given::Given;
 use super::method::{MethodArgs, ScheduleName};
 use super::reading::{ReadArgs, say_notes};
-use super::values::{Bytes, Switch, named, non_negative, whole};
+use super::values::{Bytes, Switch, below_one, named, non_negative, whole};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::run::{Run, RunBuilder, Schedule};
+use crate::run::{ClassWeights, Run, RunBuilder, Schedule};
 use crate::subset::{Sampling, StageOptions, SubsetSize};
 use clap::Args;
 
@@ -51,6 +51,14 @@ pub(super) struct ProblemArgs {
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum [default: 2e-3 with sweep, else 1e-3]
     #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
     pub(super) weight_decay: Option<f64>,
+    /// Train on targets (1 − s) onehot + s/M, M being the number of classes; held-out and test losses are those of
+    /// onehot
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = below_one)]
+    label_smoothing: f64,
+    /// What the examples of each class count in the training loss: as much in each class, or a TOML file of lines class
+    /// = weight [default: all the same]
+    #[arg(long, value_name = "balanced|FILE")]
+    class_weights: Option<String>,
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
@@ -149,12 +157,16 @@ impl RunRequest {
         let Self { problem, course, augment, .. } = self;
         let mut run = Run::by(data, self.schedule()?)
             .memory(problem.memory.0)
+            .label_smoothing(problem.label_smoothing)
             .sampling(course.sampling)
             .stages(course.options())
             .seed(course.seed)
             .checkpoint_every(checkpoint_every);
         if let Some(lambda) = problem.weight_decay {
             run = run.weight_decay(lambda);
+        }
+        if let Some(weights) = &problem.class_weights {
+            run = run.class_weights(ClassWeights::open(weights, &data.classes)?);
         }
         if let Some(model) = &problem.model {
             run = run.model(model);

@@ -75,6 +75,11 @@ pub(super) fn non_negative(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|x: &f64| x.is_finite() && *x >= 0.0).ok_or_else(|| "not a number from 0 up".to_owned())
 }
 
+/// A number from 0 up and below 1.
+pub(super) fn below_one(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|x| (0.0..1.0).contains(x)).ok_or_else(|| "not a number from 0 up, below 1".to_owned())
+}
+
 /// A number above 0 and at most 1.
 pub(super) fn probability(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|x: &f64| *x > 0.0 && *x <= 1.0).ok_or_else(|| "not a number above 0, up to 1".to_owned())

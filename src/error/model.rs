@@ -111,6 +111,18 @@ pub enum ModelError {
         /// The terms.
         terms: [Shape; 2],
     },
+    /// Channels that are no whole number of channels a group.
+    #[error("model {}, layer {layer}: {channels} channels are not divisible into {groups} groups", shown(model))]
+    Groups {
+        /// Name of the model.
+        model: String,
+        /// Which layer, from 1.
+        layer: usize,
+        /// Groups that were asked for.
+        groups: usize,
+        /// Channels of what it reads.
+        channels: usize,
+    },
     /// A layer whose output plays no part.
     #[error("model {}: nothing reads what {} puts out", shown(model), shown(layer))]
     Unread {

@@ -90,6 +90,14 @@ pub enum UsageError {
         /// N, the number of training examples.
         examples: usize,
     },
+    /// Weights of classes that are not one for each.
+    #[error("class weights {}: {}", shown(file), shown(why))]
+    ClassWeights {
+        /// The file, as it was named.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A configuration that contradicts itself, or does not fit the data.
     #[error("configuration: {why}")]
     Configuration {

@@ -10,6 +10,7 @@ use crate::files::write_atomically;
 use crate::kernels::activation::Activation;
 use crate::kernels::batch_norm::EPSILON;
 use crate::kernels::conv2d::Conv2d;
+use crate::kernels::group_norm::GroupNorm;
 use crate::kernels::pool::Pool;
 use crate::model::reference::Map;
 use crate::model::{Edges, Model};
@@ -153,6 +154,10 @@ impl OnnxGraph {
                 self.node("BatchNormalization", &input, &y, vec![float("epsilon", EPSILON)]);
                 x.is_flat
             }
+            Map::GroupNorm(norm) => {
+                self.group_norm(norm, &x, layer, &y);
+                x.is_flat
+            }
             Map::Sum(_, output) => {
                 let terms = [edges.x, edges.plus.expect("a sum has two terms")];
                 let is_flat = terms.iter().any(|of| self.values[of.index()].is_flat);
@@ -206,6 +211,32 @@ impl OnnxGraph {
             integers("pads", &[conv.padding; 4]),
         ];
         self.node("Conv", &input, y, attributes);
+    }
+
+    /// Each group of channels as one of an instance normalisation, then γ and β of each channel: opset 17 has no better.
+    fn group_norm(&mut self, norm: &GroupNorm, x: &OnnxValue, layer: &str, y: &str) {
+        let name = |of: &str| format!("{layer}.{of}");
+        let Shape { channels, height, width } = norm.shape;
+        let shape = [-1, channels as i64, height as i64, width as i64];
+        self.integers(&name("groups"), &[0, norm.groups as i64, -1]);
+        self.integers(&name("shape"), if x.is_flat { &shape[..2] } else { &shape });
+        self.floats(&name("ones"), &[norm.groups], &vec![1.0; norm.groups]);
+        self.floats(&name("zeros"), &[norm.groups], &vec![0.0; norm.groups]);
+        self.node("Reshape", &[&x.name, &name("groups")], &name("grouped"), Vec::new());
+        let input = [&*name("grouped"), &name("ones"), &name("zeros")];
+        self.node("InstanceNormalization", &input, &name("normal"), vec![float("epsilon", EPSILON)]);
+        self.node("Reshape", &[&name("normal"), &name("shape")], &name("normalised"), Vec::new());
+        self.integers(&name("axes"), &[1, 2]);
+        let [scale, shift] = ["weight", "bias"].map(|of| {
+            if x.is_flat {
+                return name(of);
+            }
+            let shaped = format!("{}.shaped", name(of));
+            self.node("Unsqueeze", &[&name(of), &name("axes")], &shaped, Vec::new());
+            shaped
+        });
+        self.node("Mul", &[&name("normalised"), &scale], &name("scaled"), Vec::new());
+        self.node("Add", &[&name("scaled"), &shift], y, Vec::new());
     }
 
     fn activation(&mut self, activation: Activation, x: &str, y: &str) {
@@ -273,7 +304,8 @@ mod tests {
             { kind = "add", from = "pool", name = "sum" },
             { kind = "dense", units = 5, activation = "tanh" },
             { kind = "add", from = "sum", pad = true },
-            { kind = "batch-norm" }
+            { kind = "batch-norm" },
+            { kind = "group-norm", groups = 5 }
         ]"#;
 
     #[test]

@@ -16,6 +16,7 @@ pub mod epilogue;
 pub mod finite;
 pub mod gather;
 mod grid;
+pub mod group_norm;
 pub mod jobs;
 pub mod kronecker;
 mod layout;
@@ -68,6 +69,13 @@ pub const SHADERS: &[Shader] = &[
     conv2d::GRAD_WEIGHT,
     finite::CHECK,
     gather::GATHER,
+    group_norm::FISHER,
+    group_norm::FORWARD,
+    group_norm::GRAD_INPUT,
+    group_norm::GRAD_WEIGHT,
+    group_norm::JVP,
+    group_norm::PRODUCTS,
+    group_norm::STATISTICS,
     kronecker::DAMPING,
     kronecker::DIAGONAL,
     kronecker::REDUCE,

@@ -18,6 +18,17 @@ pub struct Targets {
     pub label: Buf,
     /// Weight of each example, f32 `[N/B][B]`.
     pub weight: Buf,
+    /// s of the smoothed targets t = (1 − s) onehot + s/M (Szegedy and others 2016, arXiv 1512.00567), one word; none
+    /// where t is onehot.
+    pub smoothing: Option<Buf>,
+}
+
+impl Targets {
+    /// What is bound for s, and whether it is read.
+    fn smoothing(&self) -> (Binding, (&'static str, usize)) {
+        let constant = ("SMOOTHS", usize::from(self.smoothing.is_some()));
+        (self.smoothing.as_ref().unwrap_or(&self.weight).into(), constant)
+    }
 }
 
 /// Loops over the classes of an example, at most.
@@ -50,8 +61,8 @@ fn examples(z: &Quads, targets: &Targets) -> usize {
     targets.label.len()
 }
 
-/// loss\[n\] = weight · cross entropy of the logits `z` `[N/B][M][B]`; correct\[n\] = weight where the largest logit is
-/// the label's; score\[n\] = weight (|p − onehot| + 10⁻⁴), if asked for.
+/// loss\[n\] = weight · cross entropy of targets t and logits `z` `[N/B][M][B]`; correct\[n\] = weight where the
+/// largest logit is the label's; score\[n\] = weight (|p − t| + 10⁻⁴), if asked for.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -65,20 +76,23 @@ pub fn loss(
     assert!([Some(loss), Some(correct), score].into_iter().flatten().all(|of| of.len() == targets.label.len()));
     let examples = examples(z, targets);
     let (_, unused) = gpu.placeholder()?;
-    let Targets { label, weight } = targets;
-    let bindings =
-        [z.into(), label.into(), weight.into(), loss.into(), correct.into(), score.unwrap_or(&unused).into()];
-    over_examples(gpu, &LOSS, z, examples, &[("SCORES", usize::from(score.is_some()))], &bindings)
+    let Targets { label, weight, .. } = targets;
+    let (smoothing, smooths) = targets.smoothing();
+    let outputs = [loss.into(), correct.into(), score.unwrap_or(&unused).into()];
+    let bindings: Vec<Binding> =
+        [z.into(), label.into(), weight.into(), smoothing].into_iter().chain(outputs).collect();
+    over_examples(gpu, &LOSS, z, examples, &[("SCORES", usize::from(score.is_some())), smooths], &bindings)
 }
 
-/// dz = weight (p − onehot).
+/// dz = weight (p − t).
 ///
 /// # Errors
 /// As [`Dispatch::new`].
 pub fn gradient(gpu: &Gpu, z: &Quads, targets: &Targets, dz: &Quads) -> Result<Dispatch> {
     assert_eq!(z.len(), dz.len());
-    let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), dz.into()];
-    over_examples(gpu, &GRADIENT, z, examples(z, targets), &[], &bindings)
+    let (smoothing, smooths) = targets.smoothing();
+    let bindings = [z.into(), (&targets.label).into(), (&targets.weight).into(), smoothing, dz.into()];
+    over_examples(gpu, &GRADIENT, z, examples(z, targets), &[smooths], &bindings)
 }
 
 /// h = weight (diag p − p pᵀ) u.
@@ -132,10 +146,17 @@ pub mod reference {
         e.iter().map(|e| e / sum).collect()
     }
 
-    /// −ln softmax(z)\[label\]
-    pub fn loss(z: &[f64], label: usize) -> f64 {
+    /// t = (1 − s) onehot + s/M of so many classes.
+    pub fn targets(classes: usize, label: usize, s: f64) -> Vec<f64> {
+        let onehot = |m: usize| f64::from(u8::from(m == label));
+        (0..classes).map(|m| (1.0 - s) * onehot(m) + s / classes as f64).collect()
+    }
+
+    /// −Σ t ln softmax(z), t being the targets of a label, smoothed by s.
+    pub fn loss(z: &[f64], label: usize, s: f64) -> f64 {
         let largest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        z.iter().map(|z| (z - largest).exp()).sum::<f64>().ln() + largest - z[label]
+        let log_sum = z.iter().map(|z| (z - largest).exp()).sum::<f64>().ln() + largest;
+        log_sum - targets(z.len(), label, s).iter().zip(z).map(|(t, z)| t * z).sum::<f64>()
     }
 
     /// Whether the first largest logit is the label's.
@@ -143,16 +164,14 @@ pub mod reference {
         z.iter().enumerate().all(|(m, &other)| if m < label { other < z[label] } else { other <= z[label] })
     }
 
-    /// p − onehot
-    pub fn gradient(z: &[f64], label: usize) -> Vec<f64> {
-        let mut dz = softmax(z);
-        dz[label] -= 1.0;
-        dz
+    /// p − t
+    pub fn gradient(z: &[f64], label: usize, s: f64) -> Vec<f64> {
+        softmax(z).into_iter().zip(targets(z.len(), label, s)).map(|(p, t)| p - t).collect()
     }
 
-    /// |p − onehot| + 10⁻⁴
-    pub fn residual(z: &[f64], label: usize) -> f64 {
-        gradient(z, label).iter().map(|r| r * r).sum::<f64>().sqrt() + 1e-4
+    /// |p − t| + 10⁻⁴
+    pub fn residual(z: &[f64], label: usize, s: f64) -> f64 {
+        gradient(z, label, s).iter().map(|r| r * r).sum::<f64>().sqrt() + 1e-4
     }
 
     /// √p ⊙ e − p √pᵀe with the signs e of an example.

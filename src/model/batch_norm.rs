@@ -53,6 +53,10 @@ impl Layer for NormLayer {
         vec![self.norm.shape.channels]
     }
 
+    fn scales(&self) -> Option<usize> {
+        Some(self.norm.shape.channels)
+    }
+
     fn norm(&self) -> Option<BatchNorm> {
         Some(self.norm)
     }
@@ -102,5 +106,14 @@ impl Layer for NormLayer {
     fn grad_weight(&self, at: &At<'_>, dy: &Quads, partial: &Buf) -> Result<Vec<Dispatch>> {
         let Normalised { statistics, examples, .. } = normalised(at);
         Ok(vec![self.norm.products(at.gpu, [dy, at.x], examples, statistics, partial)?])
+    }
+
+    fn fisher(&self, at: &At<'_>, dy: &Quads, coefficients: &Buf, f: &Buf) -> Result<Vec<Dispatch>> {
+        let Normalised { statistics, examples, products, .. } = normalised(at);
+        Ok(vec![
+            // what goes on to its input is made of these
+            self.norm.products(at.gpu, [dy, at.x], examples, statistics, products)?,
+            self.norm.fisher(at.gpu, [dy, at.x], statistics, coefficients, f)?,
+        ])
     }
 }

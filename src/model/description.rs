@@ -92,6 +92,10 @@ pub(super) enum LayerKind {
     BatchNorm {
         activation: Option<Activation>,
     },
+    GroupNorm {
+        groups: usize,
+        activation: Option<Activation>,
+    },
     /// The sum of two values, or of one and the layer before. `pad`: channels that one of them lacks are zeros.
     Add {
         #[serde(default)]

@@ -5,6 +5,7 @@ use super::affine::Affine;
 use super::batch_norm::NormLayer;
 use super::description::{Description, Initialisation, LayerDescription, LayerKind, Sources};
 use super::edges::{Edges, Value};
+use super::group_norm::GroupNormLayer;
 use super::layer::Layer;
 use super::pool::Pooling;
 use super::sum::SumLayer;
@@ -12,6 +13,7 @@ use crate::error::{ModelError, Result};
 use crate::kernels::activation::Activation;
 use crate::kernels::batch_norm::BatchNorm;
 use crate::kernels::conv2d::Conv2d;
+use crate::kernels::group_norm::GroupNorm;
 use crate::kernels::matmul::Dense;
 use crate::kernels::pool::Pool;
 use crate::kernels::product::Product;
@@ -211,6 +213,16 @@ impl<'a> Graph<'a> {
             LayerKind::BatchNorm { activation } => {
                 let norm = BatchNorm { shape: input };
                 self.add(NormLayer { name: self.named("batch_norm"), norm }, Start::One);
+                self.activation(activation);
+            }
+            LayerKind::GroupNorm { groups, activation } => {
+                self.check("groups", groups, 1, input.channels)?;
+                if !input.channels.is_multiple_of(groups) {
+                    let (model, channels) = (self.name.to_owned(), input.channels);
+                    return Err(ModelError::Groups { model, layer: self.number, groups, channels }.into());
+                }
+                let norm = GroupNorm { shape: input, groups };
+                self.add(GroupNormLayer { name: self.named("group_norm"), norm }, Start::One);
                 self.activation(activation);
             }
             LayerKind::Add { pad, activation } => self.sum(pad, activation)?,

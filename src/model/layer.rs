@@ -37,6 +37,9 @@ pub struct At<'a> {
     pub x: &'a Quads,
     /// For a layer that normalises over examples.
     pub normalised: Option<Normalised<'a>>,
+    /// Room of [`Layer::room`] words for each example of x, where any layer asks for some. What is in it is lost when
+    /// another layer is run.
+    pub room: Option<&'a [Buf; 2]>,
 }
 
 /// What a normalisation over examples works with.
@@ -79,10 +82,18 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn norm(&self) -> Option<BatchNorm> {
         None
     }
-    /// Whether its parameters are the weights of a product, packed and with Kronecker factors: not those of a
-    /// normalisation.
+    /// Channels of a layer whose parameters are a scale γ of each and then a shift β.
+    fn scales(&self) -> Option<usize> {
+        None
+    }
+    /// Whether its parameters are the weights of a product, packed and with Kronecker factors: not scales and shifts.
     fn is_product(&self) -> bool {
-        self.weights().is_some() && self.norm().is_none()
+        self.weights().is_some() && self.scales().is_none()
+    }
+    /// Words of an example that it works with, in the two of [`At::room`]. [`Layer::grad_weight`] or [`Layer::fisher`]
+    /// leaves there what [`Layer::grad_input`] reads.
+    fn room(&self) -> [usize; 2] {
+        [0; 2]
     }
     /// Multiply-adds of one example's forward product.
     fn multiply_adds(&self) -> usize {
@@ -140,6 +151,12 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     /// J_θᵀ dy, the other half, in as many partial sums as [`Layer::splits`] says; nothing where there are no
     /// parameters. `partial` holds them, [`WeightShape::partial_len`] words each.
     fn grad_weight(&self, _at: &At<'_>, _dy: &Quads, _partial: &Buf) -> Result<Vec<Dispatch>> {
+        Ok(Vec::new())
+    }
+    /// Of scales and shifts f ← keep · f + scale · Σ over examples of each channel's 2 × 2 block of g gᵀ, g being what
+    /// an example with dy gives to its gradient: `[C][3]`. `coefficients` are \[keep, scale\]; with keep 0 `f` may hold
+    /// anything.
+    fn fisher(&self, _at: &At<'_>, _dy: &Quads, _coefficients: &Buf, _f: &Buf) -> Result<Vec<Dispatch>> {
         Ok(Vec::new())
     }
 }

@@ -6,6 +6,7 @@ mod batch_norm;
 mod description;
 mod edges;
 mod graph;
+mod group_norm;
 mod layer;
 mod network;
 mod pictures;

@@ -126,6 +126,12 @@ impl Model {
         self.norms().next().is_some()
     }
 
+    /// Whether a layer normalises, over examples or the channels of each: what is normalised does not depend on the
+    /// size of the weights before it.
+    pub fn is_normalised(&self) -> bool {
+        self.layers.iter().any(|layer| layer.scales().is_some())
+    }
+
     /// Examples of a group that is normalised together, in a loss over many.
     pub fn group(&self) -> usize {
         self.description.group.unwrap_or(GROUP)

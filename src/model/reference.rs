@@ -4,6 +4,7 @@
 use super::edges::{Edges, Value};
 use crate::kernels::activation::{self, Activation};
 use crate::kernels::batch_norm::{BatchNorm, reference as batch_norm};
+use crate::kernels::group_norm::{GroupNorm, reference as group_norm};
 use crate::kernels::pool::{self, Pool};
 use crate::kernels::product::{self, Product};
 use crate::kernels::sum::reference::sum;
@@ -23,6 +24,8 @@ pub enum Map {
     Average(Pool),
     /// A normalisation over groups of so many examples.
     Norm(BatchNorm, usize),
+    /// A normalisation of groups of channels of each example.
+    GroupNorm(GroupNorm),
     /// The sum of x, of the first shape, and another value, of the second shape, without this.
     Sum(Shape, Shape),
 }
@@ -49,6 +52,7 @@ impl Map {
             Self::Affine(product) => product.shapes()[1],
             Self::Elementwise(_, shape) | Self::Sum(_, shape) => *shape,
             Self::Norm(norm, _) => norm.shape,
+            Self::GroupNorm(norm) => norm.shape,
             Self::Max(window) | Self::Average(window) => window.output().expect("the window fits"),
         }
     }
@@ -58,6 +62,7 @@ impl Map {
         match self {
             Self::Affine(product) => product.weights().len(),
             Self::Norm(norm, _) => norm.weights().len(),
+            Self::GroupNorm(norm) => norm.weights().len(),
             _ => 0,
         }
     }
@@ -70,6 +75,7 @@ impl Map {
             Self::Max(window) => pool::reference::max_select(window, x, x),
             Self::Average(window) => pool::reference::avg_forward(window, x),
             Self::Norm(norm, group) => batch_norm::forward(&batch_norm::statistics(*norm, x, *group), x, None, theta),
+            Self::GroupNorm(norm) => group_norm::forward(*norm, x, theta),
             Self::Sum(input, output) => sum(output.len(), x.len() / input.len(), &[x]),
         }
     }
@@ -84,6 +90,7 @@ impl Map {
             Self::Norm(norm, group) => {
                 batch_norm::jvp(&batch_norm::statistics(*norm, x, *group), x, [theta, v], Some(tx))
             }
+            Self::GroupNorm(norm) => group_norm::jvp(*norm, x, [theta, v], Some(tx)),
             Self::Sum(..) => self.forward(tx, theta),
         }
     }
@@ -99,6 +106,7 @@ impl Map {
                 let w = vec![1.0; x.len() / norm.shape.len()];
                 batch_norm::grad_input(&batch_norm::statistics(*norm, x, *group), [dy, x], theta, &w)
             }
+            Self::GroupNorm(norm) => group_norm::grad_input(*norm, [dy, x], theta),
             Self::Sum(input, output) => sum(input.len(), dy.len() / output.len(), &[dy]),
         }
     }
@@ -117,6 +125,7 @@ impl Map {
                 }
                 g
             }
+            Self::GroupNorm(norm) => group_norm::grad_weight(*norm, [dy, x]),
             _ => Vec::new(),
         }
     }

@@ -40,9 +40,9 @@ impl FactorWork {
     }
 
     fn add(&mut self, layer: &dyn Layer, looks: Looks) {
-        if let Some(norm) = layer.norm() {
-            let channels = norm.shape.channels as u64;
-            self.sums = self.sums.saturating_add(2 * norm.shape.len() as u64 + OF_BLOCK[0] * channels);
+        if let Some(channels) = layer.scales() {
+            let (channels, values) = (channels as u64, layer.output().len() as u64);
+            self.sums = self.sums.saturating_add(2 * values + OF_BLOCK[0] * channels);
             self.product = self.product.saturating_add(OF_BLOCK[1] * channels);
         }
         let (Some(patches), Some(out)) = (layer.patches(), layer.patches().and_then(|patches| patches.output())) else {

@@ -39,9 +39,15 @@ impl Footprint {
             5 * packed_words(gpu, model, Direction::Forward) + 2 * packed_words(gpu, model, Direction::Backward);
         let fixed = 4 * (4 * model.vector_len() + packed + partial_words(gpu, model, gpu.profile.chunk));
         let passed = passing.iter().sum::<usize>()
-            + model.norms().map(|(_, norm)| of_group(gpu, norm)).sum::<usize>() / model.group();
+            + model.norms().map(|(_, norm)| of_group(gpu, norm)).sum::<usize>() / model.group()
+            + Self::room(model).iter().sum::<usize>();
         let of_example = 4 * (features.iter().sum::<usize>() + with_derivative.sum::<usize>() + passed + model.classes);
         Self { features, passing, largest, fixed, of_example }
+    }
+
+    /// Words of an example in each part of the room that layers work in.
+    pub(super) fn room(model: &Model) -> [usize; 2] {
+        [0, 1].map(|part| model.layers().iter().map(|layer| layer.room()[part]).max().unwrap_or(0))
     }
 
     /// Chunks are multiples of so many examples: they start where a view may start.

@@ -157,7 +157,7 @@ impl Kronecker {
         let dz = of.workspace.passing[COTANGENT].like(logits);
         program.push(softmax_xent::root(gpu, logits, index, seed, &dz)?);
         of.record_back(program, forward, &mut |program, stage, at, dy| {
-            norms.record_sums(gpu, stage.layer, (at, dy), program)?;
+            norms.record_sums((stage.layer, &*of.workspace.model.layers()[stage.layer]), (at, dy), program)?;
             let mut of_layer = layers.iter().filter(|factors| factors.layer == stage.layer);
             of_layer.try_for_each(|factors| factors.record_sums(gpu, &look, [at.x, dy], program))
         })

@@ -35,6 +35,11 @@ pub struct Objective {
     pub(super) indices: Vec<u32>,
     /// λ
     pub(super) weight_decay: f64,
+    /// s of the targets.
+    pub(super) smoothing: f64,
+    /// What an example of each class counts, if not 1; and what these examples count on average.
+    pub(super) class_weights: Option<Arc<[f64]>>,
+    pub(super) weight: f64,
     pub(super) index: Buf,
     pub(super) targets: Targets,
     /// What is normalised over, and what each example counts there, `[K/B][B]`: 1, whatever a mini-batch weighs it
@@ -88,6 +93,7 @@ impl Objective {
         let targets = Targets {
             label: Examples::per_example(gpu, "subset.label", labels, 0)?,
             weight: Examples::per_example(gpu, "subset.weight", ones, 0)?,
+            smoothing: None,
         };
         let padded = index.len();
         Ok(Self {
@@ -99,6 +105,9 @@ impl Objective {
             len: indices.len(),
             indices: indices.to_vec(),
             weight_decay,
+            smoothing: 0.0,
+            class_weights: None,
+            weight: 1.0,
             index,
             targets,
             loss: gpu.alloc("subset.loss", padded)?,
@@ -112,31 +121,6 @@ impl Objective {
             programs: HashMap::new(),
             cost: Cost::default(),
         })
-    }
-
-    /// The loss over so many of these examples, spread evenly; where there are fewer, some count more than once.
-    ///
-    /// # Errors
-    /// As [`Objective::new`].
-    pub fn sample(&self, examples: usize) -> Result<Self> {
-        Self::new(&self.gpu, &self.workspace, &self.examples, &spread(&self.indices, examples), self.weight_decay)
-    }
-
-    /// The same, normalised over groups of so many blocks.
-    pub(super) fn sample_over(&self, examples: usize, blocks: usize) -> Result<Self> {
-        let indices = spread(&self.indices, examples);
-        Self::over(&self.gpu, &self.workspace, &self.examples, (&indices, self.weight_decay), blocks)
-    }
-
-    /// The same in whole blocks of real examples and in one chunk, for sums in which a padded one would count: about so
-    /// many.
-    ///
-    /// # Errors
-    /// As [`Objective::new`].
-    pub fn sample_in_blocks(&self, examples: usize) -> Result<Self> {
-        let block = self.gpu.profile.block;
-        let examples = examples.min(self.len).next_multiple_of(block).min(self.workspace.chunk / block * block);
-        self.sample_over(examples, examples / block)
     }
 
     /// λ of the weight decay.
@@ -335,7 +319,7 @@ impl Objective {
     fn evaluation(&self, pass: Pass, words: &[u32]) -> Evaluation {
         let not_finite = self.not_finite(pass, words[SUMS * PARTIALS..].iter());
         let mean = |which| sum(words, which) / self.len as f64;
-        Evaluation::new(mean(0), mean(1), self.weight_decay, sum(words, 2), not_finite)
+        Evaluation::new(mean(0), mean(1) / self.weight, self.weight_decay, sum(words, 2), not_finite)
     }
 
     /// The first tensor that its mark says held a value which was not finite.
@@ -357,6 +341,7 @@ impl Objective {
                 targets: Targets {
                     label: self.targets.label.view(range.clone()),
                     weight: self.targets.weight.view(range.clone()),
+                    smoothing: self.targets.smoothing.clone(),
                 },
                 loss: self.loss.view(range.clone()),
                 correct: self.correct.view(range.clone()),
@@ -368,13 +353,6 @@ impl Objective {
             }
         })
     }
-}
-
-/// So many of these, spread evenly; where there are fewer, some more than once.
-pub(super) fn spread(indices: &[u32], count: usize) -> Vec<u32> {
-    let len = indices.len();
-    let at = |i: usize| if count <= len { i * len / count } else { i % len };
-    (0..count).map(|i| indices[at(i)]).collect()
 }
 
 /// One of a report's sums, finished in f64.

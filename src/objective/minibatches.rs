@@ -126,17 +126,17 @@ impl Minibatches {
     /// What the device reports; [`Error::Usage`](crate::error::Error::Usage) when there are too many examples to choose
     /// among.
     pub fn new(whole: &Objective, batch: usize, selects: bool) -> Result<Self> {
-        let Objective { gpu, workspace, examples, weight_decay, .. } = whole;
+        let Objective { gpu, workspace, weight_decay, .. } = whole;
         let some: Vec<u32> = whole.indices.iter().cycle().take(batch).copied().collect();
         workspace.check_one_piece(batch)?;
         let blocks = batch.div_ceil(gpu.profile.block);
-        let mut objective = Objective::over(gpu, workspace, examples, (&some, *weight_decay), blocks)?;
+        let mut objective = whole.part(&some, blocks)?;
         let padded = objective.index.len();
         let aligned = padded.next_multiple_of(ALIGNMENT);
         let chosen = gpu.alloc("minibatch.chosen", 3 * aligned)?;
         let part = |i: usize| chosen.view(i * aligned..i * aligned + padded);
         objective.index = part(0);
-        objective.targets = Targets { label: part(1), weight: part(2) };
+        objective.targets = Targets { label: part(1), weight: part(2), ..objective.targets };
         let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32])?;
         let selection = selects.then(|| Selection::new(gpu, &objective)).transpose()?;
         let program = objective.record_minibatch(&decay, selection.as_ref())?;
@@ -184,10 +184,20 @@ impl Minibatches {
         let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize] + shift).collect();
         self.write_batch(&indices, weights);
         self.submit(draw, theta, gradient)?;
-        let mean = |weights: &[f32]| weights.iter().map(|&w| f64::from(w)).sum::<f64>() / weights.len() as f64;
-        self.sums.weight += weights.map_or(1.0, mean);
+        self.sums.weight += self.counted(&indices, weights);
         self.charge(&indices, draw.is_some());
         if self.used >= self.ahead { self.collect() } else { Ok(()) }
+    }
+
+    /// What these examples count on average.
+    fn counted(&self, indices: &[u32], weights: Option<&[f32]>) -> f64 {
+        let Objective { examples, class_weights, .. } = &self.objective;
+        if weights.is_none() && class_weights.is_none() {
+            return 1.0;
+        }
+        let of_class = |i: u32| class_weights.as_ref().map_or(1.0, |of| of[examples.label(i) as usize]);
+        let of = |(n, &i): (usize, &u32)| weights.map_or(1.0, |weights| f64::from(weights[n])) * of_class(i);
+        indices.iter().enumerate().map(of).sum::<f64>() / indices.len() as f64
     }
 
     /// Charges a mini-batch of these examples. How many of a choice go backward is known later.
@@ -263,14 +273,15 @@ impl Minibatches {
 
     /// Writes the examples `indices` as the next batch.
     fn write_batch(&self, indices: &[u32], weights: Option<&[f32]>) {
-        let Objective { gpu, examples, index, .. } = &self.objective;
+        let Objective { gpu, examples, index, class_weights, .. } = &self.objective;
         let (padded, aligned) = (index.len(), self.chosen.len() / 3);
         let share = (1.0 / indices.len() as f64) as f32;
         let mut chosen = vec![0; 3 * aligned];
         chosen[..padded].fill(PADDING);
         for (n, &i) in indices.iter().enumerate() {
-            let weight = weights.map_or(share, |weights| share * weights[n]);
-            [chosen[n], chosen[aligned + n], chosen[2 * aligned + n]] = [i, examples.label(i), weight.to_bits()];
+            let (weight, label) = (weights.map_or(share, |weights| share * weights[n]), examples.label(i));
+            let weight = class_weights.as_ref().map_or(weight, |of| weight * of[label as usize] as f32);
+            [chosen[n], chosen[aligned + n], chosen[2 * aligned + n]] = [i, label, weight.to_bits()];
         }
         gpu.write(&self.chosen, &chosen);
     }

@@ -18,6 +18,7 @@ mod normal;
 mod pass;
 mod record;
 pub mod reference;
+mod samples;
 mod selection;
 mod slots;
 mod stage;

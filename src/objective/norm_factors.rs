@@ -2,8 +2,8 @@
 
 use crate::device::{ALIGNMENT, Buf, Gpu, Quads};
 use crate::error::Result;
-use crate::kernels::batch_norm::{BatchNorm, NormPart, divide};
-use crate::model::{At, Model};
+use crate::kernels::batch_norm::{NormPart, divide};
+use crate::model::{At, Layer, Model};
 use crate::program::{Dispatch, Program};
 
 /// The blocks of all normalisations of a model.
@@ -17,7 +17,6 @@ pub(super) struct NormFactors {
 
 struct NormFactor {
     layer: usize,
-    norm: BatchNorm,
     part: NormPart,
     fisher: Buf,
 }
@@ -25,17 +24,18 @@ struct NormFactor {
 impl NormFactors {
     pub(super) fn new(gpu: &Gpu, model: &Model) -> Result<Self> {
         let mut end = 0;
-        let parts = model.norms().map(|(layer, norm)| {
-            let start = model.ranges()[layer].as_ref().expect("a normalisation has parameters").start;
-            let part = NormPart { start, factor: end, channels: norm.shape.channels };
-            end = (end + norm.fisher_len()).next_multiple_of(ALIGNMENT);
-            (layer, norm, part)
+        let layers = model.layers().iter().zip(model.ranges()).enumerate();
+        let parts = layers.filter_map(|(layer, (norm, range))| {
+            let (channels, range) = (norm.scales()?, range.as_ref()?);
+            let part = NormPart { start: range.start, factor: end, channels };
+            end = (end + part.words()).next_multiple_of(ALIGNMENT);
+            Some((layer, part))
         });
         let parts: Vec<_> = parts.collect();
         let words = (end > 0).then(|| gpu.alloc("norm.factors", end)).transpose()?;
-        let layer = |(layer, norm, part): (usize, BatchNorm, NormPart)| {
+        let layer = |(layer, part): (usize, NormPart)| {
             let fisher = words.as_ref().expect("of as many words");
-            NormFactor { layer, norm, part, fisher: fisher.view(part.factor..part.factor + norm.fisher_len()) }
+            NormFactor { layer, part, fisher: fisher.view(part.factor..part.factor + part.words()) }
         };
         let layers = parts.into_iter().map(layer).collect();
         Ok(Self { layers, coefficients: gpu.alloc("norm.coefficients", 2)?, words })
@@ -47,20 +47,16 @@ impl NormFactors {
         gpu.write(&self.coefficients, &[keep as f32, scale as f32]);
     }
 
-    /// Adds a stage's x and dy to the sums, if it is a normalisation.
+    /// Adds a stage's x and dy to the sums, if it is a normalisation, `layer` being the model's of this number.
     pub(super) fn record_sums(
         &self,
-        gpu: &Gpu,
-        layer: usize,
+        (number, layer): (usize, &dyn Layer),
         (at, dy): (&At<'_>, &Quads),
         program: &mut Program,
     ) -> Result<()> {
-        let Some(factor) = self.layers.iter().find(|factor| factor.layer == layer) else { return Ok(()) };
-        let normalised = at.normalised.expect("as the forward pass");
-        let (statistics, examples) = (normalised.statistics, normalised.examples);
-        // what goes on to its input is made of these
-        program.push(factor.norm.products(gpu, [dy, at.x], examples, statistics, normalised.products)?);
-        program.push(factor.norm.fisher(gpu, [dy, at.x], statistics, &self.coefficients, &factor.fisher)?);
+        if let Some(factor) = self.layers.iter().find(|factor| factor.layer == number) {
+            program.extend(layer.fisher(at, dy, &self.coefficients, &factor.fisher)?);
+        }
         Ok(())
     }
 

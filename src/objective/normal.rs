@@ -2,9 +2,10 @@
 //! another; all of a mini-batch; or, to evaluate, examples of the training set.
 
 use super::examples::Examples;
-use super::loss::{Objective, Over, spread};
+use super::loss::{Objective, Over};
 use super::norm_room::{SEEN_GROUP, seen_of};
 use super::pass::{Normal, Pass};
+use super::samples::spread;
 use super::stage::Stage;
 use crate::cost::Cost;
 use crate::device::Buf;

@@ -113,7 +113,8 @@ impl Objective {
     pub(super) fn at<'a>(&'a self, stage: usize, forward: &'a Forward, weights: &'a [Option<LayerWeights>]) -> At<'a> {
         let Stage { layer, x, .. } = self.workspace.stages[stage];
         let normalised = forward.normal[stage].as_ref().map(Normal::of_layer);
-        At { gpu: &self.gpu, weights: weights[layer].as_ref(), x: &forward.x[x], normalised }
+        let (weights, room) = (weights[layer].as_ref(), self.workspace.room.as_ref());
+        At { gpu: &self.gpu, weights, x: &forward.x[x], normalised, room }
     }
 
     pub(super) fn record_forward(&self, program: &mut Program, pass: Pass, chunk: &Chunk) -> Result<Forward> {

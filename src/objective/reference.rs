@@ -5,6 +5,7 @@ use crate::kernels::batch_norm::reference as batch_norm;
 use crate::kernels::blocks::reference as blocks;
 use crate::kernels::centred::reference as centred;
 use crate::kernels::conv2d::Conv2d;
+use crate::kernels::group_norm::reference as group_norm;
 use crate::kernels::kronecker::reference as factors;
 use crate::kernels::patches::{PatchSample, reference as patches};
 use crate::kernels::softmax_xent::reference as xent;
@@ -21,6 +22,8 @@ pub struct Loss<'a> {
     pub labels: &'a [u32],
     /// λ
     pub weight_decay: f64,
+    /// s of the targets (1 − s) onehot + s/M.
+    pub smoothing: f64,
 }
 
 /// What Kronecker factors are taken from: examples, what is random about them, and where patches are looked at.
@@ -54,7 +57,7 @@ impl Loss<'_> {
 
     /// The cross entropy alone, where activations are known.
     pub fn cross_entropy(&self, x: &[Vec<f64>]) -> f64 {
-        self.rows(x).map(|(z, label)| xent::loss(z, label)).sum::<f64>() / self.labels.len() as f64
+        self.rows(x).map(|(z, label)| xent::loss(z, label, self.smoothing)).sum::<f64>() / self.labels.len() as f64
     }
 
     /// The share of examples whose largest logit is their class's.
@@ -70,7 +73,7 @@ impl Loss<'_> {
 
     /// ∇f(θ)
     pub fn gradient(&self, theta: &[f64], x: &[Vec<f64>]) -> Vec<f64> {
-        let dz = self.rows(x).flat_map(|(z, label)| xent::gradient(z, label)).collect();
+        let dz = self.rows(x).flat_map(|(z, label)| xent::gradient(z, label, self.smoothing)).collect();
         self.mean_and_decay(self.maps.vjp(theta, x, dz, |_, _| {}), theta)
     }
 
@@ -102,6 +105,10 @@ impl Loss<'_> {
                     let blocks = batch_norm::fisher(&batch_norm::statistics(*norm, x, *group), [dy, x]);
                     let examples = look.indices.len() as f64;
                     parts.push(batch_norm::divide(&mean(blocks, examples), lambda, v[i]));
+                }
+                Map::GroupNorm(norm) => {
+                    let blocks = group_norm::fisher(*norm, [dy, x]);
+                    parts.push(batch_norm::divide(&mean(blocks, look.indices.len() as f64), lambda, v[i]));
                 }
                 _ => {}
             }

@@ -73,7 +73,7 @@ impl Selection {
             let at = batch.at(batch.workspace.stages.len() - 1, forward, &batch.workspace.weights);
             batch.record_partial(program, head, (&at, &dz), &mut sums, base)?;
         }
-        let Targets { label, weight } = &chunk.targets;
+        let Targets { label, weight, smoothing } = &chunk.targets;
         let of_batch = [&chunk.index, label, weight];
         program.push(selection::choose(gpu, &self.score, of_batch, &self.draw, kept, &self.live)?);
 
@@ -99,7 +99,8 @@ impl Selection {
         };
         let normal = forward.normal.iter().map(normal).collect();
         let chosen = Forward { x: self.activations.clone(), masks, normal };
-        let targets = Targets { label: kept.label.clone(), weight: kept.weight.clone() };
+        let smoothing = smoothing.clone();
+        let targets = Targets { label: kept.label.clone(), weight: kept.weight.clone(), smoothing };
         let logits = &chosen.x[chosen.x.len() - 1];
         let dz = batch.workspace.passing[COTANGENT].like(logits);
         backward.push(softmax_xent::gradient(gpu, logits, &targets, &dz)?);

@@ -46,6 +46,8 @@ pub struct Workspace {
     pub(super) partial_words: usize,
     /// … the others of those that normalise; and what else these need.
     pub(super) norms: Vec<Option<NormRoom>>,
+    /// What layers of a chunk work with, one after another.
+    pub(super) room: Option<[Buf; 2]>,
     /// A second direction, the weights with it in place of the first, and room for its logit tangents.
     pub(super) second_tangent: Buf,
     pub(super) second: Vec<Option<LayerWeights>>,
@@ -72,9 +74,9 @@ pub(super) struct Report {
 }
 
 impl Workspace {
-    /// The last stage, if it has weights.
+    /// The last stage, if it is a product.
     pub(super) fn head(&self) -> Option<&Stage> {
-        self.stages.last().filter(|stage| self.weights[stage.layer].is_some())
+        self.stages.last().filter(|stage| self.model.layers()[stage.layer].is_product())
     }
 
     /// Multiply-adds of one example's part in the gradient of its weights.
@@ -113,6 +115,7 @@ impl Workspace {
             (partial_words(gpu, &model, chunk).next_multiple_of(ALIGNMENT), chunk.div_ceil(model.group()));
         let partial = gpu.alloc("partial", partial_words + NormRoom::partial_words(gpu, &model, groups))?;
         let norms = NormRoom::of_layers(gpu, &model, groups, partial_words)?;
+        let room = room(gpu, &model, chunk)?;
         let packed = Packed::new(gpu, &model, &is_needed)?;
         let weights = layer_weights(&model, &packed, &is_needed, [&theta, &tangent]);
         let second_tangent = vector("second tangent")?;
@@ -136,6 +139,7 @@ impl Workspace {
             partial,
             partial_words,
             norms,
+            room,
             second_tangent,
             second,
             logit_tangents,
@@ -281,6 +285,15 @@ fn activations(gpu: &Gpu, stages: &[Stage], features: &[usize], chunk: usize) ->
     };
     let mut all = (0..count).map(of_array).collect::<Result<Vec<_>>>()?;
     Ok(numbers.iter().map_while(|&number| all[number].next()).collect())
+}
+
+/// What layers of a chunk work with.
+fn room(gpu: &Gpu, model: &Model, chunk: usize) -> Result<Option<[Buf; 2]>> {
+    let words = Footprint::room(model).map(|words| words * chunk);
+    if words.contains(&0) {
+        return Ok(None);
+    }
+    Ok(Some([gpu.alloc("layer.room", words[0])?, gpu.alloc("layer.room", words[1])?]))
 }
 
 /// f' of a chunk, for the stages that store it.

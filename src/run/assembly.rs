@@ -83,8 +83,9 @@ impl<'a> Run<'a> {
             workspace.check_choice(batches.batch.min(data.train.len()))?;
         }
         let sets = training_sets(gpu, config, data, &workspace, &signature.normalisation)?;
-        let Config { weight_decay, whiten, seed, .. } = *config;
-        let start = StartOptions { weight_decay, whiten, seed };
+        let Config { weight_decay, label_smoothing, whiten, seed, .. } = *config;
+        let class_weights = config.class_weights.as_deref().map(Arc::from);
+        let start = StartOptions { weight_decay, label_smoothing, class_weights, whiten, seed };
         Trainer::new(&workspace, config.plan.clone(), sets, start)
     }
 

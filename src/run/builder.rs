@@ -1,6 +1,7 @@
 //! A run as it is asked for, with defaults for all that is not said.
 
 use super::assembly::Run;
+use super::class_weights::{ClassWeights, weighted_entropy};
 use super::config::Config;
 use super::held_out::leaves_each_class;
 use crate::cost::Units;
@@ -48,7 +49,7 @@ impl Schedule {
     /// The same for a model and a plan. With copies that differ λ falls as the root of a long budget. A sweep over a
     /// network that normalises has none: nothing that is normalised depends on the size of what it is made by.
     fn weight_decay_of(&self, entropy: f64, model: &Model, plan: &Plan, has_copies: bool) -> f64 {
-        if self.is_sweep() && model.normalises() {
+        if self.is_sweep() && model.is_normalised() {
             return 0.0;
         }
         let units = plan.budget().filter(|_| self.is_sweep() && has_copies).map_or(0.0, Units::count);
@@ -73,6 +74,8 @@ pub struct RunBuilder<'a> {
     budget: Option<f64>,
     options: StageOptions,
     weight_decay: Option<f64>,
+    label_smoothing: f64,
+    class_weights: Option<ClassWeights>,
     whiten: Option<bool>,
     augment: Option<Augmentation>,
     copies: Option<usize>,
@@ -99,6 +102,8 @@ impl Run<'_> {
             budget: None,
             options: StageOptions::default(),
             weight_decay: None,
+            label_smoothing: 0.0,
+            class_weights: None,
             whiten: None,
             augment: None,
             copies: None,
@@ -136,6 +141,22 @@ impl<'a> RunBuilder<'a> {
     #[must_use]
     pub fn weight_decay(mut self, lambda: f64) -> Self {
         self.weight_decay = Some(lambda);
+        self
+    }
+
+    /// s of the targets (1 − s) onehot + s/M of the training loss, 0 ≤ s < 1; by default 0. Held-out and test losses
+    /// are those of onehot.
+    #[must_use]
+    pub fn label_smoothing(mut self, s: f64) -> Self {
+        self.label_smoothing = s;
+        self
+    }
+
+    /// What the examples of each class count in the training loss; by default all the same. Held-out and test losses
+    /// are of examples that count the same.
+    #[must_use]
+    pub fn class_weights(mut self, weights: ClassWeights) -> Self {
+        self.class_weights = Some(weights);
         self
     }
 
@@ -205,10 +226,7 @@ impl<'a> RunBuilder<'a> {
     pub fn config(&self) -> Result<Config> {
         let (data, n) = (self.data, self.data.train.len());
         self.check_schedule()?;
-        let description = match &self.model {
-            Some(name) => Description::open(name)?,
-            None => Description::suiting(data.shape)?,
-        };
+        let description = self.description()?;
         let model = Model::new(&description, data.shape, data.classes.len())?;
         let held_out = self.held_out_examples()?;
         let is_stochastic = matches!(self.schedule, Schedule::Stochastic(_));
@@ -220,7 +238,9 @@ impl<'a> RunBuilder<'a> {
             let size = self.subset.unwrap_or(usual);
             size.examples(n.saturating_mul(times), available, data.classes.len(), model.parameters())
         };
-        let entropy = data.class_entropy();
+        let of_labels = |of: &ClassWeights| of.of(&data.train.labels, data.classes.len());
+        let class_weights = self.class_weights.as_ref().map(of_labels);
+        let entropy = class_weights.as_deref().map_or_else(|| data.class_entropy(), |of| weighted_entropy(data, of));
         let plan = match self.schedule {
             Schedule::Stochastic(rule) => {
                 let rule = rule.among_classes(entropy);
@@ -247,6 +267,8 @@ impl<'a> RunBuilder<'a> {
             held_out_sampling: None,
             sampling: self.sampling,
             weight_decay: self.weight_decay.unwrap_or(usual_decay),
+            label_smoothing: self.label_smoothing,
+            class_weights,
             seed: self.seed,
             memory: self.memory,
             checkpoint_every: self.checkpoint_every,
@@ -268,6 +290,13 @@ impl<'a> RunBuilder<'a> {
     /// As [`RunBuilder::config`] and [`Run::new`].
     pub fn on(&self, gpu: &Gpu) -> Result<Run<'a>> {
         Run::new(gpu, &self.config()?, self.data)
+    }
+
+    fn description(&self) -> Result<Description> {
+        match &self.model {
+            Some(name) => Description::open(name),
+            None => Description::suiting(self.data.shape),
+        }
     }
 
     fn usual_augmentation(&self) -> Option<Augmentation> {

@@ -43,6 +43,12 @@ pub struct Config {
     pub sampling: Sampling,
     /// λ
     pub weight_decay: f64,
+    /// s of the targets (1 − s) onehot + s/M of the training loss.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub label_smoothing: f64,
+    /// What an example of each class counts in the training loss, if not 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<Vec<f64>>,
     /// Seed of everything random.
     pub seed: u64,
     /// Bytes of device memory for activations: the chunks, and so the last bits of every sum, depend on it.
@@ -120,6 +126,12 @@ impl Config {
             (self.held_out < n, "held_out leaves no training example"),
             (self.copies != Some(0), "copies is 0"),
             (is_from_0(self.weight_decay), "weight_decay is no number from 0 up"),
+            ((0.0..1.0).contains(&self.label_smoothing), "label_smoothing is no number from 0 up and below 1"),
+            (
+                self.class_weights.iter().flatten().all(|weight| weight.is_finite() && *weight > 0.0)
+                    && self.class_weights.as_ref().is_none_or(|of| of.len() == data.classes.len()),
+                "class_weights are not a number above 0 for each class",
+            ),
             (is_from_0(self.checkpoint_every), "checkpoint_every is no number from 0 up"),
         ];
         let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());
@@ -165,6 +177,11 @@ impl Config {
     pub fn copies_of_a_pass(&self) -> usize {
         if self.plan.rule().is_some() { 1 } else { self.copies.unwrap_or(1) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
 }
 
 /// Whether all numbers of a value are.

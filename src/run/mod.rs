@@ -3,6 +3,7 @@
 
 mod assembly;
 mod builder;
+mod class_weights;
 mod config;
 mod contents;
 mod folder;
@@ -19,6 +20,7 @@ mod weights;
 
 pub use assembly::Run;
 pub use builder::{CHECKPOINT_EVERY, RunBuilder, Schedule};
+pub use class_weights::ClassWeights;
 pub use config::Config;
 pub use folder::{Resumed, RunFolder};
 pub use forecast::{Forecast, Fraction};

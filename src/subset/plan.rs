@@ -301,7 +301,7 @@ impl Plan {
                 let first_step = prices.of(shrink + method.first_step(), examples, None).units();
                 let least = if passes > 0.0 { first_step } else { Units::default() };
                 let (budget, tolerance) = (Units::of_passes(passes, examples).max(least), Some(tolerance));
-                StopRules { budget, examples, tolerance, patience: validation.patience, gap, stall }
+                StopRules { budget, examples, tolerance, patience: validation.patience, gap, least: 0.0, stall }
             }
         }
     }

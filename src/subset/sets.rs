@@ -11,15 +11,26 @@ use crate::model::Model;
 use crate::objective::{Examples, Objective};
 use std::sync::Arc;
 
-/// How a run starts, and what it adds to the loss.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// How a run starts, and the loss that it minimises.
+#[derive(Clone, Debug, PartialEq)]
 pub struct StartOptions {
     /// λ of the penalty λ/2 ‖θ‖².
     pub weight_decay: f64,
+    /// s of the targets (1 − s) onehot + s/M.
+    pub label_smoothing: f64,
+    /// What an example of each class counts, if not 1.
+    pub class_weights: Option<Arc<[f64]>>,
     /// Whether the first layer starts as whitened components of what it reads.
     pub whiten: bool,
     /// Of everything random.
     pub seed: u64,
+}
+
+impl StartOptions {
+    /// The same loss of the targets and weights of classes that are asked for.
+    pub(super) fn of_classes(&self, objective: Objective) -> Result<Objective> {
+        objective.smoothed(self.label_smoothing)?.weighted(self.class_weights.as_ref())
+    }
 }
 
 /// The examples of a run, and the losses over them that decide or report.

@@ -17,6 +17,8 @@ pub struct StopRules {
     pub patience: u64,
     /// Share of the held-out cross entropy below which the stage's own says no more; 0: never.
     pub gap: f64,
+    /// What the stage's own is at least.
+    pub least: f64,
     /// Share by which two iterations have to lower the loss; 0: any.
     pub stall: f64,
 }
@@ -50,7 +52,7 @@ impl fmt::Display for StopReason {
 
 /// Why a stage ends here, if it does, `spent` of its budget being gone.
 pub fn reason_to_stop(rules: &StopRules, spent: Units, at: &ProgressScalars) -> Option<StopReason> {
-    let StopRules { budget, examples, tolerance, patience, gap, stall } = *rules;
+    let StopRules { budget, examples, tolerance, patience, gap, least, stall } = *rules;
     let reached = tolerance.filter(|tolerance| at.state.gradient_norm <= tolerance * at.initial_gradient_norm);
     let held_out = at.last_validation.map_or(f64::NAN, |(_, held_out)| held_out.loss);
     if spent >= budget {
@@ -59,7 +61,7 @@ pub fn reason_to_stop(rules: &StopRules, spent: Units, at: &ProgressScalars) -> 
         Some(StopReason::Minimum(tolerance))
     } else if patience > 0 && at.validations_since_best >= patience {
         Some(StopReason::NoLowerHeldOutLoss(patience))
-    } else if at.cross_entropy < gap * held_out {
+    } else if at.cross_entropy - least < gap * held_out {
         Some(StopReason::Gap(gap))
     } else if stall > 0.0 && at.state.loss > (1.0 - stall) * at.earlier_losses[1] {
         Some(StopReason::Stalled(stall))
@@ -74,8 +76,15 @@ mod tests {
     use super::*;
     use crate::optimise::StateScalars;
 
-    const RULES: StopRules =
-        StopRules { budget: Units::new(100.0), examples: 40, tolerance: Some(1e-2), patience: 3, gap: 0.5, stall: 0.1 };
+    const RULES: StopRules = StopRules {
+        budget: Units::new(100.0),
+        examples: 40,
+        tolerance: Some(1e-2),
+        patience: 3,
+        gap: 0.5,
+        least: 0.0,
+        stall: 0.1,
+    };
 
     /// In the middle of a stage that has no reason to end.
     fn middle() -> ProgressScalars {
@@ -108,6 +117,7 @@ mod tests {
             ("stall", spent, ProgressScalars { earlier_losses: [1.05, 1.1], ..at.clone() }, {
                 Some(StopReason::Stalled(0.1))
             }),
+            ("no gap", spent, ProgressScalars { cross_entropy: 0.56, ..at.clone() }, None),
             // the budget is named first, then the gradient
             ("both", Units::new(200.0), ProgressScalars { state: state(1.0, 0.0), ..at.clone() }, {
                 Some(StopReason::Spent(2.5))
@@ -123,6 +133,8 @@ mod tests {
         ];
         for (name, spent, progress, want) in table {
             assert_eq!(reason_to_stop(&RULES, spent, &progress), want, "{name}");
+            let smoothed = ProgressScalars { cross_entropy: progress.cross_entropy + 0.4, ..progress };
+            assert_eq!(reason_to_stop(&StopRules { least: 0.4, ..RULES }, spent, &smoothed), want, "{name}, smoothed");
         }
     }
 

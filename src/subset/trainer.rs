@@ -10,7 +10,7 @@ use super::running::Running;
 use super::sampling::Subset;
 use super::screening::Screening;
 use super::sets::{Finished, StartOptions, TrainingSets};
-use super::stopping::reason_to_stop;
+use super::stopping::{StopRules, reason_to_stop};
 use crate::cost::{Cost, Units};
 use crate::device::{Buf, Gpu, Interrupt};
 use crate::error::{Error, Result, UsageError};
@@ -181,9 +181,9 @@ impl Trainer {
 
     /// The problem of a stage, some of whose passes may be spent already. Over mini-batches the method counts.
     fn problem(&self, stage: usize, spent: Cost) -> Result<SubsetProblem> {
-        let (indices, decay) = (&self.sets.stages[stage].indices, self.start.weight_decay);
-        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, decay)?;
-        let mut problem = SubsetProblem::new(objective)?;
+        let (start, indices) = (&self.start, &self.sets.stages[stage].indices);
+        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, start.weight_decay)?;
+        let mut problem = SubsetProblem::new(start.of_classes(objective)?)?;
         if let Plan::Stages { .. } = self.plan {
             problem.set_allowance(self.plan.rules(&self.prices, stage, indices.len()).budget - spent.units());
         }
@@ -310,7 +310,8 @@ impl Trainer {
         let stage = running.progress.scalars.stages.len();
         let (kind, validation) = (self.plan.kind(stage), self.plan.validation(stage));
         let examples = self.sets.stages[stage].len();
-        let rules = self.plan.rules(&self.prices, stage, examples);
+        let least = running.problem.objective().least_cross_entropy();
+        let rules = StopRules { least, ..self.plan.rules(&self.prices, stage, examples) };
         let prepared = if self.plan.rule().is_some() { preparation.cost } else { Cost::default() };
         let stopped = loop {
             let scalars = &running.progress.scalars;

@@ -7,6 +7,7 @@ use gpu_subset::kernels::activation::Activation;
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::kernels::batch_norm::{self, BatchNorm, NormPart, Statistics};
 use gpu_subset::kernels::epilogue::{Epilogue, Mask};
+use gpu_subset::kernels::group_norm::{ExampleSums, GroupNorm};
 use gpu_subset::kernels::{ceiling, update};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::{DEFAULT_MEMORY, Examples, Kronecker, Minibatches, Objective, Workspace};
@@ -40,6 +41,9 @@ const CHUNKS: [usize; 6] = [256, 512, 1024, 2048, 4096, 8192];
 /// (channels, side) of the images that are normalised.
 const NORMS: [(usize, usize); 3] = [(16, 16), (32, 8), (64, 4)];
 
+/// Channels that are normalised together in one example.
+const GROUP: usize = 8;
+
 /// Records every kernel that the built-in models use; [`Gpu::specialisations`] says which.
 pub fn record_all(gpu: &Gpu) {
     for (description, input, classes) in models() {
@@ -48,6 +52,9 @@ pub fn record_all(gpu: &Gpu) {
     }
     for (channels, side) in NORMS {
         record_norm(gpu, BatchNorm { shape: Shape::new(channels, side, side) });
+    }
+    for (channels, side) in NORMS {
+        record_group_norm(gpu, GroupNorm { shape: Shape::new(channels, side, side), groups: channels / GROUP });
     }
     let (x, out) = (gpu.alloc_quads("x", 256, false).unwrap(), gpu.alloc("out", 64).unwrap());
     ceiling::arithmetic(gpu, &x, &out).unwrap();
@@ -84,6 +91,9 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     let indices: Vec<u32> = (0..EXAMPLES as u32).collect();
     let mut objective = Objective::new(gpu, &workspace, &examples, &indices, 1e-3).unwrap();
     objective.prepare().unwrap();
+    let mut smoothed = objective.sample(EXAMPLES).unwrap().smoothed(0.1).unwrap();
+    smoothed.prepare().unwrap();
+    Minibatches::new(&smoothed, EXAMPLES, true).unwrap();
     let positions = Sweep::default().looks.positions;
     for (positions, whole_inputs) in [(0, None), (positions, None), (positions, Some(0))] {
         Kronecker::new(&objective, Looks { positions, whole_inputs, ..Looks::USUAL.at(EXAMPLES) }).unwrap();
@@ -167,4 +177,32 @@ fn record_norm(gpu: &Gpu, norm: BatchNorm) {
     norm.fisher(gpu, [&slopes, &x], by_group, &coefficients, &factors).unwrap();
     let part = NormPart { start: 0, factor: 0, channels: norm.shape.channels };
     batch_norm::divide(gpu, &[part], &factors, &lambda, [&theta, &running]).unwrap();
+}
+
+/// The same of a normalisation of groups of channels.
+fn record_group_norm(gpu: &Gpu, norm: GroupNorm) {
+    let examples = 2 * gpu.profile.block;
+    let quads = |label| gpu.alloc_quads(label, examples * norm.shape.len(), false).unwrap();
+    let words = |label, len| gpu.alloc(label, len).unwrap();
+    let [x, y, slopes] = ["x", "y", "slopes"].map(quads);
+    let theta = words("theta", 2 * norm.shape.channels);
+    let [statistics, products] = norm.room().map(|len| words("room", len * examples));
+    let room = ExampleSums { statistics: &statistics, products: &products };
+    let (coefficients, factors) = (words("coefficients", 2), words("factors", norm.fisher_len()));
+    let partial = words("partial", norm.splits(gpu, 2) * norm.weights().partial_len());
+    let relu = Epilogue { activation: Some(Activation::Relu), found: Some(words("found", 1)), ..Epilogue::default() };
+    norm.statistics(gpu, &x, room).unwrap();
+    for skip in [None, Some(&slopes)] {
+        norm.forward(gpu, [&x, &y], skip, &theta, room, &relu).unwrap();
+    }
+    norm.products(gpu, [&slopes, &x], room).unwrap();
+    let mask = Mask { values: slopes.clone(), is_relu: true };
+    for tx in [Some(&slopes), None] {
+        norm.jvp(gpu, [&x, &y], [&theta; 2], tx, room, Some(&mask)).unwrap();
+    }
+    for mask in [None, Some(&mask)] {
+        norm.grad_input(gpu, [&slopes, &x, &y], &theta, room, mask).unwrap();
+    }
+    norm.grad_weight(gpu, &slopes, room, &partial).unwrap();
+    norm.fisher(gpu, &slopes, room, &coefficients, &factors).unwrap();
 }

@@ -22,6 +22,8 @@ pub struct Problem {
     /// The K chosen examples, or copies, in no order.
     pub indices: Vec<u32>,
     pub weight_decay: f64,
+    /// s of the targets.
+    pub smoothing: f64,
     /// Normalised features of the chosen examples.
     x: Vec<f64>,
     /// How copies differ, and the seed of it.
@@ -40,7 +42,12 @@ impl Problem {
         indices.truncate(examples);
         let (mean, std): (Vec<_>, Vec<_>) = statistics.iter().copied().unzip();
         let x = gather::reference::gather(shape, &images, &indices, &mean, &std);
-        Self { twin, images, labels, statistics, indices, weight_decay, x, augmentation: None }
+        Self { twin, images, labels, statistics, indices, weight_decay, smoothing: 0.0, x, augmentation: None }
+    }
+
+    /// The same with smoothed targets.
+    pub fn smoothed(self, smoothing: f64) -> Self {
+        Self { smoothing, ..self }
     }
 
     /// The same as a mini-batch, all of which is normalised together.
@@ -98,7 +105,7 @@ impl Problem {
 
     /// Its loss in f64, of which the chosen examples have these labels.
     pub fn reference<'a>(&'a self, labels: &'a [u32]) -> Loss<'a> {
-        Loss { maps: &self.twin.ops, x: &self.x, labels, weight_decay: self.weight_decay }
+        Loss { maps: &self.twin.ops, x: &self.x, labels, weight_decay: self.weight_decay, smoothing: self.smoothing }
     }
 
     /// Classes of the chosen examples.

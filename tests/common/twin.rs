@@ -5,6 +5,7 @@
 use gpu_subset::kernels::activation::Activation;
 use gpu_subset::kernels::batch_norm::BatchNorm;
 use gpu_subset::kernels::conv2d::Conv2d;
+use gpu_subset::kernels::group_norm::GroupNorm;
 use gpu_subset::kernels::pool::Pool;
 pub use gpu_subset::model::reference::Map as Op;
 use gpu_subset::model::reference::Maps;
@@ -118,6 +119,7 @@ impl Builder {
                 self.add(Op::Average(Pool { input: shape, height, width, padding: 0, stride: 1 }), x, None);
             }
             "batch-norm" => self.add(Op::Norm(BatchNorm { shape }, GROUP), x, None),
+            "group-norm" => self.add(Op::GroupNorm(GroupNorm { shape, groups: number("groups").unwrap() }), x, None),
             "add" => {
                 let (x, plus) = if reads.len() == 2 { (x, reads[1]) } else { (self.last, x) };
                 let [a, b] = [x, plus].map(|value| self.shape(value));

@@ -13,7 +13,7 @@ use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
 /// What padded examples hold, where nothing may depend on it.
-const GARBAGE: f64 = -3e4;
+pub const GARBAGE: f64 = -3e4;
 
 /// A normalisation of some examples, so many blocks a group; at most all of them.
 #[derive(Clone, Copy, Debug)]
@@ -90,13 +90,13 @@ impl Case {
     }
 }
 
-fn largest(values: &[f64]) -> f64 {
+pub fn largest(values: &[f64]) -> f64 {
     values.iter().fold(0.0, |most: f64, x| most.max(x.abs()))
 }
 
 /// Fails unless the largest error is below a bound.
 #[track_caller]
-fn assert_within(what: &str, got: &[f64], want: &[f64], bound: f64) {
+pub fn assert_within(what: &str, got: &[f64], want: &[f64], bound: f64) {
     assert_eq!(got.len(), want.len(), "{what}");
     for (i, (g, w)) in got.iter().zip(want).enumerate() {
         assert!((g - w).abs() <= bound, "{what}: at {i} got {g}, want {w}, within {bound:e}");

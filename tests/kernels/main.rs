@@ -7,6 +7,7 @@ mod augment;
 mod batch_norm;
 mod centred;
 mod elementwise;
+mod group_norm;
 mod kronecker;
 mod newton_schulz;
 mod patches;

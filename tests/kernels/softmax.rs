@@ -15,9 +15,10 @@ const SEED: u32 = 77;
 fn softmax_cross_entropy_agrees_with_the_reference() {
     let mut rng = rng(9);
     for gpu in gpus() {
-        for (batch, classes) in [(1, 2), (17, 10), (255, 3), (257, 10), (33, 100), (5, 1)] {
-            let what = format!("batch {batch}, {classes} classes");
-            let examples = Examples::random(batch, classes, &mut rng);
+        let sizes = [(1, 2), (17, 10), (255, 3), (257, 10), (33, 100), (5, 1)];
+        for ((batch, classes), smoothing) in sizes.into_iter().flat_map(|size| [(size, 0.0), (size, 0.1)]) {
+            let what = format!("batch {batch}, {classes} classes, smoothed by {smoothing}");
+            let examples = Examples::random(batch, classes, smoothing, &mut rng);
             let written = Written::by_kernels(&gpu, &examples);
             assert_values(&what, &written, &examples);
             assert_gradient(&what, &written, &examples);
@@ -35,6 +36,7 @@ fn softmax_cross_entropy_agrees_with_the_reference() {
 /// Logits z, a direction u, labels and weights.
 struct Examples {
     classes: usize,
+    smoothing: f64,
     z: Vec<f64>,
     u: Vec<f64>,
     labels: Vec<u32>,
@@ -49,13 +51,13 @@ struct Example<'a> {
 }
 
 impl Examples {
-    fn random(batch: usize, classes: usize, rng: &mut ChaCha8Rng) -> Self {
+    fn random(batch: usize, classes: usize, smoothing: f64, rng: &mut ChaCha8Rng) -> Self {
         // logits up to ±60: a softmax that does not subtract the maximum overflows
         let z = uniform(batch * classes, rng).iter().map(|z| f64::from((60.0 * z) as f32)).collect();
         let u = uniform(batch * classes, rng);
         let labels = (0..batch).map(|_| rng.random_range(0..classes as u32)).collect();
         let weight = (0..batch).map(|_| f64::from(rng.random_range(0f32..3.0))).collect();
-        Self { classes, z, u, labels, weight }
+        Self { classes, smoothing, z, u, labels, weight }
     }
 
     fn iter(&self) -> impl Iterator<Item = Example<'_>> {
@@ -89,6 +91,7 @@ impl Written {
         let targets = Targets {
             label: gpu.upload("label", &to_blocks(&examples.labels, 1, block, 0)).unwrap(),
             weight: upload(gpu, &to_blocks(&examples.weight, 1, block, 0.0)),
+            smoothing: (examples.smoothing > 0.0).then(|| upload(gpu, &[examples.smoothing])),
         };
         let index = gpu.upload("index", &to_blocks(&examples.labels, 1, block, PADDING)).unwrap();
         let seed = gpu.upload("seed", &[SEED]).unwrap();
@@ -119,7 +122,8 @@ impl Written {
 
 fn assert_values(what: &str, written: &Written, examples: &Examples) {
     let batch = examples.labels.len();
-    let want: Vec<f64> = examples.iter().map(|e| e.weight * reference::loss(e.z, e.label)).collect();
+    let s = examples.smoothing;
+    let want: Vec<f64> = examples.iter().map(|e| e.weight * reference::loss(e.z, e.label, s)).collect();
     assert_close(&format!("loss, {what}"), &written.loss[..batch], &want, 1e-6);
     let correct = |e: Example<'_>| if reference::correct(e.z, e.label) { e.weight } else { 0.0 };
     let want: Vec<f64> = examples.iter().map(correct).collect();
@@ -128,13 +132,15 @@ fn assert_values(what: &str, written: &Written, examples: &Examples) {
 
 /// p - 1 of an example that is all but certain cancels: the error is against the weight.
 fn assert_gradient(what: &str, written: &Written, examples: &Examples) {
-    let want: Vec<f64> = examples.iter().flat_map(|e| scaled(e.weight, reference::gradient(e.z, e.label))).collect();
+    let of = |e: Example<'_>| scaled(e.weight, reference::gradient(e.z, e.label, examples.smoothing));
+    let want: Vec<f64> = examples.iter().flat_map(of).collect();
     examples.assert_weighted(&format!("gradient, {what}"), &written.gradient, &want);
 }
 
 /// 1 - p of the label cancels where it is all but certain: the error is against the weight.
 fn assert_residual(what: &str, written: &Written, examples: &Examples) {
-    let want: Vec<f64> = examples.iter().map(|e| e.weight * reference::residual(e.z, e.label)).collect();
+    let of = |e: Example<'_>| e.weight * reference::residual(e.z, e.label, examples.smoothing);
+    let want: Vec<f64> = examples.iter().map(of).collect();
     examples.assert_weighted(&format!("residual, {what}"), &written.residual[..want.len()], &want);
 }
 

@@ -25,7 +25,7 @@ use gpu_subset::update::Matrix;
 const LONG: usize = 64 * 65_536 + 17;
 
 /// The adapter with lavapipe's profile, if it can run that, but so many workgroups.
-fn device(workgroups: usize) -> Option<TestGpu> {
+pub fn device(workgroups: usize) -> Option<TestGpu> {
     gpu()?;
     let adapter = AdapterChoice::default().select().ok()?;
     let profile = Profile { workgroups, ..Profile::SOFTWARE };
@@ -34,7 +34,7 @@ fn device(workgroups: usize) -> Option<TestGpu> {
 }
 
 /// Whether a kernel leaves the same numbers, all of them, in one workgroup and in many.
-fn agree(what: &str, outputs: impl Fn(&Gpu) -> Vec<f32>) {
+pub fn agree(what: &str, outputs: impl Fn(&Gpu) -> Vec<f32>) {
     let [Some(one), Some(many)] = [1, 1 << 12].map(device) else { return };
     let (got, want) = (outputs(&one), outputs(&many));
     assert!(want.iter().all(|x| x.is_finite()), "{what}: not finite in many workgroups");
@@ -47,11 +47,11 @@ fn values(len: usize) -> Vec<f32> {
     (0..len).map(|i| 0.5 + (i % 1021) as f32 / 1021.0).collect()
 }
 
-fn buf(gpu: &Gpu, len: usize) -> Buf {
+pub fn buf(gpu: &Gpu, len: usize) -> Buf {
     gpu.upload("test.input", &values(len)).unwrap()
 }
 
-fn quads(gpu: &Gpu, len: usize) -> Quads {
+pub fn quads(gpu: &Gpu, len: usize) -> Quads {
     gpu.upload_quads("test.input", &values(len), false).unwrap()
 }
 
@@ -155,7 +155,8 @@ fn every_example_of_many_classes_has_its_loss_and_derivatives() {
         let index: Vec<u32> = (0..examples as u32).collect();
         let index = gpu.upload("test.index", &index).unwrap();
         let label: Vec<u32> = (0..examples as u32).map(|n| n % CLASSES as u32).collect();
-        let targets = Targets { label: gpu.upload("test.label", &label).unwrap(), weight: buf(gpu, examples) };
+        let label = gpu.upload("test.label", &label).unwrap();
+        let targets = Targets { label, weight: buf(gpu, examples), smoothing: Some(buf(gpu, 1)) };
         let [loss, hits, score, uu, uv, vv] = [(); 6].map(|()| unwritten(gpu, examples));
         let [dz, h, root] = [(); 3].map(|()| unwritten_quads(gpu, z.len()));
         let steps = [

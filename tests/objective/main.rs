@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the
 /// first parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
-const NETS: [(Shape, usize, &str); 7] = [
+const NETS: [(Shape, usize, &str); 8] = [
     (
         Shape::new(2, 9, 8),
         4,
@@ -88,6 +88,18 @@ const NETS: [(Shape, usize, &str); 7] = [
            { kind = "add", from = ["branch", "short"], pad = true, activation = "silu" },
            { kind = "global-avg-pool" }, { kind = "dense" }"#,
     ),
+    // normalised by groups of channels, example by example
+    (
+        Shape::new(2, 6, 5),
+        4,
+        r#"{ kind = "conv", channels = 6, size = 3, padding = 1 },
+           { kind = "group-norm", groups = 3, activation = "tanh", name = "stem" },
+           { kind = "conv", channels = 6, size = 1 },
+           { kind = "group-norm", groups = 1 }, { kind = "add", from = "stem", activation = "relu" },
+           { kind = "conv", channels = 4, size = 2, stride = 2 },
+           { kind = "group-norm", groups = 2, activation = "silu" },
+           { kind = "global-avg-pool" }, { kind = "dense" }"#,
+    ),
 ];
 
 const MIB: u64 = 1 << 20;
@@ -108,7 +120,7 @@ struct OnDevice<'a> {
 impl<'a> OnDevice<'a> {
     fn new(gpu: &'a Gpu, problem: &'a Problem, workspace: &Arc<Workspace>, examples: &Arc<Examples>) -> Self {
         let objective = Objective::new(gpu, workspace, examples, &problem.indices, problem.weight_decay).unwrap();
-        Self { gpu, problem, objective }
+        Self { gpu, problem, objective: objective.smoothed(problem.smoothing).unwrap() }
     }
 
     /// With memory of its own for at most `chunk` examples at once.

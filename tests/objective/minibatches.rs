@@ -1,9 +1,11 @@
 //! What a mini-batch leaves behind, and for how long.
 
 use crate::common::gpus;
+use crate::common::twin::relative_error;
 use crate::{OnDevice, problem};
 use gpu_subset::batch::{Batch, Looks};
 use gpu_subset::objective::Kronecker;
+use std::sync::Arc;
 
 #[test]
 fn activations_are_those_of_the_last_mini_batch_until_another_pass_overwrites_them() {
@@ -28,5 +30,37 @@ fn activations_are_those_of_the_last_mini_batch_until_another_pass_overwrites_th
         assert!(minibatches.activations().is_some());
         kronecker.update(&theta, 1, 0.0).unwrap();
         assert!(minibatches.activations().is_none(), "so does a refresh from the sample");
+    }
+}
+
+/// A weight of a class is a weight of its examples, in the loss over all as in a mini-batch.
+#[test]
+fn weights_of_classes_are_weights_of_their_examples() {
+    for gpu in gpus() {
+        for which in [0, 6] {
+            let problem = problem(which, 49, 1e-2).minibatch();
+            let theta = problem.parameters(17);
+            let plain = OnDevice::with_chunks(&gpu, &problem, 64);
+            let mut weighted = OnDevice::with_chunks(&gpu, &problem, 64);
+            let of_classes: Arc<[f64]> = (0..problem.twin.model.classes).map(|class| 0.5 + class as f64).collect();
+            weighted.objective = weighted.objective.weighted(Some(&of_classes)).unwrap();
+            let of_examples: Vec<f32> = problem.indices.iter().map(|&i| of_classes[problem.label(i)] as f32).collect();
+            let positions: Vec<u32> = (0..49).collect();
+            let gradient = |of: &OnDevice<'_>, weights: Option<&[f32]>| {
+                let (theta, gradient) = (of.vector(&theta), of.unwritten());
+                let mut minibatches = of.minibatches(49, false);
+                let batch = Batch { positions: &positions, weights, epoch: 0, draw: None };
+                minibatches.gradient(&theta, batch, &gradient).unwrap();
+                (minibatches.take_evaluation().unwrap(), of.compact(&gradient))
+            };
+            let (of_weights, want) = gradient(&plain, Some(&of_examples));
+            let (of_classes, got) = gradient(&weighted, None);
+            assert!(relative_error(&got, &want) <= 1e-6, "net {which}");
+            assert!((of_classes.loss - of_weights.loss).abs() <= 1e-6 * of_weights.loss, "net {which}");
+            assert!((of_classes.accuracy - of_weights.accuracy).abs() <= 1e-6, "net {which}");
+            let (of_all, got) = weighted.loss_and_gradient(&theta);
+            assert!(relative_error(&got, &want) <= 1e-6, "net {which}: all examples");
+            assert!((of_all.accuracy - of_weights.accuracy).abs() <= 1e-6, "net {which}: {of_all:?}");
+        }
     }
 }

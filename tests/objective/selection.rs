@@ -29,7 +29,7 @@ fn sums(
 ) -> Vec<f64> {
     let mut dz = vec![0.0; logits.len() * problem.twin.model.classes];
     for &(n, weight) in of {
-        let row = xent::gradient(&logits[n].0, logits[n].1);
+        let row = xent::gradient(&logits[n].0, logits[n].1, problem.smoothing);
         dz[n * row.len()..(n + 1) * row.len()].iter_mut().zip(row).for_each(|(dz, r)| *dz = weight * r);
     }
     let ops = Maps { shares, ..problem.twin.ops.clone() };
@@ -41,8 +41,11 @@ fn sums(
 pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f32]>) -> Option<(Vec<f64>, usize)> {
     let logits = logits(problem, theta);
     let weight = |n: usize| weights.map_or(1.0, |weights| f64::from(weights[n]));
-    let score: Vec<f64> =
-        logits.iter().enumerate().map(|(n, (z, label))| weight(n) * xent::residual(z, *label)).collect();
+    let score: Vec<f64> = logits
+        .iter()
+        .enumerate()
+        .map(|(n, (z, label))| weight(n) * xent::residual(z, *label, problem.smoothing))
+        .collect();
     let tau = selection::threshold(&score);
     let is_clear = |(s, &i): (&f64, &u32)| (selection::uniform(i, step, KEY) * tau - s).abs() > 1e-3 * s;
     if !score.iter().zip(&problem.indices).all(is_clear) {
@@ -66,7 +69,8 @@ fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
     for gpu in gpus() {
         for which in 0..NETS.len() {
             for (examples, chunk) in [(33, 64), (192, 192), (257, 320)] {
-                let problem = problem(which, examples, 1e-2).minibatch();
+                let smoothing = if which % 3 == 1 { 0.15 } else { 0.0 };
+                let problem = problem(which, examples, 1e-2).minibatch().smoothed(smoothing);
                 let theta = problem.parameters(61);
                 let on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
                 let mut minibatches = on_device.minibatches(examples, true);

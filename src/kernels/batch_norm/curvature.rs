@@ -24,6 +24,13 @@ pub struct NormPart {
     pub channels: usize,
 }
 
+impl NormPart {
+    /// Words of its blocks.
+    pub fn words(&self) -> usize {
+        BLOCK_WORDS * self.channels
+    }
+}
+
 impl BatchNorm {
     /// Words of the blocks of γ and β.
     pub fn fisher_len(&self) -> usize {
@@ -70,9 +77,8 @@ impl BatchNorm {
 /// As [`Dispatch::new`].
 pub fn divide(gpu: &Gpu, parts: &[NormPart], factors: &Buf, lambda: &Buf, [g, d]: [&Buf; 2]) -> Result<Dispatch> {
     assert_eq!(g.len(), d.len());
-    let fits = |part: &NormPart| {
-        part.start + 2 * part.channels <= g.len() && part.factor + BLOCK_WORDS * part.channels <= factors.len()
-    };
+    let fits =
+        |part: &NormPart| part.start + 2 * part.channels <= g.len() && part.factor + part.words() <= factors.len();
     assert!(parts.iter().all(fits));
     let job = |part: &NormPart| {
         let [g, f, channels] = [part.start, part.factor, part.channels].map(word);

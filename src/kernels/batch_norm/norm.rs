@@ -77,7 +77,7 @@ impl BatchNorm {
     }
 
     /// Blocks that an array of activations has room for.
-    pub(super) fn blocks(&self, gpu: &Gpu, x: &Quads) -> usize {
+    pub(in crate::kernels) fn blocks(&self, gpu: &Gpu, x: &Quads) -> usize {
         let block = self.shape.len() * gpu.profile.block;
         assert!(x.len().is_multiple_of(block), "{} words are no blocks of {}", x.len(), self.shape);
         x.len() / block

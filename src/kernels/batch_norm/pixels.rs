@@ -14,7 +14,7 @@ const SOFTWARE_ITEMS: usize = 256;
 
 /// Parts of the pixels of a channel, in steps of `each` neighbours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pixels {
+pub(in crate::kernels) struct Pixels {
     /// Pixels of a step, a divisor of how many there are.
     pub each: usize,
     /// Steps of a part.
@@ -22,6 +22,12 @@ pub(super) struct Pixels {
     pub parts: usize,
     /// Rows of invocations that share a part, a power of two; the others of a workgroup take other blocks.
     rows: usize,
+}
+
+/// vec4 that a workgroup of a map goes through, at least.
+fn items(gpu: &Gpu) -> usize {
+    let items = if gpu.profile.variant == Variant::Software { SOFTWARE_ITEMS } else { ITEMS };
+    items * gpu.profile.rows
 }
 
 impl BatchNorm {
@@ -48,15 +54,27 @@ impl BatchNorm {
     }
 
     /// Of a map, and the blocks that a workgroup has a part of.
-    pub(super) fn mapped(&self, gpu: &Gpu) -> (Pixels, usize) {
-        let items = if gpu.profile.variant == Variant::Software { SOFTWARE_ITEMS } else { ITEMS };
-        let of_group = items * gpu.profile.rows;
-        let pixels = self.pixels(gpu, of_group / self.each(gpu));
-        (pixels, (of_group / (pixels.each * pixels.steps)).max(1))
+    pub(in crate::kernels) fn mapped(&self, gpu: &Gpu) -> (Pixels, usize) {
+        self.sliced(gpu, items(gpu) / self.each(gpu))
+    }
+
+    /// Of sums over all pixels of each example, and the blocks that a workgroup does.
+    pub(in crate::kernels) fn by_example(&self, gpu: &Gpu) -> (Pixels, usize) {
+        self.sliced(gpu, self.shape.pixels())
+    }
+
+    fn sliced(&self, gpu: &Gpu, least: usize) -> (Pixels, usize) {
+        let pixels = self.pixels(gpu, least);
+        (pixels, (items(gpu) / (pixels.each * pixels.steps)).max(1))
     }
 
     /// What the prelude `pixels` is specialised to, for workgroups of so many rows.
-    pub(super) fn pixel_constants(&self, gpu: &Gpu, pixels: Pixels, rows: usize) -> Vec<(&'static str, usize)> {
+    pub(in crate::kernels) fn pixel_constants(
+        &self,
+        gpu: &Gpu,
+        pixels: Pixels,
+        rows: usize,
+    ) -> Vec<(&'static str, usize)> {
         vec![
             ("CHANNELS", self.shape.channels),
             ("PIXELS", self.shape.pixels()),
@@ -81,8 +99,12 @@ impl BatchNorm {
     }
 
     /// Turns of a map, at most: where each block is a group.
-    pub(super) fn map_turns(&self, gpu: &Gpu) -> usize {
-        let (pixels, slice) = self.mapped(gpu);
+    pub(in crate::kernels) fn map_turns(&self, gpu: &Gpu) -> usize {
+        self.turns_of(gpu, self.mapped(gpu))
+    }
+
+    /// Turns of a kernel over a part of the pixels of some blocks.
+    pub(in crate::kernels) fn turns_of(&self, gpu: &Gpu, (pixels, slice): (Pixels, usize)) -> usize {
         let of_block = turns(1, turns(pixels.steps.div_ceil(pixels.rows), 0));
         turns(slice, of_block + self.small_turns(gpu))
     }
