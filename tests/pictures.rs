@@ -3,9 +3,10 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use common::program::{refused, run};
+use common::pictures::{Folder, encoded, exif};
+use common::program::refused;
 use gpu_subset::data::{Dataset, Note, Picture, ReadOptions, TestShare};
-use gpu_subset::error::{DataError, Error, ImagesError, Result, SetError};
+use gpu_subset::error::{DataError, Error, ImagesError, SetError};
 use gpu_subset::shape::Shape;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
@@ -13,8 +14,6 @@ use image::{
     DynamicImage, ExtendedColorType, ImageBuffer, ImageEncoder, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba,
 };
 use std::fs;
-use std::io::Cursor;
-use std::path::{Path, PathBuf};
 
 /// A PNG with a chunk before its pixels, of these bytes after the length.
 fn png_with(image: &DynamicImage, chunk: &[u8]) -> Vec<u8> {
@@ -25,51 +24,6 @@ fn png_with(image: &DynamicImage, chunk: &[u8]) -> Vec<u8> {
     // after the signature and the header
     png.splice(33..33, [&length[..], chunk, &sum.sum().to_be_bytes()].concat());
     png
-}
-
-fn encoded(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    image.write_to(&mut bytes, format).unwrap();
-    bytes.into_inner()
-}
-
-/// An Exif block that says the orientation.
-fn exif(orientation: u8) -> Vec<u8> {
-    let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
-    exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
-    exif
-}
-
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn text(&self) -> &str {
-        self.0.path().to_str().unwrap()
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    /// A flat grey picture of 4×4.
-    fn grey(&self, name: &str, value: u8) {
-        self.write(name, &encoded(&DynamicImage::from(ImageBuffer::from_pixel(4, 4, Luma([value]))), ImageFormat::Png));
-    }
-
-    fn open(&self, options: ReadOptions) -> Result<Dataset> {
-        Dataset::open(self.text(), &options)
-    }
 }
 
 /// The planes of a picture at its own size.
@@ -116,6 +70,16 @@ fn samples_of_any_depth_are_as_bright_as_a_viewer_shows_them() {
     assert_eq!(planes(b"P4 3 1\n\xa0").1, [0, 255, 0], "a bit is ink");
     assert_eq!(planes(b"P5 2 1 15\n\x0f\x03").1, [255, 51], "15 is white");
     assert_eq!(planes(b"P5 1 1 1023\n\x01\xff").1, [127]);
+}
+
+#[test]
+fn ink_is_read_as_the_colour_that_it_prints() {
+    let (shape, planes) = planes(include_bytes!("common/cmyk.jpg"));
+    assert_eq!(shape, Shape::new(3, 8, 16));
+    for (at, colour) in [(0, [10, 220, 40]), (15, [200, 30, 60])] {
+        let found = [0, 128, 256].map(|plane| planes[plane + at]);
+        assert!(found.iter().zip(colour).all(|(a, b)| a.abs_diff(b) < 8), "{found:?} in place of {colour:?}");
+    }
 }
 
 #[test]
@@ -293,53 +257,4 @@ fn one_class_is_refused() {
     folder.grey("train/a/1.png", 1);
     folder.grey("test/a/1.png", 1);
     refused(&["train", "--data", folder.text(), "--model", "digits-1k"], 3, &["one class alone, a", "another class"]);
-}
-
-/// The digits as folders of PNGs, so many of each part.
-fn digits_as_pictures(folder: &Folder, most: usize) {
-    let digits = Dataset::digits().unwrap();
-    for (part, split) in [("train", &digits.train), ("test", &digits.test)] {
-        for (i, (image, label)) in split.images.chunks(64).zip(&split.labels).take(most).enumerate() {
-            let picture = ImageBuffer::<Luma<u8>, _>::from_raw(8, 8, image.to_vec()).unwrap();
-            let png = encoded(&DynamicImage::from(picture), ImageFormat::Png);
-            folder.write(&format!("{part}/{label}/{i:04}.png"), &png);
-        }
-    }
-}
-
-#[test]
-fn classes_are_matched_by_name() {
-    let Some(_gpu) = common::gpu() else { return };
-    let folder = Folder::new();
-    digits_as_pictures(&folder, 600);
-    let out = folder.path("run");
-    let out = out.to_str().unwrap();
-    let data = folder.text();
-    assert!(run(&["train", "--data", data, "--budget", "3", "--out", out]).status.success());
-    let accuracy = |arguments: &[&str]| -> f64 {
-        let output = run(&[&["eval", out, "--json"], arguments].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["accuracy"].as_f64().unwrap()
-    };
-    let whole = accuracy(&[]);
-    assert!(whole > 0.8, "{whole}");
-    // the same pictures in folders of other names, in the same order
-    let renamed = |from: &str, to: &str| {
-        for part in ["train", "test"] {
-            fs::rename(folder.path(part).join(from), folder.path(part).join(to)).unwrap();
-        }
-    };
-    renamed("9", "9x");
-    refused(&["train", "--resume", out, "--budget", "4"], 3, &["8, 9x, but the run knows 0, 1"]);
-    renamed("9x", "9");
-    // the test part alone, without two of its classes
-    let test = folder.path("test");
-    let test = test.to_str().unwrap();
-    assert!((accuracy(&["--data", test]) - whole).abs() < 1e-12);
-    for class in ["0", "3"] {
-        fs::remove_dir_all(Path::new(test).join(class)).unwrap();
-    }
-    assert!(accuracy(&["--data", test]) > 0.75);
-    fs::rename(Path::new(test).join("1"), Path::new(test).join("z")).unwrap();
-    refused(&["eval", out, "--data", test], 3, &["has the classes 2, 4", "z, but the run knows 0, 1, 2"]);
 }

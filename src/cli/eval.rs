@@ -2,7 +2,7 @@
 
 use super::device::DeviceArgs;
 use super::output::show;
-use super::reading::say_notes;
+use super::reading::{open_given, say_notes};
 use super::trained;
 use super::values::{Bytes, parse_resize};
 use crate::data::{Dataset, ReadOptions, Split};
@@ -112,22 +112,14 @@ fn open_data(args: &EvalArgs, weights: &Weights, config: Option<&Config>) -> Res
     let resize = args.resize.or(config.and_then(|config| config.resize));
     match (&args.data, config) {
         (Some(data), _) => {
-            // the data of the run in another place have the test part that the run took
-            if let Some(config) = config.filter(|config| config.test.is_some() && args.resize.is_none())
-                && let Ok(found) = Dataset::open(data, &config.read_options())
-                && found.sha256 == config.data_sha256
-            {
-                return Ok(found);
-            }
             let options = ReadOptions {
                 resize,
-                test: None,
-                skip_damaged: args.skip_damaged || config.is_some_and(|config| config.skip_damaged),
+                skip_damaged: args.skip_damaged,
                 channels: Some(weights.signature.input.channels).filter(|channels| [1, 3].contains(channels)),
                 is_test_enough: args.split == SplitName::Test,
                 ..ReadOptions::default()
             };
-            Dataset::open(data, &options)
+            open_given(data, options, config)
         }
         (None, Some(config)) if args.resize.is_some() => config.open_resized(&args.run, resize),
         (None, Some(config)) => config.open_data_of(&args.run, None),

@@ -3,7 +3,8 @@
 use super::output::say;
 use super::values::{parse_resize, whole};
 use crate::data::{Dataset, ReadOptions, TestShare};
-use crate::error::shown;
+use crate::error::{Result, shown};
+use crate::run::Config;
 use clap::Args;
 
 /// How the pictures of an image folder become a data set.
@@ -39,5 +40,24 @@ impl ReadArgs {
 pub(super) fn say_notes(data: &Dataset) {
     for note in &data.notes {
         say!("note: {}: {note}", shown(&data.name));
+    }
+}
+
+/// Opens data that were named for a run. Where they are its own, and it took a part of them for testing, that is the
+/// test part.
+///
+/// # Errors
+/// As [`Dataset::open`].
+pub(super) fn open_given(data: &str, options: ReadOptions, config: Option<&Config>) -> Result<Dataset> {
+    let Some(config) = config else { return Dataset::open(data, &options) };
+    let is_own = |found: &Dataset| found.sha256 == config.data_sha256;
+    let own = config.test.and_then(|_| Dataset::open(data, &config.read_options()).ok()).filter(is_own);
+    match own {
+        Some(own) if options.resize == config.resize => Ok(own),
+        own => {
+            let test = config.test.filter(|_| own.is_some());
+            let skip_damaged = options.skip_damaged || config.skip_damaged;
+            Dataset::open(data, &ReadOptions { test, skip_damaged, ..options })
+        }
     }
 }

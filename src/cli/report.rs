@@ -3,6 +3,7 @@
 use super::advice;
 use super::device::DeviceArgs;
 use super::output::{say, show};
+use super::reading::{open_given, say_notes};
 use super::values::parse_resize;
 use crate::checkpoint;
 use crate::data::{Dataset, ReadOptions};
@@ -173,10 +174,15 @@ impl<'a> Evaluator<'a> {
         };
         if !self.data.as_ref().is_some_and(is_open) {
             let data = match &self.args.data {
-                Some(data) => Dataset::open(data, &ReadOptions { resize, ..config.read_options() })?,
+                Some(data) => {
+                    // a run in the middle may need training examples
+                    let is_test_enough = folder.record().exists();
+                    open_given(data, ReadOptions { resize, is_test_enough, ..ReadOptions::default() }, Some(config))?
+                }
                 None if self.args.resize.is_some() => config.open_resized(folder.path(), resize)?,
                 None => config.open_data_of(folder.path(), None)?,
             };
+            say_notes(&data);
             self.data = Some((source, data));
         }
         Ok(())

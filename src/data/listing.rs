@@ -114,10 +114,11 @@ fn pass_over(path: PathBuf, passed_over: &mut Counted<PathBuf>) {
     }
 }
 
-/// Whether there is a picture in a folder, or so many folders below it. What cannot be listed holds none.
+/// Whether there is a picture in a folder, of whatever format, or so many folders below it. What cannot be listed holds
+/// none.
 pub(super) fn holds_pictures(folder: &Path, deep: usize) -> bool {
     list(folder).is_ok_and(|paths| {
-        paths.iter().any(|path| is_picture(path))
+        paths.iter().any(|path| is_picture(path) || has_extension(path, &UNREAD_EXTENSIONS))
             || deep > 0 && paths.iter().any(|path| path.is_dir() && holds_pictures(path, deep - 1))
     })
 }

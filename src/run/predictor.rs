@@ -3,9 +3,11 @@
 use super::weights::Weights;
 use crate::data::Picture;
 use crate::device::{Buf, Gpu};
-use crate::error::{Error, Result, RunError};
+use crate::error::ImagesError::{Large, LongFile, Undecoded};
+use crate::error::{DataError, Error, Result, RunError, SetError};
 use crate::objective::{Examples, Objective, Workspace};
 use crate::shape::Shape;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -15,6 +17,9 @@ const BATCH_BYTES: usize = 16 << 20;
 
 /// No more pictures than this go to the device at a time.
 const MOST: usize = 1024;
+
+/// Bytes that a usual picture takes at most once decoded: 40 megapixels in RGB.
+const USUAL: u64 = 128 << 20;
 
 /// Trained weights on a device.
 pub struct Predictor {
@@ -114,28 +119,37 @@ impl Predictor {
     }
 }
 
-/// The pictures of files that can be read, one after the other, and for each file what is wrong with it. Each thread
-/// has one picture in memory as large as it is.
+/// The pictures of files that can be read, one after the other, and for each file what is wrong with it. Threads read
+/// the usual ones; large ones are in memory one at a time.
 fn read<P: AsRef<Path> + Sync>(paths: &[P], input: Shape) -> (Vec<u8>, Vec<Option<Error>>) {
-    let threads = thread::available_parallelism().map_or(1, usize::from);
-    let read_some = |paths: &[P]| {
-        let mut images = Vec::new();
-        let of_path =
-            |path: &P| Picture::open(path.as_ref()).map(|picture| picture.append_to(input, &mut images)).err();
-        let faults: Vec<_> = paths.iter().map(of_path).collect();
-        (images, faults)
+    let open = |path: &Path, most: u64| {
+        let mut planes = Vec::new();
+        Picture::open_within(path, most).map(|picture| picture.append_to(input, &mut planes)).map(|()| planes)
     };
-    thread::scope(|scope| {
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let found: Vec<Result<Vec<u8>>> = thread::scope(|scope| {
+        let read_some = |paths: &[P]| paths.iter().map(|path| open(path.as_ref(), USUAL)).collect::<Vec<_>>();
         let parts = paths.chunks(paths.len().div_ceil(threads).max(1));
-        let running: Vec<_> = parts.map(|part| scope.spawn(|| read_some(part))).collect();
-        let mut all = (Vec::new(), Vec::new());
-        for part in running {
-            let (images, faults) = part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            all.0.extend(images);
-            all.1.extend(faults);
-        }
-        all
-    })
+        let running: Vec<_> = parts.map(|part| scope.spawn(move || read_some(part))).collect();
+        let joined = running.into_iter().map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.flatten().collect()
+    });
+    let (mut images, mut faults) = (Vec::new(), Vec::new());
+    for (path, found) in paths.iter().zip(found) {
+        let found = match found {
+            Err(why) if is_large(&why) => open(path.as_ref(), Picture::MOST),
+            found => found,
+        };
+        faults.push(found.map(|planes| images.extend(planes)).err());
+    }
+    (images, faults)
+}
+
+/// Whether a picture could be read if it had more memory.
+fn is_large(error: &Error) -> bool {
+    let Error::Data(DataError::Set(SetError::Images(why))) = error else { return false };
+    // a decoder may say so before its picture's size is known
+    matches!(why, Large { .. } | LongFile { .. } | Undecoded { source: image::ImageError::Limits(_), .. })
 }
 
 fn batch_of(input: Shape) -> usize {
@@ -175,6 +189,25 @@ mod tests {
         assert_eq!(likeliest(&[2.0], 9), [Likely { class: 0, confidence: 1.0 }]);
         let not_finite = likeliest(&[f32::NAN, 1.0], 2);
         assert!(not_finite[0].class == 1 && not_finite[0].confidence.is_nan());
+    }
+
+    #[test]
+    fn a_picture_of_any_format_that_is_too_large_for_a_thread_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = image::RgbImage::from_fn(200, 100, |x, y| image::Rgb([(x * y) as u8; 3]));
+        for extension in ["png", "jpg", "bmp", "gif", "ppm"] {
+            let path = folder.path().join(format!("picture.{extension}"));
+            picture.save(&path).unwrap();
+            let decoded = 200 * 100 * if extension == "gif" { 4 } else { 3 };
+            for (most, is_enough) in [(100, false), (decoded - 1, false), (8 * decoded, true)] {
+                match Picture::open_within(&path, most) {
+                    Ok(_) => assert!(is_enough, "{extension}, {most}"),
+                    Err(why) => assert!(!is_enough && is_large(&why), "{extension}, {most}: {why:?}"),
+                }
+            }
+            let (images, faults) = read(&[&path], Shape::new(1, 2, 2));
+            assert!(images.len() == 4 && faults.len() == 1 && faults[0].is_none());
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub mod data;
 pub mod idx;
 pub mod in_use;
+pub mod pictures;
 pub mod problem;
 pub mod program;
 pub mod twin;
