@@ -213,7 +213,7 @@ impl OnnxGraph {
         self.node("Conv", &input, y, attributes);
     }
 
-    /// Each group of channels as one of an instance normalisation, then γ and β of each channel: opset 17 has no better.
+    /// Each group of channels as one of an instance normalisation, then γ and β of each channel; opset 17 has no other.
     fn group_norm(&mut self, norm: &GroupNorm, x: &OnnxValue, layer: &str, y: &str) {
         let name = |of: &str| format!("{layer}.{of}");
         let Shape { channels, height, width } = norm.shape;
