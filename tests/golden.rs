@@ -95,8 +95,9 @@ impl Golden {
     }
 }
 
-fn goldens() -> [Golden; 4] {
-    ["mnist-14k", "cifar-43k", "cifar-resnet-75k", "group-norm"].map(Golden::read)
+fn goldens() -> [Golden; 6] {
+    let nets = ["mnist-14k", "cifar-43k", "cifar-resnet-75k", "group-norm", "mnist-resnet-19k", "digits-resnet-5k"];
+    nets.map(Golden::read)
 }
 
 fn vector_of(gpu: &Gpu, model: &Model, compact: &[f64]) -> Buf {

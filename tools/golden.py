@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of four nets by
+"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of six nets by
 PyTorch in float64.
 
 tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run
@@ -66,13 +66,25 @@ class Residual(Module):
         self.stride, self.new = stride, channels - inputs
 
     def forward(self, x):
-        shortcut = avg_pool2d(x, self.stride) if self.stride > 1 else x
+        is_odd = x.shape[2] % 2 == 1
+        pooled = avg_pool2d(x, 3, 2, 1) if is_odd else avg_pool2d(x, 2)
+        shortcut = pooled if self.stride > 1 else x
         return relu(self.branch(x) + pad(shortcut, (0, 0, 0, 0, 0, self.new)))
 
 
 def cifar_resnet_75k():
     blocks = [Residual(16, 16, 1), Residual(16, 32, 2), Residual(32, 64, 2)]
     return Sequential(Conv2d(3, 16, 3, 2, 1), ReLU(), *blocks, AdaptiveAvgPool2d(1), Flatten(), Linear(64, 10))
+
+
+def mnist_resnet_19k():
+    blocks = [Residual(8, 8, 1), Residual(8, 16, 2), Residual(16, 32, 2)]
+    return Sequential(Conv2d(1, 8, 3, 2, 1), ReLU(), *blocks, AdaptiveAvgPool2d(1), Flatten(), Linear(32, 10))
+
+
+def digits_resnet_5k():
+    blocks = [Residual(8, 8, 1), Residual(8, 16, 2)]
+    return Sequential(Conv2d(1, 8, 3, 1, 1), ReLU(), *blocks, AdaptiveAvgPool2d(1), Flatten(), Linear(16, 10))
 
 
 def group_norm():
@@ -172,6 +184,8 @@ def main():
         "cifar-43k": (cifar_43k(), 24, 3, 32),
         "cifar-resnet-75k": (cifar_resnet_75k(), 24, 3, 32),
         "group-norm": (group_norm(), 40, 3, 16),
+        "mnist-resnet-19k": (mnist_resnet_19k(), 24, 1, 28),
+        "digits-resnet-5k": (digits_resnet_5k(), 40, 1, 8),
     }
     for seed, (name, (net, examples, channels, side)) in enumerate(nets.items()):
         tensors = golden(net, examples, channels, side, seed)
