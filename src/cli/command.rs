@@ -2,7 +2,7 @@
 
 use super::output::{say, written};
 use super::values::with_negative_numbers;
-use super::{bench, devices, doctor, eval, experiment, export, plan, predict, report, signals, train};
+use super::{bench, devices, doctor, eval, experiment, export, manual, plan, predict, report, signals, train};
 use crate::error::printable;
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -64,6 +64,10 @@ enum Command {
     /// Measure the kernels on a device, checked and against its ceilings
     #[command(after_help = EXIT_CODES)]
     Bench(bench::BenchArgs),
+    /// Print completions of commands and options for a shell
+    Completions(manual::CompletionsArgs),
+    /// Write manual pages, one a command
+    Man(manual::ManArgs),
 }
 
 /// Settings of the process that must be made before any thread starts.
@@ -101,6 +105,8 @@ pub fn run() -> Result<()> {
         Command::Devices(args) => devices::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Completions(args) => manual::completions(&args, Cli::command()),
+        Command::Man(args) => manual::pages(&args, Cli::command()),
     }
 }
 

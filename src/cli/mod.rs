@@ -15,6 +15,7 @@ mod experiment;
 mod export;
 mod given;
 mod grid;
+mod manual;
 mod method;
 mod method_options;
 mod new_run;
