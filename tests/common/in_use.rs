@@ -31,7 +31,7 @@ layer = [
 ]"#;
 
 /// Enough for one small chunk, and of the examples that are passed through the network.
-const MEMORY: u64 = 64 << 20;
+const MEMORY: u64 = 128 << 20;
 const EXAMPLES: usize = 3;
 
 /// Mini-batches of sweeps, and chunks, of which the last may have any size: these are recorded alone.
