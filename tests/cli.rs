@@ -276,23 +276,6 @@ fn help_documents_the_exit_codes() {
 }
 
 #[test]
-fn shells_and_man_know_every_option() {
-    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
-        let output = run(&["completions", shell]);
-        let script = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success() && script.contains("whole-outputs") && script.contains("predict"), "{shell}");
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let pages = folder.path().join("share/man1");
-    assert!(run(&["man", pages.to_str().unwrap()]).status.success());
-    let page = fs::read_to_string(pages.join("gpu-subset-train.1")).unwrap();
-    assert!(page.contains("whole\\-outputs") && pages.join("gpu-subset.1").exists(), "{page}");
-    let file = folder.path().join("file");
-    fs::write(&file, "").unwrap();
-    refused(&["man", file.to_str().unwrap()], 1, &["writing", "file"]);
-}
-
-#[test]
 fn a_benchmark_checks_its_kernels_and_prints_them() {
     let Some(_gpu) = common::gpu() else { return };
     let bench = |arguments: &[&str]| -> Value {

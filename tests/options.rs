@@ -1,4 +1,4 @@
-//! Options of `train` that become a run's configuration.
+//! Options of `train` that become a run's configuration, and what shells and `man` are told of all of them.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -57,4 +57,21 @@ fn the_choices_of_a_sweep_are_options_and_stand_in_its_configuration() {
     ] {
         refused(&[&["train"], &options[..]].concat(), 2, &[says]);
     }
+}
+
+#[test]
+fn shells_and_man_know_every_option() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = run(&["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && script.contains("whole-outputs") && script.contains("predict"), "{shell}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("share/man1");
+    assert!(run(&["man", pages.to_str().unwrap()]).status.success());
+    let page = fs::read_to_string(pages.join("gpu-subset-train.1")).unwrap();
+    assert!(page.contains("whole\\-outputs") && pages.join("gpu-subset.1").exists(), "{page}");
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    refused(&["man", file.to_str().unwrap()], 1, &["writing", "file"]);
 }
