@@ -10,7 +10,6 @@ use crate::kernels::kronecker::{Factor, factor_side, factor_words};
 use crate::kernels::patches::PatchSample;
 use crate::model::Layer;
 use crate::program::Program;
-use crate::shape::Shape;
 use std::ops::Range;
 
 /// A of the inputs and G of the outputs of one layer, or of some of its outputs.
@@ -18,8 +17,6 @@ pub(super) struct LayerFactors {
     /// Which layer of the model, and its part of a parameter vector.
     pub layer: usize,
     pub part: Part,
-    /// Those of the layer's outputs, all or a block.
-    pub outputs: Range<usize>,
     pub a: Inputs,
     pub g: Factor,
     /// What the layer reads, a patch for each place.
@@ -56,26 +53,23 @@ impl Inputs {
 
 /// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its
 /// own. Of many outputs, those of one block of G.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct Shapes {
     pub layer: usize,
     patches: Conv2d,
-    /// The output of the layer, and those of its channels that these are.
-    output: Shape,
-    outputs: Range<usize>,
-    pixels: Conv2d,
+    /// Among all outputs of the layer.
+    outputs: PatchSample,
 }
 
 impl Shapes {
     fn of(layer: usize, patches: Conv2d, outputs: Range<usize>) -> Self {
         let output = patches.output().expect("checked when the layer was made: the filter fits");
-        let pixels = PatchSample::of_pixels(output, outputs.clone()).filter;
-        Self { layer, patches, output, outputs, pixels }
+        Self { layer, patches, outputs: PatchSample::of_pixels(output, outputs) }
     }
 
     /// Rows of each matrix that is inverted, and of what is multiplied with its inverse.
     pub(super) fn sizes(&self, looks: &Looks) -> Vec<[usize; 2]> {
-        let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
+        let (a, g) = (factor_side(&self.patches, true), factor_side(&self.outputs.filter, false));
         if self.has_whole_inputs(looks) { vec![[a, g], [g, a]] } else { vec![[g, a]] }
     }
 
@@ -92,14 +86,15 @@ impl Shapes {
 
     /// Whether the device binds both factors of the layer of this name, and what their inverses are made in.
     pub(super) fn check(&self, gpu: &Gpu, layer: &str, looks: &Looks) -> Result<()> {
-        let (a, g) = (factor_side(&self.patches, true), factor_side(&self.pixels, false));
+        let pixels = &self.outputs.filter;
+        let (a, g) = (factor_side(&self.patches, true), factor_side(pixels, false));
         let binding = gpu.max_binding_words();
         let refuse = |rows: usize, words: usize, limit: usize| {
             let [bytes, limit] = [words, limit].map(|words| (words as u64).saturating_mul(4));
             MemoryError::Factor { layer: layer.to_owned(), rows, bytes, limit, adapter: gpu.info.name.clone() }
         };
         let of_a = Some((a, factor_words(&self.patches, true))).filter(|_| self.has_whole_inputs(looks));
-        for (rows, words) in of_a.into_iter().chain([(g, factor_words(&self.pixels, false))]) {
+        for (rows, words) in of_a.into_iter().chain([(g, factor_words(pixels, false))]) {
             if words > binding {
                 return Err(refuse(rows, words, binding).into());
             }
@@ -164,7 +159,7 @@ impl LookAt<'_> {
 impl LayerFactors {
     /// With the memory of A, a matrix or moments, and of G.
     pub(super) fn new(gpu: &Gpu, shapes: &Shapes, start: usize, [a, g]: [Buf; 2], looks: Looks) -> Result<Self> {
-        let &Shapes { layer, patches, output, ref outputs, pixels } = shapes;
+        let &Shapes { layer, patches, outputs } = shapes;
         let sample = PatchSample::new(patches, if looks.positions == 0 { usize::MAX } else { looks.positions });
         // moments are of patches, which only pixels are by themselves
         let are_pixels = (patches.size, patches.stride, patches.padding) == (1, 1, 0);
@@ -178,17 +173,18 @@ impl LayerFactors {
         } else {
             Inputs::Scalar(Moments::new(gpu, features, seen.input.pixels(), a)?)
         };
-        let g = Factor::new(gpu, pixels, false, g)?;
-        let part = Part::whole(start, output.channels, features).of_outputs(outputs.clone());
-        let block = (outputs.len() < output.channels).then(|| PatchSample::of_pixels(output, outputs.clone()));
-        Ok(Self { layer, part, outputs: outputs.clone(), a, g, patches, sample, block })
+        let g = Factor::new(gpu, outputs.filter, false, g)?;
+        let [first, all] = outputs.among;
+        let part = Part::whole(start, all, features).of_outputs(first..first + g.side());
+        let block = (g.side() < all).then_some(outputs);
+        Ok(Self { layer, part, a, g, patches, sample, block })
     }
 
     /// By which they are saved, in a layer of this name.
     pub(super) fn name(&self, layer: &str) -> String {
         match self.block {
             None => layer.to_owned(),
-            Some(_) => format!("{layer}.{}", self.outputs.start),
+            Some(PatchSample { among: [first, _], .. }) => format!("{layer}.{first}"),
         }
     }
 
