@@ -1,18 +1,14 @@
 //! Group normalisation with the ReLU, step by step.
 
 use super::check::error_of;
-use super::random::random_blocks;
+use super::norm_values::{CHECKED, NormValues, shapes};
 use super::timed::Timed;
-use crate::device::{Buf, Gpu, Quads};
+use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::kernels::activation::Activation;
 use crate::kernels::epilogue::Epilogue;
-use crate::kernels::from_blocks;
 use crate::kernels::group_norm::{ExampleSums, GroupNorm, reference};
 use crate::program::{Dispatch, Program};
-use crate::shape::Shape;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::fmt;
 
 /// Which step, with the sums before it.
@@ -29,15 +25,8 @@ const STEPS: [(GroupNormStep, &str); 3] = [
     (GroupNormStep::GradInput, "statistics + products + grad_input"),
 ];
 
-/// (channels, image side), eight channels a group.
-const SHAPES: [(usize, usize); 3] = [(16, 16), (32, 8), (64, 4)];
+/// Channels of a group.
 const GROUP: usize = 8;
-
-/// A mini-batch, and a chunk of an objective.
-const BATCHES: [usize; 2] = [128, 2048];
-
-/// Examples that a result is checked on.
-const CHECKED: usize = 72;
 
 /// A step of a normalisation of a batch.
 #[derive(Clone, Debug)]
@@ -51,11 +40,10 @@ pub struct GroupNormCase {
 impl GroupNormCase {
     /// Every step on every shape.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        let on = |(channels, side): (usize, usize), batch: usize| {
-            let norm = GroupNorm { shape: Shape::new(channels, side, side), groups: channels / GROUP };
+        shapes().flat_map(|(shape, batch)| {
+            let norm = GroupNorm { shape, groups: shape.channels / GROUP };
             STEPS.map(|(step, name)| Self { norm, step, name, batch })
-        };
-        SHAPES.into_iter().flat_map(move |shape| BATCHES.into_iter().flat_map(move |batch| on(shape, batch)))
+        })
     }
 
     /// Multiply-adds.
@@ -76,9 +64,7 @@ impl GroupNormCase {
         let mut program = Program::default();
         program.extend(setup.record(gpu)?);
         program.run(gpu)?;
-        let found = gpu.read_quads(&setup.out)?;
-        let got = from_blocks(&found, self.norm.shape.len(), gpu.profile.block, setup.examples);
-        Ok(error_of(&got, &setup.reference()))
+        Ok(error_of(&setup.values.result(gpu)?, &setup.reference()))
     }
 
     pub(super) fn prepare(&self, gpu: &Gpu) -> Result<Timed> {
@@ -97,39 +83,22 @@ impl fmt::Display for GroupNormCase {
 /// A case on the device.
 struct GroupNormSetup<'a> {
     case: &'a GroupNormCase,
-    examples: usize,
-    x: (Vec<f64>, Quads),
-    /// tx, or dy.
-    u: (Vec<f64>, Quads),
-    theta: (Vec<f64>, Buf),
+    values: NormValues,
     room: [Buf; 2],
-    out: Quads,
 }
 
 impl<'a> GroupNormSetup<'a> {
     fn new(gpu: &Gpu, case: &'a GroupNormCase, examples: usize) -> Result<Self> {
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let (norm, features) = (case.norm, case.norm.shape.len());
-        let [x, u] =
-            [random_blocks(gpu, &mut rng, examples, features)?, random_blocks(gpu, &mut rng, examples, features)?];
-        let theta: Vec<f32> = (0..norm.weights().len()).map(|_| rng.random_range(-1.0..1.0)).collect();
         let padded = examples.next_multiple_of(gpu.profile.block);
-        let [statistics, products] = norm.room().map(|words| gpu.alloc("bench.room", words * padded));
-        Ok(Self {
-            case,
-            examples,
-            theta: (theta.iter().map(|&x| f64::from(x)).collect(), gpu.upload("bench.theta", &theta)?),
-            room: [statistics?, products?],
-            out: gpu.upload_quads("bench.output", &vec![f32::NAN; padded * features], false)?,
-            x,
-            u,
-        })
+        let [statistics, products] = case.norm.room().map(|words| gpu.alloc("bench.room", words * padded));
+        let values = NormValues::new(gpu, case.norm.shape, examples)?;
+        Ok(Self { case, values, room: [statistics?, products?] })
     }
 
     fn record(&self, gpu: &Gpu) -> Result<Vec<Dispatch>> {
         let (norm, [statistics, products]) = (self.case.norm, &self.room);
         let room = ExampleSums { statistics, products };
-        let (x, u, out, theta) = (&self.x.1, &self.u.1, &self.out, &self.theta.1);
+        let NormValues { x: (_, x), u: (_, u), theta: (_, theta), out, .. } = &self.values;
         let sums = norm.statistics(gpu, x, room)?;
         if self.case.step == GroupNormStep::Forward {
             let relu = Epilogue { activation: Some(Activation::Relu), ..Epilogue::default() };
@@ -144,7 +113,7 @@ impl<'a> GroupNormSetup<'a> {
     }
 
     fn reference(&self) -> Vec<f64> {
-        let (norm, x, u, theta) = (self.case.norm, &self.x.0, &self.u.0, &self.theta.0);
+        let (norm, NormValues { x: (x, _), u: (u, _), theta: (theta, _), .. }) = (self.case.norm, &self.values);
         match self.case.step {
             GroupNormStep::Forward => reference::forward(norm, x, theta).into_iter().map(|z| z.max(0.0)).collect(),
             GroupNormStep::Jvp => reference::jvp(norm, x, [theta; 2], Some(u)),

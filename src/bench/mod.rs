@@ -11,6 +11,7 @@ mod factors;
 mod group_norms;
 mod kernels;
 mod network;
+mod norm_values;
 mod norms;
 mod objective;
 mod orthogonal;

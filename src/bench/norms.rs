@@ -1,18 +1,15 @@
 //! Batch normalisation of one group of examples, with the ReLU, step by step; and a copy of as many values.
 
 use super::check::{Check, error_of};
-use super::random::random_blocks;
+use super::norm_values::{CHECKED, NormValues, shapes};
 use super::timed::Timed;
-use crate::device::{Buf, Gpu, Quads};
+use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::kernels::activation::Activation;
 use crate::kernels::batch_norm::{BatchNorm, Statistics, reference};
+use crate::kernels::ceiling;
 use crate::kernels::epilogue::Epilogue;
-use crate::kernels::{ceiling, from_blocks};
 use crate::program::{Dispatch, Program};
-use crate::shape::Shape;
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use std::fmt;
 
 /// Which step.
@@ -35,15 +32,6 @@ const STEPS: [(NormStep, &str); 6] = [
     (NormStep::Copy, "copy"),
 ];
 
-/// (channels, image side)
-const SHAPES: [(usize, usize); 3] = [(16, 16), (32, 8), (64, 4)];
-
-/// A mini-batch, and a chunk of an objective.
-const BATCHES: [usize; 2] = [128, 2048];
-
-/// Examples that a result is checked on.
-const CHECKED: usize = 72;
-
 /// A step of a normalisation of a batch.
 #[derive(Clone, Debug)]
 pub struct NormCase {
@@ -56,11 +44,8 @@ pub struct NormCase {
 impl NormCase {
     /// Every step on every shape.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        let on = |(channels, side): (usize, usize), batch: usize| {
-            let norm = BatchNorm { shape: Shape::new(channels, side, side) };
-            STEPS.map(|(step, name)| Self { norm, step, name, batch })
-        };
-        SHAPES.into_iter().flat_map(move |shape| BATCHES.into_iter().flat_map(move |batch| on(shape, batch)))
+        shapes()
+            .flat_map(|(shape, batch)| STEPS.map(|(step, name)| Self { norm: BatchNorm { shape }, step, name, batch }))
     }
 
     /// The steps of a layer on so many examples whose results are values.
@@ -132,36 +117,23 @@ impl fmt::Display for NormCase {
 /// A case on the device, with the sums that the step needs.
 struct NormSetup<'a> {
     case: &'a NormCase,
-    examples: usize,
-    x: (Vec<f64>, Quads),
-    /// tx, or dy.
-    u: (Vec<f64>, Quads),
-    theta: (Vec<f64>, Buf),
+    values: NormValues,
     share: Buf,
     sums: Buf,
     partial: Buf,
-    out: Quads,
 }
 
 impl<'a> NormSetup<'a> {
     fn new(gpu: &Gpu, case: &'a NormCase, examples: usize) -> Result<Self> {
-        let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let (norm, features) = (case.norm, case.norm.shape.len());
-        let [x, u] =
-            [random_blocks(gpu, &mut rng, examples, features)?, random_blocks(gpu, &mut rng, examples, features)?];
-        let theta: Vec<f32> = (0..norm.weights().len()).map(|_| rng.random_range(-1.0..1.0)).collect();
+        let norm = case.norm;
         let padded = examples.next_multiple_of(gpu.profile.block);
         let share: Vec<f32> = (0..padded).map(|n| f32::from(u8::from(n < examples))).collect();
         let setup = Self {
             case,
-            examples,
-            theta: (theta.iter().map(|&x| f64::from(x)).collect(), gpu.upload("bench.theta", &theta)?),
+            values: NormValues::new(gpu, norm.shape, examples)?,
             share: gpu.upload("bench.share", &share)?,
             sums: gpu.alloc("bench.sums", norm.statistics_len(gpu, 1))?,
             partial: gpu.alloc("bench.partial", norm.partial_len(gpu, 1))?,
-            out: gpu.upload_quads("bench.output", &vec![f32::NAN; padded * features], false)?,
-            x,
-            u,
         };
         let mut program = Program::default();
         program.push(setup.record_statistics(gpu)?);
@@ -171,7 +143,7 @@ impl<'a> NormSetup<'a> {
     }
 
     fn blocks(&self, gpu: &Gpu) -> usize {
-        self.examples.div_ceil(gpu.profile.block)
+        self.values.examples.div_ceil(gpu.profile.block)
     }
 
     fn statistics(&self, gpu: &Gpu) -> Statistics<'_> {
@@ -179,17 +151,18 @@ impl<'a> NormSetup<'a> {
     }
 
     fn record_statistics(&self, gpu: &Gpu) -> Result<Dispatch> {
-        self.case.norm.statistics(gpu, &self.x.1, self.examples, self.blocks(gpu), &self.sums)
+        let NormValues { x: (_, x), examples, .. } = &self.values;
+        self.case.norm.statistics(gpu, x, *examples, self.blocks(gpu), &self.sums)
     }
 
     fn record_products(&self, gpu: &Gpu) -> Result<Dispatch> {
-        let of = [&self.u.1, &self.x.1];
-        self.case.norm.products(gpu, of, self.examples, self.statistics(gpu), &self.partial)
+        let NormValues { x: (_, x), u: (_, u), examples, .. } = &self.values;
+        self.case.norm.products(gpu, [u, x], *examples, self.statistics(gpu), &self.partial)
     }
 
     fn record(&self, gpu: &Gpu) -> Result<Dispatch> {
         let (norm, statistics) = (self.case.norm, self.statistics(gpu));
-        let (x, u, out, theta) = (&self.x.1, &self.u.1, &self.out, &self.theta.1);
+        let NormValues { x: (_, x), u: (_, u), theta: (_, theta), out, .. } = &self.values;
         match self.case.step {
             NormStep::Statistics => self.record_statistics(gpu),
             NormStep::Products => self.record_products(gpu),
@@ -219,26 +192,23 @@ impl<'a> NormSetup<'a> {
                 let words: Vec<f32> = gpu.read(&self.sums)?;
                 // without the pivots that are taken off
                 let counted =
-                    |(c, sum)| sum + words[4 * c + 2] * (self.examples * self.case.norm.shape.pixels()) as f32;
+                    |(c, sum)| sum + words[4 * c + 2] * (self.values.examples * self.case.norm.shape.pixels()) as f32;
                 Ok(sums(&words, 4).into_iter().enumerate().map(counted).collect())
             }
             NormStep::Products => Ok(sums(&gpu.read::<f32>(&self.partial)?, 1)),
-            _ => {
-                let features = self.case.norm.shape.len();
-                Ok(from_blocks(&gpu.read_quads(&self.out)?, features, gpu.profile.block, self.examples))
-            }
+            _ => self.values.result(gpu),
         }
     }
 
     fn reference(&self) -> Vec<f64> {
-        let (x, u, theta) = (&self.x.0, &self.u.0, &self.theta.0);
-        let groups = reference::statistics(self.case.norm, x, self.examples);
+        let NormValues { x: (x, _), u: (u, _), theta: (theta, _), examples, .. } = &self.values;
+        let groups = reference::statistics(self.case.norm, x, *examples);
         match self.case.step {
             NormStep::Statistics => groups.moments.iter().map(|moments| moments.mean * moments.count).collect(),
             NormStep::Forward => reference::forward(&groups, x, None, theta).into_iter().map(|z| z.max(0.0)).collect(),
             NormStep::Products => reference::products(&groups, [u, x]).into_iter().map(|[with_x, _]| with_x).collect(),
             NormStep::Jvp => reference::jvp(&groups, x, [theta; 2], Some(u)),
-            NormStep::GradInput => reference::grad_input(&groups, [u, x], theta, &vec![1.0; self.examples]),
+            NormStep::GradInput => reference::grad_input(&groups, [u, x], theta, &vec![1.0; *examples]),
             NormStep::Copy => x.clone(),
         }
     }

@@ -30,16 +30,12 @@ impl BatchNorm {
         let blocks = self.blocks(gpu, x);
         self.check(gpu, statistics, blocks);
         check_turns(gpu, shader.name, self.map_turns(gpu))?;
-        let (pixels, slice) = self.mapped(gpu);
-        let mut constants = self.pixel_constants(gpu, pixels, gpu.profile.rows);
-        constants.extend(self.normal_constants(gpu, statistics));
-        constants.push(("SLICE", slice));
-        constants.extend(more);
+        let constants: Vec<_> =
+            self.normal_constants(gpu, statistics).into_iter().chain(more.iter().copied()).collect();
         let numbers = [x.block_count(gpu, blocks)?, gpu.uniform(statistics.group(blocks))?];
         let bindings: Vec<Binding> =
             bound.inputs.into_iter().chain(numbers.map(Binding::from)).chain(bound.outputs).collect();
-        let grid = x.grid(gpu, [self.shape.channels, pixels.parts, blocks.div_ceil(slice)], 2, slice)?;
-        Dispatch::new(gpu, shader, &constants, &bindings, grid)
+        self.over_blocks(gpu, shader, self.mapped(gpu), &constants, x, &bindings)
     }
 
     /// y = f(γ x̂ + β), or f(γ x̂ + β + skip); x, y and skip are `[N/B][C][H·W][B]`.

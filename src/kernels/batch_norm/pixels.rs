@@ -1,8 +1,10 @@
 //! How the pixels of a channel are shared out among workgroups and among the invocations of one.
 
 use super::norm::BatchNorm;
-use crate::device::{Gpu, Variant};
+use crate::device::{Binding, Gpu, Quads, Variant};
+use crate::error::Result;
 use crate::kernels::grid::turns;
+use crate::program::{Dispatch, Shader};
 
 /// Parts of a sum, at most: whoever needs it adds them up.
 const MOST_PARTS: usize = 16;
@@ -66,6 +68,27 @@ impl BatchNorm {
     fn sliced(&self, gpu: &Gpu, least: usize) -> (Pixels, usize) {
         let pixels = self.pixels(gpu, least);
         (pixels, (items(gpu) / (pixels.each * pixels.steps)).max(1))
+    }
+
+    /// A kernel that goes through the blocks of x so; what it is specialised to `more` is not of its pixels.
+    ///
+    /// # Errors
+    /// As [`Dispatch::new`].
+    pub(in crate::kernels) fn over_blocks(
+        &self,
+        gpu: &Gpu,
+        shader: &Shader,
+        (pixels, slice): (Pixels, usize),
+        more: &[(&'static str, usize)],
+        x: &Quads,
+        bindings: &[Binding],
+    ) -> Result<Dispatch> {
+        let mut constants = self.pixel_constants(gpu, pixels, gpu.profile.rows);
+        constants.push(("SLICE", slice));
+        constants.extend(more);
+        let slices = self.blocks(gpu, x).div_ceil(slice);
+        let grid = x.grid(gpu, [self.shape.channels, pixels.parts, slices], 2, slice)?;
+        Dispatch::new(gpu, shader, &constants, bindings, grid)
     }
 
     /// What the prelude `pixels` is specialised to, for workgroups of so many rows.

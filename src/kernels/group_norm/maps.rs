@@ -24,15 +24,10 @@ impl GroupNorm {
         let (norm, blocks) = (self.channels(), self.blocks(gpu, x));
         self.check(gpu, room, blocks);
         check_turns(gpu, shader.name, self.map_turns(gpu))?;
-        let (pixels, slice) = norm.mapped(gpu);
-        let mut constants = norm.pixel_constants(gpu, pixels, gpu.profile.rows);
-        constants.extend(self.group_constants());
-        constants.push(("SLICE", slice));
-        constants.extend(more);
+        let constants: Vec<_> = self.group_constants().into_iter().chain(more.iter().copied()).collect();
         let count = Binding::from(x.block_count(gpu, blocks)?);
         let bindings: Vec<Binding> = inputs.into_iter().chain([count]).chain(outputs).collect();
-        let grid = x.grid(gpu, [self.shape.channels, pixels.parts, blocks.div_ceil(slice)], 2, slice)?;
-        Dispatch::new(gpu, shader, &constants, &bindings, grid)
+        norm.over_blocks(gpu, shader, norm.mapped(gpu), &constants, x, &bindings)
     }
 
     /// y = f(γ x̂ + β), or f(γ x̂ + β + skip), after [`GroupNorm::statistics`] of x; x, skip and y are

@@ -18,14 +18,10 @@ impl GroupNorm {
     /// As [`Dispatch::new`].
     pub fn statistics(&self, gpu: &Gpu, x: &Quads, room: ExampleSums<'_>) -> Result<Dispatch> {
         let (norm, blocks) = (self.all_of_group(), self.blocks(gpu, x));
-        let (pixels, slice) = norm.by_example(gpu);
         self.check(gpu, room, blocks);
         check_turns(gpu, STATISTICS.name, example_turns(gpu, norm))?;
-        let mut constants = norm.pixel_constants(gpu, pixels, gpu.profile.rows);
-        constants.push(("SLICE", slice));
         let bindings = [x.into(), x.block_count(gpu, blocks)?.into(), room.statistics.into()];
-        let grid = x.grid(gpu, [self.groups, 1, blocks.div_ceil(slice)], 2, slice)?;
-        Dispatch::new(gpu, &STATISTICS, &constants, &bindings, grid)
+        norm.over_blocks(gpu, &STATISTICS, norm.by_example(gpu), &[], x, &bindings)
     }
 
     /// Σ u x̂ and Σ u of each channel of each example, after [`GroupNorm::statistics`] of x: of a tangent what
@@ -36,16 +32,11 @@ impl GroupNorm {
     pub fn products(&self, gpu: &Gpu, [u, x]: [&Quads; 2], room: ExampleSums<'_>) -> Result<Dispatch> {
         assert_eq!(u.len(), x.len());
         let (norm, blocks) = (self.channels(), self.blocks(gpu, x));
-        let (pixels, slice) = norm.by_example(gpu);
         self.check(gpu, room, blocks);
         check_turns(gpu, PRODUCTS.name, example_turns(gpu, norm))?;
-        let mut constants = norm.pixel_constants(gpu, pixels, gpu.profile.rows);
-        constants.extend(self.group_constants());
-        constants.push(("SLICE", slice));
         let count = u.block_count(gpu, blocks)?;
         let bindings = [u.into(), x.into(), room.statistics.into(), count.into(), room.products.into()];
-        let grid = u.grid(gpu, [self.shape.channels, 1, blocks.div_ceil(slice)], 2, slice)?;
-        Dispatch::new(gpu, &PRODUCTS, &constants, &bindings, grid)
+        norm.over_blocks(gpu, &PRODUCTS, norm.by_example(gpu), &self.group_constants(), u, &bindings)
     }
 
     /// Parts into which a gradient over so many blocks is split.
