@@ -127,13 +127,20 @@ impl Dataset {
     /// The entropy of the classes among the training examples, as a share of that of as many even ones; 1 where there
     /// is but one class.
     pub fn class_entropy(&self) -> f64 {
-        let mut counts = vec![0_usize; self.classes.len()];
-        self.train.labels.iter().for_each(|&label| counts[label as usize] += 1);
-        counts.retain(|&count| count > 0);
-        let share = |&count: &usize| count as f64 / self.train.len() as f64;
-        let entropy: f64 = counts.iter().map(share).map(|share| -share * share.ln()).sum();
+        self.weighted_class_entropy(&vec![1.0; self.classes.len()])
+    }
+
+    /// The same where the examples of each class count so much.
+    pub(crate) fn weighted_class_entropy(&self, weights: &[f64]) -> f64 {
+        let mut counted = vec![0.0; self.classes.len()];
+        self.train.labels.iter().for_each(|&label| counted[label as usize] += weights[label as usize]);
+        counted.retain(|&counted| counted > 0.0);
+        let sum: f64 = counted.iter().sum();
+        let shares = counted.iter().map(|counted| counted / sum);
+        let entropy: f64 = shares.map(|share| -share * share.ln()).sum();
         // even classes are told without a rounding
-        if counts.iter().all(|&count| count == counts[0]) { 1.0 } else { entropy / (counts.len() as f64).ln() }
+        let are_even = counted.iter().all(|&other| other == counted[0]);
+        if are_even { 1.0 } else { (entropy / (counted.len() as f64).ln()).min(1.0) }
     }
 
     fn assemble(name: String, (source, options): (&str, ReadOptions), parts: Parts) -> Self {

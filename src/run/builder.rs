@@ -1,7 +1,7 @@
 //! A run as it is asked for, with defaults for all that is not said.
 
 use super::assembly::Run;
-use super::class_weights::{ClassWeights, weighted_entropy};
+use super::class_weights::ClassWeights;
 use super::config::Config;
 use super::held_out::leaves_each_class;
 use crate::cost::Units;
@@ -240,7 +240,8 @@ impl<'a> RunBuilder<'a> {
         };
         let of_labels = |of: &ClassWeights| of.of(&data.train.labels, data.classes.len());
         let class_weights = self.class_weights.as_ref().map(of_labels);
-        let entropy = class_weights.as_deref().map_or_else(|| data.class_entropy(), |of| weighted_entropy(data, of));
+        let entropy =
+            class_weights.as_deref().map_or_else(|| data.class_entropy(), |of| data.weighted_class_entropy(of));
         let plan = match self.schedule {
             Schedule::Stochastic(rule) => {
                 let rule = rule.among_classes(entropy);

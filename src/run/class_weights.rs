@@ -1,6 +1,5 @@
 //! What the examples of each class count in the training loss.
 
-use crate::data::Dataset;
 use crate::error::{Error, Result, UsageError};
 use crate::files::{TEXT, line_of, read_text};
 use std::collections::BTreeMap;
@@ -61,19 +60,6 @@ impl ClassWeights {
         let sum: f64 = weights.iter().zip(&counts).map(|(weight, &count)| weight * count as f64).sum();
         weights.iter().map(|weight| weight * labels.len() as f64 / sum).collect()
     }
-}
-
-/// The entropy of the classes, each with what its training examples count, as a share of that of as many even ones.
-pub(super) fn weighted_entropy(data: &Dataset, weights: &[f64]) -> f64 {
-    let mut counted = vec![0.0; weights.len()];
-    data.train.labels.iter().for_each(|&label| counted[label as usize] += weights[label as usize]);
-    let sum: f64 = counted.iter().sum();
-    let shares: Vec<f64> = counted.iter().filter(|&&counted| counted > 0.0).map(|counted| counted / sum).collect();
-    if shares.len() < 2 {
-        return 1.0;
-    }
-    let entropy = shares.iter().map(|share| -share * share.ln()).sum::<f64>() / (shares.len() as f64).ln();
-    entropy.min(1.0)
 }
 
 #[cfg(test)]

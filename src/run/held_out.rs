@@ -23,9 +23,8 @@ impl Config {
     }
 
     fn is_fair(&self, labels: &[u32]) -> bool {
-        let classes = labels.iter().map(|&label| label as usize + 1).max().unwrap_or(0);
-        let (mut all, mut taken) = (vec![0_u128; classes], vec![0_u128; classes]);
-        labels.iter().for_each(|&label| all[label as usize] += 1);
+        let all = class_counts(labels);
+        let mut taken = vec![0_u128; all.len()];
         self.draw_held_out(labels).indices.iter().for_each(|&i| taken[labels[i as usize] as usize] += 1);
         let (n, count) = (labels.len() as u128, self.held_out as u128);
         let is_class_fair =
@@ -36,9 +35,14 @@ impl Config {
 
 /// Whether so many may be held out of examples with these labels, so that there is one of each class to train on.
 pub(super) fn leaves_each_class(labels: &[u32], held_out: usize) -> bool {
-    let mut seen = vec![false; labels.iter().map(|&label| label as usize + 1).max().unwrap_or(0)];
-    labels.iter().for_each(|&label| seen[label as usize] = true);
-    held_out == 0 || labels.len() - held_out >= seen.iter().filter(|seen| **seen).count()
+    held_out == 0 || labels.len() - held_out >= class_counts(labels).iter().filter(|&&count| count > 0).count()
+}
+
+/// How many examples with these labels each class has.
+fn class_counts(labels: &[u32]) -> Vec<u128> {
+    let mut counts = vec![0; labels.iter().map(|&label| label as usize + 1).max().unwrap_or(0)];
+    labels.iter().for_each(|&label| counts[label as usize] += 1);
+    counts
 }
 
 #[cfg(test)]
