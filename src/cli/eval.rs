@@ -2,7 +2,7 @@
 
 use super::device::DeviceArgs;
 use super::output::show;
-use super::reading::{open_given, say_notes};
+use super::reading::{open_given, open_own, say_notes};
 use super::trained;
 use super::values::{Bytes, parse_resize};
 use crate::data::{Dataset, ReadOptions, Split};
@@ -121,8 +121,7 @@ fn open_data(args: &EvalArgs, weights: &Weights, config: Option<&Config>) -> Res
             };
             open_given(data, options, config)
         }
-        (None, Some(config)) if args.resize.is_some() => config.open_resized(&args.run, resize),
-        (None, Some(config)) => config.open_data_of(&args.run, None),
+        (None, Some(config)) => open_own(&args.run, config, args.resize),
         (None, None) => {
             let why = "a weights file does not say where data is; name it with --data";
             Err(Error::usage(format!("{}: {why}", shown(&args.run))))

@@ -6,6 +6,7 @@ use crate::data::{Dataset, ReadOptions, TestShare};
 use crate::error::{Result, shown};
 use crate::run::Config;
 use clap::Args;
+use std::path::Path;
 
 /// How the pictures of an image folder become a data set.
 #[derive(Args, Clone, Debug)]
@@ -40,6 +41,17 @@ impl ReadArgs {
 pub(super) fn say_notes(data: &Dataset) {
     for note in &data.notes {
         say!("note: {}: {note}", shown(&data.name));
+    }
+}
+
+/// Opens the data of a run, brought to another size where one was asked for.
+///
+/// # Errors
+/// As [`Config::open_data_of`].
+pub(super) fn open_own(run: &Path, config: &Config, resize: Option<(u32, u32)>) -> Result<Dataset> {
+    match resize {
+        Some(_) => config.open_resized(run, resize),
+        None => config.open_data_of(run, None),
     }
 }
 

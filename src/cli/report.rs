@@ -3,7 +3,7 @@
 use super::advice;
 use super::device::DeviceArgs;
 use super::output::{say, show};
-use super::reading::{open_given, say_notes};
+use super::reading::{open_given, open_own, say_notes};
 use super::values::parse_resize;
 use crate::checkpoint;
 use crate::data::{Dataset, ReadOptions};
@@ -179,8 +179,7 @@ impl<'a> Evaluator<'a> {
                     let is_test_enough = folder.record().exists();
                     open_given(data, ReadOptions { resize, is_test_enough, ..ReadOptions::default() }, Some(config))?
                 }
-                None if self.args.resize.is_some() => config.open_resized(folder.path(), resize)?,
-                None => config.open_data_of(folder.path(), None)?,
+                None => open_own(folder.path(), config, self.args.resize)?,
             };
             say_notes(&data);
             self.data = Some((source, data));

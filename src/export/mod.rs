@@ -1,4 +1,5 @@
-//! Weights as safetensors: the tensors by name in PyTorch's shapes, and in the metadata all it takes to use them.
+//! Weights as safetensors: the tensors by name in PyTorch's shapes, and in the metadata all it takes to use them; and
+//! as ONNX models.
 
 mod onnx;
 mod proto;

@@ -11,7 +11,6 @@ use crate::kernels::activation::Activation;
 use crate::kernels::batch_norm::EPSILON;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::group_norm::GroupNorm;
-use crate::kernels::pool::Pool;
 use crate::model::reference::Map;
 use crate::model::{Edges, Model};
 use crate::shape::Shape;
@@ -141,7 +140,7 @@ impl OnnxGraph {
             }
             Map::Max(pool) | Map::Average(pool) => {
                 let x = self.shaped(&x, false, layer);
-                let mut attributes = window(pool);
+                let mut attributes = window([pool.height, pool.width], pool.stride, pool.padding);
                 let is_max = matches!(map, Map::Max(_));
                 attributes.extend((!is_max).then(|| integer("count_include_pad", 1)));
                 self.node(if is_max { "MaxPool" } else { "AveragePool" }, &[&x], &y, attributes);
@@ -205,12 +204,7 @@ impl OnnxGraph {
         if is_dense {
             return self.node("Gemm", &input, y, vec![integer("transB", 1)]);
         }
-        let attributes = vec![
-            integers("kernel_shape", &[conv.size; 2]),
-            integers("strides", &[conv.stride; 2]),
-            integers("pads", &[conv.padding; 4]),
-        ];
-        self.node("Conv", &input, y, attributes);
+        self.node("Conv", &input, y, window([conv.size; 2], conv.stride, conv.padding));
     }
 
     /// Each group of channels as one of an instance normalisation, then γ and β of each channel; opset 17 has no other.
@@ -268,12 +262,8 @@ impl OnnxGraph {
     }
 }
 
-fn window(pool: &Pool) -> Vec<AttributeProto> {
-    vec![
-        integers("kernel_shape", &[pool.height, pool.width]),
-        integers("strides", &[pool.stride; 2]),
-        integers("pads", &[pool.padding; 4]),
-    ]
+fn window(sides: [usize; 2], stride: usize, padding: usize) -> Vec<AttributeProto> {
+    vec![integers("kernel_shape", &sides), integers("strides", &[stride; 2]), integers("pads", &[padding; 4])]
 }
 
 fn integer(name: &str, i: i64) -> AttributeProto {
