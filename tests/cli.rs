@@ -149,7 +149,6 @@ fn stop_and_go_on(schedule: &[&str]) {
     for (name, signal, code) in [("terminated", "-TERM", Some(130)), ("killed", "-KILL", None)] {
         let out = at(name);
         assert_eq!(stopped(&options, &out, signal), code, "{name}");
-        assert!(out.join("checkpoint.safetensors").exists() && !out.join("run.json").exists(), "{name}: in the middle");
         refused(&["eval", out.to_str().unwrap()], 3, &["not complete", "--resume"]);
 
         let resumed = run(&["train", "--resume", out.to_str().unwrap()]);

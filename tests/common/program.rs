@@ -35,8 +35,26 @@ pub fn json(path: &Path) -> Value {
 }
 
 /// Starts a training into `out`, and ends it with this signal after its tenth step; how it ended.
+///
+/// On a machine that is busy the signal can come when the run is complete: then it is started anew, five times at most.
 #[cfg(unix)]
 pub fn stopped(options: &[&str], out: &Path, signal: &str) -> Option<i32> {
+    for _ in 0..5 {
+        let code = signalled(options, out, signal);
+        if !out.join("run.json").exists() {
+            let left: Vec<_> = fs::read_dir(out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            // between two renames there is only the checkpoint before the latest
+            let kept = ["checkpoint.safetensors", "checkpoint.previous.safetensors"];
+            assert!(left.iter().any(|name| kept.iter().any(|kept| name == kept)), "stopped in the middle: {left:?}");
+            return code;
+        }
+        fs::remove_dir_all(out).unwrap();
+    }
+    panic!("each of five runs was complete before the signal came");
+}
+
+#[cfg(unix)]
+fn signalled(options: &[&str], out: &Path, signal: &str) -> Option<i32> {
     use std::time::{Duration, Instant};
     let mut command = gpu_subset();
     command.args(options).args(["--out", out.to_str().unwrap()]).stderr(Stdio::null()).stdout(Stdio::null());
