@@ -169,6 +169,11 @@ fn of_run(cause: &RunError) -> Option<&'static str> {
         RunError::OtherData { .. } => Some("name where it is with --data"),
         RunError::NoState { .. } => Some("repeat it with --config and a larger budget in that file"),
         RunError::OtherClasses { .. } => Some("call the folders of the classes as there, or choose other data"),
+        RunError::OtherTensor { .. } => Some("leave --model out to take the network of the weights"),
+        RunError::InitialWeights { .. } | RunError::OtherWeights { .. } => {
+            Some("put them back, or start another run with --init")
+        }
+        RunError::NothingKept { .. } => Some("leave --init out"),
         RunError::OtherImages { .. } => Some("choose other data, or --resize"),
         RunError::OtherConfiguration { .. } | RunError::OtherSteps { .. } => {
             Some("undo what was changed, or start another run with --config")
@@ -279,6 +284,11 @@ mod tests {
         ("no train/ and test/", "let --test 1/5"),
         ("the run is not complete", "train --resume"),
         ("but the run was trained on", "--resize"),
+        ("a 16×3 tensor", "leave --model out"),
+        ("no tensor a", "leave --model out"),
+        ("starts from cannot be read", "another run with --init"),
+        ("not the weights that", "another run with --init"),
+        ("nothing to start from", "leave --init out"),
         ("not the data that the run was made on", "--data"),
         ("not the data that the run of a", "--data"),
         ("kept no state.safetensors", "--config"),

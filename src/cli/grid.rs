@@ -205,7 +205,7 @@ impl Planned {
         if is_helped {
             // screening and the whitened start as its run has them
             let BatchPlan { screen, importance, spread, .. } = request.method.batches_of_sweep();
-            whiten = request.course.whiten().unwrap_or(true);
+            whiten = request.course.whiten().unwrap_or(request.problem.init.is_none());
             let batches = BatchPlan { select: true, screen, importance, spread, ..*rule.batches() };
             rule = rule.with_batches(batches);
             let switch = |is_on| if is_on { "on" } else { "off" }.to_owned();

@@ -4,6 +4,7 @@ use super::device::DeviceArgs;
 use super::method::ScheduleName;
 use super::output::{say, show};
 use super::request::RunRequest;
+use super::trained::say_start;
 use super::values::value_name;
 use crate::data::Dataset;
 use crate::error::shown;
@@ -49,6 +50,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
     let (schedule, _) = args.request.method.names()?;
     let gpu = args.device.open()?;
     let run = Run::new(&gpu, &config, &data)?;
+    say_start(&run);
     if !args.json {
         say!("measuring for some seconds");
     }

@@ -48,6 +48,10 @@ pub(super) struct ProblemArgs {
     /// one that suits the images: for pictures of other sizes than the built-in ones' a residual network
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
+    /// Start from the weights of a run, or of a file of weights. The network is theirs unless --model says another; for
+    /// other classes the last affine layer is drawn anew; pixels are normalised as there (docs/your-pictures.md)
+    #[arg(long, value_name = "RUN|WEIGHTS")]
+    pub(super) init: Option<String>,
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum [default: 2e-3 with sweep, else 1e-3]
     #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
     pub(super) weight_decay: Option<f64>,
@@ -97,7 +101,7 @@ pub(super) struct CourseArgs {
     )]
     tolerance: f64,
     /// Start the first layer as principal components of image patches, whitened (docs/how-a-run-works.md) [default: on
-    /// with sweep, else off]
+    /// with sweep but for --init, else off]
     #[arg(long, value_enum, value_name = "on|off")]
     whiten: Option<Switch>,
     /// Seed of initialisation and sampling
@@ -170,6 +174,9 @@ impl RunRequest {
         }
         if let Some(model) = &problem.model {
             run = run.model(model);
+        }
+        if let Some(path) = &problem.init {
+            run = run.init(path);
         }
         if let Some(size) = course.subset.subset {
             run = run.subset(size);

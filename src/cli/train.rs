@@ -9,6 +9,7 @@ use super::reading::say_notes;
 use super::request::RunRequest;
 use super::resume::{self, Continuation};
 use super::signals;
+use super::trained::say_start;
 use super::values::non_negative;
 use crate::data::Dataset;
 use crate::device::Interrupt;
@@ -128,7 +129,21 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<Continuation>)> 
     }
     let data = args.request.open_data()?;
     let config = args.request.builder(&data, args.checkpoints.checkpoint_every)?.config()?;
+    check_kept(args, &config)?;
     Ok((config, data, None))
+}
+
+/// Whether the run that is replaced is not the one whose weights this one starts from: neither could be repeated.
+fn check_kept(args: &TrainArgs, config: &Config) -> Result<()> {
+    let absolute = |path: &Path| path.canonicalize().ok();
+    let replaced = args.out.as_deref().and_then(absolute);
+    let init = config.init.as_ref().and_then(|init| absolute(Path::new(&init.path)));
+    match replaced.zip(init) {
+        Some((replaced, init)) if init.starts_with(&replaced) => {
+            Err(Error::usage("--out: the run there has the weights of --init; choose another folder").into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether nothing is said of what to do, which a configuration says already, but for what is `allowed`.
@@ -159,6 +174,7 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
         let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
         say!("note: no training example is of class {}{more}: an output that is never right", shown(first));
     }
+    say_start(run);
     let k = run.trainer().first().len();
     let q = run.overdetermination(k);
     let works_on = match &config.plan {

@@ -20,6 +20,16 @@ fn listed(names: &[String]) -> String {
     first.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
 
+/// Dimensions of a tensor.
+fn dims(dims: &[usize]) -> String {
+    dims.iter().map(ToString::to_string).collect::<Vec<_>>().join("×")
+}
+
+/// In which shape weights have a tensor.
+fn of_shape(found: Option<&[usize]>) -> String {
+    found.map_or("no".to_owned(), |found| format!("a {}", dims(found)))
+}
+
 /// Why a run folder, or a file of one, cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -67,6 +77,38 @@ pub enum RunError {
         classes: Vec<String>,
         /// Those that the weights are for.
         trained: Vec<String>,
+    },
+    /// Weights that a run starts from and that cannot be read.
+    #[error("{}: the weights that the run starts from cannot be read", shown(path))]
+    InitialWeights {
+        /// Their path.
+        path: PathBuf,
+        /// Why not: an [`Error`](crate::error::Error).
+        source: BoxError,
+    },
+    /// Weights that are not those that a run started from.
+    #[error("{}: not the weights that the run started from", shown(path))]
+    OtherWeights {
+        /// Their path.
+        path: PathBuf,
+    },
+    /// Weights of which a run with other classes would take nothing.
+    #[error("{}: nothing to start from: other classes need another head, and there is no layer before it", shown(path))]
+    NothingKept {
+        /// Their path.
+        path: PathBuf,
+    },
+    /// A tensor of a network that weights have in another shape, or not at all.
+    #[error("{}: {} tensor {}, and the model has it as {}", shown(path), of_shape(found.as_deref()), shown(tensor), dims(expected))]
+    OtherTensor {
+        /// The weights.
+        path: PathBuf,
+        /// Name of the tensor.
+        tensor: String,
+        /// Its dimensions there.
+        found: Option<Vec<usize>>,
+        /// Its dimensions in the model.
+        expected: Vec<usize>,
     },
     /// A network that reads something else than pictures.
     #[error("the network reads {input}, and a picture has one channel or three")]

@@ -61,7 +61,7 @@ impl<'a> Run<'a> {
         let mut run = Self {
             config: config.clone(),
             data,
-            signature: Signature::new(&config.model, data),
+            signature: config.signature(data),
             model,
             trainer: None,
             recovery: Recovery::new(gpu, config.memory, least),
@@ -112,7 +112,8 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// [`Error::Diverged`](crate::error::Error::Diverged), [`Error::Interrupted`](crate::error::Error::Interrupted)
-    /// when the observer stops it, and what device or observer report.
+    /// when the observer stops it, [`Error::Data`](crate::error::Error::Data) when the weights that it starts from are
+    /// gone, and what device or observer report.
     pub fn train(&mut self, observer: &mut dyn Observer) -> Result<Trained> {
         self.resume(None, observer)
     }
@@ -122,7 +123,11 @@ impl<'a> Run<'a> {
     /// # Errors
     /// As [`Run::train`].
     pub fn resume(&mut self, checkpoint: Option<Progress<Vec<f32>>>, observer: &mut dyn Observer) -> Result<Trained> {
-        let initial = self.model.initialise(self.config.seed);
+        let initial = match &self.config.init {
+            // what a checkpoint holds came from there
+            Some(init) if checkpoint.is_none() => init.start(&self.model, self.config.seed)?,
+            _ => self.model.initialise(self.config.seed),
+        };
         if self.trainer.is_none() {
             self.trainer = Some(self.build()?); // an earlier error left it without
         }

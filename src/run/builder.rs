@@ -4,6 +4,7 @@ use super::assembly::Run;
 use super::class_weights::ClassWeights;
 use super::config::Config;
 use super::held_out::leaves_each_class;
+use super::initial::InitialWeights;
 use crate::cost::Units;
 use crate::data::Dataset;
 use crate::device::Gpu;
@@ -68,6 +69,7 @@ pub struct RunBuilder<'a> {
     data: &'a Dataset,
     schedule: Schedule,
     model: Option<String>,
+    init: Option<String>,
     subset: Option<SubsetSize>,
     held_out: Option<SubsetSize>,
     sampling: Sampling,
@@ -96,6 +98,7 @@ impl Run<'_> {
             data,
             schedule,
             model: None,
+            init: None,
             subset: None,
             held_out: None,
             sampling: Sampling::default(),
@@ -120,6 +123,15 @@ impl<'a> RunBuilder<'a> {
     #[must_use]
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
+        self
+    }
+
+    /// Starts from the weights of a run folder, or of a file (safetensors of this program), and not from random ones.
+    /// The network is theirs unless [`model`](Self::model) says another: then parameters are taken by name and shape.
+    /// For other classes the last affine layer is drawn anew. Inputs are normalised as those weights had them.
+    #[must_use]
+    pub fn init(mut self, path: impl Into<String>) -> Self {
+        self.init = Some(path.into());
         self
     }
 
@@ -188,7 +200,8 @@ impl<'a> RunBuilder<'a> {
         self
     }
 
-    /// Whether the first layer starts as whitened components of what it reads; by default with a sweep.
+    /// Whether the first layer starts as whitened components of what it reads; by default with a sweep from random
+    /// weights.
     #[must_use]
     pub fn whiten(mut self, whiten: bool) -> Self {
         self.whiten = Some(whiten);
@@ -222,11 +235,11 @@ impl<'a> RunBuilder<'a> {
     ///
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) when there is no such model, or what was asked for does not fit the
-    /// data.
+    /// data; [`Error::Data`](crate::error::Error::Data) for weights to start from that cannot be read, or do not fit.
     pub fn config(&self) -> Result<Config> {
         let (data, n) = (self.data, self.data.train.len());
         self.check_schedule()?;
-        let description = self.description()?;
+        let (description, init) = self.description()?;
         let model = Model::new(&description, data.shape, data.classes.len())?;
         let held_out = self.held_out_examples()?;
         let is_stochastic = matches!(self.schedule, Schedule::Stochastic(_));
@@ -275,8 +288,9 @@ impl<'a> RunBuilder<'a> {
             checkpoint_every: self.checkpoint_every,
             copies: copies.filter(|_| augment.is_some()),
             augment,
-            whiten: self.whiten.unwrap_or(self.schedule.is_sweep()),
+            whiten: self.whiten.unwrap_or(self.schedule.is_sweep() && init.is_none()),
             test: data.options.test,
+            init,
             plan,
             model: description,
         };
@@ -293,11 +307,14 @@ impl<'a> RunBuilder<'a> {
         Run::new(gpu, &self.config()?, self.data)
     }
 
-    fn description(&self) -> Result<Description> {
-        match &self.model {
-            Some(name) => Description::open(name),
-            None => Description::suiting(self.data.shape),
+    /// The network, and the weights that it starts from.
+    fn description(&self) -> Result<(Description, Option<InitialWeights>)> {
+        let named = self.model.as_ref().map(|name| Description::open(name)).transpose()?;
+        if let Some(path) = &self.init {
+            let (description, init) = InitialWeights::choose(path, named, self.data)?;
+            return Ok((description, Some(init)));
         }
+        Ok((named.map_or_else(|| Description::suiting(self.data.shape), Ok)?, None))
     }
 
     fn usual_augmentation(&self) -> Option<Augmentation> {

@@ -1,8 +1,10 @@
 //! The resolved configuration of a run: `config.toml` in its folder, enough to repeat it.
 
+use super::initial::InitialWeights;
 use crate::cost::{Cost, Units};
 use crate::data::{Dataset, ReadOptions, TestShare};
 use crate::error::{Error, Result, RunError, SetError, UsageError};
+use crate::export::Signature;
 use crate::files::{TEXT, hex, line_of, read_text, write_atomically};
 use crate::kernels::augment::Augmentation;
 use crate::model::{Description, Model};
@@ -64,6 +66,9 @@ pub struct Config {
     /// The part of each class that is the test part of data which have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestShare>,
+    /// The weights that it starts from, if not random ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitialWeights>,
     /// What the run does.
     pub plan: Plan,
     /// The network.
@@ -91,10 +96,12 @@ impl Config {
         })
     }
 
-    /// SHA-256 of all that the result depends on: not of where the data is, which has a digest of its own, nor of how
-    /// often a checkpoint is made. Checkpoints are of one.
+    /// SHA-256 of all that the result depends on: not of where data and initial weights are, which have digests of
+    /// their own, nor of how often a checkpoint is made. Checkpoints are of one.
     pub fn digest(&self) -> String {
-        let of_result = Self { data: String::new(), made_in: None, checkpoint_every: 0.0, ..self.clone() };
+        let anywhere = |init: InitialWeights| InitialWeights { path: String::new(), made_in: None, ..init };
+        let init = self.init.clone().map(anywhere);
+        let of_result = Self { data: String::new(), made_in: None, checkpoint_every: 0.0, init, ..self.clone() };
         hex(&Sha256::digest(toml::to_string(&of_result).expect("a configuration is plain data")))
     }
 
@@ -102,6 +109,16 @@ impl Config {
     pub fn read_options(&self) -> ReadOptions {
         let Self { resize, test, skip_damaged, .. } = *self;
         ReadOptions { resize, test, skip_damaged, ..ReadOptions::default() }
+    }
+
+    /// What its weights are made for: inputs are normalised as those of the weights that it starts from, or else by
+    /// mean and deviation of the training images.
+    pub fn signature(&self, data: &Dataset) -> Signature {
+        let signature = Signature::new(&self.model, data);
+        match &self.init {
+            Some(init) => Signature { normalisation: init.normalisation.clone(), ..signature },
+            None => signature,
+        }
     }
 
     /// Whether a run of it can be made on these data.
@@ -133,6 +150,14 @@ impl Config {
                 "class_weights are not a number above 0 for each class",
             ),
             (is_from_0(self.checkpoint_every), "checkpoint_every is no number from 0 up"),
+            (self.init.is_none() || !self.whiten, "a whitened start would overwrite the weights that it starts from"),
+            (
+                self.init.as_ref().is_none_or(|init| {
+                    let are_scales = init.normalisation.iter().all(|&(mean, by)| mean.is_finite() && by > 0.0);
+                    are_scales && init.normalisation.len() == data.shape.channels
+                }),
+                "init.normalisation is not a mean and a deviation above 0 for each channel",
+            ),
         ];
         let available = n.saturating_sub(self.held_out).saturating_mul(self.copies_of_a_pass());
         let mut faults = required.into_iter().filter(|(holds, _)| !holds).map(|(_, why)| why);

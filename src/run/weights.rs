@@ -5,10 +5,11 @@ use super::folder::RunFolder;
 use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
-use crate::error::{Result, RunError};
+use crate::error::{Error, Result, RunError};
 use crate::export::{Signature, check_finite, load_weights, save_onnx, save_weights};
 use crate::model::Model;
 use crate::objective::{Evaluation, Examples, Objective, Workspace};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,6 +34,24 @@ impl Weights {
     pub fn load(path: &Path) -> Result<Self> {
         let (model, [theta, moments], signature) = load_weights(path)?;
         Ok(Self { model: Arc::new(model), theta, moments, signature })
+    }
+
+    /// Reads those of a run that is complete, or a file.
+    ///
+    /// # Errors
+    /// As [`Weights::load`], and where it is neither.
+    pub fn open(path: &Path) -> Result<Self> {
+        if path.is_file() {
+            return Self::load(path);
+        }
+        if !path.exists() {
+            return Err(Error::unreadable(path, ErrorKind::NotFound.into()));
+        }
+        let weights = RunFolder::open(path)?.weights();
+        if !weights.exists() {
+            return Err(RunError::Incomplete { path: path.to_owned() }.into());
+        }
+        Self::load(&weights)
     }
 
     /// Writes a file of weights, safetensors in PyTorch's names, shapes and order.
@@ -62,7 +81,7 @@ impl Weights {
         if !provenance.configurations.contains(&config.digest()) {
             return Err(RunError::OtherConfiguration { path: folder.config(), checkpoint: path }.into());
         }
-        let signature = Signature::new(&config.model, data);
+        let signature = config.signature(data);
         let (theta, which) = match progress.vectors.best {
             Some(best) => (best, "lowest held-out loss so far".to_owned()),
             None => {
