@@ -11,6 +11,7 @@ mod io;
 mod kind;
 mod memory;
 mod model;
+mod onnx;
 mod run;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -25,6 +26,7 @@ pub use io::IoError;
 pub use kind::{Error, Result};
 pub use memory::MemoryError;
 pub use model::ModelError;
+pub use onnx::OnnxError;
 pub use run::RunError;
 pub use set::{Instead, Place, SetError};
 pub use text::BoxError;

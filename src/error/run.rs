@@ -1,5 +1,6 @@
 //! Run folders and their files that cannot be used.
 
+use super::onnx::OnnxError;
 use super::text::{BoxError, shown};
 use crate::shape::Shape;
 use safetensors::SafeTensorError;
@@ -210,6 +211,14 @@ pub enum RunError {
         path: PathBuf,
         /// Name of the tensor.
         tensor: String,
+    },
+    /// An ONNX model that is no network of this program.
+    #[error("{}: cannot be read as a network", shown(path))]
+    Onnx {
+        /// The file.
+        path: PathBuf,
+        /// Which node or constant, and why not.
+        source: OnnxError,
     },
     /// Weights, or a checkpoint, in no safetensors file.
     #[error("{}: no safetensors file", shown(path))]

@@ -56,6 +56,7 @@ pub(crate) fn all() -> Vec<Error> {
     all.extend(set().into_iter().map(Error::from));
     all.extend(images().into_iter().map(|cause| SetError::from(cause).into()));
     all.extend(run().into_iter().map(Error::from));
+    all.extend(onnx().into_iter().map(|source| RunError::Onnx { path: path(), source }.into()));
     all.extend(device().into_iter().map(Error::from));
     all.extend(memory().into_iter().map(Error::from));
     let image = || image::ImageError::IoError(denied());
@@ -107,6 +108,14 @@ fn model() -> Vec<ModelError> {
         ModelError::NoDefault { images: input, known: vec!["digits-1k", "mnist-14k"] },
         ModelError::NoFactors { layer: name() },
         ModelError::NoParameters { model },
+    ]
+}
+
+fn onnx() -> Vec<OnnxError> {
+    vec![
+        OnnxError::Undecoded { source: <u32 as prost::Message>::decode(&[8][..]).unwrap_err() },
+        OnnxError::Node { node: name(), kind: name(), why: name() },
+        OnnxError::Constant { name: name(), why: name() },
     ]
 }
 
@@ -178,6 +187,7 @@ fn run() -> Vec<RunError> {
         RunError::NotSealed { path: path() },
         RunError::Damaged { path: path() },
         RunError::NotFinite { path: path(), tensor: tensor() },
+        RunError::Onnx { path: path(), source: OnnxError::graph("no graph") },
         RunError::NotSafetensors { path: path(), source: tensors() },
         RunError::NoMetadata { path: path(), key: name() },
         RunError::Vectors { path: path(), source: Box::new(RunError::UnknownVector { vector: name() }) },
@@ -261,6 +271,7 @@ fn every_cause_is_one_line_that_says_something() {
     for file in [
         include_str!("usage.rs"),
         include_str!("model.rs"),
+        include_str!("onnx.rs"),
         include_str!("data.rs"),
         include_str!("set.rs"),
         include_str!("images.rs"),

@@ -1,6 +1,7 @@
 //! Weights as safetensors: the tensors by name in PyTorch's shapes, and in the metadata all it takes to use them; and
 //! as ONNX models.
 
+mod import;
 mod onnx;
 mod proto;
 mod sealed;
@@ -9,13 +10,12 @@ mod signature;
 use crate::error::{Result, RunError};
 use crate::files::write_atomically;
 use crate::model::{Model, Tensor};
+pub use import::{Stated, load_onnx};
 pub use onnx::{OPSET, save_onnx};
 pub(crate) use sealed::{from_safetensors, to_safetensors};
+use signature::KEY;
 pub use signature::Signature;
 use std::path::Path;
-
-/// Where the document is in the metadata.
-const KEY: &str = "gpu-subset";
 
 /// Writes the parameters `theta` (a flat vector of `model`) and the [moments](Model::moments) with their signature.
 ///

@@ -4,7 +4,7 @@ use super::proto::{
     AttributeProto, Dimension, FLOAT, GraphProto, INT64, ModelProto, NodeProto, OF_FLOAT, OF_INT, OF_INTS,
     OperatorSetId, StringStringEntry, TensorProto, TensorShape, TensorType, TypeProto, ValueInfo,
 };
-use super::signature::Signature;
+use super::signature::{KEY, Signature};
 use crate::error::Result;
 use crate::files::write_atomically;
 use crate::kernels::activation::Activation;
@@ -27,7 +27,7 @@ const OUTPUT: &str = "logits";
 
 /// Writes the parameters `theta` (a flat vector of `model`) and the [moments](Model::moments) as an ONNX model. Its
 /// input `images` is f32 `[N][C][H][W]`, bytes as picture files have them, its output `logits` `[N][M]`; the names of
-/// the classes are in its metadata, a JSON list under `classes`.
+/// the classes are in its metadata, a JSON list under `classes`, and all that this program has to read it again.
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) naming the file.
@@ -53,6 +53,9 @@ pub fn save_onnx(path: &Path, model: &Model, [theta, moments]: [&[f32]; 2], sign
         output: vec![value(OUTPUT, &[signature.classes.len()])],
     };
     let classes = serde_json::to_string(&signature.classes).expect("plain data");
+    // what the graph does not say: blocks, names of layers, all digits of the normalisation
+    let own = serde_json::to_string(signature).expect("plain data");
+    let entry = |(key, value): (&str, String)| StringStringEntry { key: key.to_owned(), value };
     let proto = ModelProto {
         ir_version: IR_VERSION,
         producer_name: env!("CARGO_PKG_NAME").to_owned(),
@@ -60,9 +63,14 @@ pub fn save_onnx(path: &Path, model: &Model, [theta, moments]: [&[f32]; 2], sign
         doc_string: format!("{INPUT}: f32 from 0 to 255, as picture files have them; {OUTPUT}: before the softmax"),
         graph: Some(graph),
         opset_import: vec![OperatorSetId { domain: String::new(), version: OPSET }],
-        metadata_props: vec![StringStringEntry { key: "classes".to_owned(), value: classes }],
+        metadata_props: [("classes", classes), (KEY, own)].map(entry).to_vec(),
     };
     write_atomically(path, &proto.encode_to_vec())
+}
+
+/// A constant.
+fn tensor(name: &str, dims: Vec<i64>, data_type: i32, raw_data: Vec<u8>) -> TensorProto {
+    TensorProto { dims, data_type, name: name.to_owned(), raw_data, ..TensorProto::default() }
 }
 
 /// f32 `[N]` and then these dimensions.
@@ -94,19 +102,20 @@ impl OnnxGraph {
     fn floats(&mut self, name: &str, dims: &[usize], values: &[f32]) {
         let raw_data = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         let dims = dims.iter().map(|&n| n as i64).collect();
-        self.tensors.push(TensorProto { dims, data_type: FLOAT, name: name.to_owned(), raw_data });
+        self.tensors.push(tensor(name, dims, FLOAT, raw_data));
     }
 
     fn integers(&mut self, name: &str, values: &[i64]) {
         let raw_data = values.iter().flat_map(|x| x.to_le_bytes()).collect();
         let dims = vec![values.len() as i64];
-        self.tensors.push(TensorProto { dims, data_type: INT64, name: name.to_owned(), raw_data });
+        self.tensors.push(tensor(name, dims, INT64, raw_data));
     }
 
     fn node(&mut self, kind: &str, input: &[&str], output: &str, attribute: Vec<AttributeProto>) {
         let input = input.iter().map(|&name| name.to_owned()).collect();
         let (name, output) = (output.to_owned(), vec![output.to_owned()]);
-        self.nodes.push(NodeProto { input, output, name, op_type: kind.to_owned(), attribute });
+        let op_type = kind.to_owned();
+        self.nodes.push(NodeProto { input, output, name, op_type, attribute, domain: String::new() });
     }
 
     /// (x − mean) / deviation of each channel: the value that the model calls its example.
@@ -318,7 +327,7 @@ mod tests {
             let proto = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
             let graph = proto.graph.unwrap();
             let mut known: HashSet<&str> = HashSet::from([INPUT]);
-            for TensorProto { dims, data_type, name, raw_data } in &graph.initializer {
+            for TensorProto { dims, data_type, name, raw_data, .. } in &graph.initializer {
                 let bytes = if *data_type == FLOAT { 4 } else { 8 };
                 assert_eq!(raw_data.len() as i64, bytes * dims.iter().product::<i64>(), "{name}");
                 assert!(known.insert(name), "{}: {name} twice", model.name);

@@ -4,7 +4,13 @@ use prost::Message;
 
 /// Types of [`TensorProto`] and of [`TensorType`].
 pub(super) const FLOAT: i32 = 1;
+pub(super) const UINT8: i32 = 2;
+pub(super) const INT32: i32 = 6;
 pub(super) const INT64: i32 = 7;
+pub(super) const DOUBLE: i32 = 11;
+
+/// Where a [`TensorProto`] has its values, if not in itself.
+pub(super) const EXTERNAL: i32 = 1;
 
 /// Kinds of [`AttributeProto`].
 pub(super) const OF_INT: i32 = 2;
@@ -71,6 +77,8 @@ pub(super) struct NodeProto {
     pub op_type: String,
     #[prost(message, repeated, tag = "5")]
     pub attribute: Vec<AttributeProto>,
+    #[prost(string, tag = "7")]
+    pub domain: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -81,6 +89,12 @@ pub(super) struct AttributeProto {
     pub f: f32,
     #[prost(int64, tag = "3")]
     pub i: i64,
+    #[prost(bytes = "vec", tag = "4")]
+    pub s: Vec<u8>,
+    #[prost(message, optional, tag = "5")]
+    pub t: Option<TensorProto>,
+    #[prost(float, repeated, tag = "7")]
+    pub floats: Vec<f32>,
     #[prost(int64, repeated, tag = "8")]
     pub ints: Vec<i64>,
     #[prost(int32, tag = "20")]
@@ -93,11 +107,24 @@ pub(super) struct TensorProto {
     pub dims: Vec<i64>,
     #[prost(int32, tag = "2")]
     pub data_type: i32,
+    #[prost(float, repeated, tag = "4")]
+    pub float_data: Vec<f32>,
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
+    #[prost(int64, repeated, tag = "7")]
+    pub int64_data: Vec<i64>,
     #[prost(string, tag = "8")]
     pub name: String,
     /// Little-endian.
     #[prost(bytes = "vec", tag = "9")]
     pub raw_data: Vec<u8>,
+    #[prost(double, repeated, tag = "10")]
+    pub double_data: Vec<f64>,
+    /// Which file beside the model, and where in it.
+    #[prost(message, repeated, tag = "13")]
+    pub external_data: Vec<StringStringEntry>,
+    #[prost(int32, tag = "14")]
+    pub data_location: i32,
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -5,6 +5,9 @@ use crate::model::Description;
 use crate::shape::Shape;
 use serde::{Deserialize, Serialize};
 
+/// Where it is in the metadata of a file.
+pub(super) const KEY: &str = "gpu-subset";
+
 /// What the weights were made for: shape of an example, names of the classes, and the normalisation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Signature {

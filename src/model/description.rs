@@ -35,12 +35,12 @@ pub struct Description {
     pub group: Option<usize>,
     /// The layers.
     #[serde(default)]
-    pub(super) layer: Vec<LayerDescription>,
+    pub(crate) layer: Vec<LayerDescription>,
 }
 
 /// A `[[layer]]` table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LayerDescription {
+pub(crate) struct LayerDescription {
     /// By which others find it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -54,7 +54,7 @@ pub(super) struct LayerDescription {
 /// Names of layers, or `input`: what goes into the block that they are in, or into the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Sources {
+pub(crate) enum Sources {
     One(String),
     Many(Vec<String>),
 }
@@ -62,7 +62,7 @@ pub(super) enum Sources {
 /// What a layer does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) enum LayerKind {
+pub(crate) enum LayerKind {
     Conv {
         channels: usize,
         size: usize,
@@ -101,6 +101,10 @@ pub(super) enum LayerKind {
         #[serde(default)]
         pad: bool,
         activation: Option<Activation>,
+    },
+    /// An activation on its own.
+    Activation {
+        function: Activation,
     },
     /// Layers whose names are their own, one after another and so many times.
     Block {

@@ -226,6 +226,7 @@ impl<'a> Graph<'a> {
                 self.activation(activation);
             }
             LayerKind::Add { pad, activation } => self.sum(pad, activation)?,
+            LayerKind::Activation { function } => self.activation(Some(function)),
             LayerKind::Block { .. } => unreachable!("its layers come one by one"),
         }
         Ok(())

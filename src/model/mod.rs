@@ -15,6 +15,7 @@ pub mod reference;
 mod sum;
 
 pub use description::{Description, Initialisation};
+pub(crate) use description::{LayerDescription, LayerKind, Sources};
 pub use edges::{Edges, Value};
 pub use layer::{At, Layer, LayerWeights, Normalised};
 pub use network::{Model, Tensor};

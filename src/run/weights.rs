@@ -6,7 +6,7 @@ use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
 use crate::error::{Error, Result, RunError};
-use crate::export::{Signature, check_finite, load_weights, save_onnx, save_weights};
+use crate::export::{Signature, Stated, check_finite, load_onnx, load_weights, save_onnx, save_weights};
 use crate::model::Model;
 use crate::objective::{Evaluation, Examples, Objective, Workspace};
 use std::io::ErrorKind;
@@ -27,13 +27,28 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Reads a file of weights.
+    /// Reads a file of weights: safetensors of this program, or an ONNX model (`.onnx`).
     ///
     /// # Errors
     /// [`Error::Data`](crate::error::Error::Data) naming the file and what is wrong with it.
     pub fn load(path: &Path) -> Result<Self> {
-        let (model, [theta, moments], signature) = load_weights(path)?;
-        Ok(Self { model: Arc::new(model), theta, moments, signature })
+        Ok(Self::load_stated(path)?.0)
+    }
+
+    /// The same, and which of what it takes to use them the file states.
+    ///
+    /// # Errors
+    /// As [`Weights::load`].
+    pub fn load_stated(path: &Path) -> Result<(Self, Stated)> {
+        let is_onnx = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
+        let (model, [theta, moments], signature, stated) = match is_onnx {
+            true => load_onnx(path)?,
+            false => {
+                let (model, vectors, signature) = load_weights(path)?;
+                (model, vectors, signature, Stated { inputs: true, classes: true })
+            }
+        };
+        Ok((Self { model: Arc::new(model), theta, moments, signature }, stated))
     }
 
     /// Reads those of a run that is complete, or a file.

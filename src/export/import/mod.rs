@@ -1,0 +1,14 @@
+//! ONNX models as networks: those of this program to the bit, and those of others as far as layers can do what their
+//! nodes do.
+
+mod constant;
+mod graph;
+mod layers;
+mod load;
+mod node;
+mod ops;
+mod shapes;
+mod value;
+mod windows;
+
+pub use load::{Stated, load_onnx};
