@@ -33,7 +33,7 @@ fn what_was_learned_of_some_classes_helps_with_others() {
     let trained = Run::sweep(&known).model("digits-resnet-5k").budget(4.0).on(&gpu).unwrap().train(&mut ()).unwrap();
     trained.save(path).unwrap();
     let loss = |run: gpu_subset::run::RunBuilder<'_>| {
-        let mut run = run.budget(0.5).on(&gpu).unwrap();
+        let mut run = run.budget(1.25).on(&gpu).unwrap();
         let trained = run.train(&mut ()).unwrap();
         assert_eq!(trained.weights.signature.classes, new.classes);
         trained.record.test_loss

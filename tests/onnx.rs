@@ -62,18 +62,36 @@ fn weights(description: Description, input: Shape, rng: &mut ChaCha8Rng) -> Weig
     Weights { model: Arc::new(model), theta, moments, signature }
 }
 
+/// Every network, and nobody's weights for it.
+fn all(rng: &mut ChaCha8Rng) -> Vec<Weights> {
+    let builtin = Description::builtin_names()
+        .map(|name| (Description::open(name).unwrap(), Description::input_of(name).unwrap()));
+    let odd = (Description::parse(ODD, "odd").unwrap(), Shape::new(2, 11, 9));
+    builtin.chain([odd]).map(|(description, input)| weights(description, input, rng)).collect()
+}
+
+#[test]
+fn what_was_written_is_read_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.ONNX");
+    for mut weights in all(&mut ChaCha8Rng::seed_from_u64(21)) {
+        weights.signature.normalisation[0] = (1.0 / 3.0, 5.0 / 3.0); // more digits than the graph has
+        weights.save_onnx(&path).unwrap();
+        let (read, stated) = Weights::load_stated(&path).unwrap();
+        assert!(stated.inputs && stated.classes);
+        assert_eq!(read.signature, weights.signature);
+        assert!(read.theta == weights.theta && read.moments == weights.moments, "{}", weights.model.name);
+    }
+}
+
 #[test]
 fn onnxruntime_has_the_logits_of_the_device() {
     let (Some(gpu), Some(python)) = (common::gpu(), python()) else { return };
     let folder = tempfile::tempdir().unwrap();
     let [model, images, logits] = ["net.onnx", "images", "logits"].map(|name| folder.path().join(name));
-    let builtin = Description::builtin_names()
-        .map(|name| (Description::open(name).unwrap(), Description::input_of(name).unwrap()));
-    let odd = (Description::parse(ODD, "odd").unwrap(), Shape::new(2, 11, 9));
     let mut rng = ChaCha8Rng::seed_from_u64(20);
-    for (description, input) in builtin.chain([odd]) {
-        let weights = weights(description, input, &mut rng);
-        let bytes: Vec<u8> = (0..PICTURES * input.len()).map(|_| rng.random()).collect();
+    for weights in all(&mut rng) {
+        let bytes: Vec<u8> = (0..PICTURES * weights.signature.input.len()).map(|_| rng.random()).collect();
         let found = Predictor::new(&gpu, &weights, 1 << 28, false).unwrap().logits(&bytes).unwrap();
         fs::write(&images, &bytes).unwrap();
         fs::write(&logits, found.iter().flat_map(|z| z.to_le_bytes()).collect::<Vec<_>>()).unwrap();

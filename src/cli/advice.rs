@@ -85,6 +85,7 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::Group { group, block, .. } if !group.is_multiple_of(*block) => {
             Some("let group = … of the model be a multiple of 64")
         }
+        UsageError::Pixels { .. } => Some("give --mean and --std one number, or one for each channel"),
         UsageError::Group { .. } => Some("raise --memory, or let group = … of the model be smaller"),
         UsageError::Subset { .. } => Some("choose another --subset, or hold out fewer with --held-out"),
         UsageError::Budget { .. } => Some("raise --budget"),
@@ -284,6 +285,7 @@ mod tests {
         ("no train/ and test/", "let --test 1/5"),
         ("the run is not complete", "train --resume"),
         ("but the run was trained on", "--resize"),
+        ("pixels: a", "--mean and --std"),
         ("a 16×3 tensor", "leave --model out"),
         ("no tensor a", "leave --model out"),
         ("starts from cannot be read", "another run with --init"),

@@ -1,9 +1,9 @@
 //! `gpu-subset eval`
 
 use super::device::DeviceArgs;
-use super::output::show;
-use super::reading::{open_given, open_own, say_notes};
-use super::trained;
+use super::output::{say, show};
+use super::reading::{PixelArgs, open_given, open_own, say_notes};
+use super::trained::{self, OpenedWeights};
 use super::values::{Bytes, parse_resize};
 use crate::data::{Dataset, ReadOptions, Split};
 use crate::error::{Error, Result, shown};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct EvalArgs {
-    /// Run folder, or a weights file
+    /// Run folder, or a file of weights: safetensors of this program, or an ONNX model
     #[arg(value_name = "RUN|WEIGHTS")]
     run: PathBuf,
     /// Data set; by default the one the run was made on. A folder of test images alone will do: DIR/CLASS/*.png
@@ -37,6 +37,8 @@ pub(super) struct EvalArgs {
     /// Device memory for activations
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     memory: Bytes,
+    #[command(flatten)]
+    pixels: PixelArgs,
     /// Write the confusion matrix as CSV: a row a class, a column for what its examples were taken for
     #[arg(long, value_name = "FILE")]
     confusion: Option<PathBuf>,
@@ -71,9 +73,13 @@ struct EvalRecord {
 }
 
 pub(super) fn run(args: &EvalArgs) -> anyhow::Result<()> {
-    let (weights, config) = trained::open(&args.run)?;
+    let OpenedWeights { mut weights, config, are_named } = trained::open(&args.run, &args.pixels.pixels())?;
     let data = open_data(args, &weights, config.as_ref())?;
     say_notes(&data);
+    if !are_named && data.classes.len() == weights.model.classes && !data.has_classes(&weights.signature.classes) {
+        say!("note: {} names no classes: its outputs are taken to be those of the data, in order", shown(&args.run));
+        weights.signature.classes.clone_from(&data.classes);
+    }
     let data = weights.matched(data)?;
     let Split { images, labels } = match args.split {
         SplitName::Train => &data.train,

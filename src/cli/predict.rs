@@ -4,7 +4,8 @@ use super::advice;
 use super::device::DeviceArgs;
 use super::output::say;
 use super::predictions::{Destination, RowFormat, Rows};
-use super::trained;
+use super::reading::PixelArgs;
+use super::trained::{self, OpenedWeights};
 use super::values::Bytes;
 use crate::data::pictures_in;
 use crate::error::{Error, ImagesError, Result, SetError, shown};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 
 #[derive(Args)]
 pub(super) struct PredictArgs {
-    /// Run folder, or a weights file
+    /// Run folder, or a file of weights: safetensors of this program, or an ONNX model
     #[arg(value_name = "RUN|WEIGHTS")]
     run: PathBuf,
     /// Pictures, folders of pictures, however deep, and - for paths from stdin, one a line
@@ -32,6 +33,8 @@ pub(super) struct PredictArgs {
     /// Also look at each picture's mirror image: the mean of both logits counts
     #[arg(long)]
     flips: bool,
+    #[command(flatten)]
+    pixels: PixelArgs,
     /// File for the rows, in place of stdout
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -43,7 +46,7 @@ pub(super) struct PredictArgs {
 }
 
 pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
-    let (weights, _) = trained::open(&args.run)?;
+    let OpenedWeights { weights, .. } = trained::open(&args.run, &args.pixels.pixels())?;
     let (paths, total) = listed(args.paths.clone());
     let gpu = args.device.open()?;
     let predictor = Predictor::new(&gpu, &weights, args.memory.0, args.flips)?;

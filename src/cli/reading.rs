@@ -4,7 +4,7 @@ use super::output::say;
 use super::values::{parse_resize, whole};
 use crate::data::{Dataset, ReadOptions, TestShare};
 use crate::error::{Result, shown};
-use crate::run::Config;
+use crate::run::{Config, Pixels};
 use clap::Args;
 use std::path::Path;
 
@@ -34,6 +34,24 @@ impl ReadArgs {
             skip_damaged: self.skip_damaged,
             ..ReadOptions::default()
         }
+    }
+}
+
+/// What pixels a network reads, of an ONNX model that does not say.
+#[derive(Args, Clone, Debug)]
+pub(super) struct PixelArgs {
+    /// What an ONNX model of another program reads: pixels of 0 to 1 less this mean, one for all channels or one for
+    /// each [default: 0]
+    #[arg(long, value_name = "M,M,M", value_delimiter = ',')]
+    mean: Vec<f64>,
+    /// … and divided by this deviation [default: 1]; ImageNet's are 0.485,0.456,0.406 and 0.229,0.224,0.225
+    #[arg(long, value_name = "S,S,S", value_delimiter = ',')]
+    std: Vec<f64>,
+}
+
+impl PixelArgs {
+    pub(super) fn pixels(&self) -> Pixels {
+        Pixels { mean: self.mean.clone(), deviation: self.std.clone() }
     }
 }
 

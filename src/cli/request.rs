@@ -3,7 +3,7 @@
 use super::augment::AugmentArgs;
 use super::given::Given;
 use super::method::{MethodArgs, ScheduleName};
-use super::reading::{ReadArgs, say_notes};
+use super::reading::{PixelArgs, ReadArgs, say_notes};
 use super::values::{Bytes, Switch, below_one, named, non_negative, whole};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -48,10 +48,13 @@ pub(super) struct ProblemArgs {
     /// one that suits the images: for pictures of other sizes than the built-in ones' a residual network
     #[arg(long, value_name = "NAME|FILE")]
     model: Option<String>,
-    /// Start from the weights of a run, or of a file of weights. The network is theirs unless --model says another; for
-    /// other classes the last affine layer is drawn anew; pixels are normalised as there (docs/your-pictures.md)
+    /// Start from the weights of a run, or of a file: safetensors of this program, or an ONNX model. The network is
+    /// theirs unless --model says another; for other classes the last affine layer is drawn anew; pixels are normalised
+    /// as there (docs/your-pictures.md)
     #[arg(long, value_name = "RUN|WEIGHTS")]
     pub(super) init: Option<String>,
+    #[command(flatten)]
+    pixels: PixelArgs,
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum [default: 2e-3 with sweep, else 1e-3]
     #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
     pub(super) weight_decay: Option<f64>,
@@ -162,6 +165,7 @@ impl RunRequest {
         let mut run = Run::by(data, self.schedule()?)
             .memory(problem.memory.0)
             .label_smoothing(problem.label_smoothing)
+            .pixels(problem.pixels.pixels())
             .sampling(course.sampling)
             .stages(course.options())
             .seed(course.seed)

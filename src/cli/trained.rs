@@ -2,20 +2,37 @@
 
 use super::output::say;
 use crate::error::{Result, shown};
-use crate::run::{Config, Run, RunFolder, Weights};
+use crate::run::{Config, Pixels, Run, RunFolder, Weights};
 use std::path::Path;
 
-/// The weights, and the configuration of their run, where it is a run folder that was named.
+/// What was named.
+pub(super) struct OpenedWeights {
+    pub weights: Weights,
+    /// The configuration of their run, where it is a run folder.
+    pub config: Option<Config>,
+    /// Whether they name their classes.
+    pub are_named: bool,
+}
+
+/// Opens weights, and says what is taken for granted about them.
 ///
 /// # Errors
-/// [`Error::Data`] where it is neither, or the run is not complete.
-pub(super) fn open(path: &Path) -> Result<(Weights, Option<Config>)> {
-    let weights = Weights::open(path)?;
+/// As [`Weights::open`].
+pub(super) fn open(path: &Path, pixels: &Pixels) -> Result<OpenedWeights> {
+    let (weights, stated) = Weights::open(path, pixels)?;
+    if !stated.inputs {
+        say_assumed(path);
+    }
     let config = match path.is_file() {
         true => None,
         false => Some(Config::load(&RunFolder::open(path)?.config())?),
     };
-    Ok((weights, config))
+    Ok(OpenedWeights { weights, config, are_named: stated.classes })
+}
+
+/// What pixels are taken to be where nothing says so.
+fn say_assumed(path: impl AsRef<Path>) {
+    say!("note: {}: pixels are taken to be from 0 to 1; --mean and --std say otherwise", shown(path));
 }
 
 /// What a run starts from, where that is not random, on stderr.
@@ -26,5 +43,8 @@ pub(super) fn say_start(run: &Run<'_>) {
         [] => String::new(),
         drawn => format!("; {} drawn anew, for {} classes", drawn.join(", "), run.model().classes),
     };
+    if init.is_assumed {
+        say_assumed(&init.path);
+    }
     say!("note: starts from {}: {taken} of {all} parameters{drawn}; pixels normalised as there", shown(&init.path));
 }

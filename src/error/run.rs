@@ -100,7 +100,13 @@ pub enum RunError {
         path: PathBuf,
     },
     /// A tensor of a network that weights have in another shape, or not at all.
-    #[error("{}: {} tensor {}, and the model has it as {}", shown(path), of_shape(found.as_deref()), shown(tensor), dims(expected))]
+    #[error(
+        "{}: {} tensor {}, and the model has it as {}",
+        shown(path),
+        of_shape(found.as_deref()),
+        shown(tensor),
+        dims(expected)
+    )]
     OtherTensor {
         /// The weights.
         path: PathBuf,

@@ -80,6 +80,7 @@ fn usage() -> Vec<UsageError> {
         UsageError::HeldOut { size: "1/1".to_owned(), examples: 1437 },
         UsageError::NoStep,
         UsageError::ClassWeights { file: name(), why: name() },
+        UsageError::Pixels { why: name() },
         UsageError::Configuration { why: "copies is 0" },
         UsageError::Budget { epochs: 0.3, examples: 1437 },
         UsageError::RunExists { path: path() },

@@ -98,6 +98,12 @@ pub enum UsageError {
         /// What is wrong with it.
         why: String,
     },
+    /// Pixels that weights cannot read.
+    #[error("pixels: {}", shown(why))]
+    Pixels {
+        /// What is wrong with them.
+        why: String,
+    },
     /// A configuration that contradicts itself, or does not fit the data.
     #[error("configuration: {why}")]
     Configuration {

@@ -5,6 +5,7 @@ use super::class_weights::ClassWeights;
 use super::config::Config;
 use super::held_out::leaves_each_class;
 use super::initial::InitialWeights;
+use super::pixels::Pixels;
 use crate::cost::Units;
 use crate::data::Dataset;
 use crate::device::Gpu;
@@ -70,6 +71,7 @@ pub struct RunBuilder<'a> {
     schedule: Schedule,
     model: Option<String>,
     init: Option<String>,
+    pixels: Pixels,
     subset: Option<SubsetSize>,
     held_out: Option<SubsetSize>,
     sampling: Sampling,
@@ -99,6 +101,7 @@ impl Run<'_> {
             schedule,
             model: None,
             init: None,
+            pixels: Pixels::default(),
             subset: None,
             held_out: None,
             sampling: Sampling::default(),
@@ -126,12 +129,19 @@ impl<'a> RunBuilder<'a> {
         self
     }
 
-    /// Starts from the weights of a run folder, or of a file (safetensors of this program), and not from random ones.
+    /// Starts from the weights of a run folder, or of a file (safetensors or ONNX), and not from random ones.
     /// The network is theirs unless [`model`](Self::model) says another: then parameters are taken by name and shape.
     /// For other classes the last affine layer is drawn anew. Inputs are normalised as those weights had them.
     #[must_use]
     pub fn init(mut self, path: impl Into<String>) -> Self {
         self.init = Some(path.into());
+        self
+    }
+
+    /// What pixels those weights read, where they do not say; by default from 0 to 1.
+    #[must_use]
+    pub fn pixels(mut self, pixels: Pixels) -> Self {
+        self.pixels = pixels;
         self
     }
 
@@ -311,7 +321,7 @@ impl<'a> RunBuilder<'a> {
     fn description(&self) -> Result<(Description, Option<InitialWeights>)> {
         let named = self.model.as_ref().map(|name| Description::open(name)).transpose()?;
         if let Some(path) = &self.init {
-            let (description, init) = InitialWeights::choose(path, named, self.data)?;
+            let (description, init) = InitialWeights::choose((path, &self.pixels), named, self.data)?;
             return Ok((description, Some(init)));
         }
         Ok((named.map_or_else(|| Description::suiting(self.data.shape), Ok)?, None))
@@ -326,6 +336,7 @@ impl<'a> RunBuilder<'a> {
     fn check_schedule(&self) -> Result<()> {
         let StageOptions { subset_passes, full_passes, .. } = self.options;
         let why = match self.schedule {
+            _ if self.init.is_none() && !self.pixels.is_empty() => "pixels are those of weights to start from",
             Schedule::Stochastic(_) if self.subset.is_some() || subset_passes.or(full_passes).is_some() => {
                 "mini-batches have a budget, neither a subset nor passes"
             }

@@ -2,15 +2,16 @@
 
 use super::config::Config;
 use super::folder::RunFolder;
+use super::pixels::Pixels;
 use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
-use crate::error::{Error, Result, RunError};
+use crate::error::{Error, Result, RunError, UsageError};
 use crate::export::{Signature, Stated, check_finite, load_onnx, load_weights, save_onnx, save_weights};
 use crate::model::Model;
 use crate::objective::{Evaluation, Examples, Objective, Workspace};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Parameters, and what they were made for.
@@ -51,13 +52,28 @@ impl Weights {
         Ok((Self { model: Arc::new(model), theta, moments, signature }, stated))
     }
 
-    /// Reads those of a run that is complete, or a file.
+    /// Reads those of a run that is complete, or a file, where pixels may be said that this does not state.
     ///
     /// # Errors
-    /// As [`Weights::load`], and where it is neither.
-    pub fn open(path: &Path) -> Result<Self> {
+    /// As [`Weights::load`], where it is neither, and [`Error::Usage`] for pixels that are not one of each channel, or
+    /// of weights that state theirs.
+    pub fn open(path: &Path, pixels: &Pixels) -> Result<(Self, Stated)> {
+        let (weights, stated) = Self::load_stated(&Self::file(path)?)?;
+        match pixels.is_empty() {
+            true => Ok((weights, stated)),
+            false if stated.inputs => Err(UsageError::Pixels { why: "the weights state theirs".to_owned() }.into()),
+            false => {
+                let normalisation = pixels.applied(&weights.signature.normalisation)?;
+                let signature = Signature { normalisation, ..weights.signature };
+                Ok((Self { signature, ..weights }, Stated { inputs: true, ..stated }))
+            }
+        }
+    }
+
+    /// The file of weights that a path means.
+    fn file(path: &Path) -> Result<PathBuf> {
         if path.is_file() {
-            return Self::load(path);
+            return Ok(path.to_owned());
         }
         if !path.exists() {
             return Err(Error::unreadable(path, ErrorKind::NotFound.into()));
@@ -66,7 +82,7 @@ impl Weights {
         if !weights.exists() {
             return Err(RunError::Incomplete { path: path.to_owned() }.into());
         }
-        Self::load(&weights)
+        Ok(weights)
     }
 
     /// Writes a file of weights, safetensors in PyTorch's names, shapes and order.

@@ -2,8 +2,8 @@
 
 use super::constant::Constant;
 use super::layers::{Imported, Layers};
-use super::node::Node;
-use super::value::{Form, Item, Value};
+use super::node::OnnxNode;
+use super::value::{Form, GraphValue, Item};
 use crate::error::OnnxError;
 use crate::export::proto::TensorProto;
 use crate::model::LayerKind;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// What is known so far.
-pub(super) struct Graph<'a> {
+pub(super) struct Import<'a> {
     pub items: HashMap<&'a str, Item>,
     pub initialisers: HashMap<&'a str, &'a TensorProto>,
     /// How many nodes read a name.
@@ -25,13 +25,13 @@ pub(super) struct Graph<'a> {
 }
 
 /// A layer without parameters.
-pub(super) fn plain(kind: LayerKind, x: Value, output: Shape) -> Imported {
+pub(super) fn plain(kind: LayerKind, x: GraphValue, output: Shape) -> Imported {
     Imported { kind, reads: vec![x.of], output, parameters: None, moments: None }
 }
 
-impl<'a> Graph<'a> {
+impl<'a> Import<'a> {
     /// What input i of a node is.
-    pub(super) fn item(&self, node: Node<'a>, i: usize) -> Result<Item, OnnxError> {
+    pub(super) fn item(&self, node: OnnxNode<'a>, i: usize) -> Result<Item, OnnxError> {
         let name = node.input(i).ok_or_else(|| node.fault(format!("input {} is not there", i + 1)))?;
         if let Some(item) = self.items.get(name) {
             return Ok(item.clone());
@@ -43,7 +43,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The value that is input i, in whatever form.
-    pub(super) fn formed(&self, node: Node<'a>, i: usize) -> Result<Value, OnnxError> {
+    pub(super) fn formed(&self, node: OnnxNode<'a>, i: usize) -> Result<GraphValue, OnnxError> {
         match self.item(node, i)? {
             Item::Value(value) => Ok(value),
             Item::Constant(_) => {
@@ -53,7 +53,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The same of a value to which nothing was done.
-    pub(super) fn value(&self, node: Node<'a>, i: usize) -> Result<Value, OnnxError> {
+    pub(super) fn value(&self, node: OnnxNode<'a>, i: usize) -> Result<GraphValue, OnnxError> {
         let value = self.formed(node, i)?;
         let what = match value.form {
             Form::Plain => return Ok(value),
@@ -68,7 +68,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The same of one with pixels.
-    pub(super) fn maps(&self, node: Node<'a>, i: usize) -> Result<Value, OnnxError> {
+    pub(super) fn maps(&self, node: OnnxNode<'a>, i: usize) -> Result<GraphValue, OnnxError> {
         match self.value(node, i)? {
             value if value.is_flat => Err(node.fault("it reads N×C, and layers of this kind read N×C×H×W")),
             value => Ok(value),
@@ -76,7 +76,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The constant that is input i.
-    pub(super) fn constant(&self, node: Node<'a>, i: usize) -> Result<Constant, OnnxError> {
+    pub(super) fn constant(&self, node: OnnxNode<'a>, i: usize) -> Result<Constant, OnnxError> {
         match self.item(node, i)? {
             Item::Constant(constant) => Ok(constant),
             Item::Value(_) => Err(node.fault(format!("input {} is computed, and layers have a constant there", i + 1))),
@@ -84,7 +84,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Whole numbers that are input i, if it is there.
-    pub(super) fn integers(&self, node: Node<'a>, i: usize) -> Result<Option<Vec<i64>>, OnnxError> {
+    pub(super) fn integers(&self, node: OnnxNode<'a>, i: usize) -> Result<Option<Vec<i64>>, OnnxError> {
         if node.input(i).is_none() {
             return Ok(None);
         }
@@ -94,7 +94,7 @@ impl<'a> Graph<'a> {
     }
 
     /// So many numbers that are input i.
-    pub(super) fn vector(&self, node: Node<'a>, i: usize, len: usize) -> Result<Vec<f32>, OnnxError> {
+    pub(super) fn vector(&self, node: OnnxNode<'a>, i: usize, len: usize) -> Result<Vec<f32>, OnnxError> {
         let found = self.constant(node, i)?;
         match found.as_floats() {
             Some(values) if values.len() == len => Ok(values.to_vec()),
@@ -103,7 +103,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Appends a layer.
-    pub(super) fn push(&mut self, node: Node<'a>, layer: Imported) -> Result<Value, OnnxError> {
+    pub(super) fn push(&mut self, node: OnnxNode<'a>, layer: Imported) -> Result<GraphValue, OnnxError> {
         let added = self.layers.push(layer);
         added.ok_or_else(|| node.fault("more parameters than its file can hold: many layers share some"))
     }

@@ -1,6 +1,6 @@
 //! The layers that nodes become, with their parameters, and the description that they add up to.
 
-use super::value::{Form, Value};
+use super::value::{Form, GraphValue};
 use crate::kernels::activation::Activation;
 use crate::model::{Description, Initialisation, LayerDescription, LayerKind, Sources};
 use crate::shape::Shape;
@@ -10,7 +10,7 @@ use std::collections::HashSet;
 #[derive(Debug)]
 pub(super) struct Imported {
     pub kind: LayerKind,
-    /// What it reads, as [`Value::of`] counts: one value, or the two terms of a sum.
+    /// What it reads, as [`GraphValue::of`] counts: one value, or the two terms of a sum.
     pub reads: Vec<usize>,
     pub output: Shape,
     /// Weights and biases, or scales and shifts.
@@ -44,17 +44,17 @@ impl Layers {
     }
 
     /// Appends a layer; none where there are more parameters than the file can hold.
-    pub(super) fn push(&mut self, layer: Imported) -> Option<Value> {
+    pub(super) fn push(&mut self, layer: Imported) -> Option<GraphValue> {
         let words = [&layer.parameters, &layer.moments].into_iter().flatten().flatten().map(Vec::len).sum();
         self.room = self.room.checked_sub(words)?;
         let shape = layer.output;
         self.all.push(layer);
-        Some(Value { of: self.all.len(), shape, is_flat: false, form: Form::Plain, readers: 0 })
+        Some(GraphValue { of: self.all.len(), shape, is_flat: false, form: Form::Plain, readers: 0 })
     }
 
     /// f of a value: in the layer that puts it out, where no more than `most` nodes read this, or else in one of its
     /// own.
-    pub(super) fn activate(&mut self, x: Value, function: Activation, most: usize) -> Option<Value> {
+    pub(super) fn activate(&mut self, x: GraphValue, function: Activation, most: usize) -> Option<GraphValue> {
         let layer = x.of.checked_sub(1).map(|i| &mut self.all[i]).filter(|_| x.readers <= most);
         if let Some(activation @ None) = layer.and_then(|layer| activation(&mut layer.kind)) {
             *activation = Some(function);
@@ -62,12 +62,12 @@ impl Layers {
         }
         let kind = LayerKind::Activation { function };
         let y = self.push(Imported { kind, reads: vec![x.of], output: x.shape, parameters: None, moments: None })?;
-        Some(Value { is_flat: x.is_flat, ..y })
+        Some(GraphValue { is_flat: x.is_flat, ..y })
     }
 
     /// A value with a constant of each channel added or multiplied: in what puts it out, unless something else reads
     /// that, or it ends in an activation. None where it cannot.
-    pub(super) fn fold(&mut self, x: Value, how: Arithmetic, by: &[f32]) -> Option<Value> {
+    pub(super) fn fold(&mut self, x: GraphValue, how: Arithmetic, by: &[f32]) -> Option<GraphValue> {
         if x.readers > 1 {
             return None;
         }

@@ -1,8 +1,8 @@
 //! Reading a file.
 
-use super::graph::Graph;
+use super::graph::Import;
 use super::layers::Layers;
-use super::value::{Form, Item, Value};
+use super::value::{Form, GraphValue, Item};
 use crate::error::{Error, OnnxError, Result, RunError};
 use crate::export::proto::{FLOAT, GraphProto, ModelProto, UINT8, ValueInfo};
 use crate::export::signature::{KEY, Signature};
@@ -31,9 +31,6 @@ pub struct Stated {
     pub classes: bool,
 }
 
-/// A model, its flat vector, its moments, and what it was made for.
-type Network = (Model, [Vec<f32>; 2], Signature);
-
 /// Reads an ONNX model of a network that layers can do, and what it states. What this program wrote is read to the
 /// bit, its description and preprocessing included.
 ///
@@ -45,9 +42,9 @@ pub fn load_onnx(path: &Path) -> Result<(Model, [Vec<f32>; 2], Signature, Stated
     let proto = ModelProto::decode(&bytes[..]).map_err(|source| fault(OnnxError::Undecoded { source }))?;
     let room = bytes.len();
     drop(bytes);
-    let ((model, [theta, moments], signature), stated) = read(path, &proto, room).map_err(|why| match why {
-        Failure::Onnx(why) => fault(why),
-        Failure::Model(why) => RunError::Model { path: path.to_owned(), source: Box::new(why) }.into(),
+    let (model, [theta, moments], signature, stated) = read(path, &proto, room).map_err(|why| match why {
+        Unread::Onnx(why) => fault(why),
+        Unread::Model(why) => RunError::Model { path: path.to_owned(), source: Box::new(why) }.into(),
     })?;
     let tensors = [(model.tensors(), &theta), (model.moments(), &moments)];
     let mut all = tensors.iter().flat_map(|(tensors, values)| tensors.iter().map(move |tensor| (tensor, *values)));
@@ -59,19 +56,23 @@ pub fn load_onnx(path: &Path) -> Result<(Model, [Vec<f32>; 2], Signature, Stated
 }
 
 /// Why there is no network.
-enum Failure {
+enum Unread {
     Onnx(OnnxError),
     /// The layers do not make a model.
     Model(Error),
 }
 
-impl From<OnnxError> for Failure {
+impl From<OnnxError> for Unread {
     fn from(why: OnnxError) -> Self {
         Self::Onnx(why)
     }
 }
 
-fn read(path: &Path, proto: &ModelProto, room: usize) -> std::result::Result<(Network, Stated), Failure> {
+fn read(
+    path: &Path,
+    proto: &ModelProto,
+    room: usize,
+) -> std::result::Result<(Model, [Vec<f32>; 2], Signature, Stated), Unread> {
     let graph = proto.graph.as_ref().ok_or_else(|| OnnxError::graph("no graph"))?;
     let is_ours = proto.producer_name == env!("CARGO_PKG_NAME");
     let is_onnx = |domain: &str| matches!(domain, "" | "ai.onnx");
@@ -90,13 +91,13 @@ fn read(path: &Path, proto: &ModelProto, room: usize) -> std::result::Result<(Ne
     let scale = if stated.inputs { 1.0 } else { BYTE };
     let normalisation =
         layers.normalisation.iter().map(|(mean, deviation)| (scale * mean, scale * deviation)).collect();
-    let model = Model::new(&description, input, outputs).map_err(Failure::Model)?;
+    let model = Model::new(&description, input, outputs).map_err(Unread::Model)?;
     let vectors = vectors(&model, &layers);
     let signature = Signature { model: description, input, classes, normalisation };
     let own = metadata(KEY).and_then(|json| serde_json::from_str::<Signature>(json).ok());
     let own = own.and_then(|own| Some((like(&model, &signature, &own)?, own)));
     let (model, signature) = own.unwrap_or((model, signature));
-    Ok(((model, vectors, signature), stated))
+    Ok((model, vectors, signature, stated))
 }
 
 /// The layers of a graph, the shape of what goes in, how many values come out, and whether bytes go in.
@@ -116,14 +117,14 @@ fn follow<'a>(
     let mut readers: HashMap<&str, usize> = HashMap::from([(&*output.name, 1)]);
     let nodes = || proto.node.iter().zip(&needed).filter(|(_, is_needed)| **is_needed).map(|(node, _)| node);
     nodes().flat_map(|node| &node.input).for_each(|name| *readers.entry(name).or_default() += 1);
-    let first = Value {
+    let first = GraphValue {
         of: 0,
         shape,
         is_flat: false,
         form: Form::Plain,
         readers: readers.get(&*input.name).copied().unwrap_or(0),
     };
-    let mut graph = Graph {
+    let mut graph = Import {
         items: HashMap::from([(&*input.name, Item::Value(first))]),
         initialisers,
         readers,

@@ -8,6 +8,8 @@ mod load;
 mod node;
 mod ops;
 mod shapes;
+#[cfg(test)]
+mod tests;
 mod value;
 mod windows;
 

@@ -5,9 +5,9 @@ use crate::export::proto::{AttributeProto, NodeProto};
 
 /// A node as it is read.
 #[derive(Clone, Copy)]
-pub(super) struct Node<'a>(pub &'a NodeProto);
+pub(super) struct OnnxNode<'a>(pub &'a NodeProto);
 
-impl<'a> Node<'a> {
+impl<'a> OnnxNode<'a> {
     /// What it does.
     pub(super) fn kind(self) -> &'a str {
         &self.0.op_type

@@ -1,10 +1,10 @@
 //! What each node becomes.
 
 use super::constant::Constant;
-use super::graph::{Graph, plain};
+use super::graph::{Import, plain};
 use super::layers::{Arithmetic, Imported};
-use super::node::Node;
-use super::value::{Form, Item, Value};
+use super::node::OnnxNode;
+use super::value::{Form, GraphValue, Item};
 use crate::error::OnnxError;
 use crate::export::proto::NodeProto;
 use crate::kernels::activation::Activation;
@@ -12,10 +12,10 @@ use crate::kernels::batch_norm::EPSILON;
 use crate::model::LayerKind;
 use crate::shape::Shape;
 
-impl<'a> Graph<'a> {
+impl<'a> Import<'a> {
     /// Reads a node, and remembers what it puts out.
     pub(super) fn read(&mut self, proto: &'a NodeProto) -> Result<(), OnnxError> {
-        let node = Node(proto);
+        let node = OnnxNode(proto);
         if !matches!(proto.domain.as_str(), "" | "ai.onnx") {
             return Err(node.fault(format!("an operator of {}, and layers do those of ONNX", proto.domain)));
         }
@@ -25,7 +25,7 @@ impl<'a> Graph<'a> {
         let item = match self.put_out(node)? {
             Item::Value(value) => {
                 let readers = value.readers.max(self.readers.get(output).copied().unwrap_or(0));
-                Item::Value(Value { readers, ..value })
+                Item::Value(GraphValue { readers, ..value })
             }
             constant @ Item::Constant(_) => constant,
         };
@@ -35,7 +35,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn put_out(&mut self, node: Node<'a>) -> Result<Item, OnnxError> {
+    fn put_out(&mut self, node: OnnxNode<'a>) -> Result<Item, OnnxError> {
         let value = match node.kind() {
             "Constant" => return self.given(node).map(Item::Constant),
             "Identity" | "Dropout" | "Cast" | "Shape" | "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Gather"
@@ -48,7 +48,7 @@ impl<'a> Graph<'a> {
             "Relu" => self.activation(node, Activation::Relu),
             "Tanh" => self.activation(node, Activation::Tanh),
             "Softplus" => self.activation(node, Activation::Softplus),
-            "Sigmoid" => self.value(node, 0).map(|x| Value { form: Form::Gate, ..x }),
+            "Sigmoid" => self.value(node, 0).map(|x| GraphValue { form: Form::Gate, ..x }),
             "Softmax" | "LogSoftmax" => self.softmax(node),
             "BatchNormalization" => self.batch_norm(node),
             "InstanceNormalization" | "GroupNormalization" => self.group_norm(node),
@@ -63,7 +63,7 @@ impl<'a> Graph<'a> {
     }
 
     /// What a `Constant` holds.
-    fn given(&self, node: Node<'a>) -> Result<Constant, OnnxError> {
+    fn given(&self, node: OnnxNode<'a>) -> Result<Constant, OnnxError> {
         let of = |name: &str| node.attribute(name);
         if let Some(tensor) = of("value").and_then(|attribute| attribute.t.as_ref()) {
             return Constant::read(tensor, self.folder);
@@ -75,26 +75,32 @@ impl<'a> Graph<'a> {
         found.ok_or_else(|| node.fault("a constant of no kind that is read"))
     }
 
-    fn activation(&mut self, node: Node<'a>, function: Activation) -> Result<Value, OnnxError> {
+    fn activation(&mut self, node: OnnxNode<'a>, function: Activation) -> Result<GraphValue, OnnxError> {
         let x = self.value(node, 0)?;
         self.activated(node, x, function, 1)
     }
 
-    fn activated(&mut self, node: Node<'a>, x: Value, f: Activation, readers: usize) -> Result<Value, OnnxError> {
+    fn activated(
+        &mut self,
+        node: OnnxNode<'a>,
+        x: GraphValue,
+        f: Activation,
+        readers: usize,
+    ) -> Result<GraphValue, OnnxError> {
         let y = self.layers.activate(x, f, readers);
-        y.map(|y| Value { readers: 0, ..y }).ok_or_else(|| node.fault("more layers than its file can hold"))
+        y.map(|y| GraphValue { readers: 0, ..y }).ok_or_else(|| node.fault("more layers than its file can hold"))
     }
 
-    fn softmax(&self, node: Node<'a>) -> Result<Value, OnnxError> {
+    fn softmax(&self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.value(node, 0)?;
         match node.integer("axis", if x.is_flat { -1 } else { 1 }) {
-            1 => Ok(Value { form: Form::Softmax, ..x }),
-            -1 if x.is_flat => Ok(Value { form: Form::Softmax, ..x }),
+            1 => Ok(GraphValue { form: Form::Softmax, ..x }),
+            -1 if x.is_flat => Ok(GraphValue { form: Form::Softmax, ..x }),
             axis => Err(node.fault(format!("axis = {axis}, and layers end in one of the classes: axis = 1"))),
         }
     }
 
-    fn batch_norm(&mut self, node: Node<'a>) -> Result<Value, OnnxError> {
+    fn batch_norm(&mut self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.value(node, 0)?;
         node.expect("training_mode", 0, 0)?;
         if x.is_flat && x.shape.pixels() > 1 {
@@ -117,11 +123,11 @@ impl<'a> Graph<'a> {
         let kind = LayerKind::BatchNorm { activation: None };
         let (parameters, moments) = (Some([scales, shifts]), Some([means, variances]));
         let y = self.push(node, Imported { parameters, moments, ..plain(kind, x, x.shape) })?;
-        Ok(Value { is_flat: x.is_flat, ..y })
+        Ok(GraphValue { is_flat: x.is_flat, ..y })
     }
 
     /// A normalisation of groups of channels, of all its own, or of what was put into groups before.
-    fn group_norm(&mut self, node: Node<'a>) -> Result<Value, OnnxError> {
+    fn group_norm(&mut self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let epsilon = node.float("epsilon", EPSILON as f32);
         if epsilon != EPSILON as f32 {
             return Err(node.fault(format!("epsilon = {epsilon}, and layers have {EPSILON}")));
@@ -132,7 +138,7 @@ impl<'a> Graph<'a> {
             if scales.iter().any(|&scale| scale != 1.0) || shifts.iter().any(|&shift| shift != 0.0) {
                 return Err(node.fault("scales of groups, and layers have those of channels"));
             }
-            return Ok(Value { form: Form::GroupNormal(groups), ..x });
+            return Ok(GraphValue { form: Form::GroupNormal(groups), ..x });
         }
         let x = self.maps(node, 0)?;
         let channels = x.shape.channels;
@@ -146,7 +152,7 @@ impl<'a> Graph<'a> {
     }
 
     /// Zeros after the last channel, for a sum.
-    fn pad(&self, node: Node<'a>) -> Result<Value, OnnxError> {
+    fn pad(&self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.value(node, 0)?;
         let pads = match node.integers("pads") {
             Some(pads) => pads.to_vec(),
@@ -161,14 +167,16 @@ impl<'a> Graph<'a> {
         let channels = pads.get(rank + 1).and_then(|&n| usize::try_from(n).ok()).filter(|&n| n < 1 << 20);
         let is_of_channels = pads.len() == 2 * rank && pads.iter().enumerate().all(|(i, &n)| n == 0 || i == rank + 1);
         match channels.filter(|_| is_of_channels && is_zero && mode == b"constant" && node.input(3).is_none()) {
-            Some(channels) if !x.is_flat || x.shape.pixels() == 1 => Ok(Value { form: Form::Padded(channels), ..x }),
+            Some(channels) if !x.is_flat || x.shape.pixels() == 1 => {
+                Ok(GraphValue { form: Form::Padded(channels), ..x })
+            }
             _ => {
                 Err(node.fault("layers have zeros after the last channel, before a sum, and padding of windows alone"))
             }
         }
     }
 
-    fn arithmetic(&mut self, node: Node<'a>, how: Arithmetic) -> Result<Value, OnnxError> {
+    fn arithmetic(&mut self, node: OnnxNode<'a>, how: Arithmetic) -> Result<GraphValue, OnnxError> {
         if node.inputs().count() != 2 {
             return Err(node.fault(format!("{} inputs, and layers have two", node.inputs().count())));
         }
@@ -183,12 +191,18 @@ impl<'a> Graph<'a> {
     }
 
     /// Input i with a constant of each channel.
-    fn with_constant(&mut self, node: Node<'a>, how: Arithmetic, i: usize, by: &Constant) -> Result<Value, OnnxError> {
+    fn with_constant(
+        &mut self,
+        node: OnnxNode<'a>,
+        how: Arithmetic,
+        i: usize,
+        by: &Constant,
+    ) -> Result<GraphValue, OnnxError> {
         let x = self.value(node, i)?;
         let by = channels(x, by)
             .ok_or_else(|| node.fault(format!("a constant that is not one of each channel of {}", x.shape)))?;
         let folded = self.layers.fold(x, how, &by);
-        folded.map(|y| Value { readers: 0, ..y }).ok_or_else(|| {
+        folded.map(|y| GraphValue { readers: 0, ..y }).ok_or_else(|| {
             node.fault(
                 "a constant after something that has none of its own: layers have it in a product or normalisation",
             )
@@ -196,7 +210,7 @@ impl<'a> Graph<'a> {
     }
 
     /// x σ(x)
-    fn gated(&mut self, node: Node<'a>, factors: [Value; 2]) -> Result<Value, OnnxError> {
+    fn gated(&mut self, node: OnnxNode<'a>, factors: [GraphValue; 2]) -> Result<GraphValue, OnnxError> {
         let x = match factors.map(|factor| factor.form) {
             [Form::Plain, Form::Gate] => factors[0],
             [Form::Gate, Form::Plain] => factors[1],
@@ -212,7 +226,7 @@ impl<'a> Graph<'a> {
         self.activated(node, x, Activation::Silu, 2)
     }
 
-    fn sum(&mut self, node: Node<'a>, terms: [Value; 2]) -> Result<Value, OnnxError> {
+    fn sum(&mut self, node: OnnxNode<'a>, terms: [GraphValue; 2]) -> Result<GraphValue, OnnxError> {
         let mut padded = false;
         let mut shapes = [Shape::vector(0); 2];
         for (shape, term) in shapes.iter_mut().zip(terms) {
@@ -230,12 +244,12 @@ impl<'a> Graph<'a> {
         }
         let kind = LayerKind::Add { pad: padded, activation: None };
         let y = self.push(node, Imported { reads: vec![a.of, b.of], ..plain(kind, a, shapes[0]) })?;
-        Ok(Value { is_flat: a.is_flat, ..y })
+        Ok(GraphValue { is_flat: a.is_flat, ..y })
     }
 }
 
 /// A constant as one value for each channel of x, as ONNX repeats it.
-fn channels(x: Value, by: &Constant) -> Option<Vec<f32>> {
+fn channels(x: GraphValue, by: &Constant) -> Option<Vec<f32>> {
     let values = by.as_floats()?;
     if let &[one] = values {
         return Some(vec![one; x.shape.channels]);

@@ -2,10 +2,10 @@
 //! of examples: so does a reshape read it.
 
 use super::constant::Constant;
-use super::graph::{Graph, plain};
+use super::graph::{Import, plain};
 use super::layers::Imported;
-use super::node::Node;
-use super::value::{Form, Item, Value};
+use super::node::OnnxNode;
+use super::value::{Form, GraphValue, Item};
 use crate::error::OnnxError;
 use crate::kernels::group_norm::GroupNorm;
 use crate::model::LayerKind;
@@ -14,9 +14,9 @@ use crate::shape::Shape;
 /// Whole numbers that nodes join to one list, at most: a tensor has no more dimensions.
 const MOST: usize = 16;
 
-impl<'a> Graph<'a> {
+impl<'a> Import<'a> {
     /// A node that only changes how values are written.
-    pub(super) fn reshaping(&mut self, node: Node<'a>) -> Result<Item, OnnxError> {
+    pub(super) fn reshaping(&mut self, node: OnnxNode<'a>) -> Result<Item, OnnxError> {
         let item = self.item(node, 0)?;
         match (node.kind(), item) {
             ("Cast", Item::Value(x)) => {
@@ -43,34 +43,34 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn flatten(&self, node: Node<'a>) -> Result<Value, OnnxError> {
+    fn flatten(&self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.value(node, 0)?;
         match node.integer("axis", 1) {
-            1 => Ok(Value { is_flat: true, ..x }),
+            1 => Ok(GraphValue { is_flat: true, ..x }),
             axis => Err(node.fault(format!("axis = {axis}, and layers keep the examples apart: axis = 1"))),
         }
     }
 
-    fn squeeze(&self, node: Node<'a>) -> Result<Value, OnnxError> {
+    fn squeeze(&self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.value(node, 0)?;
         let axes = self.axes(node)?.unwrap_or_default();
         let of_pixels = |axis: &i64| matches!(axis, 2 | 3 | -1 | -2);
         let is_of_pixels = axes.len() == 2 && axes.iter().all(of_pixels) && x.shape.pixels() == 1;
         match is_of_pixels && x.is_flat == (node.kind() == "Unsqueeze") {
-            true => Ok(Value { is_flat: !x.is_flat, ..x }),
+            true => Ok(GraphValue { is_flat: !x.is_flat, ..x }),
             false => Err(node.fault(format!("axes {axes:?} of {}, and layers have N×C or N×C×1×1", x.shape))),
         }
     }
 
     /// Axes that are an attribute, or since opset 13 the second input.
-    pub(super) fn axes(&self, node: Node<'a>) -> Result<Option<Vec<i64>>, OnnxError> {
+    pub(super) fn axes(&self, node: OnnxNode<'a>) -> Result<Option<Vec<i64>>, OnnxError> {
         match node.integers("axes") {
             Some(axes) => Ok(Some(axes.to_vec())),
             None => self.integers(node, 1),
         }
     }
 
-    fn reshape(&mut self, node: Node<'a>, x: Value) -> Result<Value, OnnxError> {
+    fn reshape(&mut self, node: OnnxNode<'a>, x: GraphValue) -> Result<GraphValue, OnnxError> {
         let to = match node.integers("shape") {
             Some(shape) => shape.to_vec(),
             None => self.integers(node, 1)?.unwrap_or_default(),
@@ -92,23 +92,23 @@ impl<'a> Graph<'a> {
             open <= 1 && rest.len() == dims.len() && rest.iter().zip(dims).all(|(a, b)| a == b || *a == -1)
         };
         match x.form {
-            Form::Plain if is(&vector) => Ok(Value { is_flat: true, ..x }),
-            Form::Plain if is(&maps) => Ok(Value { is_flat: false, ..x }),
+            Form::Plain if is(&vector) => Ok(GraphValue { is_flat: true, ..x }),
+            Form::Plain if is(&maps) => Ok(GraphValue { is_flat: false, ..x }),
             Form::Plain if rest.len() == 2 && rest[1] == -1 && to[0] != -1 => match usize::try_from(rest[0]) {
-                Ok(groups @ 1..) if channels % groups == 0 => Ok(Value { form: Form::Grouped(groups), ..x }),
+                Ok(groups @ 1..) if channels % groups == 0 => Ok(GraphValue { form: Form::Grouped(groups), ..x }),
                 _ => Err(node.fault(format!("{} in groups of {}", x.shape, rest[0]))),
             },
             Form::GroupNormal(groups) if is(&maps) || is(&vector) && x.shape.pixels() == 1 => {
                 let kind = LayerKind::GroupNorm { groups, activation: None };
                 let parameters = Some([vec![1.0; channels], vec![0.0; channels]]);
                 let layer = Imported { parameters, ..plain(kind, x, GroupNorm { shape: x.shape, groups }.shape) };
-                Ok(Value { is_flat: is(&vector), ..self.push(node, layer)? })
+                Ok(GraphValue { is_flat: is(&vector), ..self.push(node, layer)? })
             }
             _ => Err(node.fault(format!("{} to {to:?}, which layers do not", x.shape))),
         }
     }
 
-    fn constant_reshaped(&self, node: Node<'a>, c: Constant) -> Result<Constant, OnnxError> {
+    fn constant_reshaped(&self, node: OnnxNode<'a>, c: Constant) -> Result<Constant, OnnxError> {
         if c.is_transposed {
             return Err(node.fault("a transpose in another shape"));
         }
@@ -140,7 +140,7 @@ impl<'a> Graph<'a> {
         Ok(c.with_dims(dims))
     }
 
-    fn gather(&self, node: Node<'a>, from: &Constant) -> Result<Constant, OnnxError> {
+    fn gather(&self, node: OnnxNode<'a>, from: &Constant) -> Result<Constant, OnnxError> {
         let index = self.constant(node, 1)?;
         let (Some(values), Some(&[at])) = (from.as_integers(), index.as_integers()) else {
             return Err(node.fault("no layer does this"));
@@ -151,7 +151,7 @@ impl<'a> Graph<'a> {
         Ok(Constant::integers(&[*found], index.dims))
     }
 
-    fn concat(&self, node: Node<'a>) -> Result<Constant, OnnxError> {
+    fn concat(&self, node: OnnxNode<'a>) -> Result<Constant, OnnxError> {
         let mut all = Vec::new();
         for i in 0..node.0.input.len() {
             all.extend(self.integers(node, i)?.unwrap_or_default());
@@ -165,7 +165,7 @@ impl<'a> Graph<'a> {
 }
 
 /// N as 0, and the rest.
-fn shape_of(x: Value) -> Constant {
+fn shape_of(x: GraphValue) -> Constant {
     let Shape { channels, height, width } = x.shape;
     let dims = if x.is_flat { vec![0, x.shape.len()] } else { vec![0, channels, height, width] };
     let dims: Vec<i64> = dims.into_iter().map(|n| n as i64).collect();

@@ -7,12 +7,12 @@ use crate::shape::Shape;
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     Constant(Constant),
-    Value(Value),
+    Value(GraphValue),
 }
 
 /// A value of each example.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Value {
+pub(super) struct GraphValue {
     /// What puts it out: 0 for the example, i + 1 for layer i.
     pub of: usize,
     /// C × H × W, also of what is flat.

@@ -1,17 +1,17 @@
 //! Nodes that are convolutions, dense layers and pools.
 
-use super::graph::{Graph, plain};
+use super::graph::{Import, plain};
 use super::layers::Imported;
-use super::node::Node;
-use super::value::Value;
+use super::node::OnnxNode;
+use super::value::GraphValue;
 use crate::error::OnnxError;
 use crate::kernels::conv2d::Conv2d;
 use crate::kernels::pool::Pool;
 use crate::model::LayerKind;
 use crate::shape::Shape;
 
-impl<'a> Graph<'a> {
-    pub(super) fn conv(&mut self, node: Node<'a>) -> Result<Value, OnnxError> {
+impl<'a> Import<'a> {
+    pub(super) fn conv(&mut self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.maps(node, 0)?;
         let weights = self.constant(node, 1)?;
         let (&[outputs, inputs, height, width], Some(values)) = (&weights.dims[..], weights.as_floats()) else {
@@ -39,7 +39,7 @@ impl<'a> Graph<'a> {
     }
 
     /// A general matrix product, or one without biases.
-    pub(super) fn dense(&mut self, node: Node<'a>) -> Result<Value, OnnxError> {
+    pub(super) fn dense(&mut self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.value(node, 0)?;
         let is_general = node.kind() == "Gemm";
         let weights = self.constant(node, 1)?;
@@ -66,11 +66,11 @@ impl<'a> Graph<'a> {
         let biases = if is_general { self.biases(node, outputs, beta)? } else { vec![0.0; outputs] };
         let kind = LayerKind::Dense { units: Some(outputs), activation: None };
         let layer = Imported { parameters: Some([matrix, biases]), ..plain(kind, x, Shape::vector(outputs)) };
-        Ok(Value { is_flat: true, ..self.push(node, layer)? })
+        Ok(GraphValue { is_flat: true, ..self.push(node, layer)? })
     }
 
     /// Biases that are the third input, if it is there, as many as outputs or the same for all.
-    fn biases(&self, node: Node<'a>, outputs: usize, scale: f32) -> Result<Vec<f32>, OnnxError> {
+    fn biases(&self, node: OnnxNode<'a>, outputs: usize, scale: f32) -> Result<Vec<f32>, OnnxError> {
         if node.input(2).is_none() {
             return Ok(vec![0.0; outputs]);
         }
@@ -82,7 +82,7 @@ impl<'a> Graph<'a> {
         }
     }
 
-    pub(super) fn pool(&mut self, node: Node<'a>) -> Result<Value, OnnxError> {
+    pub(super) fn pool(&mut self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.maps(node, 0)?;
         let is_max = node.kind() == "MaxPool";
         let sides = node.integers("kernel_shape").unwrap_or_default();
@@ -118,7 +118,7 @@ impl<'a> Graph<'a> {
     }
 
     /// The mean, or the largest, of each channel.
-    pub(super) fn global(&mut self, node: Node<'a>) -> Result<Value, OnnxError> {
+    pub(super) fn global(&mut self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let x = self.maps(node, 0)?;
         let output = Shape::vector(x.shape.channels);
         let kind = match (node.kind(), x.shape.height == x.shape.width) {
@@ -132,14 +132,14 @@ impl<'a> Graph<'a> {
     }
 
     /// A mean over the pixels.
-    pub(super) fn mean(&mut self, node: Node<'a>) -> Result<Value, OnnxError> {
+    pub(super) fn mean(&mut self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
         let axes = self.axes(node)?.unwrap_or_default();
         let of_pixels = [vec![2, 3], vec![3, 2], vec![-2, -1], vec![-1, -2], vec![2, -1], vec![-2, 3]];
         if !of_pixels.contains(&axes) {
             return Err(node.fault(format!("axes {axes:?}, and layers have the mean over both of the pixels")));
         }
         let y = self.global(node)?;
-        Ok(Value { is_flat: node.integer("keepdims", 1) == 0, ..y })
+        Ok(GraphValue { is_flat: node.integer("keepdims", 1) == 0, ..y })
     }
 }
 
