@@ -26,6 +26,7 @@ fn main() -> Fallible {
     configs(&folder.join("config"))?;
     experiments(&folder.join("experiment"))?;
     weights(&folder.join("weights"))?;
+    onnx(&folder.join("onnx"))?;
     checkpoints(&folder.join("checkpoint"))
 }
 
@@ -124,6 +125,24 @@ fn weights(folder: &Path) -> Fallible {
     let (theta, signature) = (model.initialise(0), Signature::new(&description, &digits));
     let weights = Weights { theta, moments: Vec::new(), signature, model };
     Ok(weights.save(&folder.join("linear"))?)
+}
+
+/// A network of ours, and those of PyTorch.
+fn onnx(folder: &Path) -> Fallible {
+    std::fs::create_dir_all(folder)?;
+    let digits = Dataset::digits()?;
+    for (name, description) in [("linear", Description::linear(4)), ("chain", Description::open("digits-1k")?)] {
+        let model = Arc::new(Model::new(&description, digits.shape, digits.classes.len())?);
+        let (theta, signature) = (model.initialise(0), Signature::new(&description, &digits));
+        Weights { theta, moments: Vec::new(), signature, model }.save_onnx(&folder.join(name))?;
+    }
+    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/onnx_nets"))? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "onnx") {
+            write(folder, &path.file_stem().ok_or("a file without a name")?.to_string_lossy(), &std::fs::read(&path)?)?;
+        }
+    }
+    Ok(())
 }
 
 /// A run that has not made a step, and one of K-FAC that has.

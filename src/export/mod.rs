@@ -10,7 +10,7 @@ mod signature;
 use crate::error::{Result, RunError};
 use crate::files::write_atomically;
 use crate::model::{Model, Tensor};
-pub use import::{Stated, load_onnx};
+pub use import::{OnnxNetwork, Stated, load_onnx};
 pub use onnx::{OPSET, save_onnx};
 pub(crate) use sealed::{from_safetensors, to_safetensors};
 use signature::KEY;

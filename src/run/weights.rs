@@ -7,7 +7,7 @@ use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
 use crate::error::{Error, Result, RunError, UsageError};
-use crate::export::{Signature, Stated, check_finite, load_onnx, load_weights, save_onnx, save_weights};
+use crate::export::{OnnxNetwork, Signature, Stated, check_finite, load_onnx, load_weights, save_onnx, save_weights};
 use crate::model::Model;
 use crate::objective::{Evaluation, Examples, Objective, Workspace};
 use std::io::ErrorKind;
@@ -42,13 +42,12 @@ impl Weights {
     /// As [`Weights::load`].
     pub fn load_stated(path: &Path) -> Result<(Self, Stated)> {
         let is_onnx = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx"));
-        let (model, [theta, moments], signature, stated) = match is_onnx {
-            true => load_onnx(path)?,
-            false => {
-                let (model, vectors, signature) = load_weights(path)?;
-                (model, vectors, signature, Stated { inputs: true, classes: true })
-            }
-        };
+        if is_onnx {
+            let OnnxNetwork { model, theta, moments, signature, stated } = load_onnx(path)?;
+            return Ok((Self { model: Arc::new(model), theta, moments, signature }, stated));
+        }
+        let (model, [theta, moments], signature) = load_weights(path)?;
+        let stated = Stated { inputs: true, classes: true };
         Ok((Self { model: Arc::new(model), theta, moments, signature }, stated))
     }
 

@@ -7,6 +7,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
+/// A tensor has no more dimensions.
+pub(super) const MOST_DIMS: usize = 16;
+
 /// A tensor that does not depend on the input. Copies share their values.
 #[derive(Clone, Debug)]
 pub(super) struct Constant {
@@ -63,7 +66,8 @@ impl Constant {
     /// Reads one; what it has in a file beside it is in `folder`.
     pub(super) fn read(proto: &TensorProto, folder: &Path) -> Result<Self, OnnxError> {
         let fault = |why: String| OnnxError::Constant { name: proto.name.clone(), why };
-        let dims: Option<Vec<usize>> = proto.dims.iter().map(|&n| usize::try_from(n).ok()).collect();
+        let few = Some(&proto.dims).filter(|dims| dims.len() <= MOST_DIMS);
+        let dims = few.and_then(|dims| dims.iter().map(|&n| usize::try_from(n).ok()).collect::<Option<Vec<_>>>());
         let counted = dims.and_then(|dims| Some((dims.iter().try_fold(1usize, |all, &n| all.checked_mul(n))?, dims)));
         let (len, dims) = counted.ok_or_else(|| fault("dimensions that are none".to_owned()))?;
         let raw = |size: usize| match proto.data_location == EXTERNAL {

@@ -11,6 +11,9 @@ use crate::shape::Shape;
 use std::collections::HashMap;
 use std::path::Path;
 
+/// Values of an example: sizes out of a file may be any, and their products stay far from 64 bits.
+const MOST_VALUES: usize = 1 << 36;
+
 /// What is known so far.
 pub(super) struct Import<'a> {
     pub items: HashMap<&'a str, Item>,
@@ -104,6 +107,11 @@ impl<'a> Import<'a> {
 
     /// Appends a layer.
     pub(super) fn push(&mut self, node: OnnxNode<'a>, layer: Imported) -> Result<GraphValue, OnnxError> {
+        let Shape { channels, height, width } = layer.output;
+        let values = [channels, height, width].iter().try_fold(1usize, |all, &n| all.checked_mul(n));
+        if values.is_none_or(|values| values > MOST_VALUES) {
+            return Err(node.fault("more values than any device holds"));
+        }
         let added = self.layers.push(layer);
         added.ok_or_else(|| node.fault("more parameters than its file can hold: many layers share some"))
     }

@@ -31,28 +31,43 @@ pub struct Stated {
     pub classes: bool,
 }
 
-/// Reads an ONNX model of a network that layers can do, and what it states. What this program wrote is read to the
-/// bit, its description and preprocessing included.
+/// An ONNX model as a network.
+#[derive(Debug)]
+pub struct OnnxNetwork {
+    /// Its layers.
+    pub model: Model,
+    /// A flat vector of the model.
+    pub theta: Vec<f32>,
+    /// The [moments](Model::moments).
+    pub moments: Vec<f32>,
+    /// What it was made for.
+    pub signature: Signature,
+    /// Which of that it says.
+    pub stated: Stated,
+}
+
+/// Reads an ONNX model of a network that layers can do. What this program wrote is read to the bit, its description and
+/// preprocessing included.
 ///
 /// # Errors
 /// [`Error::Data`] naming the file, and the node and its operator that no layer can do.
-pub fn load_onnx(path: &Path) -> Result<(Model, [Vec<f32>; 2], Signature, Stated)> {
+pub fn load_onnx(path: &Path) -> Result<OnnxNetwork> {
     let bytes = read_regular(path, MOST_BYTES).map_err(|e| Error::unreadable(path, e))?;
     let fault = |source: OnnxError| Error::from(RunError::Onnx { path: path.to_owned(), source });
     let proto = ModelProto::decode(&bytes[..]).map_err(|source| fault(OnnxError::Undecoded { source }))?;
     let room = bytes.len();
     drop(bytes);
-    let (model, [theta, moments], signature, stated) = read(path, &proto, room).map_err(|why| match why {
+    let found = read(path, &proto, room).map_err(|why| match why {
         Unread::Onnx(why) => fault(why),
         Unread::Model(why) => RunError::Model { path: path.to_owned(), source: Box::new(why) }.into(),
     })?;
-    let tensors = [(model.tensors(), &theta), (model.moments(), &moments)];
+    let tensors = [(found.model.tensors(), &found.theta), (found.model.moments(), &found.moments)];
     let mut all = tensors.iter().flat_map(|(tensors, values)| tensors.iter().map(move |tensor| (tensor, *values)));
     let is_finite = |(tensor, of): &(&Tensor, &Vec<f32>)| of[tensor.range.clone()].iter().all(|x| x.is_finite());
     if let Some((tensor, _)) = all.find(|found| !is_finite(found)) {
         return Err(RunError::NotFinite { path: path.to_owned(), tensor: tensor.name.clone() }.into());
     }
-    Ok((model, [theta, moments], signature, stated))
+    Ok(found)
 }
 
 /// Why there is no network.
@@ -68,11 +83,7 @@ impl From<OnnxError> for Unread {
     }
 }
 
-fn read(
-    path: &Path,
-    proto: &ModelProto,
-    room: usize,
-) -> std::result::Result<(Model, [Vec<f32>; 2], Signature, Stated), Unread> {
+fn read(path: &Path, proto: &ModelProto, room: usize) -> std::result::Result<OnnxNetwork, Unread> {
     let graph = proto.graph.as_ref().ok_or_else(|| OnnxError::graph("no graph"))?;
     let is_ours = proto.producer_name == env!("CARGO_PKG_NAME");
     let is_onnx = |domain: &str| matches!(domain, "" | "ai.onnx");
@@ -89,15 +100,20 @@ fn read(
     let stated = Stated { inputs: is_ours || is_bytes, classes: named.is_some() };
     let classes = named.unwrap_or_else(|| (0..outputs).map(|i| i.to_string()).collect());
     let scale = if stated.inputs { 1.0 } else { BYTE };
-    let normalisation =
+    let normalisation: Vec<(f64, f64)> =
         layers.normalisation.iter().map(|(mean, deviation)| (scale * mean, scale * deviation)).collect();
+    // as the file of a run, or another ONNX model, has them
+    let is_usable = |&(mean, by): &(f64, f64)| (mean as f32).is_finite() && (by as f32).is_normal() && by > 0.0;
+    if !normalisation.iter().all(is_usable) {
+        return Err(OnnxError::graph("pixels are divided by what is no number above 0").into());
+    }
     let model = Model::new(&description, input, outputs).map_err(Unread::Model)?;
-    let vectors = vectors(&model, &layers);
+    let [theta, moments] = vectors(&model, &layers);
     let signature = Signature { model: description, input, classes, normalisation };
     let own = metadata(KEY).and_then(|json| serde_json::from_str::<Signature>(json).ok());
     let own = own.and_then(|own| Some((like(&model, &signature, &own)?, own)));
     let (model, signature) = own.unwrap_or((model, signature));
-    Ok((model, vectors, signature, stated))
+    Ok(OnnxNetwork { model, theta, moments, signature, stated })
 }
 
 /// The layers of a graph, the shape of what goes in, how many values come out, and whether bytes go in.
@@ -142,14 +158,6 @@ fn follow<'a>(
             "{} is put out, and not a value for each class by a last layer",
             output.name
         )));
-    }
-    if graph
-        .layers
-        .normalisation
-        .iter()
-        .any(|&(mean, deviation)| !mean.is_finite() || !deviation.is_normal() || deviation < 0.0)
-    {
-        return Err(OnnxError::graph("pixels are multiplied by what is no number above 0"));
     }
     let outputs = last.shape.len();
     Ok((graph.layers, shape, outputs, is_bytes))

@@ -13,4 +13,4 @@ mod tests;
 mod value;
 mod windows;
 
-pub use load::{Stated, load_onnx};
+pub use load::{OnnxNetwork, Stated, load_onnx};

@@ -112,6 +112,9 @@ impl<'a> Import<'a> {
             let mut next = || parts.next().expect("four");
             [next()?, next()?, next()?, next()?]
         };
+        if variances.iter().any(|&variance| variance < 0.0) {
+            return Err(node.fault("a variance below 0"));
+        }
         let epsilon = node.float("epsilon", EPSILON as f32);
         if epsilon != EPSILON as f32 {
             // the same outputs by the ε of our layers

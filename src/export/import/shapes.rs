@@ -1,7 +1,7 @@
 //! Nodes that change the shape of a value, and arithmetic with shapes. In a list of dimensions, 0 stands for the number
 //! of examples: so does a reshape read it.
 
-use super::constant::Constant;
+use super::constant::{Constant, MOST_DIMS};
 use super::graph::{Import, plain};
 use super::layers::Imported;
 use super::node::OnnxNode;
@@ -10,9 +10,6 @@ use crate::error::OnnxError;
 use crate::kernels::group_norm::GroupNorm;
 use crate::model::LayerKind;
 use crate::shape::Shape;
-
-/// Whole numbers that nodes join to one list, at most: a tensor has no more dimensions.
-const MOST: usize = 16;
 
 impl<'a> Import<'a> {
     /// A node that only changes how values are written.
@@ -127,14 +124,17 @@ impl<'a> Import<'a> {
             }
             "Squeeze" => Some(c.dims.iter().copied().filter(|&n| n != 1).collect()),
             _ => {
-                let axes = self.axes(node)?.unwrap_or_default();
+                let mut axes = self.axes(node)?.unwrap_or_default();
+                axes.truncate(MOST_DIMS);
                 let rank = (c.dims.len() + axes.len()) as i64;
                 let places: Vec<i64> = axes.iter().map(|&axis| if axis < 0 { axis + rank } else { axis }).collect();
                 let mut own = c.dims.iter().copied();
                 (0..rank).map(|i| if places.contains(&i) { Some(1) } else { own.next() }).collect()
             }
         };
-        let fits = |dims: &Vec<usize>| dims.iter().try_fold(1usize, |all, &n| all.checked_mul(n)) == Some(c.len());
+        let fits = |dims: &Vec<usize>| {
+            dims.len() <= MOST_DIMS && dims.iter().try_fold(1usize, |all, &n| all.checked_mul(n)) == Some(c.len())
+        };
         let dims =
             dims.filter(fits).ok_or_else(|| node.fault(format!("of {:?}, to a shape of other values", c.dims)))?;
         Ok(c.with_dims(dims))
@@ -155,7 +155,7 @@ impl<'a> Import<'a> {
         let mut all = Vec::new();
         for i in 0..node.0.input.len() {
             all.extend(self.integers(node, i)?.unwrap_or_default());
-            if all.len() > MOST {
+            if all.len() > MOST_DIMS {
                 return Err(node.fault("no layer does this"));
             }
         }

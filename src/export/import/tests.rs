@@ -1,6 +1,6 @@
 //! Graphs written by hand.
 
-use super::load::{Stated, load_onnx};
+use super::load::{OnnxNetwork, load_onnx};
 use crate::error::Error;
 use crate::export::onnx::save_onnx;
 use crate::export::proto::{
@@ -74,7 +74,7 @@ fn model(nodes: &[&str]) -> ModelProto {
     ModelProto { graph: Some(graph), opset_import, ..ModelProto::default() }
 }
 
-fn load(path: &Path, proto: &ModelProto) -> Result<(Model, [Vec<f32>; 2], Signature, Stated), Error> {
+fn load(path: &Path, proto: &ModelProto) -> Result<OnnxNetwork, Error> {
     std::fs::write(path, proto.encode_to_vec()).unwrap();
     load_onnx(path)
 }
@@ -184,22 +184,22 @@ fn what_layers_do_is_read_as_these() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("net.onnx");
     for (nodes, names) in READ {
-        let (model, _, signature, stated) =
+        let OnnxNetwork { model, signature, stated, .. } =
             load(&path, &model(nodes)).unwrap_or_else(|why| panic!("{nodes:?}: {why:?}"));
         let found: Vec<&str> = model.layers().iter().map(|layer| layer.name()).collect();
         assert_eq!(found, *names, "{nodes:?}");
         assert_eq!((signature.classes.len(), signature.normalisation), (4, vec![(0.0, 255.0); 2]));
         assert!(!stated.inputs && !stated.classes);
     }
-    let (_, [theta, _], ..) = load(&path, &model(READ[1].0)).unwrap();
+    let OnnxNetwork { theta, .. } = load(&path, &model(READ[1].0)).unwrap();
     assert_eq!(theta[4 * 18..4 * 18 + 4], [1.0, 2.0, 3.0, 4.0], "biases that a node adds");
-    let (_, [a, _], ..) = load(&path, &model(READ[5].0)).unwrap();
+    let OnnxNetwork { theta: a, .. } = load(&path, &model(READ[5].0)).unwrap();
     assert_eq!(a[..3], [1.0, 2.0, 3.0], "a transpose of a transpose");
-    let (_, [a, _], ..) = load(&path, &model(READ[4].0)).unwrap();
+    let OnnxNetwork { theta: a, .. } = load(&path, &model(READ[4].0)).unwrap();
     assert_eq!(a[..3], [1.0, 5.0, 9.0], "rows of outputs");
     // what is done to pixels first
     let nodes = ["a = Sub(x, w2x1x1)", "b = Div(a, w1x2x1x1)", "c = Conv(b, w4x2x6x6)", "y = Flatten(c)"];
-    let (.., signature, _) = load(&path, &model(&nodes)).unwrap();
+    let OnnxNetwork { signature, .. } = load(&path, &model(&nodes)).unwrap();
     assert_eq!(signature.normalisation, [(255.0, 255.0), (510.0, 510.0)]);
 }
 
@@ -218,8 +218,9 @@ fn a_model_of_ours_without_its_metadata_is_the_same_network() {
         save_onnx(&path, &model, [&theta, &moments], &signature).unwrap();
         let mut proto = ModelProto::decode(&std::fs::read(&path).unwrap()[..]).unwrap();
         proto.metadata_props.retain(|entry| entry.key == "classes");
-        let (found, vectors, read, _) = load(&path, &proto).unwrap();
-        assert_eq!(vectors, [theta, moments], "{name}");
+        let read = load(&path, &proto).unwrap();
+        assert_eq!([read.theta, read.moments], [theta, moments], "{name}");
+        let (found, read) = (read.model, read.signature);
         assert_eq!((&read.classes, &read.normalisation), (&signature.classes, &signature.normalisation));
         assert_eq!(
             (found.name.as_str(), format!("{:?}", found.maps(1).maps)),
