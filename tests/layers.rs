@@ -21,6 +21,7 @@ const MODELS: [(Shape, usize, &str); 7] = [
            { kind = "max-pool", size = 3, stride = 2, padding = 1 },
            { kind = "conv", channels = 9, size = 2, activation = "tanh" },
            { kind = "avg-pool", size = 3, stride = 2, padding = 1 },
+           { kind = "activation", function = "softplus" },
            { kind = "dense", units = 17, activation = "silu" },
            { kind = "dense" }"#,
     ),

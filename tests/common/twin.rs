@@ -120,6 +120,7 @@ impl Builder {
             }
             "batch-norm" => self.add(Op::Norm(BatchNorm { shape }, GROUP), x, None),
             "group-norm" => self.add(Op::GroupNorm(GroupNorm { shape, groups: number("groups").unwrap() }), x, None),
+            "activation" => self.add(Op::Elementwise(function(&layer["function"]), shape), x, None),
             "add" => {
                 let (x, plus) = if reads.len() == 2 { (x, reads[1]) } else { (self.last, x) };
                 let [a, b] = [x, plus].map(|value| self.shape(value));
@@ -136,13 +137,17 @@ impl Builder {
             kind => panic!("{kind}: the twin does not know it"),
         }
         if let Some(name) = layer.get("activation") {
-            let function = Activation::ALL.into_iter().find(|f| Some(f.name()) == name.as_str()).unwrap();
-            self.add(Op::Elementwise(function, self.shape(self.last)), self.last, None);
+            self.add(Op::Elementwise(function(name), self.shape(self.last)), self.last, None);
         }
         if let Some(name) = layer.get("name") {
             self.names.push((name.as_str().unwrap().to_owned(), self.last));
         }
     }
+}
+
+/// The activation of this name.
+fn function(name: &toml::Value) -> Activation {
+    Activation::ALL.into_iter().find(|f| Some(f.name()) == name.as_str()).unwrap()
 }
 
 pub fn dot(x: &[f64], y: &[f64]) -> f64 {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the
 /// first parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
-const NETS: [(Shape, usize, &str); 8] = [
+const NETS: [(Shape, usize, &str); 9] = [
     (
         Shape::new(2, 9, 8),
         4,
@@ -99,6 +99,22 @@ const NETS: [(Shape, usize, &str); 8] = [
            { kind = "conv", channels = 4, size = 2, stride = 2 },
            { kind = "group-norm", groups = 2, activation = "silu" },
            { kind = "global-avg-pool" }, { kind = "dense" }"#,
+    ),
+    // activations on their own: of the example, of a value that others read as well, after a pool and after another
+    (
+        Shape::new(2, 6, 5),
+        3,
+        r#"{ kind = "activation", function = "softplus" },
+           { kind = "conv", channels = 3, size = 3, padding = 1, name = "stem" },
+           { kind = "activation", function = "tanh" },
+           { kind = "conv", channels = 3, size = 3, padding = 1 },
+           { kind = "add", from = "stem", name = "sum" },
+           { kind = "max-pool", size = 2 },
+           { kind = "activation", function = "silu" }, { kind = "activation", function = "tanh", name = "short" },
+           { kind = "conv", channels = 3, size = 2, stride = 2, from = "sum" },
+           { kind = "activation", function = "relu" },
+           { kind = "add", from = "short" },
+           { kind = "dense" }"#,
     ),
 ];
 
