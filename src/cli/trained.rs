@@ -19,14 +19,14 @@ pub(super) struct OpenedWeights {
 /// # Errors
 /// As [`Weights::open`].
 pub(super) fn open(path: &Path, pixels: &Pixels) -> Result<OpenedWeights> {
+    let config = match path.is_dir() {
+        true => Some(Config::load(&RunFolder::open(path)?.config())?),
+        false => None,
+    };
     let (weights, stated) = Weights::open(path, pixels)?;
     if !stated.inputs {
         say_assumed(path);
     }
-    let config = match path.is_file() {
-        true => None,
-        false => Some(Config::load(&RunFolder::open(path)?.config())?),
-    };
     Ok(OpenedWeights { weights, config, are_named: stated.classes })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::OnnxError;
 use crate::export::proto::{DOUBLE, EXTERNAL, FLOAT, INT32, INT64, TensorProto};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
@@ -108,14 +109,31 @@ fn chunks<const SIZE: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; SIZE]> {
     bytes.chunks_exact(SIZE).map(|chunk| chunk.try_into().expect("chunks of this size"))
 }
 
+/// How long the files are, all together, that constants name beside the model.
+pub(super) fn length_beside(constants: &[TensorProto], folder: &Path) -> usize {
+    let named: HashSet<PathBuf> = constants.iter().filter_map(|proto| name_beside(proto).ok()).collect();
+    let lengths = named.iter().filter_map(|name| folder.join(name).metadata().ok()).map(|file| file.len() as usize);
+    lengths.fold(0, usize::saturating_add)
+}
+
+/// The name of the file beside the model that a constant names.
+fn name_beside(proto: &TensorProto) -> Result<PathBuf, String> {
+    let name = entry(proto, "location").map(PathBuf::from).ok_or("in a file that it does not name")?;
+    match name.components().all(|part| matches!(part, Component::Normal(_))) {
+        true => Ok(name),
+        false => Err(format!("in {}, which is not beside the model", name.display())),
+    }
+}
+
+fn entry<'a>(proto: &'a TensorProto, key: &str) -> Option<&'a str> {
+    proto.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
+}
+
 /// So many bytes of the file beside the model that a constant names.
 fn beside(proto: &TensorProto, folder: &Path, len: usize) -> Result<Vec<u8>, String> {
-    let entry = |key: &str| proto.external_data.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
-    let name = PathBuf::from(entry("location").ok_or("in a file that it does not name")?);
-    let offset: u64 = entry("offset").map_or(Ok(0), str::parse).map_err(|_| "at a place in a file that is none")?;
-    if !name.components().all(|part| matches!(part, Component::Normal(_))) {
-        return Err(format!("in {}, which is not beside the model", name.display()));
-    }
+    let name = name_beside(proto)?;
+    let offset: u64 =
+        entry(proto, "offset").map_or(Ok(0), str::parse).map_err(|_| "at a place in a file that is none")?;
     let why = |e: std::io::Error| format!("{}, a file beside the model: {e}", name.display());
     let path = folder.join(&name);
     let metadata = path.metadata().map_err(why)?;

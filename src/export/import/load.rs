@@ -1,5 +1,6 @@
 //! Reading a file.
 
+use super::constant::length_beside;
 use super::graph::Import;
 use super::layers::Layers;
 use super::value::{Form, GraphValue, Item};
@@ -129,6 +130,7 @@ fn follow<'a>(
     };
     let [output] = &proto.output[..] else { return Err(OnnxError::graph("it does not put out one value")) };
     let (shape, batch, is_bytes) = pictures(input)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
     let needed = needed(proto, &output.name);
     let mut readers: HashMap<&str, usize> = HashMap::from([(&*output.name, 1)]);
     let nodes = || proto.node.iter().zip(&needed).filter(|(_, is_needed)| **is_needed).map(|(node, _)| node);
@@ -144,9 +146,9 @@ fn follow<'a>(
         items: HashMap::from([(&*input.name, Item::Value(first))]),
         initialisers,
         readers,
-        folder: path.parent().unwrap_or(Path::new("")),
+        folder,
         batch,
-        layers: Layers::new(shape.channels, room),
+        layers: Layers::new(shape.channels, room.saturating_add(length_beside(&proto.initializer, folder))),
     };
     nodes().try_for_each(|node| graph.read(node))?;
     let Some(Item::Value(last)) = graph.items.get(&*output.name) else {

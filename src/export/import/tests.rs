@@ -252,6 +252,15 @@ fn constants_are_as_long_as_they_say_and_beside_the_model() {
         let entries = vec![entry("location", location), entry("offset", offset)];
         refused(&move |tensor| (tensor.data_location, tensor.external_data) = (1, entries.clone()))
     };
+    // more than the model itself could hold, in another file
+    let mut proto = whole.clone();
+    let tensor = &mut proto.graph.as_mut().unwrap().initializer[0];
+    let bytes: Vec<u8> = tensor.float_data.iter().flat_map(|x| x.to_le_bytes()).collect();
+    std::fs::write(folder.path().join("values"), &bytes).unwrap();
+    (tensor.data_location, tensor.external_data, tensor.float_data) =
+        (1, vec![entry("location", "values")], Vec::new());
+    let found = load(&path, &proto).unwrap();
+    assert!(found.theta[..288] == load(&path, &whole).unwrap().theta[..288]);
     assert!(beside("../net.onnx", "0").contains("not beside the model"));
     assert!(beside("/etc/hostname", "0").contains("not beside the model"));
     assert!(beside("none", "0").contains("a file beside the model"));
