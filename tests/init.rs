@@ -4,7 +4,7 @@ mod common;
 
 use common::program::{json, refused, run};
 use gpu_subset::data::{Dataset, Split};
-use gpu_subset::run::Run;
+use gpu_subset::run::{Run, Weights};
 use std::fs;
 use std::path::Path;
 
@@ -82,4 +82,51 @@ fn such_a_run_is_repeated_and_goes_on_and_says_what_it_lacks() {
     fs::copy(second.join("weights.safetensors"), &weights).unwrap();
     refused(&["train", "--resume", three], 3, &["not the weights that the run started from"]);
     refused(&["train", "--init", one], 3, &["not a run folder"]);
+}
+
+/// Options of every method and schedule, and what moves parameters besides: averages, shrunk starts, held norms.
+const METHODS: [&str; 9] = [
+    "--budget 3",
+    "--method adam --average --budget 2",
+    "--method sgd --select --screen on --batch 32 --budget 4",
+    "--method muon --budget 2",
+    "--method kfac --subset 1/2 --subset-passes 4 --full-passes 2",
+    "--method lbfgs --subset 1/2 --subset-passes 6 --full-passes 3",
+    "--method ncg --subset 1/4 --subset-passes 6 --full-passes 3",
+    "--method gauss-newton --schedule full --full-passes 6 --preconditioner kronecker",
+    "--schedule growing --subset 200 --subset-passes 4 --full-passes 2",
+];
+
+#[test]
+fn layers_that_are_kept_stay_as_they_are_to_the_bit_under_every_method() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let of = |out: &str| Weights::load(&Path::new(out).join("weights.safetensors")).unwrap();
+    let train = |options: &str, out: &str| {
+        let options: Vec<&str> = options.split(' ').collect();
+        let output = run(&[&["train", "--no-autotune", "--out", out], &options[..]].concat());
+        assert!(output.status.success(), "{options:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let first = at("first");
+    train("--model digits-resnet-5k --budget 1.5", &first);
+    let start = of(&first);
+    for (i, method) in METHODS.into_iter().enumerate() {
+        let out = at(&i.to_string());
+        train(&format!("--init {first} --freeze 6 {method}"), &out);
+        let (end, mut kept) = (of(&out), 0);
+        for tensor in start.model.tensors() {
+            let [before, after] = [&start, &end].map(|weights| &weights.theta[tensor.range.clone()]);
+            let number: usize =
+                tensor.name.split('.').next().unwrap().replace(|c: char| !c.is_ascii_digit(), "").parse().unwrap();
+            kept += usize::from(number <= 6);
+            let has_moved = before.iter().zip(after).any(|(a, b)| a.to_bits() != b.to_bits());
+            assert_eq!(has_moved, number > 6, "{method}: {}", tensor.name);
+        }
+        assert!(kept > 4 && kept < start.model.tensors().len() - 2);
+    }
+    for (freeze, why) in [("99", "some have to be kept and some left"), ("1", "layers that keep random weights")] {
+        let init: &[&str] = if freeze == "99" { &["--init", &first] } else { &[] };
+        refused(&[&["train", "--freeze", freeze], init].concat(), 2, &[why]);
+    }
 }

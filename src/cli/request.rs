@@ -55,6 +55,9 @@ pub(super) struct ProblemArgs {
     pub(super) init: Option<String>,
     #[command(flatten)]
     pixels: PixelArgs,
+    /// Layers up to this number keep the parameters of --init: 3 for conv1 to batch_norm3, 0 for none
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = whole())]
+    freeze: u64,
     /// λ of the penalty λ/2 ‖θ‖²; without it cross entropy has no finite minimum [default: 2e-3 with sweep, else 1e-3]
     #[arg(long, value_name = "LAMBDA", value_parser = non_negative)]
     pub(super) weight_decay: Option<f64>,
@@ -166,6 +169,7 @@ impl RunRequest {
             .memory(problem.memory.0)
             .label_smoothing(problem.label_smoothing)
             .pixels(problem.pixels.pixels())
+            .freeze(problem.freeze as usize)
             .sampling(course.sampling)
             .stages(course.options())
             .seed(course.seed)

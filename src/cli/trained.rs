@@ -43,8 +43,15 @@ pub(super) fn say_start(run: &Run<'_>) {
         [] => String::new(),
         drawn => format!("; {} drawn anew, for {} classes", drawn.join(", "), run.model().classes),
     };
+    let kept = match run.config().freeze {
+        0 => String::new(),
+        number => format!("; layers up to {number} keep theirs"),
+    };
     if init.is_assumed {
         say_assumed(&init.path);
     }
-    say!("note: starts from {}: {taken} of {all} parameters{drawn}; pixels normalised as there", shown(&init.path));
+    say!(
+        "note: starts from {}: {taken} of {all} parameters{drawn}{kept}; pixels normalised as there",
+        shown(&init.path)
+    );
 }

@@ -163,6 +163,21 @@ pub enum ModelError {
         /// Name of the layer.
         layer: String,
     },
+    /// Layers to be kept as they are that leave none to train, or that have no parameters.
+    #[error(
+        "model {}, layers up to {number}: parameters are in {first} to {last}, and some have to be kept and some left",
+        shown(model)
+    )]
+    Frozen {
+        /// Name of the model.
+        model: String,
+        /// The last layer that was to be kept.
+        number: usize,
+        /// The first layer with parameters.
+        first: usize,
+        /// The last one.
+        last: usize,
+    },
     /// Nothing to train.
     #[error("model {}: no layer has parameters to train", shown(model))]
     NoParameters {

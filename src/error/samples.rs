@@ -108,6 +108,7 @@ fn model() -> Vec<ModelError> {
         ModelError::Outputs { model: model.clone(), outputs: input, classes: 10 },
         ModelError::NoDefault { images: input, known: vec!["digits-1k", "mnist-14k"] },
         ModelError::NoFactors { layer: name() },
+        ModelError::Frozen { model: model.clone(), number: 9, first: 1, last: 9 },
         ModelError::NoParameters { model },
     ]
 }

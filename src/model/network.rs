@@ -46,6 +46,8 @@ pub struct Model {
     starts: Vec<Start>,
     /// Each layer's words of the flat vector.
     ranges: Vec<Option<Range<usize>>>,
+    /// Words at the beginning of the flat vector that stay as they are.
+    frozen: usize,
 }
 
 impl Model {
@@ -71,7 +73,32 @@ impl Model {
             return Err(ModelError::NoParameters { model: description.name.clone() }.into());
         }
         let (name, description) = (description.name.clone(), description.clone());
-        Ok(Self { name, description, input, classes, layers, edges, starts, ranges })
+        Ok(Self { name, description, input, classes, layers, edges, starts, ranges, frozen: 0 })
+    }
+
+    /// The same model, whose layers up to this number (that of their names) keep their parameters; 0: none does.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage) when no layer has any that would be kept, or none that would not.
+    pub fn freezing(self, number: usize) -> Result<Self> {
+        let number_of = |layer: &dyn Layer| {
+            let digits = layer.name().trim_start_matches(|c: char| !c.is_ascii_digit());
+            digits.parse().unwrap_or(0usize)
+        };
+        let numbers: Vec<(usize, usize)> = (self.layers.iter().zip(&self.ranges))
+            .filter_map(|(layer, range)| Some((number_of(&**layer), range.as_ref()?.start)))
+            .collect();
+        let [first, last] = [numbers.first(), numbers.last()].map(|found| found.map_or(0, |(number, _)| *number));
+        let frozen = numbers.iter().find(|(of, _)| *of > number).map(|(_, start)| *start);
+        match frozen.filter(|&words| number == 0 || words > 0) {
+            Some(frozen) => Ok(Self { frozen, ..self }),
+            None => Err(ModelError::Frozen { model: self.name, number, first, last }.into()),
+        }
+    }
+
+    /// Words at the beginning of the flat vector that stay as they are.
+    pub fn frozen_words(&self) -> usize {
+        self.frozen
     }
 
     /// The layers, each after those that it reads; the last puts out the logits.

@@ -50,7 +50,8 @@ impl<'a> Run<'a> {
     /// [`Error::Device`](crate::error::Error::Device).
     pub fn new(gpu: &Gpu, config: &Config, data: &'a Dataset) -> Result<Self> {
         config.check(data)?;
-        let model = Arc::new(Model::new(&config.model, data.shape, data.classes.len())?);
+        let model = Model::new(&config.model, data.shape, data.classes.len())?.freezing(config.freeze)?;
+        let model = Arc::new(model);
         if config.plan.is_preconditioned() {
             Workspace::check(gpu, &model)?;
             Kronecker::check(gpu, &model, &config.plan.looks())?;

@@ -72,6 +72,7 @@ pub struct RunBuilder<'a> {
     model: Option<String>,
     init: Option<String>,
     pixels: Pixels,
+    freeze: usize,
     subset: Option<SubsetSize>,
     held_out: Option<SubsetSize>,
     sampling: Sampling,
@@ -102,6 +103,7 @@ impl Run<'_> {
             model: None,
             init: None,
             pixels: Pixels::default(),
+            freeze: 0,
             subset: None,
             held_out: None,
             sampling: Sampling::default(),
@@ -142,6 +144,14 @@ impl<'a> RunBuilder<'a> {
     #[must_use]
     pub fn pixels(mut self, pixels: Pixels) -> Self {
         self.pixels = pixels;
+        self
+    }
+
+    /// Layers up to this number, that of their names, keep the parameters that the run starts with; by default none
+    /// does.
+    #[must_use]
+    pub fn freeze(mut self, layers: usize) -> Self {
+        self.freeze = layers;
         self
     }
 
@@ -250,7 +260,7 @@ impl<'a> RunBuilder<'a> {
         let (data, n) = (self.data, self.data.train.len());
         self.check_schedule()?;
         let (description, init) = self.description()?;
-        let model = Model::new(&description, data.shape, data.classes.len())?;
+        let model = Model::new(&description, data.shape, data.classes.len())?.freezing(self.freeze)?;
         let held_out = self.held_out_examples()?;
         let is_stochastic = matches!(self.schedule, Schedule::Stochastic(_));
         let times = if is_stochastic { 1 } else { self.copies.unwrap_or(1) };
@@ -299,6 +309,7 @@ impl<'a> RunBuilder<'a> {
             copies: copies.filter(|_| augment.is_some()),
             augment,
             whiten: self.whiten.unwrap_or(self.schedule.is_sweep() && init.is_none()),
+            freeze: self.freeze,
             test: data.options.test,
             init,
             plan,

@@ -63,6 +63,9 @@ pub struct Config {
     pub augment: Option<Augmentation>,
     /// Whether the first layer starts as whitened components of what it reads.
     pub whiten: bool,
+    /// Layers up to this number keep the parameters that the run starts with.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub freeze: usize,
     /// The part of each class that is the test part of data which have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<TestShare>,
@@ -150,6 +153,7 @@ impl Config {
                 "class_weights are not a number above 0 for each class",
             ),
             (is_from_0(self.checkpoint_every), "checkpoint_every is no number from 0 up"),
+            (self.init.is_some() || self.freeze == 0, "layers that keep random weights"),
             (self.init.is_none() || !self.whiten, "a whitened start would overwrite the weights that it starts from"),
             (
                 self.init.as_ref().is_none_or(|init| {
@@ -202,6 +206,11 @@ impl Config {
     pub fn copies_of_a_pass(&self) -> usize {
         if self.plan.rule().is_some() { 1 } else { self.copies.unwrap_or(1) }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_none(number: &usize) -> bool {
+    *number == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

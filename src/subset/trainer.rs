@@ -112,7 +112,7 @@ impl Trainer {
             let start = Instant::now();
             let progress = running.end();
             let problem = self.problem(ended, Cost::default())?;
-            let theta = problem.space().scaled(self.plan.shrink(ended - 1), &progress.vectors.parameters)?;
+            let theta = problem.space().shrunk(self.plan.shrink(ended - 1), &progress.vectors.parameters)?;
             running = self.start_stage(theta, Some(progress), problem, &preparation, start)?;
         }
     }

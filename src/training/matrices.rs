@@ -12,6 +12,7 @@ pub(super) fn hidden_weights(model: &Model) -> Vec<Matrix> {
     let all = with_weights.filter_map(|(layer, words)| Some(matrix(layer.weights()?, words.as_ref()?.start)));
     let mut hidden: Vec<Matrix> = all.skip(1).collect();
     hidden.pop();
+    hidden.retain(|matrix| matrix.start >= model.frozen_words());
     hidden
 }
 

@@ -177,7 +177,8 @@ impl Problem for SubsetProblem {
     }
 
     fn loss_and_gradient(&mut self, x: &Buf, gradient: &mut Buf) -> Result<Evaluation> {
-        self.objective.loss_and_gradient(x, gradient)
+        let found = self.objective.loss_and_gradient(x, gradient)?;
+        self.space.freeze(gradient).map(|()| found)
     }
 
     fn affords(&self, work: Calls) -> bool {
@@ -201,7 +202,8 @@ impl Problem for SubsetProblem {
 
 impl Curved for SubsetProblem {
     fn gauss_newton_product(&mut self, x: &Buf, v: &Buf, product: &mut Buf) -> Result<()> {
-        self.curvature_sample()?.gauss_newton_product(x, v, product).map(|_| ())
+        self.curvature_sample()?.gauss_newton_product(x, v, product)?;
+        self.space.freeze(product)
     }
 
     fn curvature(&mut self, x: &Buf, directions: [&Buf; 2], gram: [f64; 3]) -> Result<[f64; 3]> {
@@ -253,7 +255,8 @@ impl Stochastic for SubsetProblem {
     }
 
     fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &mut Buf) -> Result<()> {
-        self.minibatches(batch.positions.len(), batch.draw.is_some())?.gradient(x, batch, gradient)
+        self.minibatches(batch.positions.len(), batch.draw.is_some())?.gradient(x, batch, gradient)?;
+        self.space.freeze(gradient)
     }
 
     fn take_minibatch_evaluation(&mut self) -> Result<Evaluation> {

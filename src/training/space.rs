@@ -30,6 +30,8 @@ pub struct GpuSpace {
     len: usize,
     /// P
     parameters: usize,
+    /// Words at the beginning that stay as they are.
+    frozen: usize,
     /// The weights of hidden layers.
     matrices: Vec<Matrix>,
     yardstick: Yardstick,
@@ -74,6 +76,7 @@ impl GpuSpace {
             gpu: gpu.clone(),
             len: model.vector_len(),
             parameters: model.parameters(),
+            frozen: model.frozen_words(),
             matrices: hidden_weights(model),
             yardstick: Yardstick::new(model.multiply_adds()),
             spent: AtomicU64::default(),
@@ -92,6 +95,31 @@ impl GpuSpace {
     pub fn upload(&self, values: &[f32]) -> Result<Buf> {
         assert_eq!(values.len(), self.len);
         self.gpu.upload("vector", values)
+    }
+
+    /// Clears what a derivative says of parameters that stay as they are.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub fn freeze(&self, derivative: &Buf) -> Result<()> {
+        if self.frozen == 0 {
+            return Ok(());
+        }
+        let mut program = Program::default();
+        program.clear(&derivative.prefix(self.frozen));
+        program.run(&self.gpu)
+    }
+
+    /// The parameters with all that do not stay as they are multiplied by a factor.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), and what the device reports.
+    pub fn shrunk(&self, factor: f64, parameters: &Buf) -> Result<Buf> {
+        let shrunk = self.scaled(factor, parameters)?;
+        if self.frozen > 0 {
+            self.gpu.copy(&parameters.prefix(self.frozen), &shrunk.prefix(self.frozen));
+        }
+        self.gpu.check().map(|()| shrunk)
     }
 
     /// What the operations so far have cost.
@@ -291,7 +319,10 @@ impl Elementwise for GpuSpace {
     fn average(&self, weight: f64, x: &Buf, mean: &mut Buf) -> Result<()> {
         self.charge(2);
         let (mean, weights) = (&*mean, [weight, 1.0 - weight].map(|weight| weight as f32));
-        let record = |gpu: &Gpu, by: &Buf| Ok(vec![vector::axpby(gpu, by, x, mean)?]);
+        // the mean of what stays is the same but for rounding
+        let moving = self.frozen..self.len;
+        let record =
+            |gpu: &Gpu, by: &Buf| Ok(vec![vector::axpby(gpu, by, &x.view(moving.clone()), &mean.view(moving))?]);
         self.replay(UpdateKind::Average, &weights, &[x, mean], record)
     }
 }
