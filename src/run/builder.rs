@@ -259,8 +259,7 @@ impl<'a> RunBuilder<'a> {
     pub fn config(&self) -> Result<Config> {
         let (data, n) = (self.data, self.data.train.len());
         self.check_schedule()?;
-        let (description, init) = self.description()?;
-        let model = Model::new(&description, data.shape, data.classes.len())?.freezing(self.freeze)?;
+        let (model, init) = self.network()?;
         let held_out = self.held_out_examples()?;
         let is_stochastic = matches!(self.schedule, Schedule::Stochastic(_));
         let times = if is_stochastic { 1 } else { self.copies.unwrap_or(1) };
@@ -313,7 +312,7 @@ impl<'a> RunBuilder<'a> {
             test: data.options.test,
             init,
             plan,
-            model: description,
+            model: model.description,
         };
         let config = config.with_fair_held_out(&data.train.labels);
         config.check(data)?;
@@ -329,13 +328,17 @@ impl<'a> RunBuilder<'a> {
     }
 
     /// The network, and the weights that it starts from.
-    fn description(&self) -> Result<(Description, Option<InitialWeights>)> {
+    fn network(&self) -> Result<(Model, Option<InitialWeights>)> {
         let named = self.model.as_ref().map(|name| Description::open(name)).transpose()?;
-        if let Some(path) = &self.init {
-            let (description, init) = InitialWeights::choose((path, &self.pixels), named, self.data)?;
-            return Ok((description, Some(init)));
-        }
-        Ok((named.map_or_else(|| Description::suiting(self.data.shape), Ok)?, None))
+        let (description, init) = match &self.init {
+            Some(path) => {
+                let (description, init) = InitialWeights::choose((path, &self.pixels), named, self.data)?;
+                (description, Some(init))
+            }
+            None => (named.map_or_else(|| Description::suiting(self.data.shape), Ok)?, None),
+        };
+        let model = Model::new(&description, self.data.shape, self.data.classes.len())?;
+        Ok((model.freezing(self.freeze)?, init))
     }
 
     fn usual_augmentation(&self) -> Option<Augmentation> {
