@@ -2,15 +2,17 @@
 //   forward:  ih = oh·STRIDE + kh - PADDING; g the activation. With (tx, w) and (x, v) it is the jvp; g a mask.
 //   backward: ih·PHASES = oh + PADDING - kh: x is dy, y is dx, channels swap roles, PHASES is the convolution's stride.
 // x: [N/B][CI][H][W][B], y: [N/B][CO][OH][OW][B]; w: packed tiles of rows [CI/SLICES][SIZE][SEGMENTS] of
-// [OUTPUTS][SLICES][COLUMNS], a row of biases.
-// An invocation owns 4 images, PIXELS neighbours in one window of x, and OUTPUTS outputs (see product_tile). Backward,
-// PHASES pixels of dx lie in the same window, each an output of its own: o = co·PHASES + ow mod PHASES. Rows of one
-// phase (oh mod PHASES) meet the same filter rows, every PHASES-th one: a workgroup serves one phase of them. A step
-// takes a row of a window in SLICES channels; one too wide for that comes in SEGMENTS steps of one column.
+// [OUTPUTS][SLICES][COLUMNS], a row of biases. An invocation owns 4 images, PIXELS neighbours in one window of x, and
+// OUTPUTS outputs. Backward, PHASES pixels of dx lie in the same window, each an output of its own: o = co·PHASES +
+// ow mod PHASES. Rows of one phase (oh mod PHASES) meet the same filter rows, every PHASES-th one: a workgroup serves
+// one phase of them. A step takes a row of a window in SLICES channels; a wide one, SEGMENTS steps of one column.
 #import product_tile
 #import weights
 override CI: u32;
 override CO: u32;
+override GROUP_CI: u32;   // channels of a group: outputs meet those of their own
+override GROUP_CO: u32;
+override TILES: u32;      // of outputs of a group
 override H: u32;
 override W: u32;
 override OH: u32;
@@ -45,7 +47,7 @@ fn fetch(source: u32, i: u32, r: Row) {
   let c = i % WIDTH;
   let col = r.left + i32(select(c, c / COLUMNS * STRIDE + c % COLUMNS, STRIDE > COLUMNS));
   // channels beyond the last are read as the last, and weigh nothing
-  let row = min(r.channel + i / WIDTH, CI - 1u) * H * W + r.at;
+  let row = min(r.channel + i / WIDTH, GROUP_CI - 1u) * H * W + r.at;
   if (IS_PADDED) {
     let value = load_input(source, (row + u32(clamp(col, 0, i32(W) - 1))) * LANES + r.lane);
     window[i] = select(vec4f(), value, r.inside & (col >= 0) & (col < i32(W)));
@@ -57,12 +59,12 @@ fn fetch(source: u32, i: u32, r: Row) {
 // Filter rows first, first + PHASES, … that meet a row of x: those from begin to end of them, counted from first.
 struct Rows { first: u32, begin: u32, end: u32 }
 
-fn add_rows(source: u32, block: u32, tile: u32, top: i32, rows: Rows, left: i32, lane: u32, index: u32) {
-  for (var slice = 0u; slice < (CI + SLICES - 1u) / SLICES; slice++) {
+fn add_rows(source: u32, channel: u32, tile: u32, top: i32, rows: Rows, left: i32, lane: u32, index: u32) {
+  for (var slice = 0u; slice < (GROUP_CI + SLICES - 1u) / SLICES; slice++) {
     for (var k = rows.begin * SEGMENTS; k < rows.end * SEGMENTS; k++) {
       let step = k / SEGMENTS;
       let ih = top + select(i32(step), -i32(step), BACKWARD);
-      let at = (block * CI * H + u32(clamp(ih, 0, i32(H) - 1))) * W;
+      let at = (channel * H + u32(clamp(ih, 0, i32(H) - 1))) * W;
       let r = Row(slice * SLICES, at, (ih >= 0) & (ih < i32(H)), left + i32(k % SEGMENTS), lane);
       unroll(i, SPAN) { fetch(source, i, r); }
       let row = tile * TILE_ROWS + (slice * SIZE + rows.first + step * PHASES) * SEGMENTS + k % SEGMENTS;
@@ -88,22 +90,21 @@ fn rows_of(phase: u32, first_row: u32, last_row: u32) -> Rows {
 @compute @workgroup_size(LANES, ROWS)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32,
         @builtin(workgroup_id) group: vec3u) {
-  let block = group.z;
   let tile = group.y / PHASES;
   let phase = group.y % PHASES;
   let rows = (OH + PHASES - 1u - phase) / PHASES;  // of the phase
-  let cols = (OW + PHASES - 1u) / PHASES;
-  let strips = (cols + PIXELS - 1u) / PIXELS;
+  let strips = ((OW + PHASES - 1u) / PHASES + PIXELS - 1u) / PIXELS;
   let strip = group.x * ROWS + local.y;
   let i = strip / strips;
   let j = strip % strips * PIXELS;
   let needed = rows_of(phase, group.x * ROWS / strips, min((group.x * ROWS + ROWS - 1u) / strips, rows - 1u));
   let top = top_of(i, phase);
-  let left = i32(j * STRIDE) + LEFT;
-
-  unroll(source, SOURCES) { add_rows(source, block, tile, top, needed, left, local.x, index); }
+  let part = tile / TILES;  // the group
+  let channel = group.z * CI + part * GROUP_CI;
+  unroll(source, SOURCES) { add_rows(source, channel, tile, top, needed, i32(j * STRIDE) + LEFT, local.x, index); }
   if (BIAS) { load_row(SOURCES - 1u, (tile * TILE_ROWS + TILE_ROWS - 1u) * ROW, 1u, index); }
-  let at = ((block * CO * OH + i * PHASES + phase) * OW + j * PHASES) * LANES + local.x;
+  let at = ((group.z * CO * OH + i * PHASES + phase) * OW + j * PHASES) * LANES + local.x;
   let columns = select(0u, OW - min(j * PHASES, OW), i < rows);
-  finish_tile(Target(at, OH * OW * LANES, LANES, tile * OUTPUTS, CO * PHASES, columns));
+  finish_tile(Target(at, OH * OW * LANES, LANES, part * GROUP_CO * PHASES + tile % TILES * OUTPUTS,
+                     (part + 1u) * GROUP_CO * PHASES, columns));
 }

@@ -7,16 +7,14 @@
 // With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the
 // tiles that hold an entry with r ≤ co are computed; factor_reduce sums the splits.
 #import outer_tile
+#import patch_window
 override CI: u32;
 override CO: u32;
 override H: u32;
-override W: u32;
 override OH: u32;
 override OW: u32;
 override SIZE: u32;
-override STRIDE: u32;
 override PADDING: u32;
-override IS_PADDED: bool;  // a window may lie outside the image
 override GRAM: bool;
 override SEGMENTS: u32;
 override STRIPE: u32;
@@ -54,17 +52,6 @@ fn fetch_gradients(pixel: u32, quad: u32, channel: u32, s: Step) {
 
 fn fetch_pixel(pixel: u32, channel: u32, s: Step) {
   unroll(q, QUADS) { fetch_gradients(pixel, q, channel, s); }
-}
-
-fn fetch(i: u32, row: u32, inside: bool, left: i32, lane: u32) {
-  // windows of neighbours overlap where the stride is small; else column i is tap i mod TAPS of pixel i / TAPS
-  let col = left + i32(select(i, i / TAPS * STRIDE + i % TAPS, STRIDE > TAPS));
-  if (IS_PADDED) {
-    let value = load_x((row + u32(clamp(col, 0, i32(W) - 1))) * LANES + lane);
-    window[i] = select(vec4f(), value, inside & (col >= 0) & (col < i32(W)));
-  } else {
-    window[i] = load_x((row + u32(col)) * LANES + lane);
-  }
 }
 
 fn locate(line: u32, first: u32) {

@@ -95,8 +95,16 @@ impl Golden {
     }
 }
 
-fn goldens() -> [Golden; 6] {
-    let nets = ["mnist-14k", "cifar-43k", "cifar-resnet-75k", "group-norm", "mnist-resnet-19k", "digits-resnet-5k"];
+fn goldens() -> [Golden; 7] {
+    let nets = [
+        "mnist-14k",
+        "cifar-43k",
+        "cifar-resnet-75k",
+        "group-norm",
+        "mnist-resnet-19k",
+        "digits-resnet-5k",
+        "depthwise",
+    ];
     nets.map(Golden::read)
 }
 

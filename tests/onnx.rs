@@ -19,6 +19,7 @@ const PICTURES: usize = 6;
 /// Every activation; windows with padding; sums of vectors and of channels that one lacks; a last value with pixels.
 const ODD: &str = r#"layer = [
     { kind = "conv", channels = 5, size = 3, stride = 2, padding = 1, activation = "silu", name = "a" },
+    { kind = "conv", channels = 5, size = 3, padding = 1, groups = 5 },
     { kind = "group-norm", groups = 5 },
     { kind = "max-pool", size = 3, stride = 1, padding = 1 },
     { kind = "add", from = "a", activation = "softplus" },

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of six nets by
+"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of seven nets by
 PyTorch in float64.
 
 tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run
@@ -90,6 +90,12 @@ def digits_resnet_5k():
 def group_norm():
     first = [Conv2d(3, 8, 3, 2, 1), GroupNorm(4, 8), ReLU()]
     second = [Conv2d(8, 16, 3, 2, 1), GroupNorm(2, 16), ReLU()]
+    return Sequential(*first, *second, AdaptiveAvgPool2d(1), Flatten(), Linear(16, 10))
+
+
+def depthwise():
+    first = [Conv2d(3, 12, 3, 2, 1, groups=3), ReLU(), Conv2d(12, 12, 3, 1, 1, groups=12), Conv2d(12, 16, 1), ReLU()]
+    second = [Conv2d(16, 32, 3, 2, 1, groups=16), Conv2d(32, 16, 1, groups=2), ReLU()]
     return Sequential(*first, *second, AdaptiveAvgPool2d(1), Flatten(), Linear(16, 10))
 
 
@@ -186,6 +192,7 @@ def main():
         "group-norm": (group_norm(), 40, 3, 16),
         "mnist-resnet-19k": (mnist_resnet_19k(), 24, 1, 28),
         "digits-resnet-5k": (digits_resnet_5k(), 40, 1, 8),
+        "depthwise": (depthwise(), 40, 3, 16),
     }
     for seed, (name, (net, examples, channels, side)) in enumerate(nets.items()):
         tensors = golden(net, examples, channels, side, seed)

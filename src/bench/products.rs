@@ -89,7 +89,8 @@ impl ProductCase {
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let conv = CONVOLUTIONS.map(|(channels, outputs, side, size, stride, padding, batch)| {
             let layer = format!("conv {size}x{size}/{stride} {channels}->{outputs} @{side}");
-            let conv = Conv2d { input: Shape::new(channels, side, side), channels: outputs, size, stride, padding };
+            let conv =
+                Conv2d { input: Shape::new(channels, side, side), channels: outputs, size, stride, padding, groups: 1 };
             (layer, Arc::new(conv) as Arc<dyn Product>, batch)
         });
         let dense = DENSE.map(|(inputs, outputs, batch)| {

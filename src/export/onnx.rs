@@ -213,7 +213,9 @@ impl OnnxGraph {
         if is_dense {
             return self.node("Gemm", &input, y, vec![integer("transB", 1)]);
         }
-        self.node("Conv", &input, y, window([conv.size; 2], conv.stride, conv.padding));
+        let mut attributes = window([conv.size; 2], conv.stride, conv.padding);
+        attributes.extend((conv.groups > 1).then(|| integer("group", conv.groups as i64)));
+        self.node("Conv", &input, y, attributes);
     }
 
     /// Each group of channels as one of an instance normalisation, then γ and β of each channel; opset 17 has no other.
@@ -298,6 +300,7 @@ mod tests {
         layer = [
             { kind = "conv", channels = 3, size = 3, padding = 1, activation = "silu", name = "a" },
             { kind = "add", from = ["input", "a"], pad = true, activation = "softplus" },
+            { kind = "conv", channels = 6, size = 2, groups = 3 },
             { kind = "global-avg-pool", name = "pool" },
             { kind = "dense", units = 3 },
             { kind = "add", from = "pool", name = "sum" },

@@ -1,6 +1,7 @@
 //! Two-dimensional convolution (cross-correlation, as PyTorch's): which pixels and weights meet; the sums over them are
 //! files below.
 
+mod grouped;
 mod outer;
 mod product;
 
@@ -12,6 +13,7 @@ use crate::shape::Shape;
 
 pub(super) const CONV2D: Shader = shader!("conv2d");
 pub(super) const GRAD_WEIGHT: Shader = shader!("conv2d_grad_weight");
+pub(super) const GROUPED_GRAD_WEIGHT: Shader = shader!("grouped_grad_weight");
 
 /// A convolution of square filters with zero padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,9 @@ pub struct Conv2d {
     pub stride: usize,
     /// Zeros put around the image.
     pub padding: usize,
+    /// G, which divides CI and CO: output channels of one of so many equal parts meet the inputs of the same part. As
+    /// many as channels make a depthwise convolution.
+    pub groups: usize,
 }
 
 /// The columns of the input that one step of a product meets, a window.
@@ -43,7 +48,7 @@ struct Window {
 impl Conv2d {
     /// A dense layer seen as a convolution of one pixel.
     pub const fn dense(inputs: usize, outputs: usize) -> Self {
-        Self { input: Shape::vector(inputs), channels: outputs, size: 1, stride: 1, padding: 0 }
+        Self { input: Shape::vector(inputs), channels: outputs, size: 1, stride: 1, padding: 0, groups: 1 }
     }
 
     /// CO × OH × OW, or nothing when the filter does not fit into the padded image.
@@ -58,7 +63,22 @@ impl Conv2d {
 
     /// Shape of the parameters.
     pub fn weights(&self) -> WeightShape {
-        WeightShape { outputs: self.channels, inputs: self.input.channels, taps: self.size * self.size }
+        WeightShape { outputs: self.channels, inputs: self.of_group().input.channels, taps: self.size * self.size }
+    }
+
+    /// The convolution that each group is by itself.
+    pub fn of_group(&self) -> Self {
+        let [inputs, channels] = [self.input.channels, self.channels].map(|channels| channels / self.groups);
+        Self { input: Shape { channels: inputs, ..self.input }, channels, groups: 1, ..*self }
+    }
+
+    /// Channels of a group that are summed over, and that come out.
+    fn sides(&self, direction: Direction) -> [usize; 2] {
+        let group = self.of_group();
+        match direction {
+            Direction::Forward => [group.input.channels, group.channels],
+            Direction::Backward => [group.channels, group.input.channels],
+        }
     }
 
     /// Backward, pixels p = 0 … stride-1 of dx meet columns (p + padding - k) / stride of dy, with 0 ≤ k < size the
@@ -73,7 +93,7 @@ impl Conv2d {
             }
         };
         let (columns, segments) = if count > MOST_TAPS { (1, count) } else { (count, 1) };
-        let channels = if direction == Direction::Forward { self.input.channels } else { self.channels };
+        let [channels, _] = self.sides(direction);
         let most = if gpu.profile.variant == Variant::Software && segments == 1 { MOST_TAPS / columns } else { 1 };
         let slices = (1..=most).rev().find(|&slices| channels.is_multiple_of(slices)).unwrap_or(1);
         Window { left, columns, segments, slices }

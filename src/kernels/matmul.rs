@@ -86,6 +86,7 @@ impl Product for Dense {
         };
         let lines = inputs.div_ceil(TAPS);
         Packing {
+            groups: 1,
             outputs,
             tile: self.tile(gpu, direction).outputs,
             phases: 1,
@@ -94,6 +95,7 @@ impl Product for Dense {
             segments: lines,
             taps: TAPS,
             columns: TAPS,
+            group_stride: 0,
             output_stride,
             channel_stride: 0,
             line_stride: 0,

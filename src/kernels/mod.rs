@@ -67,6 +67,7 @@ pub const SHADERS: &[Shader] = &[
     centred::MOMENTS,
     conv2d::CONV2D,
     conv2d::GRAD_WEIGHT,
+    conv2d::GROUPED_GRAD_WEIGHT,
     finite::CHECK,
     gather::GATHER,
     group_norm::FISHER,

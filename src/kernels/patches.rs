@@ -35,7 +35,7 @@ impl PatchSample {
     /// Every pixel of some channels of the input, as a patch of its own.
     pub fn of_pixels(input: Shape, channels: Range<usize>) -> Self {
         let of_channels = Shape { channels: channels.len(), ..input };
-        let filter = Conv2d { input: of_channels, channels: 1, size: 1, stride: 1, padding: 0 };
+        let filter = Conv2d { input: of_channels, channels: 1, size: 1, stride: 1, padding: 0, groups: 1 };
         Self { filter, positions: input.pixels(), among: [channels.start, input.channels] }
     }
 
@@ -47,7 +47,7 @@ impl PatchSample {
     /// The patches as images, a channel for each tap and a pixel for each place: what a filter of one pixel reads.
     pub fn patches(&self) -> Conv2d {
         let input = Shape::new(self.filter.weights().patches(), 1, self.positions);
-        Conv2d { input, channels: 1, size: 1, stride: 1, padding: 0 }
+        Conv2d { input, channels: 1, size: 1, stride: 1, padding: 0, groups: 1 }
     }
 
     /// y\[n, r, s\] = patch r at place s of image n, zeros beyond the border and for padded examples; `index` u32
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_place_is_as_likely_as_another_and_none_is_taken_twice() {
-        let filter = Conv2d { input: Shape::new(2, 7, 6), channels: 3, size: 3, stride: 2, padding: 1 };
+        let filter = Conv2d { input: Shape::new(2, 7, 6), channels: 3, size: 3, stride: 2, padding: 1, groups: 1 };
         let (all, draws) = (12, 6000);
         for positions in [1, 2, 5, 11, 12] {
             let sample = PatchSample::new(filter, positions);

@@ -73,14 +73,16 @@ impl WeightShape {
 /// with a row of biases if `biases`. Strides are in words of θ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Packing {
-    /// Outputs of the product: `phases` of each channel that comes out.
+    /// Groups of outputs that meet the same channels.
+    pub groups: usize,
+    /// Outputs of the product in each group: `phases` of each channel that comes out.
     pub outputs: usize,
-    /// Outputs of a tile.
+    /// Outputs of a tile, of one group.
     pub tile: usize,
     /// Outputs that differ only in which positions of a filter row they meet, each phase one further than the one
     /// before.
     pub phases: usize,
-    /// Channels summed over.
+    /// Channels summed over, those of a group.
     pub channels: usize,
     /// Rows of a channel, `segments` to a filter row.
     pub lines: usize,
@@ -90,6 +92,8 @@ pub struct Packing {
     pub taps: usize,
     /// Neighbouring positions of one channel in a row.
     pub columns: usize,
+    /// From a group to the next.
+    pub group_stride: usize,
     /// From a channel that comes out to the next.
     pub output_stride: usize,
     /// From a channel summed over to the next.
@@ -122,9 +126,9 @@ impl Packing {
         (self.tile * self.taps).next_multiple_of(4)
     }
 
-    /// Tiles of outputs.
+    /// Tiles of outputs, of one group after another.
     pub fn tiles(&self) -> usize {
-        self.outputs.div_ceil(self.tile)
+        self.groups * self.outputs.div_ceil(self.tile)
     }
 
     /// Words that the packed weights take.
@@ -144,12 +148,14 @@ impl Packing {
     /// Which of the layer's words is word e of a row of a tile.
     fn source(&self, tile: usize, row: usize, e: usize) -> Option<usize> {
         let is_bias = row == self.weight_rows();
+        let tiles = self.outputs.div_ceil(self.tile);
+        let (group, tile) = (tile / tiles, tile % tiles);
         let output = tile * self.tile + if is_bias { e } else { e / self.taps };
         if e >= self.tile * if is_bias { 1 } else { self.taps } || output >= self.outputs {
             return None;
         }
         if is_bias {
-            return self.biases.map(|biases| biases + output);
+            return self.biases.map(|biases| biases + group * self.outputs + output);
         }
         let (slice, line, tap) = (row / self.lines, row % self.lines, e % self.taps);
         let channel = slice * (self.taps / self.columns) + tap / self.columns;
@@ -157,7 +163,8 @@ impl Packing {
         let position = self.first + (output % self.phases) as isize + column as isize * self.tap_step;
         let is_inside = channel < self.channels && (0..self.positions as isize).contains(&position);
         is_inside.then(|| {
-            output / self.phases * self.output_stride
+            group * self.group_stride
+                + output / self.phases * self.output_stride
                 + channel * self.channel_stride
                 + line / self.segments * self.line_stride
                 + position as usize * self.position_stride

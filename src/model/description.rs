@@ -70,6 +70,8 @@ pub(crate) enum LayerKind {
         stride: usize,
         #[serde(default)]
         padding: usize,
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        groups: usize,
         activation: Option<Activation>,
     },
     Dense {
@@ -122,6 +124,11 @@ impl From<LayerKind> for LayerDescription {
 
 fn one() -> usize {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_one(value: &usize) -> bool {
+    *value == 1
 }
 
 /// Name, images that it is made for, and text.

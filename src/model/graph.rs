@@ -182,12 +182,14 @@ impl<'a> Graph<'a> {
     fn layer(&mut self, layer: &LayerKind, classes: Option<usize>) -> Result<()> {
         let (input, is_last) = (self.shape(), classes.is_some());
         match *layer {
-            LayerKind::Conv { channels, size, stride, padding, activation } => {
+            LayerKind::Conv { channels, size, stride, padding, groups, activation } => {
                 self.check("channels", channels, 1, MOST_UNITS)?;
                 self.check("size", size, 1, LARGEST_WINDOW)?;
                 self.check("stride", stride, 1, LARGEST_WINDOW)?;
                 self.check("padding", padding, 0, LARGEST_WINDOW)?;
-                let conv = Conv2d { input, channels, size, stride, padding };
+                self.check_groups(groups, input.channels)?;
+                self.check_groups(groups, channels)?;
+                let conv = Conv2d { input, channels, size, stride, padding, groups };
                 let Some(_) = conv.output() else {
                     return Err(self.too_small(format!("a {size}×{size} filter with padding {padding}")).into());
                 };
@@ -216,11 +218,7 @@ impl<'a> Graph<'a> {
                 self.activation(activation);
             }
             LayerKind::GroupNorm { groups, activation } => {
-                self.check("groups", groups, 1, input.channels)?;
-                if !input.channels.is_multiple_of(groups) {
-                    let (model, channels) = (self.name.to_owned(), input.channels);
-                    return Err(ModelError::Groups { model, layer: self.number, groups, channels }.into());
-                }
+                self.check_groups(groups, input.channels)?;
                 let norm = GroupNorm { shape: input, groups };
                 self.add(GroupNormLayer { name: self.named("group_norm"), norm }, Start::One);
                 self.activation(activation);
@@ -269,7 +267,9 @@ impl<'a> Graph<'a> {
             let weights = weights.outputs as u128 * weights.patches() as u128;
             return Err(ModelError::TooLarge { model, layer, values: values(output), weights }.into());
         }
-        let (fan_in, fan_out) = (weights.patches() as f64, (weights.outputs * weights.taps) as f64);
+        // of an input, the outputs of its group
+        let readers = weights.outputs / product.patches().map_or(1, |filter| filter.groups);
+        let (fan_in, fan_out) = (weights.patches() as f64, (readers * weights.taps) as f64);
         let gain = match activation {
             Some(Activation::Relu | Activation::Silu) if !is_last => 2.0,
             _ => 1.0,
@@ -329,6 +329,15 @@ impl<'a> Graph<'a> {
             return Ok(());
         }
         Err(ModelError::Size { model: self.name.to_owned(), layer: self.number, what, value, least, most }.into())
+    }
+
+    /// Whether so many groups divide the channels.
+    fn check_groups(&self, groups: usize, channels: usize) -> Result<()> {
+        self.check("groups", groups, 1, channels)?;
+        if !channels.is_multiple_of(groups) {
+            return Err(ModelError::Groups { model: self.name.to_owned(), layer: self.number, groups, channels }.into());
+        }
+        Ok(())
     }
 
     fn too_small(&self, window: String) -> ModelError {

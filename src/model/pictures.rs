@@ -76,7 +76,7 @@ fn block(channels: usize, shortcut: Option<LayerKind>) -> LayerDescription {
 }
 
 fn conv(channels: usize, stride: usize, activation: Option<Activation>, from: Option<Sources>) -> LayerDescription {
-    let kind = LayerKind::Conv { channels, size: 3, stride, padding: 1, activation };
+    let kind = LayerKind::Conv { channels, size: 3, stride, padding: 1, groups: 1, activation };
     LayerDescription { from, ..kind.into() }
 }
 

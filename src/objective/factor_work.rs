@@ -1,5 +1,6 @@
 //! What Kronecker factors cost, in multiply-adds.
 
+use super::factors::parts;
 use crate::batch::Looks;
 use crate::cost::{Cost, Yardstick};
 use crate::kernels::blocks::{Part, inverse_multiply_adds};
@@ -48,7 +49,8 @@ impl FactorWork {
         let (Some(patches), Some(out)) = (layer.patches(), layer.patches().and_then(|patches| patches.output())) else {
             return;
         };
-        looks.output_blocks(patches.channels).for_each(|outputs| self.add_block(&patches, outputs.len(), out, looks));
+        let group = patches.of_group();
+        parts(&patches, looks).for_each(|(_, outputs)| self.add_block(&group, outputs.len(), out, looks));
     }
 
     /// What is done for some of the outputs of a layer.

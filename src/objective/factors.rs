@@ -21,7 +21,7 @@ pub(super) struct LayerFactors {
     pub g: Factor,
     /// What the layer reads, a patch for each place.
     patches: Conv2d,
-    /// The places that A is summed over, where not all.
+    /// The places that A is summed over, where not all, or not all channels.
     sample: Option<PatchSample>,
     /// The outputs that G is of, where not all.
     block: Option<PatchSample>,
@@ -52,19 +52,33 @@ impl Inputs {
 }
 
 /// What the factors of a layer are made of: its patches and a bias, and every pixel of every output, a patch of its
-/// own. Of many outputs, those of one block of G.
+/// own. Of a convolution in groups, those of one group; of many outputs, those of one block of G.
 #[derive(Clone, Copy)]
 pub(super) struct Shapes {
     pub layer: usize,
     patches: Conv2d,
+    /// The first channel that they read, and how many the layer reads.
+    channels: [usize; 2],
     /// Among all outputs of the layer.
     outputs: PatchSample,
 }
 
+/// The parts of a layer that have factors of their own: the group, and its outputs among all.
+pub(super) fn parts(layer: &Conv2d, looks: Looks) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
+    let outputs = layer.of_group().channels;
+    let of_group = move |group: usize| {
+        let first = group * outputs;
+        looks.output_blocks(outputs).map(move |block| (group, first + block.start..first + block.end))
+    };
+    (0..layer.groups).flat_map(of_group)
+}
+
 impl Shapes {
-    fn of(layer: usize, patches: Conv2d, outputs: Range<usize>) -> Self {
-        let output = patches.output().expect("checked when the layer was made: the filter fits");
-        Self { layer, patches, outputs: PatchSample::of_pixels(output, outputs) }
+    fn of(number: usize, layer: Conv2d, (group, outputs): (usize, Range<usize>)) -> Self {
+        let output = layer.output().expect("checked when the layer was made: the filter fits");
+        let patches = layer.of_group();
+        let channels = [group * patches.input.channels, layer.input.channels];
+        Self { layer: number, patches, channels, outputs: PatchSample::of_pixels(output, outputs) }
     }
 
     /// Rows of each matrix that is inverted, and of what is multiplied with its inverse.
@@ -113,7 +127,7 @@ pub(super) fn shapes(layers: &[Box<dyn Layer>], looks: &Looks) -> Result<Vec<Sha
     for (i, layer) in layers.iter().enumerate().filter(|(_, layer)| layer.is_product()) {
         // left out of every direction, its parameters would never move
         let patches = layer.patches().ok_or_else(|| ModelError::NoFactors { layer: layer.name().to_owned() })?;
-        shapes.extend(looks.output_blocks(patches.channels).map(|outputs| Shapes::of(i, patches, outputs)));
+        shapes.extend(parts(&patches, *looks).map(|part| Shapes::of(i, patches, part)));
     }
     Ok(shapes)
 }
@@ -159,12 +173,13 @@ impl LookAt<'_> {
 impl LayerFactors {
     /// With the memory of A, a matrix or moments, and of G.
     pub(super) fn new(gpu: &Gpu, shapes: &Shapes, start: usize, [a, g]: [Buf; 2], looks: Looks) -> Result<Self> {
-        let &Shapes { layer, patches, outputs } = shapes;
-        let sample = PatchSample::new(patches, if looks.positions == 0 { usize::MAX } else { looks.positions });
+        let &Shapes { layer, patches, channels, outputs } = shapes;
+        let positions = if looks.positions == 0 { usize::MAX } else { looks.positions };
+        let sample = PatchSample { among: channels, ..PatchSample::new(patches, positions) };
         // moments are of patches, which only pixels are by themselves
         let are_pixels = (patches.size, patches.stride, patches.padding) == (1, 1, 0);
         let is_whole = shapes.has_whole_inputs(&looks);
-        let is_taken = !is_whole && !are_pixels;
+        let is_taken = !is_whole && !are_pixels || patches.input.channels < channels[1];
         let sample = (is_taken || sample.positions < sample.places()).then_some(sample);
         let seen = sample.map_or(patches, |sample| sample.patches());
         let features = patches.weights().patches();

@@ -1,5 +1,6 @@
 //! A loss and its derivatives in f64, by the references of the kernels: what a device is compared with.
 
+use super::factors::parts;
 use crate::batch::Looks;
 use crate::kernels::batch_norm::reference as batch_norm;
 use crate::kernels::blocks::reference as blocks;
@@ -10,6 +11,7 @@ use crate::kernels::kronecker::reference as factors;
 use crate::kernels::patches::{PatchSample, reference as patches};
 use crate::kernels::softmax_xent::reference as xent;
 use crate::model::reference::{Map, Maps};
+use std::ops::Range;
 
 /// The mean cross entropy of a graph of maps over K examples, plus λ/2 ‖θ‖². Parameters are compact.
 #[derive(Clone, Copy, Debug)]
@@ -117,17 +119,24 @@ impl Loss<'_> {
     }
 }
 
-/// A layer's part, by its inputs and the gradients to its outputs: as if each block of these was a layer.
+/// A layer's part, by its inputs and the gradients to its outputs: as if each group, and of its outputs each block, was
+/// a layer.
 fn divided_in_blocks(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f64, v: &[f64]) -> Vec<f64> {
     let (patches, outputs) = (conv.weights().patches(), conv.channels);
     let pixels = conv.output().expect("the filter fits").pixels();
     let (mut weights, mut biases) = (Vec::new(), Vec::new());
-    for block in look.looks.output_blocks(outputs) {
+    let of_group = conv.of_group();
+    for (group, block) in parts(conv, look.looks) {
         let (from, to) = (block.start, block.end);
-        let of_block = |image: &[f64]| image[from * pixels..to * pixels].to_vec();
-        let dy: Vec<f64> = dy.chunks_exact(outputs * pixels).flat_map(of_block).collect();
+        let channels = |values: &[f64], pixels: usize, all: usize, some: Range<usize>| -> Vec<f64> {
+            let of_image = |image: &[f64]| image[some.start * pixels..some.end * pixels].to_vec();
+            values.chunks_exact(all * pixels).flat_map(of_image).collect()
+        };
+        let read = group * of_group.input.channels..(group + 1) * of_group.input.channels;
+        let x = channels(x, conv.input.pixels(), conv.input.channels, read);
+        let dy = channels(dy, pixels, outputs, block.clone());
         let v = [&v[from * patches..to * patches], &v[outputs * patches..][block]].concat();
-        let part = divided_layer(&Conv2d { channels: to - from, ..*conv }, [x, &dy], look, lambda, &v);
+        let part = divided_layer(&Conv2d { channels: to - from, ..of_group }, [&x, &dy], look, lambda, &v);
         let (of_weights, of_biases) = part.split_at((to - from) * patches);
         weights.extend_from_slice(of_weights);
         biases.extend_from_slice(of_biases);
@@ -139,7 +148,7 @@ fn divided_in_blocks(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda
 /// The part of some outputs, by the layer's inputs and the gradients to them.
 fn divided_layer(conv: &Conv2d, [x, dy]: [&[f64]; 2], look: Look<'_>, lambda: f64, v: &[f64]) -> Vec<f64> {
     let out = conv.output().expect("the filter fits");
-    let pixels = Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0 };
+    let pixels = Conv2d { input: out, channels: 1, size: 1, stride: 1, padding: 0, groups: 1 };
     let examples = look.indices.len() as f64;
     let g = mean(factors::gram(&pixels, dy, false), examples * out.pixels() as f64);
     let positions = look.looks.positions;

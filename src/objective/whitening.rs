@@ -42,7 +42,7 @@ pub struct Whitening {
 
 impl Whitening {
     /// For the model and the examples of an objective, unless what reads the examples are several layers, or one
-    /// without weights, or with filters that are too large.
+    /// without weights, in groups, or with filters that are too large.
     ///
     /// # Errors
     /// As [`Objective::new`].
@@ -51,7 +51,8 @@ impl Whitening {
         let reads = |edges: &Edges| edges.values().any(|value| value == Value::EXAMPLE);
         let mut readers = (0..).zip(model.edges()).filter(|(_, edges)| reads(edges)).map(|(i, _)| i);
         let (Some(layer), None) = (readers.next(), readers.next()) else { return Ok(None) };
-        let patches = model.layers()[layer].patches().filter(|patches| patches.weights().patches() <= MOST_INPUTS);
+        let is_small = |patches: &Conv2d| patches.groups == 1 && patches.weights().patches() <= MOST_INPUTS;
+        let patches = model.layers()[layer].patches().filter(is_small);
         let Some(patches) = patches else { return Ok(None) };
         Ok(Some(Self { sample: objective.sample_in_blocks(EXAMPLES)?, layer, patches }))
     }

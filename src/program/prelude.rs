@@ -58,6 +58,7 @@ pub const PRELUDES: &[Prelude] = preludes![
     "normal": Only ["normal"],
     "normal_products": Only ["normal_products"],
     "outer_tile": Only ["outer_tile"],
+    "patch_window": Only ["patch_window"],
     "parameters": Only ["parameters"],
     "pixels": Only ["pixels"],
     "philox": Only ["philox"],

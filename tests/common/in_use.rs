@@ -17,13 +17,14 @@ use gpu_subset::training::GpuSpace;
 use gpu_subset::update::{AdamUpdate, MuonUpdate};
 use std::sync::Arc;
 
-/// What the built-in models leave out: every pooling, every activation.
+/// What the built-in models leave out: every pooling, every activation, a depthwise convolution.
 const OTHER_LAYERS: &str = r#"
 name = "other-layers"
 layer = [
     { kind = "conv", channels = 6, size = 3, activation = "tanh" },
     { kind = "max-pool", size = 3, stride = 2, padding = 1 },
     { kind = "conv", channels = 9, size = 3, padding = 1, activation = "silu" },
+    { kind = "conv", channels = 9, size = 3, padding = 1, groups = 9 },
     { kind = "avg-pool", size = 2 },
     { kind = "conv", channels = 8, size = 3, activation = "softplus" },
     { kind = "global-avg-pool" },

@@ -106,7 +106,12 @@ impl Builder {
         match layer["kind"].as_str().unwrap() {
             "conv" => {
                 let (Pool { stride, padding, .. }, channels) = (window(1), number("channels").unwrap());
-                self.add(Op::Affine(Arc::new(Conv2d { input: shape, channels, size, stride, padding })), x, None);
+                let groups = number("groups").unwrap_or(1);
+                self.add(
+                    Op::Affine(Arc::new(Conv2d { input: shape, channels, size, stride, padding, groups })),
+                    x,
+                    None,
+                );
             }
             "dense" => {
                 let units = number("units").unwrap_or(self.classes);

@@ -32,10 +32,10 @@ fn factors_are_the_products_of_patches() {
     for gpu in gpus() {
         let batch = 3 * gpu.profile.block;
         let cases = [
-            (Conv2d { input: Shape::new(1, 28, 28), channels: 8, size: 5, stride: 2, padding: 0 }, true),
-            (Conv2d { input: Shape::new(12, 7, 9), channels: 3, size: 3, stride: 2, padding: 1 }, true),
-            (Conv2d { input: Shape::new(3, 11, 11), channels: 1, size: 9, stride: 1, padding: 4 }, true),
-            (Conv2d { input: Shape::new(17, 5, 6), channels: 1, size: 1, stride: 1, padding: 0 }, false),
+            (Conv2d { input: Shape::new(1, 28, 28), channels: 8, size: 5, stride: 2, padding: 0, groups: 1 }, true),
+            (Conv2d { input: Shape::new(12, 7, 9), channels: 3, size: 3, stride: 2, padding: 1, groups: 1 }, true),
+            (Conv2d { input: Shape::new(3, 11, 11), channels: 1, size: 9, stride: 1, padding: 4, groups: 1 }, true),
+            (Conv2d { input: Shape::new(17, 5, 6), channels: 1, size: 1, stride: 1, padding: 0, groups: 1 }, false),
             (Conv2d::dense(257, 10), true),
             (Conv2d::dense(10, 10), false),
             (Conv2d::dense(1, 1), false),

@@ -11,12 +11,12 @@ use rand::RngExt;
 
 /// Padding on both sides and none, strides that leave a rest, one pixel, one place, filters as large as the image.
 const FILTERS: [Conv2d; 7] = [
-    Conv2d { input: Shape::new(1, 28, 28), channels: 8, size: 5, stride: 2, padding: 0 },
-    Conv2d { input: Shape::new(3, 7, 10), channels: 2, size: 3, stride: 2, padding: 1 },
-    Conv2d { input: Shape::new(2, 5, 4), channels: 1, size: 7, stride: 1, padding: 3 },
-    Conv2d { input: Shape::new(17, 3, 65), channels: 1, size: 1, stride: 3, padding: 0 },
-    Conv2d { input: Shape::new(5, 4, 4), channels: 1, size: 4, stride: 1, padding: 0 },
-    Conv2d { input: Shape::new(1, 1, 1), channels: 1, size: 1, stride: 1, padding: 0 },
+    Conv2d { input: Shape::new(1, 28, 28), channels: 8, size: 5, stride: 2, padding: 0, groups: 1 },
+    Conv2d { input: Shape::new(3, 7, 10), channels: 2, size: 3, stride: 2, padding: 1, groups: 1 },
+    Conv2d { input: Shape::new(2, 5, 4), channels: 1, size: 7, stride: 1, padding: 3, groups: 1 },
+    Conv2d { input: Shape::new(17, 3, 65), channels: 1, size: 1, stride: 3, padding: 0, groups: 1 },
+    Conv2d { input: Shape::new(5, 4, 4), channels: 1, size: 4, stride: 1, padding: 0, groups: 1 },
+    Conv2d { input: Shape::new(1, 1, 1), channels: 1, size: 1, stride: 1, padding: 0, groups: 1 },
     Conv2d::dense(257, 3),
 ];
 
@@ -54,7 +54,7 @@ fn patches_are_those_of_the_reference() {
 fn a_factor_from_a_few_places_is_without_bias() {
     let mut rng = rng(96);
     for gpu in gpus() {
-        let filter = Conv2d { input: Shape::new(2, 6, 7), channels: 1, size: 3, stride: 2, padding: 1 };
+        let filter = Conv2d { input: Shape::new(2, 6, 7), channels: 1, size: 3, stride: 2, padding: 1, groups: 1 };
         let (sample, examples) = (PatchSample::new(filter, 2), 3 * gpu.profile.block);
         let x = uniform(examples * filter.input.len(), &mut rng);
         let x_quads = upload_blocks(&gpu, &x, filter.input.len());

@@ -31,6 +31,7 @@ fn case(levels: &[usize]) -> (usize, Conv2d) {
         size: FILTERS[levels[4]],
         stride: STRIDES[levels[5]],
         padding: PADDINGS[levels[6]],
+        groups: 1,
     };
     (BATCHES[levels[0]], conv)
 }
@@ -97,6 +98,38 @@ fn convolutions_agree_with_the_reference() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// A convolution in groups: (CI, CO), size, stride, padding, groups.
+const fn grouped([inputs, channels]: [usize; 2], [size, stride, padding]: [usize; 3], groups: usize) -> Conv2d {
+    Conv2d { input: Shape::new(inputs, 9, 7), channels, size, stride, padding, groups }
+}
+
+/// Depthwise, with several outputs a channel, and groups of few and of many channels.
+const GROUPED: [Conv2d; 8] = [
+    grouped([1, 1], [3, 1, 1], 1),
+    grouped([17, 17], [3, 1, 1], 17),
+    grouped([5, 15], [3, 2, 1], 5),
+    grouped([6, 6], [9, 1, 4], 6),
+    grouped([6, 4], [5, 3, 2], 2),
+    grouped([34, 34], [1, 1, 0], 2),
+    grouped([4, 40], [7, 2, 3], 2),
+    grouped([18, 9], [2, 1, 0], 9),
+];
+
+#[test]
+fn convolutions_in_groups_agree_with_the_reference() {
+    let mut rng = rng(26);
+    let mut faults = Vec::new();
+    for gpu in gpus_with(|profile| profile).into_iter().chain(gpus_with(|profile| Profile { workgroups: 4, ..profile }))
+    {
+        for (i, batch) in BATCHES.into_iter().enumerate() {
+            for conv in GROUPED.iter().skip(i % 2).step_by(if batch > 17 { 2 } else { 1 }) {
+                faults.extend(product_faults(&gpu, conv, batch, &mut rng));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn dense_layers_agree_with_the_reference() {
     let mut rng = rng(2);
@@ -122,7 +155,7 @@ fn products_that_are_enough_for_a_device_agree_with_the_reference() {
                 faults.extend(product_faults(&gpu, &Dense { inputs, outputs }, batch, &mut rng));
             }
             for (channels, size, stride) in [(3, 3, 2), (1, 5, 1)] {
-                let conv = Conv2d { input: Shape::new(5, 9, 7), channels, size, stride, padding: 1 };
+                let conv = Conv2d { input: Shape::new(5, 9, 7), channels, size, stride, padding: 1, groups: 1 };
                 faults.extend(product_faults(&gpu, &conv, batch, &mut rng));
             }
         }
@@ -198,7 +231,7 @@ fn a_dense_layer_is_the_convolution_of_its_patches() {
 }
 
 /// One of each, whose every side leaves a remainder.
-const STRIDED: Conv2d = Conv2d { input: Shape::new(3, 7, 9), channels: 5, size: 3, stride: 2, padding: 1 };
+const STRIDED: Conv2d = Conv2d { input: Shape::new(3, 7, 9), channels: 5, size: 3, stride: 2, padding: 1, groups: 1 };
 const DENSE: Dense = Dense { inputs: 30, outputs: 21 };
 const PRODUCTS: [&dyn Product; 2] = [&STRIDED, &DENSE];
 
@@ -280,11 +313,12 @@ fn packing_is_exact_and_pads_with_zeros() {
         size,
         stride,
         padding,
+        groups: 1,
     };
     let convs =
         [conv(1, 1, 1, 1, 0), conv(8, 8, 3, 1, 1), conv(3, 17, 5, 2, 0), conv(5, 3, 9, 2, 4), conv(3, 9, 2, 3, 1)];
     let dense = [(1, 1), (3, 17), (30, 255)].map(|(inputs, outputs)| Dense { inputs, outputs });
-    let of_convs = convs.iter().map(|conv| conv as &dyn Product);
+    let of_convs = convs.iter().chain(&GROUPED).map(|conv| conv as &dyn Product);
     let products: Vec<&dyn Product> = of_convs.chain(dense.iter().map(|dense| dense as _)).collect();
     let mut faults = Vec::new();
     for gpu in gpus() {

@@ -244,7 +244,7 @@ fn matrices_are_orthogonalised_to_the_end() {
 #[test]
 fn patches_are_brought_together_to_the_end() {
     // 1,700 places an invocation, four taps each, and the rounds of the generator
-    let filter = Conv2d { input: Shape::new(17, 40, 40), channels: 1, size: 2, stride: 1, padding: 0 };
+    let filter = Conv2d { input: Shape::new(17, 40, 40), channels: 1, size: 2, stride: 1, padding: 0, groups: 1 };
     let sample = PatchSample::new(filter, 400);
     agree("patches_sample", |gpu| {
         let examples = 2 * gpu.profile.block;
@@ -312,7 +312,7 @@ fn statistics_of_long_groups_are_right_or_refused() {
 #[test]
 fn weight_gradients_of_many_large_images_are_split() {
     let Some(gpu) = device(1) else { return };
-    let conv = Conv2d { input: Shape::new(1, 130, 130), channels: 4, size: 3, stride: 1, padding: 0 };
+    let conv = Conv2d { input: Shape::new(1, 130, 130), channels: 4, size: 3, stride: 1, padding: 0, groups: 1 };
     let batch = 8 * gpu.profile.block;
     let mut rng = rng(71);
     let [x, dy] = conv.shapes().map(|shape| uniform(batch * shape.len(), &mut rng));

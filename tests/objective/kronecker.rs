@@ -22,13 +22,22 @@ fn divided(problem: &Problem, theta: &[f64], (seed, looks): (u32, Looks), lambda
 #[test]
 fn a_product_with_the_inverse_agrees_with_the_twin() {
     for gpu in gpus() {
-        let whole = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (4, 0), (5, 1), (6, 0), (6, 2)]
-            .map(|(net, places)| (net, places, None));
-        let others = [(0, 0), (0, 3), (1, 0), (1, 1), (2, 2), (3, 0)].map(|(net, places)| (net, places, Some(0)));
+        let whole =
+            [(0, 0), (0, 3), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (4, 0), (5, 1), (6, 0), (6, 2), (9, 0), (9, 2)]
+                .map(|(net, places)| (net, places, None));
+        let others =
+            [(0, 0), (0, 3), (1, 0), (1, 1), (2, 2), (3, 0), (9, 3)].map(|(net, places)| (net, places, Some(0)));
         let some = [(0, 2, Some(30)), (1, 3, Some(30)), (2, 0, Some(20))];
         let inputs = whole.into_iter().chain(others).chain(some).map(|(net, places, whole)| (net, places, whole, None));
         // G in blocks, the last of them shorter
-        let blocks = [(0, 2, None, 3), (1, 0, Some(0), 2), (2, 0, Some(20), 5), (4, 1, None, 1), (6, 0, Some(30), 2)];
+        let blocks = [
+            (0, 2, None, 3),
+            (1, 0, Some(0), 2),
+            (2, 0, Some(20), 5),
+            (4, 1, None, 1),
+            (6, 0, Some(30), 2),
+            (9, 1, Some(9), 3),
+        ];
         let blocks = blocks.map(|(net, places, inputs, outputs)| (net, places, inputs, Some(outputs)));
         for (which, positions, whole_inputs, whole_outputs) in inputs.chain(blocks) {
             let problem = problem(which, EXAMPLES, 0.0).minibatch();
@@ -65,12 +74,17 @@ fn a_product_with_the_inverse_agrees_with_the_twin() {
 #[test]
 fn a_look_at_a_mini_batch_takes_the_examples_it_has() {
     for gpu in gpus() {
-        let cases = [(0, 19, 2, None), (0, 83, 0, None), (1, 83, 3, None), (2, 19, 0, None)];
+        let cases = [(0, 19, 2, None), (0, 83, 0, None), (1, 83, 3, None), (2, 19, 0, None), (9, 19, 2, None)];
         let others =
             [(0, 19, 2, Some(0)), (1, 83, 0, Some(0)), (2, 19, 0, Some(0)), (1, 19, 2, Some(30)), (6, 83, 2, None)];
         let whole =
             cases.into_iter().chain(others).map(|(net, batch, places, inputs)| (net, batch, places, inputs, None));
-        let blocks = [(0, 19, 2, None, Some(3)), (1, 83, 0, Some(0), Some(2)), (6, 19, 2, None, Some(2))];
+        let blocks = [
+            (0, 19, 2, None, Some(3)),
+            (1, 83, 0, Some(0), Some(2)),
+            (6, 19, 2, None, Some(2)),
+            (9, 83, 0, Some(0), None),
+        ];
         for (which, batch, positions, whole_inputs, whole_outputs) in whole.chain(blocks) {
             let problem = problem(which, batch, 0.0).minibatch();
             let theta = problem.parameters(43);

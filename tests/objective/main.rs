@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the
 /// first parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
-const NETS: [(Shape, usize, &str); 9] = [
+const NETS: [(Shape, usize, &str); 10] = [
     (
         Shape::new(2, 9, 8),
         4,
@@ -114,6 +114,16 @@ const NETS: [(Shape, usize, &str); 9] = [
            { kind = "conv", channels = 3, size = 2, stride = 2, from = "sum" },
            { kind = "activation", function = "relu" },
            { kind = "add", from = "short" },
+           { kind = "dense" }"#,
+    ),
+    // in groups: depthwise, with two outputs a channel, and of several channels
+    (
+        Shape::new(2, 6, 5),
+        3,
+        r#"{ kind = "conv", channels = 4, size = 3, padding = 1, groups = 2, activation = "tanh" },
+           { kind = "conv", channels = 4, size = 3, stride = 2, padding = 1, groups = 4 },
+           { kind = "conv", channels = 6, size = 1, activation = "relu" },
+           { kind = "conv", channels = 8, size = 2, groups = 2, activation = "silu" },
            { kind = "dense" }"#,
     ),
 ];

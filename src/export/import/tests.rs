@@ -82,7 +82,8 @@ fn load(path: &Path, proto: &ModelProto) -> Result<OnnxNetwork, Error> {
 /// What is refused, and what is said of it.
 const REFUSED: &[(&[&str], &str)] = &[
     (&["y = ConvTranspose(x, w2x4x3x3)"], "node y (ConvTranspose): no layer does this"),
-    (&["y = Conv(x, w4x1x3x3) group=2"], "node y (Conv): group = 2"),
+    (&["y = Conv(x, w4x1x3x3) group=3"], "node y (Conv): 2 to 4 channels in 3 groups"),
+    (&["y = Conv(x, w4x2x3x3) group=2"], "filters of 2 channels on 2×6×6"),
     (&["y = Conv(x, w4x2x3x5)"], "3×5"),
     (&["y = Conv(x, w4x2x3x3) pads=0,0,1,1"], "pads"),
     (&["y = Conv(x, w4x2x3x3) strides=1,2"], "strides"),

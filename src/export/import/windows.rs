@@ -17,23 +17,26 @@ impl<'a> Import<'a> {
         let (&[outputs, inputs, height, width], Some(values)) = (&weights.dims[..], weights.as_floats()) else {
             return Err(node.fault(format!("filters of {:?}, and layers have two-dimensional ones", weights.dims)));
         };
-        node.expect("group", 1, 1)?;
+        let groups = usize::try_from(node.integer("group", 1)).unwrap_or(0);
+        if groups == 0 || [outputs, x.shape.channels].iter().any(|channels| channels % groups != 0) {
+            return Err(node.fault(format!("{} to {outputs} channels in {groups} groups", x.shape.channels)));
+        }
         if node.integers("dilations").is_some_and(|by| by.iter().any(|&by| by != 1)) {
             return Err(node.fault("dilations, which layers do not have"));
         }
         if height != width {
             return Err(node.fault(format!("filters of {height}×{width}, and layers have square ones")));
         }
-        if inputs != x.shape.channels {
+        if inputs != x.shape.channels / groups {
             return Err(node.fault(format!("filters of {inputs} channels on {}", x.shape)));
         }
         let stride = node.integers("strides").map_or(Ok(1), |strides| node.same("strides", strides))?;
         let padding = node.padding(height, stride)?;
-        let conv = Conv2d { input: x.shape, channels: outputs, size: height, stride, padding };
+        let conv = Conv2d { input: x.shape, channels: outputs, size: height, stride, padding, groups };
         let output =
             conv_output(&conv).ok_or_else(|| node.fault(format!("a {height}×{width} filter on {}", x.shape)))?;
         let biases = self.biases(node, outputs, 1.0)?;
-        let kind = LayerKind::Conv { channels: outputs, size: height, stride, padding, activation: None };
+        let kind = LayerKind::Conv { channels: outputs, size: height, stride, padding, groups, activation: None };
         let parameters = Some([values.to_vec(), biases]);
         self.push(node, Imported { parameters, ..plain(kind, x, output) })
     }

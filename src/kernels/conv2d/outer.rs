@@ -11,9 +11,9 @@ use crate::program::Dispatch;
 
 impl Conv2d {
     /// Lines of a weight gradient's patch matrix, and the taps of each.
-    fn lines(&self, gpu: &Gpu) -> (usize, Window) {
+    pub(super) fn lines(&self, gpu: &Gpu) -> (usize, Window) {
         let window = self.window(gpu, Direction::Forward);
-        (self.input.channels * self.size * window.segments, window)
+        (self.weights().inputs * self.size * window.segments, window)
     }
 
     /// The tile of products with so many outputs: channels, or patches.
@@ -24,7 +24,7 @@ impl Conv2d {
 
     /// Pixel rows of a unit of work. On GPUs it is one, so that a few images are enough for all of the device; on a CPU
     /// all of an image, since more sums of fewer pixels would cost more to add up.
-    fn stripe(&self, gpu: &Gpu) -> usize {
+    pub(super) fn stripe(&self, gpu: &Gpu) -> usize {
         match gpu.profile.variant {
             Variant::Software => self.out().height,
             Variant::Discrete | Variant::Portable => 1,
@@ -32,7 +32,7 @@ impl Conv2d {
     }
 
     /// Units of work in so many batch blocks.
-    fn units(&self, gpu: &Gpu, blocks: usize) -> usize {
+    pub(super) fn units(&self, gpu: &Gpu, blocks: usize) -> usize {
         blocks * self.out().height.div_ceil(self.stripe(gpu))
     }
 
@@ -74,6 +74,7 @@ impl Conv2d {
         shape: WeightShape,
         partial: &Buf,
     ) -> Result<Dispatch> {
+        assert_eq!(self.groups, 1, "of a group by itself");
         let (outputs, out, (lines, window)) = (shape.outputs, self.out(), self.lines(gpu));
         let blocks = x.len() / (self.input.len() * gpu.profile.block);
         let (tile, splits) = (self.outer_tile(gpu, outputs), self.outer_splits(gpu, outputs, blocks));
