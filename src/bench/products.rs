@@ -80,6 +80,9 @@ const CONVOLUTIONS: [(usize, usize, usize, usize, usize, usize, usize); 14] = [
     (24, 32, 8, 3, 1, 1, 1024),
 ];
 
+/// (channels, image side, stride, batch) of depthwise 3×3 filters.
+const DEPTHWISE: [(usize, usize, usize, usize); 3] = [(32, 16, 1, 512), (64, 16, 2, 512), (128, 4, 1, 2048)];
+
 /// (inputs, outputs, batch)
 const DENSE: [(usize, usize, usize); 6] =
     [(512, 512, 512), (1024, 1024, 1024), (144, 32, 32_768), (256, 40, 4096), (512, 64, 2048), (64, 10, 4096)];
@@ -97,7 +100,12 @@ impl ProductCase {
             let product: Arc<dyn Product> = Arc::new(Dense { inputs, outputs });
             (format!("dense {inputs}->{outputs}"), product, batch)
         });
-        conv.into_iter().chain(dense).flat_map(|(layer, product, batch)| {
+        let depthwise = DEPTHWISE.map(|(channels, side, stride, batch)| {
+            let input = Shape::new(channels, side, side);
+            let conv = Conv2d { input, channels, size: 3, stride, padding: 1, groups: channels };
+            (format!("depthwise 3x3/{stride} {channels} @{side}"), Arc::new(conv) as Arc<dyn Product>, batch)
+        });
+        conv.into_iter().chain(depthwise).chain(dense).flat_map(|(layer, product, batch)| {
             PRODUCTS.map(|kind| Self { layer: layer.clone(), product: product.clone(), kind, batch })
         })
     }
