@@ -52,16 +52,22 @@ class Kernel:
         return self.turn["fma"] + self.turn["mul"]
 
     @property
+    def is_product(self):
+        """In a loop, with outputs that share what is loaded: one alone, as of a depthwise convolution, has nothing to
+        share, whatever a compiler makes of it."""
+        outputs = self.constants.get("OUTPUTS", self.constants.get("CO"))
+        return self.shader in PRODUCTS and bool(self.turn) and outputs != 1
+
+    @property
     def useful(self):
         """Multiply-adds a vector instruction of a turn; 1 is ideal. Of products."""
         vector = sum(self.turn[kind] for kind in ("fma", "mul", "add", "vector"))
-        return self.multiply_adds / vector if self.shader in PRODUCTS and self.turn else None
+        return self.multiply_adds / vector if self.is_product else None
 
     @property
     def bytes_loaded(self):
         """From memory, by a lane's vector loads, a multiply-add. Of products."""
-        is_product = self.shader in PRODUCTS and self.turn
-        return self.turn["bytes"] / self.multiply_adds if is_product else None
+        return self.turn["bytes"] / self.multiply_adds if self.is_product else None
 
 
 def read(path, profile, family):

@@ -86,6 +86,12 @@ class Judging(unittest.TestCase):
         (none,) = self.violations(unrolled, limits(every={}, matmul={"useful_median": 0.5}))
         self.assertIn("all 0 matmul", none)
 
+    def test_an_output_alone_has_no_share(self):
+        alone = self.kernel()
+        alone.constants["OUTPUTS"] = 1
+        self.assertIsNone(alone.useful)
+        self.assertEqual(self.violations(alone), [])
+
     def test_a_training_is_judged(self):
         steps = [Counter(dispatches=32, submissions=1), Counter(dispatches=36, submissions=1)]
         training = trace.Training("net", {0: "axpby"}, 0.1, steps, [])
