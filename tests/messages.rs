@@ -27,9 +27,9 @@ fn what_to_do_about_bad_data_is_said_with_it() {
     says(&["b.pgm: 2x1 pixels (HxW), but", "a.pgm has 2x2; resize all with --resize HxW"]);
     write("train/cats/b.pgm", b"P5 2 2 255\n.");
     says(&["b.pgm: expected a whole image: ", "; replace the file"]);
-    write("train/cats/b.tif", b"");
+    write("train/cats/b.heic", b"");
     fs::remove_file(folder.path().join("train/cats/b.pgm")).unwrap();
-    says(&["b.tif: this format is not read; convert it to png"]);
+    says(&["b.heic: this format is not read; convert it to png"]);
     for prefix in ["emnist-digits", "emnist-letters"] {
         write(&format!("{prefix}-train-images-idx3-ubyte"), b"");
     }

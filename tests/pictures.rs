@@ -3,7 +3,7 @@
 #[path = "common/mod.rs"]
 mod common;
 
-use common::pictures::{Folder, encoded, exif};
+use common::pictures::{Folder, encoded, exif, planes};
 use common::program::refused;
 use gpu_subset::data::{Dataset, Note, Picture, ReadOptions, TestShare};
 use gpu_subset::error::{DataError, Error, ImagesError, SetError};
@@ -24,17 +24,6 @@ fn png_with(image: &DynamicImage, chunk: &[u8]) -> Vec<u8> {
     // after the signature and the header
     png.splice(33..33, [&length[..], chunk, &sum.sum().to_be_bytes()].concat());
     png
-}
-
-/// The planes of a picture at its own size.
-fn planes(bytes: &[u8]) -> (Shape, Vec<u8>) {
-    let folder = Folder::new();
-    let picture = Picture::open(&folder.write("a picture", bytes)).unwrap();
-    let (height, width) = picture.size();
-    let shape = Shape::new(if picture.is_colour() { 3 } else { 1 }, height, width);
-    let mut planes = Vec::new();
-    picture.append_to(shape, &mut planes);
-    (shape, planes)
 }
 
 #[test]
@@ -181,10 +170,10 @@ fn damaged_files_are_listed_together_and_may_be_left_out() {
         folder.grey(name, 10);
     }
     folder.write("train/a/bad.png", b"x");
-    folder.write("train/b/new.webp", b"x");
+    folder.write("train/b/new.avif", b"x");
     folder.write("test/b/bad.jpg", b"x");
     let why = folder.open(ReadOptions::default()).unwrap_err().to_string();
-    for part in ["3 images cannot be read", "a/bad.png: expected a whole image", "new.webp: this format", "b/bad.jpg"] {
+    for part in ["3 images cannot be read", "a/bad.png: expected a whole image", "new.avif: this format", "b/bad.jpg"] {
         assert!(why.contains(part), "{part}: {why}");
     }
     let left = folder.open(ReadOptions { skip_damaged: true, ..ReadOptions::default() }).unwrap();

@@ -67,7 +67,15 @@ fn cifar(folder: &Path) -> Fallible {
 
 /// A picture of each format and colour, with the byte before it that names the format.
 fn images(folder: &Path) -> Fallible {
-    let formats = [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Bmp, ImageFormat::Gif, ImageFormat::Pnm];
+    let formats = [
+        ImageFormat::Png,
+        ImageFormat::Jpeg,
+        ImageFormat::Bmp,
+        ImageFormat::Gif,
+        ImageFormat::Pnm,
+        ImageFormat::WebP,
+        ImageFormat::Tiff,
+    ];
     for (i, format) in formats.into_iter().enumerate() {
         let grey = DynamicImage::new_luma8(3, 2);
         let pictures = [("grey", grey.clone()), ("rgb", grey.to_rgb8().into()), ("rgba", grey.to_rgba8().into())];

@@ -3,7 +3,7 @@
 
 use gpu_subset_fuzz::{files, folder, open_set, write};
 
-const EXTENSIONS: [&str; 9] = ["png", "jpg", "bmp", "gif", "pgm", "ppm", "jpeg", "pbm", "jfif"];
+const EXTENSIONS: [&str; 11] = ["png", "jpg", "bmp", "gif", "pgm", "webp", "tiff", "ppm", "jpeg", "pbm", "jfif"];
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let _ = std::fs::remove_dir_all(folder().join("pictures"));

@@ -156,12 +156,13 @@ fn of_images(cause: &ImagesError) -> Option<&'static str> {
         ImagesError::NoClasses { .. } => "give the images of each class a folder",
         ImagesError::ClassName { .. } => "rename the folder",
         ImagesError::NoImages { .. } => "add some, or remove it",
-        ImagesError::Format { .. } => "convert it to png, or remove it",
+        ImagesError::Format { .. } | ImagesError::Kind { .. } => "convert it to png, or remove it",
         ImagesError::Size { .. } => "resize all with --resize HxW",
         ImagesError::Large { .. } | ImagesError::LongFile { .. } => "make it smaller, or remove it",
-        ImagesError::Undecoded { .. } | ImagesError::Header { .. } | ImagesError::CutOff { .. } => {
-            "replace the file, or go on without it with --skip-damaged"
-        }
+        ImagesError::Undecoded { .. }
+        | ImagesError::Unexpected { .. }
+        | ImagesError::Header { .. }
+        | ImagesError::CutOff { .. } => "replace the file, or go on without it with --skip-damaged",
     })
 }
 
@@ -274,6 +275,7 @@ mod tests {
         ("not UTF-8", "rename the folder"),
         ("holds no images", "add some, or remove it"),
         ("this format is not read", "convert it to png"),
+        ("this kind of picture is not read", "convert it to png"),
         ("9x7 pixels (HxW), but", "resize all with --resize HxW"),
         ("expected a whole image", "replace the file"),
         ("that a picture may", "make it smaller"),

@@ -1,5 +1,5 @@
 //! Folders of image files: `train/CLASS/*.png` and `test/CLASS/*.png` (or `val/`, `valid/`), also jpg, bmp, gif, pgm,
-//! ppm and pbm, and folders inside those of the classes.
+//! ppm, pbm, webp and tiff, and folders inside those of the classes.
 //!
 //! The classes are the folders of `train/`, sorted by name. Images stay grey, with one channel, if the files of all of
 //! them store grey; otherwise all become RGB. Each is [as a viewer shows it](super::picture). Hidden files are passed

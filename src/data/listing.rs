@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use unicode_normalization::UnicodeNormalization;
 
 /// Formats of pictures that are not read. To pass over them would quietly lose examples.
-const UNREAD_EXTENSIONS: [&str; 14] =
-    ["webp", "tif", "tiff", "avif", "heic", "heif", "jp2", "jxl", "svg", "psd", "dng", "cr2", "nef", "exr"];
+const UNREAD_EXTENSIONS: [&str; 11] = ["avif", "heic", "heif", "jp2", "jxl", "svg", "psd", "dng", "cr2", "nef", "exr"];
 
 /// What lies beside pictures and is known to be none: nobody misses it.
 const LITTER: [&str; 16] = [

@@ -6,9 +6,9 @@
 //! Memory never follows a number in a file before that number has been checked against the file's size: reading takes
 //! no more than twice the size of the uncompressed files plus 16 MiB, whatever their headers say. Image files are
 //! decoded by the `image` crate, one at a time, where a file is long enough for what its header announces, which is a
-//! GiB at most; a large progressive JPEG may take three times its pixels. WebP is left out: its decoder believes
-//! sizes in a damaged file.
+//! GiB at most; a large progressive JPEG, a WebP or a TIFF file may take three times its pixels.
 
+mod announced;
 mod cifar;
 mod classes;
 mod collector;

@@ -1,22 +1,27 @@
 //! A picture file as a viewer shows it.
 //!
 //! Turned as its Exif orientation says; 16 bits, 1 bit and palettes as the brightness that they stand for, 65,535 being
-//! white; a PNG's gamma applied; CMYK as RGB; a transparent part on white; of an animation the first frame. Colour
-//! profiles are not applied.
+//! white; a PNG's gamma applied; CMYK as RGB; a transparent part on white; of an animation or of several pages the
+//! first. Colour profiles are not applied.
 
+use super::announced;
 use super::input::Input;
 use super::resize::Resizer;
 use crate::error::{Error, ImagesError, Result, SetError};
 use crate::shape::Shape;
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage};
+use image::{
+    ColorType, DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage,
+};
 use std::ffi::OsStr;
 use std::io::Cursor;
 use std::path::Path;
 
 /// What pictures are called that are read.
-pub(super) const EXTENSIONS: [&str; 15] =
-    ["png", "jpg", "jpeg", "jpe", "jfif", "jif", "jfi", "bmp", "dib", "gif", "pgm", "ppm", "pbm", "pnm", "apng"];
+pub(super) const EXTENSIONS: [&str; 18] = [
+    "png", "jpg", "jpeg", "jpe", "jfif", "jif", "jfi", "bmp", "dib", "gif", "pgm", "ppm", "pbm", "pnm", "apng", "webp",
+    "tif", "tiff",
+];
 
 /// The gamma of sRGB, near enough.
 const GAMMA_OF_SCREEN: f64 = 2.2;
@@ -59,24 +64,25 @@ impl Picture {
     /// # Errors
     /// As [`Picture::open`].
     pub fn open_within(path: &Path, most: u64) -> Result<Self> {
-        let undecoded = |source: ImageError| images(ImagesError::Undecoded { path: path.to_owned(), source });
         let mut input = Input::open(path)?;
         if input.bound() > most {
             return Err(images(ImagesError::LongFile { path: path.to_owned(), bytes: input.bound(), most }));
         }
         let bytes = input.bytes(input.bound(), "an image")?;
-        let mut limits = Limits::default();
-        limits.max_alloc = Some(most);
-        let mut reader =
-            ImageReader::new(Cursor::new(&bytes)).with_guessed_format().map_err(|e| undecoded(e.into()))?;
-        let file = Encoded { path, bytes: &bytes, format: reader.format(), most };
-        let gamma = if file.format == Some(ImageFormat::Png) { gamma(&bytes) } else { None };
-        reader.limits(limits);
-        Ok(Self::new(file.decode(reader.into_decoder().map_err(undecoded)?)?, gamma))
+        let format = image::guess_format(&bytes).map_err(|source| undecoded(path, source))?;
+        let mut file = Encoded { path, bytes: &bytes, format, most };
+        let (mut gamma, mut is_multiplied) = (None, false);
+        match format {
+            ImageFormat::Png => gamma = self::gamma(&bytes),
+            ImageFormat::WebP => file.bytes = announced::webp(path, &bytes)?,
+            ImageFormat::Tiff => is_multiplied = announced::tiff(path, &bytes)?,
+            _ => {}
+        }
+        Ok(Self::new(file.decode()?, &Tone::new(gamma, is_multiplied)))
     }
 
-    /// Brings a decoded picture, whose samples a PNG's gamma explains, to bytes without alpha.
-    fn new(image: DynamicImage, gamma: Option<f64>) -> Self {
+    /// Brings a decoded picture to bytes without alpha.
+    fn new(image: DynamicImage, shown: &Tone) -> Self {
         let brightest_of_16_bits = match &image {
             DynamicImage::ImageLuma16(image) => image.iter().copied().max(),
             DynamicImage::ImageLumaA16(image) => image.pixels().map(|pixel| pixel.0[0]).max(),
@@ -84,7 +90,6 @@ impl Picture {
             DynamicImage::ImageRgba16(image) => image.pixels().flat_map(|pixel| pixel.0).max(),
             _ => None,
         };
-        let shown = Tone::new(gamma);
         let image = match (image.color().has_color(), image.color().has_alpha()) {
             (false, false) => shown.of_all(image.into_luma8()).into(),
             (true, false) => shown.of_all(image.into_rgb8()).into(),
@@ -151,19 +156,32 @@ fn images(cause: ImagesError) -> Error {
     SetError::from(cause).into()
 }
 
+/// What a decoder says of a file: damaged, or whole and of a kind that it does not know.
+fn undecoded(path: &Path, source: ImageError) -> Error {
+    let path = path.to_owned();
+    let is_kind = matches!(&source, ImageError::Unsupported(why) if why.format_hint() == ImageFormat::Tiff.into());
+    images(if is_kind { ImagesError::Kind { path, source } } else { ImagesError::Undecoded { path, source } })
+}
+
 /// A file whose format is known.
 struct Encoded<'a> {
     path: &'a Path,
     bytes: &'a [u8],
-    format: Option<ImageFormat>,
+    format: ImageFormat,
     /// Bytes that the picture may take.
     most: u64,
 }
 
 impl Encoded<'_> {
     /// Decodes and turns it, unless it is damaged or larger than it may be.
-    fn decode(&self, mut decoder: impl ImageDecoder) -> Result<DynamicImage> {
-        let undecoded = |source| images(ImagesError::Undecoded { path: self.path.to_owned(), source });
+    fn decode(&self) -> Result<DynamicImage> {
+        let undecoded = |source| undecoded(self.path, source);
+        let mut limits = Limits::default();
+        // of a TIFF file a strip is held beside the picture
+        limits.max_alloc = Some(if self.format == ImageFormat::Tiff { self.most.saturating_mul(2) } else { self.most });
+        let mut reader = ImageReader::with_format(Cursor::new(self.bytes), self.format);
+        reader.limits(limits);
+        let mut decoder = reader.into_decoder().map_err(undecoded)?;
         let ((width, height), size) = (decoder.dimensions(), decoder.total_bytes());
         let (path, bytes) = (self.path.to_owned(), self.bytes.len());
         if size == 0 || size > self.most_held() {
@@ -172,7 +190,10 @@ impl Encoded<'_> {
         if size > self.most {
             return Err(images(ImagesError::Large { path, height, width, bytes: size, most: self.most }));
         }
-        if self.format == Some(ImageFormat::Jpeg) && !jpeg_is_complete(self.bytes) {
+        if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
+            return Err(announced::unread(self.path, self.format, "values of floating point"));
+        }
+        if self.format == ImageFormat::Jpeg && !jpeg_is_complete(self.bytes) {
             return Err(images(ImagesError::CutOff { path, bytes }));
         }
         // what is no orientation is none
@@ -187,13 +208,17 @@ impl Encoded<'_> {
     fn most_held(&self) -> u64 {
         let of_a_byte = match self.format {
             // a bit a pixel
-            Some(ImageFormat::Pnm) => 8,
+            ImageFormat::Pnm => 8,
             // of runs, two bytes a run of at most 255
-            Some(ImageFormat::Bmp) => 1 << 10,
+            ImageFormat::Bmp => 1 << 10,
             // deflate's 1032, a bit a pixel and RGBA
-            Some(ImageFormat::Png) => 1032 * 8 * 4,
+            ImageFormat::Png => 1032 * 8 * 4,
             // a bit each block of 8×8, of three channels
-            Some(ImageFormat::Jpeg) => 8 * 64 * 3,
+            ImageFormat::Jpeg => 8 * 64 * 3,
+            // a bit a line of a blank page, of up to 8192 pixels
+            ImageFormat::Tiff => 8 * 8192,
+            // of one colour, no bit a pixel
+            ImageFormat::WebP => 1 << 20,
             // codes of 12 bits that each stand for up to 4096 pixels of RGBA
             _ => 4096 * 4,
         };
@@ -202,23 +227,29 @@ impl Encoded<'_> {
 }
 
 /// How samples are shown.
-struct Tone(Option<[u8; 256]>);
+struct Tone {
+    /// In place of each value.
+    shown: Option<[u8; 256]>,
+    /// Whether values are multiplied by alpha already.
+    is_multiplied: bool,
+}
 
 impl Tone {
     /// Of samples encoded with this exponent.
-    fn new(gamma: Option<f64>) -> Self {
+    fn new(gamma: Option<f64>, is_multiplied: bool) -> Self {
         let exponent = gamma.filter(|gamma| *gamma > 0.0).map_or(1.0, |gamma| 1.0 / (GAMMA_OF_SCREEN * gamma));
         // what is sRGB, or near it, stays as it is
         let shown = |value: usize| (255.0 * (value as f64 / 255.0).powf(exponent)).round() as u8;
-        Self(((exponent - 1.0).abs() > 0.05).then(|| std::array::from_fn(shown)))
+        let shown = ((exponent - 1.0).abs() > 0.05).then(|| std::array::from_fn(shown));
+        Self { shown, is_multiplied }
     }
 
     fn of(&self, value: u8) -> u8 {
-        self.0.as_ref().map_or(value, |shown| shown[usize::from(value)])
+        self.shown.as_ref().map_or(value, |shown| shown[usize::from(value)])
     }
 
     fn of_all<I: std::ops::DerefMut<Target = [u8]>>(&self, mut image: I) -> I {
-        if self.0.is_some() {
+        if self.shown.is_some() {
             image.iter_mut().for_each(|value| *value = self.of(*value));
         }
         image
@@ -226,6 +257,9 @@ impl Tone {
 
     /// A value that is this opaque, on white.
     fn over_white(&self, value: u8, alpha: u8) -> u8 {
+        if self.is_multiplied {
+            return value.saturating_add(255 - alpha);
+        }
         let [value, alpha] = [self.of(value), alpha].map(u32::from);
         ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
     }
@@ -285,11 +319,13 @@ mod tests {
     #[test]
     fn a_gamma_is_applied_unless_it_is_that_of_a_screen() {
         for gamma in [None, Some(0.45455), Some(0.0)] {
-            assert!(Tone::new(gamma).0.is_none(), "{gamma:?}");
+            assert!(Tone::new(gamma, false).shown.is_none(), "{gamma:?}");
         }
-        let linear = Tone::new(Some(1.0));
+        let linear = Tone::new(Some(1.0), false);
         assert_eq!([0, 55, 255].map(|value| linear.of(value)), [0, 127, 255]);
-        assert_eq!(Tone(None).over_white(0, 255), 0);
-        assert_eq!([0, 64, 255].map(|alpha| Tone(None).over_white(100, alpha)), [255, 216, 100]);
+        let [plain, multiplied] = [false, true].map(|is_multiplied| Tone::new(None, is_multiplied));
+        assert_eq!(plain.over_white(0, 255), 0);
+        assert_eq!([0, 64, 255].map(|alpha| plain.over_white(100, alpha)), [255, 216, 100]);
+        assert_eq!([0, 64, 255].map(|alpha| multiplied.over_white(25, alpha)), [255, 216, 25]);
     }
 }

@@ -95,6 +95,26 @@ pub enum ImagesError {
         /// What the decoder says.
         source: image::ImageError,
     },
+    /// A file of a kind that is not read.
+    #[error("{}: this kind of picture is not read", shown(path))]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// Which kind it is.
+        source: image::ImageError,
+    },
+    /// A part of a file that is not as the rest of it says.
+    #[error("{}: expected a whole image: offset {offset}: expected {expected}, found {found}", shown(path))]
+    Unexpected {
+        /// The file.
+        path: PathBuf,
+        /// Where, in bytes.
+        offset: usize,
+        /// What the rest of it says.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
     /// A header that is not believed.
     #[error(
         "{}: expected a whole image, found a header that announces {height}x{width} pixels (HxW) in a file of {bytes} \

@@ -154,6 +154,13 @@ fn images() -> Vec<ImagesError> {
         ImagesError::Format { path: path() },
         ImagesError::Size { path: path(), size: (9, 7), other: path(), other_size: (20, 20) },
         ImagesError::Undecoded { path: path(), source },
+        ImagesError::Kind { path: path(), source: image::ImageError::IoError(denied()) },
+        ImagesError::Unexpected {
+            path: path(),
+            offset: 16,
+            expected: "90 bytes of a chunk".to_owned(),
+            found: "only 7".to_owned(),
+        },
         ImagesError::Header { path: path(), height: 60_000, width: 60_000, bytes: 31 },
         ImagesError::Large { path: path(), height: 40_000, width: 40_000, bytes: 3 << 30, most: 1 << 30 },
         ImagesError::LongFile { path: path(), bytes: 3 << 30, most: 1 << 30 },

@@ -195,7 +195,7 @@ mod tests {
     fn a_picture_of_any_format_that_is_too_large_for_a_thread_is_known() {
         let folder = tempfile::tempdir().unwrap();
         let picture = image::RgbImage::from_fn(200, 100, |x, y| image::Rgb([(x * y) as u8; 3]));
-        for extension in ["png", "jpg", "bmp", "gif", "ppm"] {
+        for extension in ["png", "jpg", "bmp", "gif", "ppm", "webp", "tiff"] {
             let path = folder.path().join(format!("picture.{extension}"));
             picture.save(&path).unwrap();
             let decoded = 200 * 100 * if extension == "gif" { 4 } else { 3 };

@@ -1,7 +1,8 @@
 //! Folders of pictures, and files of them.
 
-use gpu_subset::data::{Dataset, ReadOptions};
+use gpu_subset::data::{Dataset, Picture, ReadOptions};
 use gpu_subset::error::Result;
+use gpu_subset::shape::Shape;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma};
 use std::fs;
 use std::io::Cursor;
@@ -50,4 +51,15 @@ impl Folder {
     pub fn open(&self, options: ReadOptions) -> Result<Dataset> {
         Dataset::open(self.text(), &options)
     }
+}
+
+/// The planes of a picture at its own size.
+pub fn planes(bytes: &[u8]) -> (Shape, Vec<u8>) {
+    let folder = Folder::new();
+    let picture = Picture::open(&folder.write("a picture", bytes)).unwrap();
+    let (height, width) = picture.size();
+    let shape = Shape::new(if picture.is_colour() { 3 } else { 1 }, height, width);
+    let mut planes = Vec::new();
+    picture.append_to(shape, &mut planes);
+    (shape, planes)
 }

@@ -97,6 +97,52 @@ fn damaged_jpeg_and_gif_files() {
     }
 }
 
+/// Whole headers of WebP ask for much, as a flat picture takes next to nothing: the bound is that of a picture.
+#[test]
+fn damaged_webp_and_tiff_files() {
+    let sample = image_sample(COLOUR, &["png"]);
+    let options = ReadOptions { most_of_picture: Some(2 << 20), ..ReadOptions::default() };
+    let image = encode(&sample.train.images[..189], COLOUR, ImageFormat::WebP);
+    let tiff = encode(&sample.train.images[..189], COLOUR, ImageFormat::Tiff);
+    let lossy = [&include_bytes!("../common/lossy-alpha.webp")[..], include_bytes!("../common/animation.webp")];
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    for whole in [&image[..], &tiff, lossy[0], lossy[1], include_bytes!("../common/fax.tif")] {
+        let mut refused = 0;
+        for _ in 0..1000 {
+            let path = sample.write("x.webp", &damage(whole, &mut rng));
+            let (result, peak) = with_peak(|| Picture::open_within(&path, 2 << 20));
+            assert!(peak <= most_allowed(2 << 20), "{peak} bytes");
+            if let Err(error) = result {
+                refused += 1;
+                assert!(matches!(error, Error::Data(_)) && error.to_string().lines().count() == 1, "{error:?}");
+                assert!(error.to_string().contains("x.webp"), "{error}");
+            }
+        }
+        assert!(refused > 300, "{refused}");
+    }
+    let name = "train/class 0/zz.tiff";
+    sample.write(name, &tiff[..100]);
+    let path = sample.dir.path().to_str().unwrap();
+    assert_says(Dataset::open(path, &options), &[name, "expected a whole image"]);
+    let left_out = Dataset::open(path, &ReadOptions { skip_damaged: true, ..options }).unwrap();
+    assert_eq!(left_out.train, sample.train);
+}
+
+#[test]
+fn the_memory_of_a_picture_is_three_times_its_pixels_at_most() {
+    let shape = Shape::new(3, 1024, 1024);
+    let planes = random_bytes(&mut ChaCha8Rng::seed_from_u64(10), shape.len());
+    let folder = tempfile::tempdir().unwrap();
+    for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Tiff] {
+        let bytes = encode(&planes, shape, format);
+        let path = folder.path().join("x");
+        fs::write(&path, &bytes).unwrap();
+        let (picture, peak) = with_peak(|| Picture::open(&path).unwrap());
+        assert_eq!(picture.size(), (1024, 1024));
+        assert!(peak <= bytes.len() + 3 * shape.len(), "{format:?}: {peak} bytes");
+    }
+}
+
 /// With large files and sharper bounds, so that the 16 MiB do not hide what follows a file's size.
 #[test]
 fn memory_follows_the_size_of_the_files() {

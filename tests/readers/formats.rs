@@ -11,6 +11,8 @@ fn every_reader_returns_what_was_written() {
         cifar_100_sample(),
         image_sample(GREY, &["png", "pgm"]),
         image_sample(COLOUR, &["png", "bmp", "ppm"]),
+        image_sample(GREY, &["tiff", "png", "tif"]),
+        image_sample(COLOUR, &["webp", "tiff"]),
     ] {
         sample.assert_reads_back();
     }
@@ -243,8 +245,8 @@ fn image_folder_defects() {
     check("train/class 0/00.png", &[], &["expected a whole image"]);
     check("train/class 0/00.png", &whole[..whole.len() - 20], &["expected a whole image"]);
     check("train/class 0/00.png", b"text", &["expected a whole image"]);
-    check("train/class 0/00.tif", &whole, &["this format is not read"]);
-    check("train/class 0/00.webp", &whole, &["this format is not read"]);
+    check("train/class 0/00.heic", &whole, &["this format is not read"]);
+    check("train/class 0/00.avif", &whole, &["this format is not read"]);
     let jpeg = encode(&[9; 189], COLOUR, ImageFormat::Jpeg);
     check("train/class 0/x.jpg", &jpeg[..jpeg.len() - 2], &["before its end marker"]);
     let liar = b"P5 60000 60000 255\n............";

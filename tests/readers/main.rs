@@ -2,7 +2,7 @@
 //! allocate when files are damaged.
 
 use flate2::{Compression, write::GzEncoder};
-use gpu_subset::data::{Dataset, Format, ReadOptions, Split};
+use gpu_subset::data::{Dataset, Format, Picture, ReadOptions, Split};
 use gpu_subset::error::{DataError, Error, ImagesError, Instead, Result, SetError};
 use gpu_subset::shape::Shape;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
