@@ -300,7 +300,7 @@ mod tests {
         layer = [
             { kind = "conv", channels = 3, size = 3, padding = 1, activation = "silu", name = "a" },
             { kind = "add", from = ["input", "a"], pad = true, activation = "softplus" },
-            { kind = "conv", channels = 6, size = 2, groups = 3 },
+            { kind = "conv", channels = 3, size = 2, groups = 3 },
             { kind = "global-avg-pool", name = "pool" },
             { kind = "dense", units = 3 },
             { kind = "add", from = "pool", name = "sum" },
