@@ -1,6 +1,6 @@
 //! What WebP and TIFF files announce, held against their length: their decoders take memory for it before they read.
 
-use crate::error::{Error, ImagesError, Result, SetError};
+use crate::error::{Error, ImagesError, Result};
 use image::error::{UnsupportedError, UnsupportedErrorKind};
 use image::{ImageError, ImageFormat};
 use std::path::Path;
@@ -11,19 +11,15 @@ const MOST_SAMPLES: u32 = 16;
 /// Width and height of a tile of a TIFF file in pixels.
 const LARGEST_TILE: u32 = 1 << 14;
 
-fn images(cause: ImagesError) -> Error {
-    SetError::from(cause).into()
-}
-
 /// A picture of a kind that is not read.
 pub(super) fn unread(path: &Path, format: ImageFormat, feature: &str) -> Error {
     let kind = UnsupportedErrorKind::GenericFeature(feature.to_owned());
     let source = ImageError::Unsupported(UnsupportedError::from_format_and_kind(format.into(), kind));
-    images(ImagesError::Kind { path: path.to_owned(), source })
+    ImagesError::Kind { path: path.to_owned(), source }.into()
 }
 
 fn unexpected(path: &Path, offset: usize, expected: String, found: String) -> Error {
-    images(ImagesError::Unexpected { path: path.to_owned(), offset, expected, found })
+    ImagesError::Unexpected { path: path.to_owned(), offset, expected, found }.into()
 }
 
 /// A WebP file as far as its header says that it goes.

@@ -85,7 +85,7 @@ impl Collector {
     fn read_image(&mut self, file: &Listed, split: &mut Pictures) -> Result<()> {
         let path = match file {
             Listed::Picture(path) => path,
-            Listed::Unread(path) => return Err(SetError::from(ImagesError::Format { path: path.clone() }).into()),
+            Listed::Unread(path) => return Err(ImagesError::Format { path: path.clone() }.into()),
         };
         let picture = Picture::open_within(path, self.most)?;
         let (height, width) = self.resize.unwrap_or(picture.size());
@@ -93,7 +93,7 @@ impl Collector {
         if (height, width) != (size.height, size.width) {
             let (other, other_size) = (size.set_by.clone(), (size.height, size.width));
             let cause = ImagesError::Size { path: path.clone(), size: (height, width), other, other_size };
-            return Err(SetError::from(cause).into());
+            return Err(cause.into());
         }
         if picture.is_colour() && !split.colour && self.channels != Some(1) {
             split.make_colour(height * width)?;
@@ -120,7 +120,7 @@ impl Collector {
             return Err(damaged.remove(0));
         } else if count > 1 {
             let faults = damaged.iter().map(said).collect();
-            return Err(SetError::from(ImagesError::Several { count, faults }).into());
+            return Err(ImagesError::Several { count, faults }.into());
         }
         let dark = of_16_bits.note(|count, first| Note::Dark { count, first, brightest });
         notes.extend(dark.filter(|_| brightest < DARK));

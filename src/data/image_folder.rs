@@ -11,7 +11,7 @@ use super::listing::{Classes, Listed, classes, pictures, renamed};
 use super::notes::{Counted, Note};
 use super::parts::{Format, Parts, ReadOptions, Split};
 use super::picture::EXTENSIONS;
-use crate::error::{ImagesError, Result, SetError};
+use crate::error::{ImagesError, Result};
 use crate::shape::Shape;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -92,7 +92,7 @@ pub(super) fn read(dir: &Path, layout: &Folders, options: &ReadOptions) -> Resul
 }
 
 fn fault<T>(cause: ImagesError) -> Result<T> {
-    Err(SetError::from(cause).into())
+    Err(cause.into())
 }
 
 /// Names of classes, and the files of each in training and test.

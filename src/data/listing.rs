@@ -3,7 +3,7 @@
 use super::input::list;
 use super::notes::{Counted, Note};
 use super::picture::{has_extension, is_picture};
-use crate::error::{ImagesError, Result, SetError};
+use crate::error::{ImagesError, Result};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(super) fn classes(dir: &Path, passed_over: &mut Counted<PathBuf>) -> Result<
         }
         match path.file_name().and_then(OsStr::to_str) {
             Some(name) => classes.entry(name.nfc().collect()).or_default().push(path),
-            None => return Err(SetError::from(ImagesError::ClassName { path }).into()),
+            None => return Err(ImagesError::ClassName { path }.into()),
         }
     }
     Ok(classes)

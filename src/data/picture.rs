@@ -7,7 +7,7 @@
 use super::announced;
 use super::input::Input;
 use super::resize::Resizer;
-use crate::error::{Error, ImagesError, Result, SetError};
+use crate::error::{Error, ImagesError, Result};
 use crate::shape::Shape;
 use image::metadata::Orientation;
 use image::{
@@ -66,7 +66,7 @@ impl Picture {
     pub fn open_within(path: &Path, most: u64) -> Result<Self> {
         let mut input = Input::open(path)?;
         if input.bound() > most {
-            return Err(images(ImagesError::LongFile { path: path.to_owned(), bytes: input.bound(), most }));
+            return Err(ImagesError::LongFile { path: path.to_owned(), bytes: input.bound(), most }.into());
         }
         let bytes = input.bytes(input.bound(), "an image")?;
         let format = image::guess_format(&bytes).map_err(|source| undecoded(path, source))?;
@@ -152,15 +152,11 @@ impl Picture {
     }
 }
 
-fn images(cause: ImagesError) -> Error {
-    SetError::from(cause).into()
-}
-
 /// What a decoder says of a file: damaged, or whole and of a kind that it does not know.
 fn undecoded(path: &Path, source: ImageError) -> Error {
     let path = path.to_owned();
     let is_kind = matches!(&source, ImageError::Unsupported(why) if why.format_hint() == ImageFormat::Tiff.into());
-    images(if is_kind { ImagesError::Kind { path, source } } else { ImagesError::Undecoded { path, source } })
+    Error::from(if is_kind { ImagesError::Kind { path, source } } else { ImagesError::Undecoded { path, source } })
 }
 
 /// A file whose format is known.
@@ -185,16 +181,16 @@ impl Encoded<'_> {
         let ((width, height), size) = (decoder.dimensions(), decoder.total_bytes());
         let (path, bytes) = (self.path.to_owned(), self.bytes.len());
         if size == 0 || size > self.most_held() {
-            return Err(images(ImagesError::Header { path, height, width, bytes }));
+            return Err(ImagesError::Header { path, height, width, bytes }.into());
         }
         if size > self.most {
-            return Err(images(ImagesError::Large { path, height, width, bytes: size, most: self.most }));
+            return Err(ImagesError::Large { path, height, width, bytes: size, most: self.most }.into());
         }
         if matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F) {
             return Err(announced::unread(self.path, self.format, "values of floating point"));
         }
         if self.format == ImageFormat::Jpeg && !jpeg_is_complete(self.bytes) {
-            return Err(images(ImagesError::CutOff { path, bytes }));
+            return Err(ImagesError::CutOff { path, bytes }.into());
         }
         // what is no orientation is none
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);

@@ -2,6 +2,7 @@
 
 use super::data::DataError;
 use super::device::{DeviceError, ShaderRejection};
+use super::images::ImagesError;
 use super::io::IoError;
 use super::memory::MemoryError;
 use super::model::ModelError;
@@ -79,6 +80,12 @@ impl Error {
 impl From<ModelError> for Error {
     fn from(cause: ModelError) -> Self {
         Self::Usage(cause.into())
+    }
+}
+
+impl From<ImagesError> for Error {
+    fn from(cause: ImagesError) -> Self {
+        SetError::from(cause).into()
     }
 }
 
