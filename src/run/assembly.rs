@@ -10,14 +10,12 @@ use crate::data::{Dataset, Split};
 use crate::device::{Buf, Gpu};
 use crate::error::{Error, MemoryError, Result};
 use crate::export::Signature;
-use crate::files::hex;
 use crate::model::Model;
 use crate::objective::{Examples, Kronecker, Objective, Workspace};
 use crate::subset::{
     Finished, Incident, Observer, Once, Plan, Progress, StageKind, StageReport, StartOptions, Subset, Trainer,
     TrainingSets, overdetermination,
 };
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// A run on a device. It may be moved to another thread.
@@ -244,7 +242,7 @@ impl<'a> Run<'a> {
         let moments = sets.test.workspace().moments(&gpu)?;
         let reporting = self.reporting_cost() - reported_before;
         let theta = self.trainer().space().download(theta)?;
-        let digest = Sha256::digest(bytemuck::cast_slice::<f32, u8>(&self.model.compact(&theta)));
+        let weights = Weights { model: self.model.clone(), theta, moments, signature: self.signature.clone() };
         let subset = self.trainer().first();
         let record = RunRecord {
             test_accuracy,
@@ -262,7 +260,7 @@ impl<'a> Run<'a> {
             stages: scalars.stages.clone(),
             screening: finished.screening.clone(),
             weights: which.to_owned(),
-            weights_sha256: hex(&digest),
+            weights_sha256: weights.sha256(),
             seed: self.config.seed,
             model: self.config.model.name.clone(),
             data: self.data.name.clone(),
@@ -272,7 +270,6 @@ impl<'a> Run<'a> {
             driver: gpu.driver(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let weights = Weights { model: self.model.clone(), theta, moments, signature: self.signature.clone() };
         Ok(Trained { weights, record, state: self.state(&finished.progress)?, memory: self.config.memory })
     }
 }

@@ -7,10 +7,8 @@ use super::weights::Weights;
 use crate::data::Dataset;
 use crate::error::{Result, RunError};
 use crate::export::Signature;
-use crate::files::hex;
 use crate::model::{Description, Model, Tensor};
 use crate::shape::Shape;
-use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 impl InitialWeights {
@@ -53,7 +51,7 @@ impl InitialWeights {
             drawn.extend(head.iter().filter_map(|tensor| tensor.name.strip_suffix(".weight")).map(str::to_owned));
         }
         let (made_in, normalisation) = (Config::start_of(path), normalisation.clone());
-        let (path, weights_sha256, is_assumed) = (path.to_owned(), digest(&weights), !stated.inputs);
+        let (path, weights_sha256, is_assumed) = (path.to_owned(), weights.sha256(), !stated.inputs);
         let chosen = Self { path, made_in, weights_sha256, drawn, is_assumed, normalisation };
         if chosen.kept(&model).next().is_none() {
             return Err(RunError::NothingKept { path: chosen.path.into() }.into());
@@ -70,7 +68,7 @@ impl InitialWeights {
         let path = self.found();
         let (weights, _) = Weights::open(&path, &Pixels::default())
             .map_err(|why| RunError::InitialWeights { path: self.path.clone().into(), source: Box::new(why) })?;
-        if digest(&weights) != self.weights_sha256 {
+        if weights.sha256() != self.weights_sha256 {
             return Err(RunError::OtherWeights { path }.into());
         }
         let mut theta = model.initialise(seed);
@@ -105,11 +103,6 @@ impl InitialWeights {
         let elsewhere = self.made_in.as_ref().map(|folder| folder.join(path));
         elsewhere.filter(|elsewhere| !path.exists() && elsewhere.exists()).unwrap_or_else(|| path.to_owned())
     }
-}
-
-/// As `run.json` has it.
-fn digest(weights: &Weights) -> String {
-    hex(&Sha256::digest(bytemuck::cast_slice::<f32, u8>(&weights.model.compact(&weights.theta))))
 }
 
 fn are_alike(a: &Tensor, b: &Tensor) -> bool {

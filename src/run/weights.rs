@@ -8,8 +8,10 @@ use crate::data::{Dataset, Split};
 use crate::device::Gpu;
 use crate::error::{Error, Result, RunError, UsageError};
 use crate::export::{OnnxNetwork, Signature, Stated, check_finite, load_onnx, load_weights, save_onnx, save_weights};
+use crate::files::hex;
 use crate::model::Model;
 use crate::objective::{Evaluation, Examples, Objective, Workspace};
+use sha2::{Digest, Sha256};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,6 +84,11 @@ impl Weights {
             return Err(RunError::Incomplete { path: path.to_owned() }.into());
         }
         Ok(weights)
+    }
+
+    /// SHA-256 of the parameters, without the gaps of the flat vector: what `run.json` has.
+    pub fn sha256(&self) -> String {
+        hex(&Sha256::digest(bytemuck::cast_slice::<f32, u8>(&self.model.compact(&self.theta))))
     }
 
     /// Writes a file of weights, safetensors in PyTorch's names, shapes and order.
