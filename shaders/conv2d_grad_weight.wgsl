@@ -7,17 +7,9 @@
 // With GRAM, dy is the patches themselves and CO their number: Σ patch patchᵀ, a Kronecker factor, of which only the
 // tiles that hold an entry with r ≤ co are computed; factor_reduce sums the splits.
 #import outer_tile
-#import patch_window
-override CI: u32;
+#import patch_lines
 override CO: u32;
-override H: u32;
-override OH: u32;
-override OW: u32;
-override SIZE: u32;
-override PADDING: u32;
 override GRAM: bool;
-override SEGMENTS: u32;
-override STRIPE: u32;
 override LANES: u32;
 override ROWS: u32;
 @group(0) @binding(0) var<quads, read>          x: array<vec4f>;
@@ -25,9 +17,6 @@ override ROWS: u32;
 @group(0) @binding(2) var<uniform>              blocks: u32;
 @group(0) @binding(3) var<storage, read_write>  partial: array<vec4f>;
 const PARTIAL_MULTIPLE = 8u;  // rows and columns of partial are padded to multiples of this
-var<private> lines: array<vec4i, MOST_LINES>;  // channel plane, row and column of the first tap at output pixel 0
-
-struct Step { block: u32, oh: u32, ow: u32, lane: u32 }
 
 fn patch_value(pixel: u32, row: u32, s: Step) -> vec4f {
   let r = min(row, CO - 1u);
@@ -54,39 +43,14 @@ fn fetch_pixel(pixel: u32, channel: u32, s: Step) {
   unroll(q, QUADS) { fetch_gradients(pixel, q, channel, s); }
 }
 
-fn locate(line: u32, first: u32) {
-  let l = min(first + line, CI * SIZE * SEGMENTS - 1u);  // lines beyond the last are read as the last and not stored
-  lines[line] = vec4i(i32(l / (SIZE * SEGMENTS) * H), i32(l / SEGMENTS % SIZE) - i32(PADDING),
-                      i32(l % SEGMENTS) - i32(PADDING), 0);
-}
-
-fn sum_line(line: u32, s: Step) {
-  let ih = i32(s.oh * STRIDE) + lines[line].y;
-  let row = (s.block * CI * H + u32(lines[line].x + clamp(ih, 0, i32(H) - 1))) * W;
-  let inside = (ih >= 0) & (ih < i32(H));
-  let left = i32(s.ow * STRIDE) + lines[line].z;
-  unroll(i, SPAN) { fetch(i, row, inside, left, s.lane); }
-  add_line(line);
-}
-
 @compute @workgroup_size(LANES, ROWS)
 fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_index) index: u32,
         @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u) {
   let channel = group.x * QUADS * 4u;
   let first = group.y * LINES;
   if (GRAM & (first * TAPS >= channel + QUADS * 4u)) { return; }  // the same for the whole workgroup
-  unroll(l, LINES) { locate(l, first); }
-  let stripes = (OH + STRIPE - 1u) / STRIPE;  // of a block
-  for (var unit = group.z * ROWS + local.y; unit < blocks * stripes; unit += groups.z * ROWS) {
-    let top = unit % stripes * STRIPE;
-    for (var oh = top; oh < min(top + STRIPE, OH); oh++) {
-      for (var ow = 0u; ow < OW; ow += PIXELS) {
-        let s = Step(unit / stripes, oh, ow, local.x);
-        unroll(t, PIXELS) { fetch_pixel(t, channel, s); }
-        unroll(l, LINES) { sum_line(l, s); }
-      }
-    }
-  }
+  unroll(l, LINES) { locate(l, first, 0u, CI); }
+  sum_units(channel, group.z * ROWS + local.y, groups.z * ROWS, local.x);
   let rows = CI * SIZE * SIZE;
   let padded = (rows + PARTIAL_MULTIPLE) / PARTIAL_MULTIPLE * PARTIAL_MULTIPLE;
   let stride = (CO + PARTIAL_MULTIPLE - 1u) / PARTIAL_MULTIPLE * (PARTIAL_MULTIPLE / 4u);

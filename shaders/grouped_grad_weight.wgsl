@@ -6,22 +6,14 @@
 // one split of the units, STRIPE pixel rows of a batch block each; an invocation sums its 4 images over PIXELS
 // neighbours a step of every so many units. Images are added up at the end. reduce_partials sums the splits.
 #import total
-#import patch_window
+#import patch_lines
 const MOST_LINES = 8u;
 const MOST_TAPS = 7u;
 const MOST_PIXELS = 4u;
 const PARTIAL_MULTIPLE = 8u;  // rows and columns of partial are padded to multiples of this
-override CI: u32;
 override CO: u32;
 override GROUP_CI: u32;
 override GROUP_CO: u32;
-override H: u32;
-override OH: u32;
-override OW: u32;
-override SIZE: u32;
-override PADDING: u32;
-override SEGMENTS: u32;
-override STRIPE: u32;
 override LINES: u32;
 override TAPS: u32;
 override PIXELS: u32;
@@ -37,9 +29,7 @@ var<private> bias: vec4f;
 var<private> gradients: array<vec4f, MOST_PIXELS>;
 var<private> window: array<vec4f, MOST_TAPS * MOST_PIXELS>;
 
-struct Step { block: u32, oh: u32, ow: u32, lane: u32 }
-
-fn fetch_gradient(pixel: u32, co: u32, s: Step) {
+fn fetch_pixel(pixel: u32, co: u32, s: Step) {
   let at = ((s.block * CO + co) * OH + s.oh) * OW + min(s.ow + pixel, OW - 1u);
   gradients[pixel] = select(vec4f(), load_dy(at * LANES + s.lane), s.ow + pixel < OW);
   bias += gradients[pixel];
@@ -51,13 +41,7 @@ fn add_tap(line: u32, tap: u32) {
   acc[line * MOST_TAPS + tap] += sum;
 }
 
-fn add_line(line: u32, first: u32, channel: u32, s: Step) {
-  let l = min(first + line, GROUP_CI * SIZE * SEGMENTS - 1u);  // lines beyond the last are read as it and not stored
-  let ih = i32(s.oh * STRIDE + l / SEGMENTS % SIZE) - i32(PADDING);
-  let plane = (s.block * CI + channel + l / (SIZE * SEGMENTS)) * H;
-  let row = (plane + u32(clamp(ih, 0, i32(H) - 1))) * W;
-  let left = i32(s.ow * STRIDE + l % SEGMENTS) - i32(PADDING);
-  unroll(i, SPAN) { fetch(i, row, (ih >= 0) & (ih < i32(H)), left, s.lane); }
+fn add_line(line: u32) {
   unroll(k, TAPS) { add_tap(line, k); }
 }
 
@@ -82,17 +66,8 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
   let co = group.x;
   let channel = co / GROUP_CO * GROUP_CI;
   let first = group.y * LINES;
-  let stripes = (OH + STRIPE - 1u) / STRIPE;  // of a block
-  for (var unit = group.z * ROWS + local.y; unit < blocks * stripes; unit += groups.z * ROWS) {
-    let top = unit % stripes * STRIPE;
-    for (var oh = top; oh < min(top + STRIPE, OH); oh++) {
-      for (var ow = 0u; ow < OW; ow += PIXELS) {
-        let s = Step(unit / stripes, oh, ow, local.x);
-        unroll(t, PIXELS) { fetch_gradient(t, co, s); }
-        unroll(l, LINES) { add_line(l, first, channel, s); }
-      }
-    }
-  }
+  unroll(l, LINES) { locate(l, first, channel, GROUP_CI); }
+  sum_units(co, group.z * ROWS + local.y, groups.z * ROWS, local.x);
   let rows = GROUP_CI * SIZE * SIZE;
   let padded = (rows + PARTIAL_MULTIPLE) / PARTIAL_MULTIPLE * PARTIAL_MULTIPLE;
   let stride = (CO + PARTIAL_MULTIPLE - 1u) / PARTIAL_MULTIPLE * PARTIAL_MULTIPLE;

@@ -24,7 +24,7 @@ impl Conv2d {
 
     /// Pixel rows of a unit of work. On GPUs it is one, so that a few images are enough for all of the device; on a CPU
     /// all of an image, since more sums of fewer pixels would cost more to add up.
-    pub(super) fn stripe(&self, gpu: &Gpu) -> usize {
+    fn stripe(&self, gpu: &Gpu) -> usize {
         match gpu.profile.variant {
             Variant::Software => self.out().height,
             Variant::Discrete | Variant::Portable => 1,
@@ -40,18 +40,51 @@ impl Conv2d {
     pub(super) fn outer_splits(&self, gpu: &Gpu, outputs: usize, blocks: usize) -> usize {
         let tile = self.outer_tile(gpu, outputs);
         let tiles = self.lines(gpu).0.div_ceil(tile.lines) * outputs.div_ceil(4 * tile.quads);
+        self.splits_of(gpu, WeightShape { outputs, ..self.weights() }, (tile, tiles), blocks)
+    }
+
+    /// The same of sums of this shape in so many tiles.
+    pub(super) fn splits_of(
+        &self,
+        gpu: &Gpu,
+        shape: WeightShape,
+        (tile, tiles): (OuterTile, usize),
+        blocks: usize,
+    ) -> usize {
         let units = self.units(gpu, blocks);
-        let splits = WeightShape { outputs, ..self.weights() }.splits(gpu, tiles, units);
+        let splits = shape.splits(gpu, tiles, units);
         // the pixels of many large images are more turns than some drivers make
-        let iterations = iterations(gpu, self.outer_turns(gpu, outputs, 1)).max(1);
+        let iterations = iterations(gpu, self.turns_of(gpu, tile, 1)).max(1);
         splits.max(units.div_ceil(gpu.profile.rows * iterations))
     }
 
     /// Turns of the loops of an invocation that sums over so many units.
     pub(super) fn outer_turns(&self, gpu: &Gpu, outputs: usize, units: usize) -> usize {
-        let tile = self.outer_tile(gpu, outputs);
+        self.turns_of(gpu, self.outer_tile(gpu, outputs), units)
+    }
+
+    /// The same of a tile.
+    pub(super) fn turns_of(&self, gpu: &Gpu, tile: OuterTile, units: usize) -> usize {
         let of_unit = turns(self.stripe(gpu), turns(self.out().width.div_ceil(tile.pixels), 0));
         turns(units, of_unit) + tile.end_turns(gpu, self.lines(gpu).1.columns)
+    }
+
+    /// What `patch_lines.wgsl` is specialised to.
+    pub(super) fn patch_lines(&self, gpu: &Gpu, tile: OuterTile) -> [(&'static str, usize); 11] {
+        let out = self.out();
+        [
+            ("CI", self.input.channels),
+            ("H", self.input.height),
+            ("W", self.input.width),
+            ("OH", out.height),
+            ("OW", out.width),
+            ("SIZE", self.size),
+            ("STRIDE", self.stride),
+            ("PADDING", self.padding),
+            ("IS_PADDED", usize::from(self.is_padded(tile.pixels))),
+            ("SEGMENTS", self.lines(gpu).1.segments),
+            ("STRIPE", self.stripe(gpu)),
+        ]
     }
 
     /// Σ patch patchᵀ as the weight gradient of a convolution whose cotangents are its patches.
@@ -75,27 +108,14 @@ impl Conv2d {
         partial: &Buf,
     ) -> Result<Dispatch> {
         assert_eq!(self.groups, 1, "of a group by itself");
-        let (outputs, out, (lines, window)) = (shape.outputs, self.out(), self.lines(gpu));
+        let (outputs, (lines, window)) = (shape.outputs, self.lines(gpu));
         let blocks = x.len() / (self.input.len() * gpu.profile.block);
         let (tile, splits) = (self.outer_tile(gpu, outputs), self.outer_splits(gpu, outputs, blocks));
         assert_eq!(partial.len(), splits * shape.partial_len());
         let together = self.units(gpu, blocks).div_ceil(splits * gpu.profile.rows);
         check_turns(gpu, GRAD_WEIGHT.name, self.outer_turns(gpu, outputs, together))?;
-        let mut constants = vec![
-            ("CI", self.input.channels),
-            ("CO", outputs),
-            ("H", self.input.height),
-            ("W", self.input.width),
-            ("OH", out.height),
-            ("OW", out.width),
-            ("SIZE", self.size),
-            ("STRIDE", self.stride),
-            ("PADDING", self.padding),
-            ("IS_PADDED", usize::from(self.is_padded(tile.pixels))),
-            ("GRAM", usize::from(dy.is_none())),
-            ("SEGMENTS", window.segments),
-            ("STRIPE", self.stripe(gpu)),
-        ];
+        let mut constants = vec![("CO", outputs), ("GRAM", usize::from(dy.is_none()))];
+        constants.extend(self.patch_lines(gpu, tile));
         constants.extend(tile.constants(gpu, window.columns, self.stride.min(window.columns)));
         let bindings = [x.into(), dy.unwrap_or(x).into(), x.block_count(gpu, blocks)?.into(), partial.into()];
         let grid = [outputs.div_ceil(4 * tile.quads), lines.div_ceil(tile.lines), splits];
