@@ -105,6 +105,6 @@ fn main(@builtin(local_invocation_id) local: vec3u, @builtin(local_invocation_in
   if (BIAS) { load_row(SOURCES - 1u, (tile * TILE_ROWS + TILE_ROWS - 1u) * ROW, 1u, index); }
   let at = ((group.z * CO * OH + i * PHASES + phase) * OW + j * PHASES) * LANES + local.x;
   let columns = select(0u, OW - min(j * PHASES, OW), i < rows);
-  finish_tile(Target(at, OH * OW * LANES, LANES, part * GROUP_CO * PHASES + tile % TILES * OUTPUTS,
-                     (part + 1u) * GROUP_CO * PHASES, columns));
+  let output = select(part * GROUP_CO * PHASES + tile % TILES * OUTPUTS, tile * OUTPUTS, GROUP_CO == CO);
+  finish_tile(Target(at, OH * OW * LANES, LANES, output, (part + 1u) * GROUP_CO * PHASES, columns));
 }
