@@ -8,8 +8,19 @@
 // tiles that hold an entry with r ≤ co are computed; factor_reduce sums the splits.
 #import outer_tile
 #import patch_lines
+override CI: u32;
 override CO: u32;
+override H: u32;
+override W: u32;
+override OH: u32;
+override OW: u32;
+override SIZE: u32;
+override STRIDE: u32;
+override PADDING: u32;
+override IS_PADDED: bool;  // a window may lie outside the image
 override GRAM: bool;
+override SEGMENTS: u32;
+override STRIPE: u32;
 override LANES: u32;
 override ROWS: u32;
 @group(0) @binding(0) var<quads, read>          x: array<vec4f>;

@@ -11,9 +11,20 @@ const MOST_LINES = 8u;
 const MOST_TAPS = 7u;
 const MOST_PIXELS = 4u;
 const PARTIAL_MULTIPLE = 8u;  // rows and columns of partial are padded to multiples of this
+override CI: u32;
 override CO: u32;
 override GROUP_CI: u32;
 override GROUP_CO: u32;
+override H: u32;
+override W: u32;
+override OH: u32;
+override OW: u32;
+override SIZE: u32;
+override STRIDE: u32;
+override PADDING: u32;
+override IS_PADDED: bool;  // a window may lie outside the image
+override SEGMENTS: u32;
+override STRIPE: u32;
 override LINES: u32;
 override TAPS: u32;
 override PIXELS: u32;

@@ -1,19 +1,9 @@
 // Walks an invocation of a weight gradient through its units, STRIPE pixel rows of a batch block each, by PIXELS
 // neighbours. The shader around it holds what a step adds to: fetch_pixel takes the gradients of a pixel, and add_line
 // meets them with the window of a line, the columns of x under the TAPS of all pixels.
-// needs: add_line, blocks, fetch_pixel, LANES, LINES, load_x, MOST_LINES, PIXELS, SPAN, TAPS, window
+// needs: add_line, blocks, CI, fetch_pixel, H, IS_PADDED, LANES, LINES, load_x, MOST_LINES, OH, OW, PADDING, PIXELS
+// needs: SEGMENTS, SIZE, SPAN, STRIDE, STRIPE, TAPS, W, window
 
-override CI: u32;
-override H: u32;
-override W: u32;
-override OH: u32;
-override OW: u32;
-override SIZE: u32;
-override STRIDE: u32;
-override PADDING: u32;
-override IS_PADDED: bool;  // a window may lie outside the image
-override SEGMENTS: u32;    // lines of a filter row
-override STRIPE: u32;
 var<private> lines: array<vec4i, MOST_LINES>;  // channel plane, row and column of the first tap at output pixel 0
 
 struct Step { block: u32, oh: u32, ow: u32, lane: u32 }
