@@ -24,7 +24,7 @@
 //!                                     optimise ──┴→ training → subset → run → report → cli
 //! ```
 //!
-//! - [`shape`], [`batch`], [`cost`], [`update`], [`error`]: what several rooms stand on
+//! - [`shape`], [`values`], [`batch`], [`cost`], [`update`], [`error`]: what several rooms stand on
 //! - [`data`]: IDX, CIFAR and image-folder readers, and the embedded digits
 //! - [`device`]: an open adapter and views of its memory
 //! - [`program`]: a shader specialised to shapes, one recorded use of it, a replayable program
@@ -83,6 +83,7 @@ pub mod shape;
 pub mod subset;
 pub mod training;
 pub mod update;
+pub mod values;
 
 /// The program in the README compiles.
 #[cfg(doctest)]

@@ -12,11 +12,11 @@ use std::path::Path;
 fn some_digits(classes: &[u32]) -> Dataset {
     let mut data = Dataset::digits().unwrap();
     let of = |split: &Split| {
-        let examples = split.images.chunks(64).zip(&split.labels);
+        let examples = split.images.bytes().unwrap().chunks(64).zip(&split.labels);
         let some =
             examples.filter_map(|(image, label)| Some((image, classes.iter().position(|class| class == label)?)));
         let (images, labels): (Vec<_>, Vec<_>) = some.map(|(image, label)| (image, label as u32)).unzip();
-        Split { images: images.concat(), labels }
+        Split { images: images.concat().into(), labels }
     };
     (data.train, data.test) = (of(&data.train), of(&data.test));
     data.classes = classes.iter().map(|class| format!("digit {class}")).collect();

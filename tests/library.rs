@@ -14,6 +14,7 @@ use gpu_subset::optimise::{Method, Optimiser, Rule, Sweep};
 use gpu_subset::run::{Config, Run, Schedule, Trained};
 use gpu_subset::subset::{Observer, Plan, StageOptions, StagePlan, StepRecord, SubsetSize, Trainer};
 use gpu_subset::training::SubsetProblem;
+use gpu_subset::values::Values;
 
 #[test]
 fn the_example_trains_what_the_program_trains() {
@@ -155,7 +156,8 @@ fn a_sweep_follows_from_what_its_data_are_like() {
     // a border as MNIST's
     let mut framed = digits.clone();
     let is_border = |i: usize| [0, 7].contains(&(i % 8)) || [0, 7].contains(&(i % 64 / 8));
-    framed.train.images.iter_mut().enumerate().filter(|(i, _)| is_border(*i)).for_each(|(_, pixel)| *pixel = 0);
+    let Values::Bytes(pixels) = &mut framed.train.images else { panic!("the digits are bytes") };
+    pixels.iter_mut().enumerate().filter(|(i, _)| is_border(*i)).for_each(|(_, pixel)| *pixel = 0);
     let shift = Augmentation { crop: 1, ..Augmentation::default() };
     assert_eq!(of(&framed).2, Some(shift));
     let without = Run::sweep(&framed).augment(Augmentation::default(), None).config().unwrap();

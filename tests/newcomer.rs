@@ -80,7 +80,7 @@ fn what_is_said_of_a_newcomers_folder_leads_to_a_trained_network() {
 fn digits_as_pictures(folder: &Folder, most: usize) {
     let digits = Dataset::digits().unwrap();
     for (part, split) in [("train", &digits.train), ("test", &digits.test)] {
-        for (i, (image, label)) in split.images.chunks(64).zip(&split.labels).take(most).enumerate() {
+        for (i, (image, label)) in split.images.bytes().unwrap().chunks(64).zip(&split.labels).take(most).enumerate() {
             let picture = ImageBuffer::<Luma<u8>, _>::from_raw(8, 8, image.to_vec()).unwrap();
             let png = encoded(&DynamicImage::from(picture), ImageFormat::Png);
             folder.write(&format!("{part}/{label}/{i:04}.png"), &png);

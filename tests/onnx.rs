@@ -6,6 +6,7 @@ use gpu_subset::export::Signature;
 use gpu_subset::model::{Description, Model};
 use gpu_subset::run::{Predictor, Weights};
 use gpu_subset::shape::Shape;
+use gpu_subset::values::ValueKind;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fs;
@@ -59,7 +60,7 @@ fn weights(description: Description, input: Shape, rng: &mut ChaCha8Rng) -> Weig
     let moments = values.map(|least| rng.random_range(least..least + 1.0)).collect();
     let classes = (0..CLASSES).map(|i| format!("class {i}")).collect();
     let normalisation = (0..input.channels).map(|c| (100.0 + c as f64, 60.0 - c as f64)).collect();
-    let signature = Signature { model: description, input, classes, normalisation };
+    let signature = Signature { model: description, input, classes, normalisation, values: ValueKind::Bytes };
     Weights { model: Arc::new(model), theta, moments, signature }
 }
 

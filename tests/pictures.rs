@@ -198,7 +198,7 @@ fn dark_pictures_of_16_bits_are_told() {
         folder.write(name, &encoded(&dark, ImageFormat::Png));
     }
     let set = folder.open(ReadOptions::default()).unwrap();
-    assert!(set.train.images.iter().all(|&value| value == 0), "as a viewer shows them");
+    assert!(set.train.images.bytes().unwrap().iter().all(|&value| value == 0), "as a viewer shows them");
     assert!(matches!(set.notes[..], [Note::Dark { count: 4, brightest: 85, .. }]), "{:?}", set.notes);
     let bright = DynamicImage::from(ImageBuffer::from_pixel(2, 2, Luma([9000_u16])));
     folder.write("train/a/1.png", &encoded(&bright, ImageFormat::Png));
@@ -222,7 +222,15 @@ fn one_folder_is_divided_and_a_test_part_alone_is_enough_for_an_evaluation() {
     assert!(matches!(&set.notes[..], [Note::Untested { count: 1, first }] if first == "rare"), "{:?}", set.notes);
     assert_eq!(set.sha256, divided(0).sha256);
     assert_ne!(set.sha256, divided(1).sha256);
-    assert!(set.test.images.chunks(16).all(|image| !set.train.images.chunks(16).any(|other| other == image)));
+    assert!(
+        set.test.images.bytes().unwrap().chunks(16).all(|image| !set
+            .train
+            .images
+            .bytes()
+            .unwrap()
+            .chunks(16)
+            .any(|other| other == image))
+    );
 
     let alone = folder.open(ReadOptions { is_test_enough: true, ..ReadOptions::default() }).unwrap();
     assert_eq!((alone.train.len(), alone.test.len()), (0, 21));

@@ -22,7 +22,7 @@ fn digits(folder: &Path) -> (PathBuf, Vec<PathBuf>) {
         save_buffer(&path, image, 8, 8, ExtendedColorType::L8).unwrap();
         path
     };
-    let paths = digits.test.images.chunks(64).enumerate().map(write).collect();
+    let paths = digits.test.images.bytes().unwrap().chunks(64).enumerate().map(write).collect();
     (to, paths)
 }
 
@@ -98,7 +98,7 @@ fn with_flips_logits_are_the_mean_of_a_pictures_and_its_mirror_images() {
     let trained = Run::sweep(&digits).budget(1.0).on(&gpu).unwrap().train(&mut ()).unwrap();
     let logits =
         |images: &[u8], flips| Predictor::new(&gpu, &trained.weights, 1 << 26, flips).unwrap().logits(images).unwrap();
-    let images = &digits.test.images[..64 * 70];
+    let images = &digits.test.images.bytes().unwrap()[..64 * 70];
     let mirrored: Vec<u8> = images.chunks(8).flat_map(|row| row.iter().rev().copied()).collect();
     let (own, others) = (logits(images, false), logits(&mirrored, false));
     assert_ne!(own, others);

@@ -182,7 +182,8 @@ fn a_device_may_be_lost_while_examples_are_screened() {
     let Some(gpu) = open() else { return };
     // enough examples for a linear model
     let mut data = Dataset::digits().unwrap();
-    (data.train.images, data.train.labels) = (data.train.images.repeat(5), data.train.labels.repeat(5));
+    let images = data.train.images.bytes().unwrap().repeat(5);
+    (data.train.images, data.train.labels) = (images.into(), data.train.labels.repeat(5));
     let run = Run::sweep(&data).budget(2.0);
     let (whole, undisturbed) = train(&run, None, &gpu, &|| ()).unwrap();
     let (trained, notes) = train(&run, Some(Place::Screening), &gpu, &|| gpu.lose()).unwrap();

@@ -25,7 +25,7 @@ fn set(misleading: f64) -> Option<TempDir> {
     for (part, examples) in [("train", 6000), ("t10k", 500)] {
         let classes = (0..examples).map(|i| i % CLASSES);
         let split = Split {
-            images: classes.clone().flat_map(|class| image(class, misleading, &mut rng)).collect(),
+            images: classes.clone().flat_map(|class| image(class, misleading, &mut rng)).collect::<Vec<u8>>().into(),
             labels: classes.map(|class| class as u32).collect(),
         };
         let images = idx_images(&split, Shape::new(1, SIDE, SIDE));

@@ -10,6 +10,7 @@ use gpu_subset::export::{Signature, load_weights};
 use gpu_subset::model::{Description, Model};
 use gpu_subset::objective::Kronecker;
 use gpu_subset::shape::Shape;
+use gpu_subset::values::ValueKind;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
@@ -58,7 +59,13 @@ fn weights_that_name_a_model_larger_than_their_tensors_are_refused_before_it_is_
     // 16 TiB of parameters
     let model = chain(1000, "\"dense\"\nunits = 65536");
     let classes = vec!["a".to_owned(), "b".to_owned()];
-    let signature = Signature { model, input: Shape::new(1, 8, 8), classes, normalisation: vec![(0.0, 1.0)] };
+    let signature = Signature {
+        model,
+        input: Shape::new(1, 8, 8),
+        classes,
+        normalisation: vec![(0.0, 1.0)],
+        values: ValueKind::Bytes,
+    };
     let metadata = HashMap::from([("gpu-subset".to_owned(), serde_json::to_string(&signature).unwrap())]);
     let none: [(&str, safetensors::tensor::TensorView<'_>); 0] = [];
     fs::write(&path, safetensors::serialize(none, Some(metadata)).unwrap()).unwrap();

@@ -224,7 +224,7 @@ impl InDouble {
         Self {
             theta: wide(&model.initialise(0)),
             v: wide(&model.initialise(1)),
-            x: gather(model.input, &network.images, &indices, &mean, &std),
+            x: gather(model.input, (&network.images).into(), &indices, &mean, &std),
         }
     }
 }

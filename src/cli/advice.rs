@@ -96,6 +96,7 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         UsageError::NotOurs { .. } => Some("choose another --out, or move it away"),
         UsageError::HeldOut { .. }
         | UsageError::Copies { .. }
+        | UsageError::Arrays { .. }
         | UsageError::NoStep
         | UsageError::ClassWeights { .. }
         | UsageError::Configuration { .. }
@@ -177,6 +178,7 @@ fn of_run(cause: &RunError) -> Option<&'static str> {
             Some("put them back, or start another run with --init")
         }
         RunError::NothingKept { .. } => Some("leave --init out"),
+        RunError::OtherValues { .. } => Some("choose data of the same kind"),
         RunError::OtherImages { .. } => Some("choose other data, or --resize"),
         RunError::OtherConfiguration { .. } | RunError::OtherSteps { .. } => {
             Some("undo what was changed, or start another run with --config")

@@ -224,7 +224,7 @@ impl<'a> Evaluator<'a> {
         weights.find_moments(&gpu, &data.train, config.memory)?;
         let mut objective = weights.objective(&gpu, &data.test, config.memory)?;
         let logits = objective.logits(&gpu.upload("theta", &weights.theta)?)?;
-        let test = Labelled { shape: data.shape, images: &data.test.images, labels: &data.test.labels };
+        let test = Labelled { shape: data.shape, images: data.test.images.view(), labels: &data.test.labels };
         let found = TestEvaluation::new(which, weights.model.parameters(), &data.classes, &logits, test)?;
         let other_data = is_other.then(|| format!("{}, {}", data.name, data.sha256));
         Ok(Some(TestEvaluation { other_data, ..found }))

@@ -73,16 +73,16 @@ impl Layout {
             inputs.push((input, count));
         }
         let total = inputs.iter().fold(0_usize, |total, (_, count)| total.saturating_add(*count));
-        let mut split = Split::default();
-        reserve(&mut split.images, total.saturating_mul(SHAPE.len()), "images")?;
-        reserve(&mut split.labels, total, "labels")?;
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
+        reserve(&mut images, total.saturating_mul(SHAPE.len()), "images")?;
+        reserve(&mut labels, total, "labels")?;
         for (mut input, count) in inputs {
             for _ in 0..count {
-                self.read_record(&mut input, &mut split)?;
+                self.read_record(&mut input, &mut images, &mut labels)?;
             }
             input.end()?;
         }
-        Ok(split)
+        Ok(Split { images: images.into(), labels })
     }
 
     fn record_length(&self) -> usize {
@@ -99,7 +99,7 @@ impl Layout {
         Ok(usize::try_from(whole).unwrap_or(usize::MAX))
     }
 
-    fn read_record(&self, input: &mut Input, split: &mut Split) -> Result<()> {
+    fn read_record(&self, input: &mut Input, images: &mut Vec<u8>, labels: &mut Vec<u32>) -> Result<()> {
         let mut class = 0;
         for (what, values) in self.labels {
             let [label] = input.array(what)?;
@@ -109,10 +109,10 @@ impl Layout {
             }
             class = u32::from(label);
         }
-        split.labels.push(class);
-        let start = split.images.len();
-        split.images.resize(start + SHAPE.len(), 0);
-        input.fill(&mut split.images[start..], "pixels")
+        labels.push(class);
+        let start = images.len();
+        images.resize(start + SHAPE.len(), 0);
+        input.fill(&mut images[start..], "pixels")
     }
 
     fn read_names(&self, path: &Path) -> Result<Vec<String>> {

@@ -147,7 +147,7 @@ impl Pictures {
             self.make_colour(shape.pixels())?;
         }
         self.images.shrink_to_fit();
-        Ok(Split { images: self.images, labels: self.labels })
+        Ok(Split { images: self.images.into(), labels: self.labels })
     }
 
     /// Examples of each of so many classes.

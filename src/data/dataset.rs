@@ -5,6 +5,7 @@ use super::parts::{Format, Parts, ReadOptions, Split};
 use super::{digits, recognise};
 use crate::error::{Result, SetError, UsageError};
 use crate::shape::Shape;
+use crate::values::{ValueKind, ValuesRef};
 use std::path::Path;
 
 /// Images that are looked at to know what they are like, about.
@@ -85,13 +86,20 @@ impl Dataset {
         Self::open(Self::DIGITS, &ReadOptions::default())
     }
 
-    /// Mean and standard deviation of each channel over all pixels of the training images, in units of
-    /// a byte (0 to 255). A channel that is the same everywhere gets the standard deviation 1, so that
-    /// one can divide by it.
+    /// Mean and standard deviation of each channel over all pixels of the training images, in their
+    /// units (of bytes 0 to 255). A channel that is the same everywhere gets the standard deviation 1,
+    /// so that one can divide by it.
     pub fn channel_statistics(&self) -> Vec<(f64, f64)> {
+        match self.train.images.view() {
+            ValuesRef::Bytes(images) => self.statistics_of_bytes(images),
+            ValuesRef::Floats(images) => self.statistics_of_floats(images),
+        }
+    }
+
+    fn statistics_of_bytes(&self, images: &[u8]) -> Vec<(f64, f64)> {
         // Sums of integers are exact, in any order: 2^64 / 255^2 pixels would be needed to overflow.
         let mut sums = vec![(0_u64, 0_u64); self.shape.channels];
-        for image in self.train.images.chunks_exact(self.shape.len()) {
+        for image in images.chunks_exact(self.shape.len()) {
             for ((sum, squares), plane) in sums.iter_mut().zip(image.chunks_exact(self.shape.pixels())) {
                 *sum += plane.iter().map(|&pixel| u64::from(pixel)).sum::<u64>();
                 *squares += plane.iter().map(|&pixel| u64::from(pixel).pow(2)).sum::<u64>();
@@ -107,6 +115,30 @@ impl Dataset {
         sums.into_iter().map(statistics).collect()
     }
 
+    /// In two passes, since a mean may be large beside the deviation.
+    fn statistics_of_floats(&self, images: &[f32]) -> Vec<(f64, f64)> {
+        let count = (self.train.len() * self.shape.pixels()).max(1) as f64;
+        let sums = |of: &dyn Fn(usize, f64) -> f64| {
+            let mut sums = vec![0.0; self.shape.channels];
+            for (plane, values) in images.chunks_exact(self.shape.pixels()).enumerate() {
+                let channel = plane % self.shape.channels;
+                sums[channel] += values.iter().map(|&value| of(channel, f64::from(value))).sum::<f64>();
+            }
+            sums.into_iter().map(|sum| sum / count).collect::<Vec<f64>>()
+        };
+        let means = sums(&|_, value| value);
+        let variances = sums(&|channel, value| (value - means[channel]).powi(2));
+        // where all are the same, what is left is rounding
+        let is_spread = |mean: f64, variance: f64| variance.sqrt() > 1e-12 * mean.abs();
+        let deviation = |mean, variance: f64| if is_spread(mean, variance) { variance.sqrt() } else { 1.0 };
+        means.iter().zip(variances).map(|(&mean, variance)| (mean, deviation(mean, variance))).collect()
+    }
+
+    /// What its images are made of.
+    pub fn value_kind(&self) -> ValueKind {
+        if self.train.is_empty() { self.test.images.kind() } else { self.train.images.kind() }
+    }
+
     /// Whether the training images are drawn on black and leave the border free: of the outermost pixels nine in ten
     /// are black, all channels 0. Such images mean the same when they are shifted by a pixel. A thousand are looked at.
     pub fn has_black_border(&self) -> bool {
@@ -117,9 +149,10 @@ impl Dataset {
         };
         let border: Vec<usize> = (0..self.shape.len()).filter(is_outermost).collect();
         let step = (self.train.len() / LOOKED_AT).max(1);
-        let images = self.train.images.chunks_exact(self.shape.len()).step_by(step);
+        let images = (0..self.train.len()).step_by(step).map(|i| i * self.shape.len());
         let all = images.len() * border.len();
-        let black: usize = images.map(|image| border.iter().filter(|&&i| image[i] == 0).count()).sum();
+        let values = self.train.images.view();
+        let black: usize = images.map(|first| border.iter().filter(|&&i| values.get(first + i) == 0.0).count()).sum();
         // a border is no use where there is nothing within it
         black * 10 >= all * 9 && height > 2 && width > 2
     }
@@ -143,7 +176,7 @@ impl Dataset {
         if are_even { 1.0 } else { (entropy / (counted.len() as f64).ln()).min(1.0) }
     }
 
-    fn assemble(name: String, (source, options): (&str, ReadOptions), parts: Parts) -> Self {
+    pub(super) fn assemble(name: String, (source, options): (&str, ReadOptions), parts: Parts) -> Self {
         let sha256 = parts.sha256();
         let Parts { format, shape, classes, train, test, notes } = parts;
         Self { name, source: source.to_owned(), options, format, shape, classes, train, test, sha256, notes }
@@ -156,7 +189,7 @@ mod tests {
 
     fn dataset(shape: Shape, images: Vec<u8>) -> Dataset {
         let labels = vec![0; images.len() / shape.len()];
-        let train = Split { images, labels };
+        let train = Split { images: images.into(), labels };
         let test = train.clone();
         let parts = Parts { format: Format::Idx, shape, classes: vec!["0".to_owned()], train, test, notes: Vec::new() };
         Dataset::assemble("test".to_owned(), ("test", ReadOptions::default()), parts)

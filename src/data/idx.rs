@@ -9,6 +9,7 @@ use super::input::Input;
 use super::parts::{Format, Parts, Split};
 use crate::error::{Error, Result, SetError};
 use crate::shape::Shape;
+use crate::values::Values;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -79,7 +80,9 @@ pub(super) fn read(dir: &Path, prefix: &str, files: &Files, is_test_enough: bool
     if prefix.starts_with("emnist-") {
         let upright = Shape::new(parts.shape.channels, parts.shape.width, parts.shape.height);
         for split in [&mut parts.train, &mut parts.test] {
-            transpose(&mut split.images, parts.shape);
+            if let Values::Bytes(images) = &mut split.images {
+                transpose(images, parts.shape);
+            }
         }
         parts.shape = upright;
     }
@@ -182,10 +185,10 @@ fn read_labels(labels: &mut Input, header: Header) -> Result<Vec<u32>> {
     Ok(bytes.into_iter().map(u32::from).collect())
 }
 
-fn read_images(images: &mut Input, header: Header) -> Result<Vec<u8>> {
+fn read_images(images: &mut Input, header: Header) -> Result<Values> {
     let pixels = images.bytes(header.length, "images")?;
     images.end()?;
-    Ok(pixels)
+    Ok(pixels.into())
 }
 
 fn read_dimension(input: &mut Input, what: &str) -> Result<u32> {

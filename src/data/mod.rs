@@ -9,6 +9,7 @@
 //! GiB at most; a large progressive JPEG, a WebP or a TIFF file may take three times its pixels.
 
 mod announced;
+mod arrays;
 mod cifar;
 mod classes;
 mod collector;

@@ -3,18 +3,19 @@
 use super::divide::TestShare;
 use super::input::reserve;
 use super::notes::Note;
-use super::resize::Resizer;
+use super::resize::{Resizer, Sample};
 use crate::error::Result;
 use crate::files::hex;
 use crate::shape::Shape;
+use crate::values::{Values, ValuesRef};
 use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// Images with their labels.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Split {
-    /// Pixels `[N][C][H][W]`, one byte each as stored in the files (usually 0 to 255).
-    pub images: Vec<u8>,
+    /// Pixels `[N][C][H][W]` as stored in the files: bytes (usually 0 to 255), or f32 of any range.
+    pub images: Values,
     /// Class indices `[N]`, each less than the number of classes.
     pub labels: Vec<u32>,
 }
@@ -42,6 +43,8 @@ pub enum Format {
     Cifar100,
     /// Image files in a folder for each class.
     ImageFolder,
+    /// Arrays of a program, of no file.
+    Arrays,
 }
 
 impl fmt::Display for Format {
@@ -51,6 +54,7 @@ impl fmt::Display for Format {
             Self::Cifar10 => "CIFAR-10 binary",
             Self::Cifar100 => "CIFAR-100 binary",
             Self::ImageFolder => "image folder",
+            Self::Arrays => "arrays",
         })
     }
 }
@@ -92,10 +96,11 @@ impl Parts {
             let resizer = Resizer::new(self.shape, to_height, to_width);
             self.shape = Shape::new(channels, to_height, to_width);
             for split in [&mut self.train, &mut self.test] {
-                let mut images = Vec::new();
-                reserve(&mut images, split.len().saturating_mul(self.shape.len()), "resampled images")?;
-                resizer.append(&split.images, &mut images);
-                split.images = images;
+                let count = split.len().saturating_mul(self.shape.len());
+                split.images = match split.images.view() {
+                    ValuesRef::Bytes(images) => resampled(&resizer, images, count)?.into(),
+                    ValuesRef::Floats(images) => resampled(&resizer, images, count)?.into(),
+                };
             }
         }
         Ok(self)
@@ -110,11 +115,21 @@ impl Parts {
         }
         for split in [&self.train, &self.test] {
             hasher.update((split.len() as u64).to_le_bytes());
-            hasher.update(&split.images);
+            match split.images.view() {
+                ValuesRef::Bytes(images) => hasher.update(images),
+                ValuesRef::Floats(images) => images.iter().for_each(|value| hasher.update(value.to_le_bytes())),
+            }
             for label in &split.labels {
                 hasher.update(label.to_le_bytes());
             }
         }
         hex(&hasher.finalize())
     }
+}
+
+fn resampled<T: Sample>(resizer: &Resizer, images: &[T], count: usize) -> Result<Vec<T>> {
+    let mut resampled = Vec::new();
+    reserve(&mut resampled, count, "resampled images")?;
+    resizer.append(images, &mut resampled);
+    Ok(resampled)
 }

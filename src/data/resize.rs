@@ -9,6 +9,33 @@ struct Taps {
     weights: Vec<f32>,
 }
 
+/// A value of a pixel.
+pub(super) trait Sample: Copy {
+    fn value(self) -> f32;
+    /// From a mean of values.
+    fn of(mean: f32) -> Self;
+}
+
+impl Sample for u8 {
+    fn value(self) -> f32 {
+        f32::from(self)
+    }
+
+    fn of(mean: f32) -> Self {
+        mean.round() as Self
+    }
+}
+
+impl Sample for f32 {
+    fn value(self) -> f32 {
+        self
+    }
+
+    fn of(mean: f32) -> Self {
+        mean
+    }
+}
+
 /// Resamples planes of one size to planes of another.
 pub(super) struct Resizer {
     from: Shape,
@@ -23,7 +50,7 @@ impl Resizer {
     }
 
     /// Resamples every plane in `planes` and appends the results to `target`.
-    pub(super) fn append(&self, planes: &[u8], target: &mut Vec<u8>) {
+    pub(super) fn append<T: Sample>(&self, planes: &[T], target: &mut Vec<T>) {
         for plane in planes.chunks_exact(self.from.pixels()) {
             self.append_plane(plane, 1, target);
         }
@@ -37,7 +64,7 @@ impl Resizer {
     }
 
     /// The plane of every `step`th value.
-    fn append_plane(&self, values: &[u8], step: usize, target: &mut Vec<u8>) {
+    fn append_plane<T: Sample>(&self, values: &[T], step: usize, target: &mut Vec<T>) {
         if (self.rows.len(), self.columns.len()) == (self.from.height, self.from.width) {
             target.extend(values.iter().step_by(step));
             return;
@@ -48,12 +75,12 @@ impl Resizer {
             let lines = values.chunks(self.from.width * step).skip(row.first);
             for (line, weight) in lines.zip(&row.weights) {
                 for (sum, &pixel) in mixed.iter_mut().zip(line.iter().step_by(step)) {
-                    *sum += weight * f32::from(pixel);
+                    *sum += weight * pixel.value();
                 }
             }
             target.extend(self.columns.iter().map(|column| {
                 let covered = mixed[column.first..].iter().zip(&column.weights);
-                covered.map(|(value, weight)| value * weight).sum::<f32>().round() as u8
+                T::of(covered.map(|(value, weight)| value * weight).sum())
             }));
         }
     }

@@ -3,6 +3,7 @@
 use super::onnx::OnnxError;
 use super::text::{BoxError, shown};
 use crate::shape::Shape;
+use crate::values::ValueKind;
 use safetensors::SafeTensorError;
 use std::path::{Path, PathBuf};
 
@@ -118,10 +119,22 @@ pub enum RunError {
         expected: Vec<usize>,
     },
     /// A network that reads something else than pictures.
-    #[error("the network reads {input}, and a picture has one channel or three")]
+    #[error("the network reads {values} of {input}, and a picture is bytes of one channel or three")]
     NoPictures {
         /// What it reads.
         input: Shape,
+        /// What that is made of.
+        values: ValueKind,
+    },
+    /// Data of bytes for weights that are for f32, or the other way round.
+    #[error("{} consists of {found}, and the network reads {trained}", shown(data))]
+    OtherValues {
+        /// Name of the data set.
+        data: String,
+        /// What its examples are made of.
+        found: ValueKind,
+        /// What those are made of that the weights are for.
+        trained: ValueKind,
     },
     /// Data whose images are not those that weights are for.
     #[error(

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shape::Shape;
+use crate::values::ValueKind;
 use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
@@ -81,6 +82,7 @@ fn usage() -> Vec<UsageError> {
         UsageError::NoStep,
         UsageError::ClassWeights { file: name(), why: name() },
         UsageError::Pixels { why: name() },
+        UsageError::Arrays { why: name() },
         UsageError::Configuration { why: "copies is 0" },
         UsageError::Budget { epochs: 0.3, examples: 1437 },
         UsageError::RunExists { path: path() },
@@ -183,7 +185,8 @@ fn run() -> Vec<RunError> {
         RunError::NothingKept { path: path() },
         RunError::OtherTensor { path: path(), tensor: tensor(), found: Some(vec![16, 3]), expected: vec![32, 3] },
         RunError::OtherTensor { path: path(), tensor: tensor(), found: None, expected: vec![32, 3] },
-        RunError::NoPictures { input: Shape::new(2, 8, 8) },
+        RunError::NoPictures { input: Shape::new(2, 8, 8), values: ValueKind::Floats },
+        RunError::OtherValues { data: name(), found: ValueKind::Bytes, trained: ValueKind::Floats },
         RunError::OtherClasses { data: name(), classes: vec![name()], trained: vec![name(), name()] },
         RunError::OtherImages { data: name(), images, classes: 9, trained_images: images, trained_classes: 10 },
         RunError::Config { path: path(), line: 3, source: toml() },

@@ -20,6 +20,12 @@ pub enum UsageError {
         /// Longest side, in pixels.
         most: u32,
     },
+    /// Arrays that are no data set.
+    #[error("data: {}", shown(why))]
+    Arrays {
+        /// Which part, and why.
+        why: String,
+    },
     /// A graphics interface that does not exist.
     #[error("{}: not one of the interfaces {}", shown(name), known.join(", "))]
     Backend {

@@ -14,6 +14,7 @@ use crate::kernels::group_norm::GroupNorm;
 use crate::model::reference::Map;
 use crate::model::{Edges, Model};
 use crate::shape::Shape;
+use crate::values::ValueKind;
 use prost::Message;
 use std::path::Path;
 
@@ -21,7 +22,8 @@ use std::path::Path;
 pub const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 
-/// What goes in: pictures `[N][C][H][W]`, f32 from 0 to 255. What comes out: logits `[N][M]`.
+/// What goes in: pictures `[N][C][H][W]`, f32 from 0 to 255, or what other numbers the network was trained on. What
+/// comes out: logits `[N][M]`.
 const INPUT: &str = "images";
 const OUTPUT: &str = "logits";
 
@@ -60,12 +62,20 @@ pub fn save_onnx(path: &Path, model: &Model, [theta, moments]: [&[f32]; 2], sign
         ir_version: IR_VERSION,
         producer_name: env!("CARGO_PKG_NAME").to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        doc_string: format!("{INPUT}: f32 from 0 to 255, as picture files have them; {OUTPUT}: before the softmax"),
+        doc_string: format!("{INPUT}: f32 {}; {OUTPUT}: before the softmax", units(signature.values)),
         graph: Some(graph),
         opset_import: vec![OperatorSetId { domain: String::new(), version: OPSET }],
         metadata_props: [("classes", classes), (KEY, own)].map(entry).to_vec(),
     };
     write_atomically(path, &proto.encode_to_vec())
+}
+
+/// What the numbers are that go in.
+fn units(values: ValueKind) -> &'static str {
+    match values {
+        ValueKind::Bytes => "from 0 to 255, as picture files have them",
+        ValueKind::Floats => "as the training examples have them",
+    }
 }
 
 /// A constant.
@@ -320,6 +330,7 @@ mod tests {
         for (description, input, classes) in builtin.chain([odd]) {
             let model = Model::new(&description, input, classes).unwrap();
             let signature = Signature {
+                values: ValueKind::Bytes,
                 model: description,
                 input,
                 classes: (0..classes).map(|i| i.to_string()).collect(),

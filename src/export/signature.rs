@@ -3,6 +3,7 @@
 use crate::data::Dataset;
 use crate::model::Description;
 use crate::shape::Shape;
+use crate::values::ValueKind;
 use serde::{Deserialize, Serialize};
 
 /// Where it is in the metadata of a file.
@@ -17,8 +18,11 @@ pub struct Signature {
     pub input: Shape,
     /// Class names, in the order of the outputs.
     pub classes: Vec<String>,
-    /// Mean and standard deviation of each channel, in units of a byte.
+    /// Mean and standard deviation of each channel, in units of the examples.
     pub normalisation: Vec<(f64, f64)>,
+    /// What an example is made of.
+    #[serde(default, skip_serializing_if = "ValueKind::is_bytes")]
+    pub values: ValueKind,
 }
 
 impl Signature {
@@ -29,6 +33,7 @@ impl Signature {
             input: data.shape,
             classes: data.classes.clone(),
             normalisation: data.channel_statistics(),
+            values: data.value_kind(),
         }
     }
 }

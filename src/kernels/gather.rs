@@ -1,34 +1,37 @@
-//! From a data set of bytes in device memory to the normalised activations of chosen examples.
+//! From a data set of bytes or f32 in device memory to the normalised activations of chosen examples.
 
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::program::{Dispatch, Shader, shader};
 use crate::shape::Shape;
+use crate::values::ValueKind;
 
 pub(super) const GATHER: Shader = shader!("gather");
 
 /// The index that stands for a padded example.
 pub const PADDING: u32 = u32::MAX;
 
-/// Some features of every example: `[examples][sixteens]` of sixteen bytes each, starting at feature `first`.
+/// Some features of every example: `[examples][quads]` of four words each, starting at feature `first`.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The bytes, little-endian in words.
-    pub bytes: Quads,
+    /// Four bytes a word, little-endian, or an f32.
+    pub data: Quads,
+    /// Which of these.
+    pub kind: ValueKind,
     /// First feature.
     pub first: usize,
-    /// Sixteens of bytes an example.
-    pub sixteens: usize,
+    /// Vectors of four words an example.
+    pub quads: usize,
 }
 
 impl Page {
     /// N, the number of examples.
     fn examples(&self) -> usize {
-        self.bytes.len() / (4 * self.sixteens)
+        self.data.len() / (4 * self.quads)
     }
 }
 
-/// Mean and inverse standard deviation of each channel, in units of a byte: `[C]` vec4s, the last two words unused.
+/// Mean and inverse standard deviation of each channel, in units of the data: `[C]` vec4s, the last two words unused.
 #[derive(Clone, Debug)]
 pub struct Normalisation(pub Quads);
 
@@ -44,7 +47,7 @@ impl Normalisation {
     }
 }
 
-/// x\[n, features of the page\] = (bytes − mean) / std for the examples `index` u32 `[N/B][B]`, modulo their number;
+/// x\[n, features of the page\] = (data − mean) / std for the examples `index` u32 `[N/B][B]`, modulo their number;
 /// `x` is `[N/B][C·H·W][B]`.
 ///
 /// # Errors
@@ -57,13 +60,14 @@ pub fn gather(gpu: &Gpu, shape: Shape, page: &Page, index: &Buf, by: &Normalisat
         ("FEATURES", shape.len()),
         ("PIXELS", shape.pixels()),
         ("FIRST", page.first),
-        ("SIXTEENS", page.sixteens),
+        ("QUADS", page.quads),
+        ("PER_WORD", 4 / page.kind.size()),
         ("EXAMPLES", page.examples()),
         ("LANES", gpu.profile.lanes()),
         ("ROWS", rows),
     ];
-    let bindings = [(&page.bytes).into(), index.into(), (&by.0).into(), x.into()];
-    let grid = x.grid(gpu, [page.sixteens.div_ceil(rows), blocks, 1], 1, 1)?;
+    let bindings = [(&page.data).into(), index.into(), (&by.0).into(), x.into()];
+    let grid = x.grid(gpu, [page.quads.div_ceil(rows), blocks, 1], 1, 1)?;
     Dispatch::new(gpu, &GATHER, &constants, &bindings, grid)
 }
 
@@ -71,12 +75,13 @@ pub fn gather(gpu: &Gpu, shape: Shape, page: &Page, index: &Buf, by: &Normalisat
 pub mod reference {
     use crate::kernels::gather::PADDING;
     use crate::shape::Shape;
+    use crate::values::ValuesRef;
 
     /// Normalised features of the examples `index`; zeros for [`PADDING`].
-    pub fn gather(shape: Shape, images: &[u8], index: &[u32], mean: &[f64], std: &[f64]) -> Vec<f64> {
+    pub fn gather(shape: Shape, images: ValuesRef<'_>, index: &[u32], mean: &[f64], std: &[f64]) -> Vec<f64> {
         let value = |n: u32, f: usize| match n {
             PADDING => 0.0,
-            _ => (f64::from(images[n as usize * shape.len() + f]) - mean[f / shape.pixels()]) / std[f / shape.pixels()],
+            _ => (images.get(n as usize * shape.len() + f) - mean[f / shape.pixels()]) / std[f / shape.pixels()],
         };
         index.iter().flat_map(|&n| (0..shape.len()).map(move |f| value(n, f))).collect()
     }

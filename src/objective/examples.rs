@@ -1,4 +1,5 @@
-//! A data set in device memory: images as bytes, never as floats, so that CIFAR-10 takes 154 MB and not 614.
+//! A data set in device memory: pictures as bytes, never as floats, so that CIFAR-10 takes 154 MB and not 614; other
+//! numbers as f32.
 
 use crate::device::{Buf, Gpu, Quads};
 use crate::error::{MemoryError, Result, UsageError};
@@ -6,6 +7,7 @@ use crate::kernels::augment::{self, Augmentation};
 use crate::kernels::gather::{self, Normalisation, PADDING, Page};
 use crate::program::Program;
 use crate::shape::Shape;
+use crate::values::ValuesRef;
 
 /// The images of one split on the device, with their labels on the host.
 #[derive(Clone, Debug)]
@@ -30,13 +32,20 @@ struct Copies {
 }
 
 impl Examples {
-    /// Uploads `images` `[N][C][H][W]`. `statistics` are the mean and standard deviation of each channel in units of a
-    /// byte; every split is normalised with those of the training set.
+    /// Uploads `images` `[N][C][H][W]`. `statistics` are the mean and standard deviation of each channel in units of
+    /// the images; every split is normalised with those of the training set.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the device has no room;
     /// [`Error::Device`](crate::error::Error::Device).
-    pub fn upload(gpu: &Gpu, shape: Shape, images: &[u8], labels: &[u32], statistics: &[(f64, f64)]) -> Result<Self> {
+    pub fn upload<'a>(
+        gpu: &Gpu,
+        shape: Shape,
+        images: impl Into<ValuesRef<'a>>,
+        labels: &[u32],
+        statistics: &[(f64, f64)],
+    ) -> Result<Self> {
+        let images: ValuesRef<'_> = images.into();
         let examples = labels.len();
         assert!(examples > 0, "a set has examples: readers refuse an empty one");
         assert_eq!(images.len(), examples * shape.len());
@@ -46,18 +55,17 @@ impl Examples {
         if most == 0 {
             return Err(MemoryError::Examples { examples, adapter: gpu.info.name.clone() }.into());
         }
-        let sixteens = shape.len().div_ceil(16);
-        let pages = (0..sixteens).step_by(most).map(|start| {
-            let count = most.min(sixteens - start);
-            let (first, last) = (16 * start, (16 * (start + count)).min(shape.len()));
+        let kind = images.kind();
+        let a_quad = 16 / kind.size();
+        let quads = shape.len().div_ceil(a_quad);
+        let pages = (0..quads).step_by(most).map(|start| {
+            let count = most.min(quads - start);
+            let (first, last) = (a_quad * start, (a_quad * (start + count)).min(shape.len()));
             let mut words = vec![0u32; examples * count * 4];
-            for (row, image) in words.chunks_exact_mut(count * 4).zip(images.chunks_exact(shape.len())) {
-                // the first byte is the lowest of its word, whatever the host's order
-                for (word, bytes) in row.iter_mut().zip(image[first..last].chunks(4)) {
-                    *word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
-                }
+            for (row, image) in words.chunks_exact_mut(count * 4).zip(images.chunks(shape.len())) {
+                pack(image.slice(first..last), row);
             }
-            Ok(Page { bytes: gpu.upload_quads("data.page", &words, true)?, first, sixteens: count })
+            Ok(Page { data: gpu.upload_quads("data.page", &words, true)?, kind, first, quads: count })
         });
         Ok(Self {
             shape,
@@ -126,7 +134,7 @@ impl Examples {
 
     /// Bytes on the device.
     pub fn device_bytes(&self) -> usize {
-        self.pages.iter().map(|page| 4 * page.bytes.len()).sum()
+        self.pages.iter().map(|page| 4 * page.data.len()).sum()
     }
 
     /// Appends the steps that bring the normalised features of the examples `index` `[N/B][B]` into `x`. What copies
@@ -161,5 +169,17 @@ impl Examples {
         let mut words: Vec<u32> = values.collect();
         words.resize(words.len().next_multiple_of(gpu.profile.block), padding);
         gpu.upload(label, &words)
+    }
+}
+
+/// Four bytes a word, the first the lowest, whatever the host's order; or an f32.
+fn pack(image: ValuesRef<'_>, words: &mut [u32]) {
+    match image {
+        ValuesRef::Bytes(bytes) => {
+            for (word, bytes) in words.iter_mut().zip(bytes.chunks(4)) {
+                *word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+            }
+        }
+        ValuesRef::Floats(values) => words.iter_mut().zip(values).for_each(|(word, value)| *word = value.to_bits()),
     }
 }

@@ -4,6 +4,7 @@ use super::picture::{data_uri, example_png};
 use super::predictions::{Confusion, Mistake, mean_cross_entropy, worst_mistakes};
 use crate::error::Result;
 use crate::shape::Shape;
+use crate::values::{ValueKind, ValuesRef};
 use maud::{Markup, html};
 
 /// Mistakes shown.
@@ -46,8 +47,8 @@ pub struct Worst {
 pub struct Labelled<'a> {
     /// C × H × W
     pub shape: Shape,
-    /// Bytes.
-    pub images: &'a [u8],
+    /// Bytes, or f32.
+    pub images: ValuesRef<'a>,
     /// Classes.
     pub labels: &'a [u32],
 }
@@ -64,11 +65,11 @@ impl TestEvaluation {
         logits: &[f32],
         test: Labelled<'_>,
     ) -> Result<Self> {
-        let white = test.images.iter().copied().max().unwrap_or(u8::MAX); // the digits end at 16
+        let range = shades(test.images);
         let worst = worst_mistakes(logits, test.labels, classes.len(), WORST).into_iter().map(|mistake| {
             let pixels = test.shape.len();
-            let image = &test.images[mistake.example * pixels..(mistake.example + 1) * pixels];
-            Ok(Worst { mistake, png: example_png(image, test.shape, white)? })
+            let image = test.images.slice(mistake.example * pixels..(mistake.example + 1) * pixels);
+            Ok(Worst { mistake, png: example_png(image, test.shape, range)? })
         });
         Ok(Self {
             weights,
@@ -189,6 +190,15 @@ impl TestEvaluation {
             }
         })
     }
+}
+
+/// The values that are shown black and white. The digits end at 16, and f32 may have any range.
+fn shades(images: ValuesRef<'_>) -> (f64, f64) {
+    let black = match images.kind() {
+        ValueKind::Bytes => 0.0,
+        ValueKind::Floats => images.iter().fold(f64::INFINITY, f64::min),
+    };
+    (black, images.iter().fold(f64::NEG_INFINITY, f64::max))
 }
 
 fn percent(share: f64) -> String {

@@ -2,6 +2,7 @@
 
 use crate::error::{IoError, Result};
 use crate::shape::Shape;
+use crate::values::ValuesRef;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::png::PngEncoder;
@@ -20,13 +21,15 @@ pub(super) fn data_uri(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(png))
 }
 
-/// An example `[C][H][W]` as a PNG: three channels in colour, else the first in grey. `white` is the byte that is
-/// white.
-pub fn example_png(example: &[u8], shape: Shape, white: u8) -> Result<Vec<u8>> {
+/// An example `[C][H][W]` as a PNG: three channels in colour, else the first in grey, between the values that are black
+/// and white.
+pub fn example_png<'a>(example: impl Into<ValuesRef<'a>>, shape: Shape, (black, white): (f64, f64)) -> Result<Vec<u8>> {
+    let example: ValuesRef<'_> = example.into();
     let (colour, channels) =
         if shape.channels == 3 { (ExtendedColorType::Rgb8, 3) } else { (ExtendedColorType::L8, 1) };
-    let value = |byte: u8| (u32::from(byte) * 255 / u32::from(white.max(1))).min(255) as u8;
-    let at = |pixel: usize| (0..channels).map(move |channel| value(example[channel * shape.pixels() + pixel]));
+    let range = if white > black { white - black } else { 1.0 };
+    let value = |value: f64| ((value - black) * 255.0 / range) as u8;
+    let at = |pixel: usize| (0..channels).map(move |channel| value(example.get(channel * shape.pixels() + pixel)));
     let pixels: Vec<u8> = (0..shape.pixels()).flat_map(at).collect();
     png(&pixels, shape.width, shape.height, colour)
 }
@@ -39,10 +42,13 @@ mod tests {
     fn examples_come_back_from_their_png() {
         let shape = Shape::new(3, 2, 2);
         let example: Vec<u8> = (0..12).collect();
-        let decoded = image::load_from_memory(&example_png(&example, shape, 255).unwrap()).unwrap().into_rgb8();
+        let decoded =
+            image::load_from_memory(&example_png(&example, shape, (0.0, 255.0)).unwrap()).unwrap().into_rgb8();
         assert_eq!(decoded.into_raw(), [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]);
-        let png = example_png(&[0, 8, 16, 16], Shape::new(1, 2, 2), 16).unwrap();
+        let png = example_png(&vec![0u8, 8, 16, 16], Shape::new(1, 2, 2), (0.0, 16.0)).unwrap();
         assert_eq!(image::load_from_memory(&png).unwrap().into_luma8().into_raw(), [0, 127, 255, 255]);
+        let floats = example_png(&vec![-2f32, 0.0, 2.0, 2.0], Shape::new(1, 2, 2), (-2.0, 2.0)).unwrap();
+        assert_eq!(floats, png);
         assert!(data_uri(&png).starts_with("data:image/png;base64,iVBOR"));
     }
 }

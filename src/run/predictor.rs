@@ -7,6 +7,7 @@ use crate::error::ImagesError::{Large, LongFile, Undecoded};
 use crate::error::{DataError, Error, Result, RunError, SetError};
 use crate::objective::{Examples, Objective, Workspace};
 use crate::shape::Shape;
+use crate::values::{ValueKind, Values, ValuesRef};
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,16 +69,18 @@ impl Predictor {
         batch_of(self.input())
     }
 
-    /// The logits `[N][M]` of pictures `[N][C][H][W]`, bytes as files have them.
+    /// The logits `[N][M]` of examples `[N][C][H][W]`: bytes as files of pictures have them, or f32 for a network that
+    /// was trained on these.
     ///
     /// # Errors
     /// What the device reports.
-    pub fn logits(&self, images: &[u8]) -> Result<Vec<f32>> {
+    pub fn logits<'a>(&self, images: impl Into<ValuesRef<'a>>) -> Result<Vec<f32>> {
+        let images: ValuesRef<'_> = images.into();
         let mut logits = Vec::new();
         for batch in images.chunks(self.batch() * self.input().len()) {
             let mut of_batch = self.of_batch(batch)?;
             if self.flips {
-                let of_mirrored = self.of_batch(&mirrored(batch, self.input().width))?;
+                let of_mirrored = self.of_batch(mirrored(batch, self.input().width).view())?;
                 of_batch.iter_mut().zip(of_mirrored).for_each(|(own, other)| *own = 0.5 * (*own + other));
             }
             logits.append(&mut of_batch);
@@ -92,8 +95,9 @@ impl Predictor {
     /// [`Error::Data`] where the network reads no pictures, and what the device reports.
     pub fn of_files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Result<Vec<Result<Vec<f32>>>> {
         let input = self.input();
-        if ![1, 3].contains(&input.channels) {
-            return Err(RunError::NoPictures { input }.into());
+        let values = self.weights.signature.values;
+        if ![1, 3].contains(&input.channels) || values != ValueKind::Bytes {
+            return Err(RunError::NoPictures { input, values }.into());
         }
         let mut found = Vec::new();
         for batch in paths.chunks(self.batch()) {
@@ -109,7 +113,7 @@ impl Predictor {
         Ok(found)
     }
 
-    fn of_batch(&self, images: &[u8]) -> Result<Vec<f32>> {
+    fn of_batch(&self, images: ValuesRef<'_>) -> Result<Vec<f32>> {
         let Self { gpu, workspace, theta, .. } = self;
         let labels = vec![0; images.len() / self.input().len()]; // nobody asks for the loss
         let normalisation = &self.weights.signature.normalisation;
@@ -157,8 +161,14 @@ fn batch_of(input: Shape) -> usize {
 }
 
 /// The mirror images, left and right exchanged.
-fn mirrored(images: &[u8], width: usize) -> Vec<u8> {
-    images.chunks_exact(width).flat_map(|row| row.iter().rev().copied()).collect()
+fn mirrored(images: ValuesRef<'_>, width: usize) -> Values {
+    fn of<T: Copy>(images: &[T], width: usize) -> Vec<T> {
+        images.chunks_exact(width).flat_map(|row| row.iter().rev().copied()).collect()
+    }
+    match images {
+        ValuesRef::Bytes(images) => of(images, width).into(),
+        ValuesRef::Floats(images) => of(images, width).into(),
+    }
 }
 
 /// The likeliest classes by these logits `[M]`, at most so many, the likeliest first; of equal ones the first, as in an
@@ -212,6 +222,6 @@ mod tests {
 
     #[test]
     fn rows_are_mirrored() {
-        assert_eq!(mirrored(&[1, 2, 3, 4, 5, 6], 3), [3, 2, 1, 6, 5, 4]);
+        assert_eq!(mirrored(ValuesRef::Bytes(&[1, 2, 3, 4, 5, 6]), 3), vec![3u8, 2, 1, 6, 5, 4].into());
     }
 }

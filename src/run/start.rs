@@ -27,6 +27,9 @@ impl InitialWeights {
         let Signature { input, classes, normalisation, .. } = &weights.signature;
         let has_other_network = named.is_some();
         let description = named.unwrap_or_else(|| weights.signature.model.clone());
+        if data.value_kind() != weights.signature.values {
+            return Err(weights.other_values(data).into());
+        }
         let other_images = || RunError::OtherImages {
             data: data.name.clone(),
             images: data.shape,
@@ -132,13 +135,15 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::run::Run;
+    use crate::values::ValueKind;
     use std::sync::Arc;
 
     /// Weights of a description for so many of the digits' classes, in a file.
     fn saved(path: &Path, description: Description, input: Shape, classes: usize) -> Weights {
         let model = Model::new(&description, input, classes).unwrap();
         let classes = (0..classes).map(|i| format!("{}", 9 - i)).collect();
-        let signature = Signature { model: description, input, classes, normalisation: vec![(3.0, 7.0)] };
+        let signature =
+            Signature { model: description, input, classes, normalisation: vec![(3.0, 7.0)], values: ValueKind::Bytes };
         let theta = model.initialise(7);
         let weights = Weights { model: Arc::new(model), theta, moments: vec![1.0; 1000], signature };
         weights.save(path).unwrap();

@@ -149,9 +149,17 @@ impl Weights {
             }
             .into());
         }
+        if data.value_kind() != signature.values {
+            return Err(self.other_values(&data).into());
+        }
         let trained = || signature.classes.clone();
         data.with_classes(&signature.classes)
             .ok_or_else(|| RunError::OtherClasses { data: name, classes, trained: trained() }.into())
+    }
+
+    /// Data of other numbers than those of the weights.
+    pub(super) fn other_values(&self, data: &Dataset) -> RunError {
+        RunError::OtherValues { data: data.name.clone(), found: data.value_kind(), trained: self.signature.values }
     }
 
     /// The loss over a split, without weight decay, in so many bytes of device memory for activations.

@@ -8,7 +8,7 @@ pub fn idx_images(split: &Split, shape: Shape) -> Vec<u8> {
     for dimension in [split.len(), shape.height, shape.width] {
         bytes.extend((dimension as u32).to_be_bytes());
     }
-    bytes.extend(&split.images);
+    bytes.extend(split.images.bytes().unwrap());
     bytes
 }
 

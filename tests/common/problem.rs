@@ -41,7 +41,7 @@ impl Problem {
         indices.shuffle(&mut rng);
         indices.truncate(examples);
         let (mean, std): (Vec<_>, Vec<_>) = statistics.iter().copied().unzip();
-        let x = gather::reference::gather(shape, &images, &indices, &mean, &std);
+        let x = gather::reference::gather(shape, (&images).into(), &indices, &mean, &std);
         Self { twin, images, labels, statistics, indices, weight_decay, smoothing: 0.0, x, augmentation: None }
     }
 

@@ -1,10 +1,12 @@
 //! Activations, gathering, finiteness.
 
 use crate::common::*;
+use gpu_subset::device::Gpu;
 use gpu_subset::kernels::activation::{self, Activation};
 use gpu_subset::kernels::gather::{self, Normalisation, PADDING, Page};
 use gpu_subset::kernels::{ceiling, copy_quads, finite};
 use gpu_subset::shape::Shape;
+use gpu_subset::values::{Values, ValuesRef};
 use rand::RngExt;
 
 /// Relative error of each value, for functions that promise digits and not only magnitude. Below 1e-30 any small value
@@ -70,7 +72,8 @@ fn gathering_agrees_with_the_reference_over_pages() {
             (257, Shape::new(3, 5, 7), 1000),
         ] {
             let examples = 50;
-            let images: Vec<u8> = (0..examples * shape.len()).map(|_| rng.random()).collect();
+            let bytes: Vec<u8> = (0..examples * shape.len()).map(|_| rng.random()).collect();
+            let floats: Vec<f32> = bytes.iter().map(|&byte| 0.1 * f32::from(byte) - 5.0).collect();
             let mut index: Vec<u32> = (0..batch).map(|_| rng.random_range(0..examples as u32)).collect();
             index.resize(batch.next_multiple_of(gpu.profile.block), PADDING);
             let mean = uniform(shape.channels, &mut rng);
@@ -78,24 +81,36 @@ fn gathering_agrees_with_the_reference_over_pages() {
             let statistics: Vec<(f64, f64)> = mean.iter().copied().zip(std.iter().copied()).collect();
             let by = Normalisation::upload(&gpu, &statistics).unwrap();
             let index_buf = gpu.upload("index", &index).unwrap();
-            let x = unwritten_quads(&gpu, index.len() * shape.len());
-            let sixteens = shape.len().div_ceil(16);
-            let pages = (0..sixteens).step_by(most).map(|first| {
-                let count = most.min(sixteens - first);
-                let byte =
-                    |n: usize, i: usize| images[n * shape.len()..(n + 1) * shape.len()].get(16 * first + i).copied();
-                let bytes: Vec<u8> = (0..examples)
-                    .flat_map(|n| (0..16 * count).map(move |i| (n, i)))
-                    .map(|(n, i)| byte(n, i).unwrap_or(7))
-                    .collect();
-                Page { bytes: gpu.upload_quads("page", &bytes, true).unwrap(), first: 16 * first, sixteens: count }
-            });
-            run(&gpu, pages.map(|page| gather::gather(&gpu, shape, &page, &index_buf, &by, &x).unwrap()));
-            let want = gather::reference::gather(shape, &images, &index, &mean, &std);
-            let got = download_blocks(&gpu, &x, index.len(), shape.len());
-            assert_close(&format!("batch {batch}, {shape}"), &got, &want, 1e-6);
+            for images in [Values::from(bytes), floats.into()] {
+                let x = unwritten_quads(&gpu, index.len() * shape.len());
+                let pages = pages(&gpu, images.view(), shape, most);
+                run(&gpu, pages.map(|page| gather::gather(&gpu, shape, &page, &index_buf, &by, &x).unwrap()));
+                let want = gather::reference::gather(shape, images.view(), &index, &mean, &std);
+                let got = download_blocks(&gpu, &x, index.len(), shape.len());
+                assert_close(&format!("batch {batch}, {shape}, {}", images.kind()), &got, &want, 1e-6);
+            }
         }
     }
+}
+
+/// Images in pages of at most so many vectors an image, filled up with what must not be read.
+fn pages<'a>(gpu: &'a Gpu, images: ValuesRef<'a>, shape: Shape, most: usize) -> impl Iterator<Item = Page> + 'a {
+    let kind = images.kind();
+    let a_quad = 16 / kind.size();
+    let quads = shape.len().div_ceil(a_quad);
+    (0..quads).step_by(most).map(move |start| {
+        let count = most.min(quads - start);
+        let (first, last) = (a_quad * start, (a_quad * (start + count)).min(shape.len()));
+        let mut data = Vec::new();
+        for image in images.chunks(shape.len()) {
+            match image.slice(first..last) {
+                ValuesRef::Bytes(bytes) => data.extend_from_slice(bytes),
+                ValuesRef::Floats(values) => values.iter().for_each(|value| data.extend(value.to_le_bytes())),
+            }
+            data.resize(data.len().next_multiple_of(16), 7);
+        }
+        Page { data: gpu.upload_quads("page", &data, true).unwrap(), kind, first, quads: count }
+    })
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn damaged_jpeg_and_gif_files() {
     let mut rng = ChaCha8Rng::seed_from_u64(8);
     for extension in ["jpg", "gif"] {
         let format = ImageFormat::from_extension(extension).unwrap();
-        let whole = encode(&sample.train.images[..189], COLOUR, format);
+        let whole = encode(&sample.train.images.bytes().unwrap()[..189], COLOUR, format);
         for _ in 0..1000 {
             let name = format!("train/class 0/zz.{extension}");
             let (result, peak) = with_peak(|| sample.open_with(&name, &damage(&whole, &mut rng)));
@@ -102,8 +102,8 @@ fn damaged_jpeg_and_gif_files() {
 fn damaged_webp_and_tiff_files() {
     let sample = image_sample(COLOUR, &["png"]);
     let options = ReadOptions { most_of_picture: Some(2 << 20), ..ReadOptions::default() };
-    let image = encode(&sample.train.images[..189], COLOUR, ImageFormat::WebP);
-    let tiff = encode(&sample.train.images[..189], COLOUR, ImageFormat::Tiff);
+    let image = encode(&sample.train.images.bytes().unwrap()[..189], COLOUR, ImageFormat::WebP);
+    let tiff = encode(&sample.train.images.bytes().unwrap()[..189], COLOUR, ImageFormat::Tiff);
     let lossy = [&include_bytes!("../common/lossy-alpha.webp")[..], include_bytes!("../common/animation.webp")];
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     for whole in [&image[..], &tiff, lossy[0], lossy[1], include_bytes!("../common/fax.tif")] {

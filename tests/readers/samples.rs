@@ -10,7 +10,10 @@ pub fn random_bytes(rng: &mut impl Rng, count: usize) -> Vec<u8> {
 
 /// `classes` labels in turn, so that each appears.
 pub fn random_split(rng: &mut impl Rng, count: usize, shape: Shape, classes: u32) -> Split {
-    Split { images: random_bytes(rng, count * shape.len()), labels: (0..count as u32).map(|i| i % classes).collect() }
+    Split {
+        images: random_bytes(rng, count * shape.len()).into(),
+        labels: (0..count as u32).map(|i| i % classes).collect(),
+    }
 }
 
 /// A small valid set on disk with what must be read from it.
@@ -95,7 +98,7 @@ pub fn idx_sample(gzipped: bool) -> Sample {
 
 pub fn cifar_records(split: &Split, fine: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for (image, &label) in split.images.chunks_exact(3072).zip(&split.labels) {
+    for (image, &label) in split.images.bytes().unwrap().chunks_exact(3072).zip(&split.labels) {
         if fine {
             bytes.push(label as u8 / 5);
         }
@@ -143,7 +146,9 @@ pub fn image_sample(shape: Shape, extensions: &[&str]) -> Sample {
         split.labels.sort_unstable();
     }
     for (part, split) in [("train", &sample.train), ("test", &sample.test)] {
-        for (i, (image, label)) in split.images.chunks_exact(shape.len()).zip(&split.labels).enumerate() {
+        for (i, (image, label)) in
+            split.images.bytes().unwrap().chunks_exact(shape.len()).zip(&split.labels).enumerate()
+        {
             let extension = extensions[i % extensions.len()];
             let format = ImageFormat::from_extension(extension).unwrap();
             sample.write(&format!("{part}/class {label}/{i:02}.{extension}"), &encode(image, shape, format));

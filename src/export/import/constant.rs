@@ -15,31 +15,31 @@ pub(super) const MOST_DIMS: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Constant {
     pub dims: Vec<usize>,
-    pub values: Values,
+    pub values: Entries,
     /// Whether it is the transpose of what its values say, of two dimensions; `dims` are those of the transpose.
     pub is_transposed: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Values {
+pub(super) enum Entries {
     Floats(Rc<[f32]>),
     Integers(Rc<[i64]>),
 }
 
 impl Constant {
     pub(super) fn integers(values: &[i64], dims: Vec<usize>) -> Self {
-        Self { dims, values: Values::Integers(values.into()), is_transposed: false }
+        Self { dims, values: Entries::Integers(values.into()), is_transposed: false }
     }
 
     /// A list of numbers.
     pub(super) fn floats(values: &[f32]) -> Self {
-        Self { dims: vec![values.len()], values: Values::Floats(values.into()), is_transposed: false }
+        Self { dims: vec![values.len()], values: Entries::Floats(values.into()), is_transposed: false }
     }
 
     pub(super) fn len(&self) -> usize {
         match &self.values {
-            Values::Floats(values) => values.len(),
-            Values::Integers(values) => values.len(),
+            Entries::Floats(values) => values.len(),
+            Entries::Integers(values) => values.len(),
         }
     }
 
@@ -51,16 +51,16 @@ impl Constant {
     /// Its values where they are real numbers.
     pub(super) fn as_floats(&self) -> Option<&[f32]> {
         match &self.values {
-            Values::Floats(values) => Some(values),
-            Values::Integers(_) => None,
+            Entries::Floats(values) => Some(values),
+            Entries::Integers(_) => None,
         }
     }
 
     /// Its values where they are whole numbers.
     pub(super) fn as_integers(&self) -> Option<&[i64]> {
         match &self.values {
-            Values::Integers(values) => Some(values),
-            Values::Floats(_) => None,
+            Entries::Integers(values) => Some(values),
+            Entries::Floats(_) => None,
         }
     }
 
@@ -76,19 +76,19 @@ impl Constant {
             false => Ok((!proto.raw_data.is_empty()).then(|| proto.raw_data.clone())),
         };
         let values = match proto.data_type {
-            FLOAT => Values::Floats(match raw(4)? {
+            FLOAT => Entries::Floats(match raw(4)? {
                 Some(raw) => chunks(&raw).map(f32::from_le_bytes).collect(),
                 None => proto.float_data.as_slice().into(),
             }),
-            DOUBLE => Values::Floats(match raw(8)? {
+            DOUBLE => Entries::Floats(match raw(8)? {
                 Some(raw) => chunks(&raw).map(|x| f64::from_le_bytes(x) as f32).collect(),
                 None => proto.double_data.iter().map(|&x| x as f32).collect(),
             }),
-            INT64 => Values::Integers(match raw(8)? {
+            INT64 => Entries::Integers(match raw(8)? {
                 Some(raw) => chunks(&raw).map(i64::from_le_bytes).collect(),
                 None => proto.int64_data.as_slice().into(),
             }),
-            INT32 => Values::Integers(match raw(4)? {
+            INT32 => Entries::Integers(match raw(4)? {
                 Some(raw) => chunks(&raw).map(|n| i32::from_le_bytes(n).into()).collect(),
                 None => proto.int32_data.iter().map(|&n| n.into()).collect(),
             }),

@@ -10,6 +10,7 @@ use crate::export::signature::{KEY, Signature};
 use crate::files::read_regular;
 use crate::model::{Model, Tensor};
 use crate::shape::Shape;
+use crate::values::ValueKind;
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -110,7 +111,7 @@ fn read(path: &Path, proto: &ModelProto, room: usize) -> std::result::Result<Onn
     }
     let model = Model::new(&description, input, outputs).map_err(Unread::Model)?;
     let [theta, moments] = vectors(&model, &layers);
-    let signature = Signature { model: description, input, classes, normalisation };
+    let signature = Signature { model: description, input, classes, normalisation, values: ValueKind::Bytes };
     let own = metadata(KEY).and_then(|json| serde_json::from_str::<Signature>(json).ok());
     let own = own.and_then(|own| Some((like(&model, &signature, &own)?, own)));
     let (model, signature) = own.unwrap_or((model, signature));

@@ -9,6 +9,7 @@ use crate::export::proto::{
 };
 use crate::export::signature::Signature;
 use crate::model::{Description, Model};
+use crate::values::ValueKind;
 use prost::Message;
 use std::path::Path;
 
@@ -213,7 +214,7 @@ fn a_model_of_ours_without_its_metadata_is_the_same_network() {
         let model = Model::new(&description, input, 10).unwrap();
         let classes = (0..10).map(|i| format!("class {i}")).collect();
         let normalisation = vec![(100.0, 50.0); input.channels];
-        let signature = Signature { model: description, input, classes, normalisation };
+        let signature = Signature { model: description, input, classes, normalisation, values: ValueKind::Bytes };
         let moments = vec![1.0; model.moments().iter().map(|tensor| tensor.range.len()).sum()];
         let theta = model.initialise(3);
         save_onnx(&path, &model, [&theta, &moments], &signature).unwrap();
