@@ -1,11 +1,14 @@
 // sum: y = f(a + b), or mask ⊙ (a + b), element by element: where two paths of a network meet, and where their
-// cotangents do. a and b may have fewer channels than y, the rest being zeros, or more, which are left out.
+// cotangents do. Channel c of y has channel c + shift of a term, and zero where there is none: terms may have fewer
+// channels, or more, and two that are shifted past each other are put one after the other.
 // y: [N/B][C][H·W][B], a: [N/B][C_A][H·W][B], b: [N/B][C_B][H·W][B].
 #import finish
 override C: u32;
 override C_A: u32;
 override C_B: u32;   // 0 where there is no b
 override PLANE: u32;  // vec4 of a channel: H·W·B / 4
+override SHIFT_A: u32;  // in vec4; a shift below zero wraps around, beyond all that there is
+override SHIFT_B: u32;
 @group(0) @binding(0) var<quads, read>           a: array<vec4f>;
 @group(0) @binding(1) var<quads, read>           b: array<vec4f>;
 @group(0) @binding(2) var<quads, read>           mask: array<vec4f>;
@@ -20,8 +23,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let block = i / (C * PLANE);
     let within = i % (C * PLANE);
     var z = vec4f();
-    if (within < C_A * PLANE) { z = load_a(block * C_A * PLANE + within); }
-    if (within < C_B * PLANE) { z += load_b(block * C_B * PLANE + within); }
+    let of_a = within + SHIFT_A;
+    let of_b = within + SHIFT_B;
+    if (of_a < C_A * PLANE) { z = load_a(block * C_A * PLANE + of_a); }
+    if (of_b < C_B * PLANE) { z += load_b(block * C_B * PLANE + of_b); }
     finish(i, z);
   }
   mark_found();

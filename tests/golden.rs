@@ -95,7 +95,7 @@ impl Golden {
     }
 }
 
-fn goldens() -> [Golden; 7] {
+fn goldens() -> [Golden; 8] {
     let nets = [
         "mnist-14k",
         "cifar-43k",
@@ -104,6 +104,7 @@ fn goldens() -> [Golden; 7] {
         "mnist-resnet-19k",
         "digits-resnet-5k",
         "depthwise",
+        "dense-blocks",
     ];
     nets.map(Golden::read)
 }

@@ -13,7 +13,7 @@ use gpu_subset::shape::Shape;
 use rand_chacha::ChaCha8Rng;
 
 /// Models whose layers are tested one by one: each kind, with sizes, strides and paddings that leave remainders.
-const MODELS: [(Shape, usize, &str); 8] = [
+const MODELS: [(Shape, usize, &str); 9] = [
     (
         Shape::new(3, 9, 7),
         10,
@@ -73,6 +73,14 @@ const MODELS: [(Shape, usize, &str); 8] = [
         r#"{ kind = "conv", channels = 12, size = 3, padding = 1, groups = 6, activation = "relu" },
            { kind = "conv", channels = 12, size = 3, stride = 2, padding = 1, groups = 12 },
            { kind = "conv", channels = 9, size = 2, groups = 3, activation = "silu" },
+           { kind = "dense" }"#,
+    ),
+    (
+        Shape::new(3, 5, 7),
+        3,
+        r#"{ kind = "conv", channels = 17, size = 1, name = "a" },
+           { kind = "concat", from = ["input", "a"], name = "b" },
+           { kind = "concat", from = ["b", "input"], activation = "tanh" },
            { kind = "dense" }"#,
     ),
 ];

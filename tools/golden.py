@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of seven nets by
+"""Writes tests/golden/*.safetensors: loss, gradient, Gauss-Newton product and ten descent steps of eight nets by
 PyTorch in float64.
 
 tests/golden.rs holds the engine to these numbers, so they come from an implementation that shares nothing with it. Run
@@ -33,8 +33,11 @@ import pathlib
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+from torch import cat
 from torch.func import functional_call, jvp, vjp
-from torch.nn import AdaptiveAvgPool2d, BatchNorm2d, Conv2d, Flatten, GroupNorm, Linear, Module, ReLU, Sequential
+from torch.nn import (
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm2d, Conv2d, Flatten, GroupNorm, Linear, Module, ReLU, Sequential,
+)
 from torch.nn.functional import avg_pool2d, cross_entropy, pad, relu
 
 UNIT = 2.0**-13
@@ -97,6 +100,22 @@ def depthwise():
     first = [Conv2d(3, 12, 3, 2, 1, groups=3), ReLU(), Conv2d(12, 12, 3, 1, 1, groups=12), Conv2d(12, 16, 1), ReLU()]
     second = [Conv2d(16, 32, 3, 2, 1, groups=16), Conv2d(32, 16, 1, groups=2), ReLU()]
     return Sequential(*first, *second, AdaptiveAvgPool2d(1), Flatten(), Linear(16, 10))
+
+
+class Dense(Module):
+    """The input, and what a convolution makes of it, one after the other."""
+
+    def __init__(self, inputs, more):
+        super().__init__()
+        self.layer = Sequential(Conv2d(inputs, more, 3, 1, 1), ReLU())
+
+    def forward(self, x):
+        return cat([x, self.layer(x)], 1)
+
+
+def dense_blocks():
+    first = [Conv2d(3, 8, 3, 2, 1), ReLU(), Dense(8, 5), Dense(13, 6), AvgPool2d(2)]
+    return Sequential(*first, Dense(19, 9), AdaptiveAvgPool2d(1), Flatten(), Linear(28, 10))
 
 
 def draw_parameters(net, rng):
@@ -193,6 +212,7 @@ def main():
         "mnist-resnet-19k": (mnist_resnet_19k(), 24, 1, 28),
         "digits-resnet-5k": (digits_resnet_5k(), 40, 1, 8),
         "depthwise": (depthwise(), 40, 3, 16),
+        "dense-blocks": (dense_blocks(), 40, 3, 16),
     }
     for seed, (name, (net, examples, channels, side)) in enumerate(nets.items()):
         tensors = golden(net, examples, channels, side, seed)

@@ -183,9 +183,13 @@ impl OnnxGraph {
                     let (of, name) = (terms[term], format!("{layer}.term{term}"));
                     let value = self.values[of.index()].clone();
                     let shaped = self.shaped(&value, is_flat, &name);
-                    self.padded(&shaped, output.channels - model.shape_of(of).channels, is_flat, &name)
+                    let missing = output.channels - model.shape_of(of).channels;
+                    let missing = if edges.first > 0 { 0 } else { missing };
+                    self.padded(&shaped, missing, is_flat, &name)
                 });
-                self.node("Add", &[&names[0], &names[1]], &y, Vec::new());
+                let axis = || vec![integer("axis", 1)];
+                let (kind, attributes) = if edges.first > 0 { ("Concat", axis()) } else { ("Add", Vec::new()) };
+                self.node(kind, &[&names[0], &names[1]], &y, attributes);
                 is_flat
             }
         };
@@ -317,7 +321,9 @@ mod tests {
             { kind = "dense", units = 5, activation = "tanh" },
             { kind = "add", from = "sum", pad = true },
             { kind = "batch-norm" },
-            { kind = "group-norm", groups = 5 }
+            { kind = "group-norm", groups = 5 },
+            { kind = "concat", from = "pool" },
+            { kind = "dense" }
         ]"#;
 
     #[test]

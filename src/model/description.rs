@@ -104,6 +104,10 @@ pub(crate) enum LayerKind {
         pad: bool,
         activation: Option<Activation>,
     },
+    /// The channels of two values, or of one and the layer before, one after the other.
+    Concat {
+        activation: Option<Activation>,
+    },
     /// An activation on its own.
     Activation {
         function: Activation,

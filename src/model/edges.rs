@@ -9,8 +9,10 @@ pub struct Value(usize);
 pub struct Edges {
     /// x
     pub x: Value,
-    /// The second term of a [sum](super::Layer::is_sum).
+    /// The second term of a [sum](super::Layer::is_sum), …
     pub plus: Option<Value>,
+    /// … and the channel of the sum at which it begins.
+    pub first: usize,
 }
 
 impl Value {
@@ -36,7 +38,7 @@ impl Value {
 impl Edges {
     /// Those of a layer that reads one value.
     pub const fn from(x: Value) -> Self {
-        Self { x, plus: None }
+        Self { x, plus: None, first: 0 }
     }
 
     /// What is read, once or twice.

@@ -140,7 +140,7 @@ impl<'a> Graph<'a> {
 
     /// Looks up what a layer reads.
     fn read(&mut self, layer: &LayerDescription) -> Result<()> {
-        let takes = if matches!(layer.kind, LayerKind::Add { .. }) { 2 } else { 1 };
+        let takes = if matches!(layer.kind, LayerKind::Add { .. } | LayerKind::Concat { .. }) { 2 } else { 1 };
         let names: &[String] = match &layer.from {
             None => &[],
             Some(Sources::One(name)) => std::slice::from_ref(name),
@@ -224,6 +224,7 @@ impl<'a> Graph<'a> {
                 self.activation(activation);
             }
             LayerKind::Add { pad, activation } => self.sum(pad, activation)?,
+            LayerKind::Concat { activation } => self.concat(activation)?,
             LayerKind::Activation { function } => self.activation(Some(function)),
             LayerKind::Block { .. } => unreachable!("its layers come one by one"),
         }
@@ -240,7 +241,27 @@ impl<'a> Graph<'a> {
             return Err(ModelError::Terms { model: self.name.to_owned(), layer: self.number, terms }.into());
         }
         let output = if a.channels < b.channels { b } else { a };
-        self.add(SumLayer { name: self.named("add"), input: a, output }, Start::Normal(0.0));
+        self.add(SumLayer { name: self.named("add"), input: a, output, first: 0 }, Start::Normal(0.0));
+        self.activation(activation);
+        Ok(())
+    }
+
+    /// Two values, one after the other.
+    fn concat(&mut self, activation: Option<Activation>) -> Result<()> {
+        let plus = self.plus.expect("two values are read");
+        let terms = [self.last, plus].map(|value| self.shape_of(value));
+        let [a, b] = terms;
+        let output = Shape { channels: a.channels.saturating_add(b.channels), ..a };
+        let (model, layer) = (self.name.to_owned(), self.number);
+        if (a.height, a.width) != (b.height, b.width) {
+            return Err(ModelError::Terms { model, layer, terms }.into());
+        }
+        if fits(output, 0, 0).is_none() || output.channels > MOST_WORDS {
+            return Err(ModelError::TooLarge { model, layer, values: values(output), weights: 0 }.into());
+        }
+        let first = a.channels;
+        self.add(SumLayer { name: self.named("concat"), input: a, output, first }, Start::Normal(0.0));
+        self.nodes.last_mut().expect("just added").edges.first = first;
         self.activation(activation);
         Ok(())
     }
@@ -298,7 +319,7 @@ impl<'a> Graph<'a> {
     }
 
     fn add(&mut self, layer: impl Layer + 'static, start: Start) {
-        let edges = Edges { x: self.last, plus: self.plus.take() };
+        let edges = Edges { x: self.last, plus: self.plus.take(), first: 0 };
         self.last = Value::of_layer(self.nodes.len());
         self.nodes.push(Node { layer: Box::new(layer), edges, start });
     }

@@ -76,7 +76,7 @@ impl Map {
             Self::Average(window) => pool::reference::avg_forward(window, x),
             Self::Norm(norm, group) => batch_norm::forward(&batch_norm::statistics(*norm, x, *group), x, None, theta),
             Self::GroupNorm(norm) => group_norm::forward(*norm, x, theta),
-            Self::Sum(input, output) => sum(output.len(), x.len() / input.len(), &[x]),
+            Self::Sum(input, output) => sum(output.len(), x.len() / input.len(), &[(x, 0)]),
         }
     }
 
@@ -107,7 +107,7 @@ impl Map {
                 batch_norm::grad_input(&batch_norm::statistics(*norm, x, *group), [dy, x], theta, &w)
             }
             Self::GroupNorm(norm) => group_norm::grad_input(*norm, [dy, x], theta),
-            Self::Sum(input, output) => sum(input.len(), dy.len() / output.len(), &[dy]),
+            Self::Sum(input, output) => sum(input.len(), dy.len() / output.len(), &[(dy, 0)]),
         }
     }
 
@@ -177,7 +177,7 @@ impl Maps {
             let y = map.forward(&all[edges.x.index()], theta);
             let examples = y.len() / map.output().len();
             all.push(match edges.plus {
-                Some(plus) => sum(map.output().len(), examples, &[&y, &all[plus.index()]]),
+                Some(plus) => sum(map.output().len(), examples, &[(&y, 0), (&all[plus.index()], -before(map, edges))]),
                 None => y,
             });
         }
@@ -192,7 +192,9 @@ impl Maps {
             let ty = map.jvp(&x[at], theta, &along[at], v);
             let examples = ty.len() / map.output().len();
             along.push(match edges.plus {
-                Some(plus) => sum(map.output().len(), examples, &[&ty, &along[plus.index()]]),
+                Some(plus) => {
+                    sum(map.output().len(), examples, &[(&ty, 0), (&along[plus.index()], -before(map, edges))])
+                }
                 None => ty,
             });
         }
@@ -225,11 +227,16 @@ impl Maps {
             }
             if let Some(plus) = edges.plus {
                 let features = x[plus.index()].len() / examples;
-                add(&mut cotangents[plus.index()], sum(features, examples, &[&dy]));
+                add(&mut cotangents[plus.index()], sum(features, examples, &[(&dy, before(map, edges))]));
             }
         }
         gradients.into_iter().rev().flatten().collect()
     }
+}
+
+/// Features of a sum before those of its second term.
+fn before(map: &Map, edges: Edges) -> isize {
+    (edges.first * map.output().pixels()) as isize
 }
 
 /// to + what was there.

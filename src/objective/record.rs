@@ -3,13 +3,13 @@
 use super::footprint::partial_len;
 use super::loss::Objective;
 use super::pass::{Chunk, Forward, Normal, Pass};
-use super::slots::{Along, Back, COTANGENT, TANGENT};
+use super::slots::{Along, Back, COTANGENT, Held, TANGENT};
 use super::stage::Stage;
 use crate::device::{ALIGNMENT, Buf, Quads};
 use crate::error::Result;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::softmax_xent;
-use crate::kernels::sum::sum;
+use crate::kernels::sum::{Term, sum};
 use crate::kernels::weights::{Base, Partials, reduce_partials};
 use crate::kernels::{copy_quads, finite, vector};
 use crate::model::{At, LayerWeights};
@@ -166,9 +166,9 @@ impl Objective {
                 }
                 Along::Sum { stage: i, terms, ty } => {
                     let mask = Epilogue::masked(forward.masks[*i].as_ref());
-                    let terms: Vec<Quads> = terms.iter().map(|term| tangent(term.slot, term.like)).collect();
+                    let held: Vec<Quads> = terms.iter().map(|term| tangent(term.slot, term.like)).collect();
                     let shape = workspace.stages[*i].output;
-                    program.push(sum(gpu, shape, (&terms[0], terms.get(1)), &target(*ty, *i), &mask)?);
+                    program.push(sum(gpu, shape, two(terms, &held), &target(*ty, *i), &mask)?);
                 }
             }
         }
@@ -263,9 +263,9 @@ impl Objective {
                 }
                 Back::Sum { value, parts, to, is_masked } => {
                     let mask = masks[value - 1].as_ref().filter(|_| *is_masked);
-                    let parts: Vec<Quads> = parts.iter().map(|part| cotangent(part.slot, part.like)).collect();
+                    let held: Vec<Quads> = parts.iter().map(|part| cotangent(part.slot, part.like)).collect();
                     let (shape, to) = (workspace.stages[value - 1].output, cotangent(*to, *value));
-                    program.push(sum(gpu, shape, (&parts[0], parts.get(1)), &to, &Epilogue::masked(mask))?);
+                    program.push(sum(gpu, shape, two(parts, &held), &to, &Epilogue::masked(mask))?);
                 }
             }
         }
@@ -293,4 +293,10 @@ impl Objective {
         program.extend(vector::dot(gpu, &workspace.theta, &workspace.theta, &self.scratch, theta_square)?);
         Ok(())
     }
+}
+
+/// One term or two, in these arrays.
+fn two<'a>(terms: &[Held], arrays: &'a [Quads]) -> (Term<'a>, Option<Term<'a>>) {
+    let mut terms = terms.iter().zip(arrays).map(|(term, x)| Term { x, shift: term.shift });
+    (terms.next().expect("a sum has a term"), terms.next())
 }

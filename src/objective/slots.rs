@@ -23,11 +23,13 @@ pub(super) enum Back {
     Sum { value: usize, parts: Vec<Held>, to: usize, is_masked: bool },
 }
 
-/// A tangent or cotangent in an array, as large as a value.
+/// A tangent or cotangent in an array, as large as a value. Channel c + `shift` of it is channel c of what it is a term
+/// or a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub slot: usize,
     pub like: usize,
+    pub shift: isize,
 }
 
 /// The steps of both passes, and the values of an example that each array holds, at most.
@@ -94,9 +96,10 @@ fn along(stages: &[Stage]) -> (Vec<Along>, Vec<usize>) {
         let ty = slots[s + 1].expect("what a stage puts out is read by a later one");
         let mut part = |value: usize, arrays: &mut Arrays| {
             let take = || arrays.take(stages[value - 1].output.len());
-            Held { slot: *slots[value].get_or_insert_with(take), like: value }
+            Held { slot: *slots[value].get_or_insert_with(take), like: value, shift: 0 }
         };
-        let plus = stage.plus.filter(|_| stage.has_plus_gradient).map(|plus| part(plus, &mut arrays));
+        let shifted = |part: Held| Held { shift: -(stage.first as isize), ..part };
+        let plus = stage.plus.filter(|_| stage.has_plus_gradient).map(|plus| shifted(part(plus, &mut arrays)));
         let x = Some(stage.x).filter(|_| stage.has_input_gradient);
         if stage.is_sum || (plus.is_some() && !stage.has_parameters && x.is_none()) {
             let x = x.map(|x| part(x, &mut arrays));
@@ -104,7 +107,7 @@ fn along(stages: &[Stage]) -> (Vec<Along>, Vec<usize>) {
             arrays.free(ty);
         } else if let Some(plus) = plus {
             let own = arrays.take(stage.output.len());
-            steps.push(Along::Sum { stage: s, terms: vec![Held { slot: own, like: s + 1 }, plus], ty });
+            steps.push(Along::Sum { stage: s, terms: vec![Held { slot: own, like: s + 1, shift: 0 }, plus], ty });
             arrays.free(ty);
             let tx = x.map(|x| part(x, &mut arrays).slot);
             steps.push(Along::Layer { stage: s, tx, ty: own, is_masked: false });
@@ -145,14 +148,14 @@ impl<'a> Backward<'a> {
     fn steps(mut self) -> (Vec<Back>, Vec<usize>) {
         let last = self.stages.len();
         self.arrays.take_this(COTANGENT, self.size(last));
-        self.known[last] = Some(Held { slot: COTANGENT, like: last });
+        self.known[last] = Some(Held { slot: COTANGENT, like: last, shift: 0 });
         for (s, stage) in self.stages.iter().enumerate().rev().filter(|(_, stage)| stage.is_dependent()) {
             let dy = self.known[s + 1].take().expect("what a stage puts out is read by a later one");
             if stage.has_parameters {
                 self.steps.push(Back::Known { stage: s, dy: dy.slot });
             }
             if let Some(plus) = stage.plus.filter(|_| stage.has_plus_gradient) {
-                self.share(dy, plus);
+                self.share(Held { shift: stage.first as isize, ..dy }, plus);
             }
             if stage.has_input_gradient && stage.is_sum {
                 self.share(dy, stage.x);
@@ -160,7 +163,7 @@ impl<'a> Backward<'a> {
                 let (value, is_whole) = (stage.x, self.missing[stage.x] == 1 && self.known[stage.x].is_none());
                 let dx = self.arrays.take(self.size(value));
                 self.steps.push(Back::Input { stage: s, dy: dy.slot, dx, is_masked: is_whole });
-                self.add(Held { slot: dx, like: value }, value);
+                self.add(Held { slot: dx, like: value, shift: 0 }, value);
             }
             self.arrays.free(dy.slot);
         }
@@ -175,7 +178,8 @@ impl<'a> Backward<'a> {
     fn share(&mut self, dy: Held, value: usize) {
         let is_all = self.missing[value] == 1 && self.known[value].is_none();
         self.arrays.take_this(dy.slot, 0);
-        let is_as_it_is = self.stages[value - 1].activation.is_none() && self.size(dy.like) == self.size(value);
+        let is_alike = dy.shift == 0 && self.size(dy.like) == self.size(value);
+        let is_as_it_is = is_alike && self.stages[value - 1].activation.is_none();
         let part = match (is_all, is_as_it_is) {
             (true, true) => Held { like: value, ..dy },
             (true, false) => self.sum(vec![dy], value, true),
@@ -198,7 +202,7 @@ impl<'a> Backward<'a> {
         let to = self.arrays.take(self.size(value));
         parts.iter().for_each(|part| self.arrays.free(part.slot));
         self.steps.push(Back::Sum { value, parts, to, is_masked });
-        Held { slot: to, like: value }
+        Held { slot: to, like: value, shift: 0 }
     }
 }
 
@@ -258,7 +262,7 @@ mod tests {
             Back::Input { stage: 1, dy: 1, dx: 0, is_masked: false },
             Back::Sum {
                 value: 1,
-                parts: vec![Held { slot: 1, like: 3 }, Held { slot: 0, like: 1 }],
+                parts: [(1, 3), (0, 1)].map(|(slot, like)| Held { slot, like, shift: 0 }).to_vec(),
                 to: 2,
                 is_masked: true,
             },
@@ -345,6 +349,10 @@ mod tests {
     #[test]
     fn no_step_loses_what_a_later_one_needs() {
         let models = [
+            r#"{ kind = "conv", channels = 4, size = 1, activation = "relu", name = "a" },
+               { kind = "concat", from = ["a", "input"], name = "b" }, { kind = "conv", channels = 2, size = 1 },
+               { kind = "concat", from = "b", activation = "tanh", name = "c" }, { kind = "concat", from = ["a", "a"] },
+               { kind = "concat", from = "c" }, { kind = "dense" }"#,
             r#"{ kind = "conv", channels = 4, size = 3, padding = 1, activation = "tanh", name = "a" },
                { kind = "block", name = "b", repeat = 3, layer = [
                    { kind = "conv", channels = 4, size = 1, activation = "relu", name = "y" },
@@ -368,7 +376,7 @@ mod tests {
             for step in along {
                 let (stage, reads, ty) = match step {
                     Along::Layer { stage, tx, ty, .. } => {
-                        (stage, tx.map(|slot| Held { slot, like: stages[stage].x }).into_iter().collect(), ty)
+                        (stage, tx.map(|slot| Held { slot, like: stages[stage].x, shift: 0 }).into_iter().collect(), ty)
                     }
                     Along::Sum { stage, terms, ty } => (stage, terms, ty),
                 };

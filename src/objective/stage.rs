@@ -17,8 +17,10 @@ pub(super) struct Stage {
     pub activation: Option<Activation>,
     /// The value that it reads, …
     pub x: usize,
-    /// … and the one that it adds.
+    /// … and the one that it adds, …
     pub plus: Option<usize>,
+    /// … from this channel on.
+    pub first: usize,
     /// Whether it is nothing but this sum.
     pub is_sum: bool,
     /// What it puts out of an example.
@@ -74,6 +76,7 @@ impl Staging<'_> {
             activation: None,
             x: self.numbers[edges.x.index()],
             plus: edges.plus.map(|plus| self.numbers[plus.index()]),
+            first: edges.first,
             is_sum: layer.is_sum(),
             output: layer.output(),
             has_input_gradient: self.dependent[edges.x.index()],
@@ -101,8 +104,8 @@ impl Staging<'_> {
     }
 
     /// The stage that puts out one term of the sum that these edges read and can add the other, which comes before it.
-    fn summed(&self, Edges { x, plus }: Edges) -> Option<(usize, Value)> {
-        let plus = plus?;
+    fn summed(&self, Edges { x, plus, first }: Edges) -> Option<(usize, Value)> {
+        let plus = plus.filter(|_| first == 0)?;
         let takes = |(term, other): (Value, Value)| {
             let stage = self.sole(term)?;
             let is_free = self.stages[stage].plus.is_none() && self.stages[stage].activation.is_none();

@@ -81,7 +81,7 @@ impl Builder {
 
     fn add(&mut self, op: Op, x: Value, plus: Option<Value>) {
         self.ops.maps.push(op);
-        self.ops.edges.push(Edges { x, plus });
+        self.ops.edges.push(Edges { x, plus, first: 0 });
         self.last = Value::of_layer(self.ops.maps.len() - 1);
     }
 
@@ -130,6 +130,12 @@ impl Builder {
                 let (x, plus) = if reads.len() == 2 { (x, reads[1]) } else { (self.last, x) };
                 let [a, b] = [x, plus].map(|value| self.shape(value));
                 self.add(Op::Sum(a, if b.channels > a.channels { b } else { a }), x, Some(plus));
+            }
+            "concat" => {
+                let (x, plus) = if reads.len() == 2 { (x, reads[1]) } else { (self.last, x) };
+                let [a, b] = [x, plus].map(|value| self.shape(value));
+                self.add(Op::Sum(a, Shape { channels: a.channels + b.channels, ..a }), x, Some(plus));
+                self.ops.edges.last_mut().unwrap().first = a.channels;
             }
             "block" => {
                 self.last = x;

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 /// Every kind of layer; an odd and an even number of layers (tangents alternate between two buffers); layers before the
 /// first parameters; softmax regression. All with fewer than 500 parameters, for dense matrices.
-const NETS: [(Shape, usize, &str); 10] = [
+const NETS: [(Shape, usize, &str); 11] = [
     (
         Shape::new(2, 9, 8),
         4,
@@ -73,6 +73,19 @@ const NETS: [(Shape, usize, &str); 10] = [
            { kind = "global-avg-pool", name = "pool" },
            { kind = "dense", units = 3 },
            { kind = "add", from = "pool" }"#,
+    ),
+    // values one after the other: of the example, of one twice, of parts that others read as well, of units
+    (
+        Shape::new(2, 6, 5),
+        3,
+        r#"{ kind = "conv", channels = 2, size = 3, padding = 1, activation = "relu", name = "a" },
+           { kind = "concat", from = ["a", "input"], name = "b" },
+           { kind = "conv", channels = 2, size = 3, padding = 1, name = "c" },
+           { kind = "concat", from = ["b", "c"], activation = "tanh", name = "d" },
+           { kind = "concat", from = ["c", "d"], name = "g" }, { kind = "concat", from = ["a", "a"] },
+           { kind = "concat", from = "g" },
+           { kind = "global-avg-pool", name = "f" }, { kind = "dense", units = 3, activation = "silu" },
+           { kind = "concat", from = "f" }, { kind = "dense" }"#,
     ),
     // normalised, with a sum that is fused and one that is not, and a normalisation without an activation
     (

@@ -134,7 +134,8 @@ fn activation(kind: &mut LayerKind) -> Option<&mut Option<Activation>> {
         | LayerKind::Dense { activation, .. }
         | LayerKind::BatchNorm { activation }
         | LayerKind::GroupNorm { activation, .. }
-        | LayerKind::Add { activation, .. } => Some(activation),
+        | LayerKind::Add { activation, .. }
+        | LayerKind::Concat { activation } => Some(activation),
         _ => None,
     }
 }

@@ -249,6 +249,28 @@ impl<'a> Import<'a> {
         let y = self.push(node, Imported { reads: vec![a.of, b.of], ..plain(kind, a, shapes[0]) })?;
         Ok(GraphValue { is_flat: a.is_flat, ..y })
     }
+
+    /// The channels of two values and more, one after the other.
+    pub(super) fn concat_channels(&mut self, node: OnnxNode<'a>) -> Result<GraphValue, OnnxError> {
+        let mut y = self.value(node, 0)?;
+        let of_channels = [1, if y.is_flat { -1 } else { -3 }];
+        let axis = node.integer("axis", 0);
+        if !of_channels.contains(&axis) {
+            return Err(node.fault(format!("axis = {axis}, and layers put channels one after the other: axis = 1")));
+        }
+        for i in 1..node.0.input.len() {
+            let next = self.value(node, i)?;
+            let are_alike = (y.shape.height, y.shape.width) == (next.shape.height, next.shape.width);
+            if !are_alike || y.is_flat != next.is_flat {
+                return Err(node.fault(format!("{} after {}", next.shape, y.shape)));
+            }
+            let output = Shape { channels: y.shape.channels.saturating_add(next.shape.channels), ..y.shape };
+            let (is_flat, kind) = (y.is_flat, LayerKind::Concat { activation: None });
+            y = self.push(node, Imported { reads: vec![y.of, next.of], ..plain(kind, y, output) })?;
+            y.is_flat = is_flat;
+        }
+        Ok(y)
+    }
 }
 
 /// A constant as one value for each channel of x, as ONNX repeats it.

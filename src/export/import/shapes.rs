@@ -29,6 +29,7 @@ impl<'a> Import<'a> {
                 self.constant_reshaped(node, c).map(Item::Constant)
             }
             ("Gather", Item::Constant(c)) => self.gather(node, &c).map(Item::Constant),
+            ("Concat", Item::Value(_)) => self.concat_channels(node).map(Item::Value),
             ("Concat", Item::Constant(_)) => self.concat(node).map(Item::Constant),
             ("Transpose", Item::Constant(c))
                 if c.dims.len() == 2 && node.integers("perm").is_none_or(|p| p == [1, 0]) =>

@@ -107,11 +107,16 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["y = Reshape(x, i0,4,18)"], "which layers do not"),
     (&["a = MaxPool(x) kernel_shape=3,3 strides=2,2 ceil_mode=1", "y = Flatten(a)"], "ceil_mode"),
     (&["a = AveragePool(x) kernel_shape=3,3 pads=1,1,1,1", "y = Flatten(a)"], "count_include_pad"),
+    (&["a = MaxPool(x) kernel_shape=2,2 strides=2,2", "y = Concat(a, x) axis=1"], "2×6×6 after 2×3×3"),
+    (&["y = Concat(x, x) axis=2"], "axis = 2"),
     (&["y = Relu(x)"], "not a value for each class"),
     (&["a = Softmax(x) axis=1", "y = GlobalAveragePool(a)"], "a softmax"),
     (&["y = GlobalAveragePool(x)"], "no layer has parameters"),
     (&["a = Sub(x, w4x1x1)", "y = Flatten(a)"], "one of each channel of 2×6×6"),
-    (&["a = GlobalAveragePool(x)", "y = Concat(a, a) axis=1"], "node y (Concat): no layer does this"),
+    (
+        &["a = GlobalAveragePool(x)", "b = Flatten(a)", "y = Concat(b, w4) axis=1"],
+        "node y (Concat): input 2 is a constant",
+    ),
 ];
 
 #[test]
@@ -173,6 +178,16 @@ const READ: &[(&[&str], &[&str])] = &[
             "y = Squeeze(f, i2,3)",
         ],
         &["conv1", "relu2", "add3", "silu3", "max_pool4"],
+    ),
+    (
+        &[
+            "a = Conv(x, w1x2x3x3) pads=1,1,1,1",
+            "b = Concat(a, x, a) axis=1",
+            "c = Relu(b)",
+            "d = GlobalAveragePool(c)",
+            "y = Flatten(d)",
+        ],
+        &["conv1", "concat2", "concat3", "relu3", "global_avg_pool4"],
     ),
     (
         &["a = MaxPool(x) kernel_shape=2,2 strides=2,2", "b = Tanh(a)", "c = Conv(b, w4x2x3x3)", "y = Flatten(c)"],
