@@ -1,6 +1,8 @@
 //! A run on the device: everything it works on, built from its configuration.
 
 use super::config::Config;
+use super::metrics::Metrics;
+use super::predictions::Confusion;
 use super::record::RunRecord;
 use super::recovery::Recovery;
 use super::trained::Trained;
@@ -216,6 +218,12 @@ impl<'a> Run<'a> {
         Ok(Some(state))
     }
 
+    /// What logits `[N][M]` of the test set come to.
+    fn test_metrics(&self, logits: &[f32]) -> Metrics {
+        let Dataset { test, classes, .. } = self.data;
+        Metrics::new(logits, &test.labels, classes, &Confusion::new(logits, &test.labels, classes.len()))
+    }
+
     /// The weights to keep and the last record. Nothing here is charged: it decides nothing.
     fn conclude(&mut self, finished: &Finished, reported_before: Cost) -> Result<Trained> {
         let Progress { scalars, vectors } = &finished.progress;
@@ -240,6 +248,7 @@ impl<'a> Run<'a> {
         let gpu = sets.test.gpu().clone();
         sets.test.find_moments(theta)?;
         let moments = sets.test.workspace().moments(&gpu)?;
+        let logits = sets.test.logits(theta)?;
         let reporting = self.reporting_cost() - reported_before;
         let theta = self.trainer().space().download(theta)?;
         let weights = Weights { model: self.model.clone(), theta, moments, signature: self.signature.clone() };
@@ -247,6 +256,7 @@ impl<'a> Run<'a> {
         let record = RunRecord {
             test_accuracy,
             test_loss,
+            metrics: Some(self.test_metrics(&logits)),
             train_loss,
             subset_loss: scalars.stages.iter().rfind(|stage| stage.stage == StageKind::Subset).map(|stage| stage.loss),
             cost_epochs: scalars.cost().units().passes(n),

@@ -1,5 +1,6 @@
 //! The last record of a run.
 
+use super::metrics::Metrics;
 use crate::files::nan_if_null;
 use crate::subset::{ScreeningReport, StageReport};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ pub struct RunRecord {
     /// Cross entropy over the test set.
     #[serde(deserialize_with = "nan_if_null")]
     pub test_loss: f64,
+    /// What else the test set says, by the keys that an evaluation has as well. Runs of earlier versions lack it.
+    #[serde(flatten)]
+    pub metrics: Option<Metrics>,
     /// Cross entropy over the whole training set.
     #[serde(deserialize_with = "nan_if_null")]
     pub train_loss: f64,
@@ -62,8 +66,41 @@ pub struct RunRecord {
 }
 
 impl RunRecord {
+    /// Examples of the test set, of a run that counted them.
+    pub fn test_examples(&self) -> Option<usize> {
+        self.metrics.as_ref().map(|metrics| metrics.classes.iter().map(|class| class.support).sum())
+    }
+
     /// Passes through the network alone; what a run of an earlier version says of its cost is these.
     pub fn network(&self) -> f64 {
         self.network_epochs.unwrap_or(self.cost_epochs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::ClassMetrics;
+
+    #[test]
+    fn metrics_are_beside_the_rest_and_an_earlier_version_has_none() {
+        let earlier = serde_json::json!({
+            "test_accuracy": 0.5, "test_loss": null, "train_loss": 0.1, "subset_loss": null, "cost_epochs": 1.5,
+            "network_epochs": null, "reporting_epochs": 1.0, "wall_seconds": 1.0, "parameters": 9,
+            "overdetermination": 1.0, "subset_examples": 10, "subset_sha256": "", "stages": [], "screening": null,
+            "weights": "last iteration", "weights_sha256": "", "seed": 0, "model": "a", "data": "b",
+            "data_sha256": "", "adapter": "", "backend": "", "driver": "", "version": ""
+        });
+        let mut record: RunRecord = serde_json::from_value(earlier.clone()).unwrap();
+        assert!(record.metrics.is_none() && record.test_loss.is_nan());
+        assert_eq!(serde_json::to_value(&record).unwrap(), earlier);
+        let class = ClassMetrics { class: "a".to_owned(), support: 4, precision: None, recall: Some(0.5), f1: None };
+        let (balanced_accuracy, top_5_accuracy, calibration_error) = (0.1 + 0.2, 1.0, 1e-17);
+        let metrics = Metrics { balanced_accuracy, top_5_accuracy, calibration_error, classes: vec![class] };
+        record.metrics = Some(metrics.clone());
+        let text = serde_json::to_string(&record).unwrap();
+        assert!(text.contains("\"balanced_accuracy\":0.30000000000000004,"), "{text}");
+        let read: RunRecord = serde_json::from_str(&text).unwrap();
+        assert_eq!((read.test_examples(), read.metrics), (Some(4), Some(metrics)));
     }
 }
