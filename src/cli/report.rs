@@ -10,7 +10,7 @@ use crate::data::{Dataset, ReadOptions};
 use crate::device::Gpu;
 use crate::error::{Error, Result, RunError, shown};
 use crate::files::{RECORDS, TEXT, read_regular, read_text, remove, write_atomically};
-use crate::report::{Chart, History, Labelled, TestEvaluation, charts, is_page, page};
+use crate::report::{Chart, History, Labelled, NetworkDrawing, TestEvaluation, charts, is_page, page};
 use crate::run::{Config, RunFolder, RunRecord, Weights};
 use clap::Args;
 use std::fs;
@@ -121,8 +121,15 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
         (None, Some(path)) => checkpoint::load_stages(&path)?,
         (None, None) => Vec::new(),
     };
+    let mut network = match &record {
+        Some(_) => Weights::load(&folder.weights()).ok().map(|weights| NetworkDrawing::new(&weights.model)),
+        None => None,
+    };
     let evaluation = match evaluator.evaluate(folder, record.as_ref()) {
-        Ok(Some(found)) => Ok(found),
+        Ok(Some((found, drawing))) => {
+            network = Some(drawing);
+            Ok(found)
+        }
         Ok(None) => Err("--no-evaluation".to_owned()),
         // what the user asked for by name has to be there; what a run needs may be missing
         Err(why) if evaluator.args.data.is_some() => return Err(why),
@@ -132,7 +139,7 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
             Err(why)
         }
     };
-    Ok(History { name, config, record, steps, stages, evaluation })
+    Ok(History { name, config, record, steps, stages, network, evaluation })
 }
 
 /// The chart's files; those of an older report go where there is nothing to draw.
@@ -195,7 +202,11 @@ impl<'a> Evaluator<'a> {
     }
 
     /// None where the user wants none.
-    fn evaluate(&mut self, folder: &RunFolder, record: Option<&RunRecord>) -> Result<Option<TestEvaluation>> {
+    fn evaluate(
+        &mut self,
+        folder: &RunFolder,
+        record: Option<&RunRecord>,
+    ) -> Result<Option<(TestEvaluation, NetworkDrawing)>> {
         let args = self.args;
         if args.no_evaluation {
             return Ok(None);
@@ -227,7 +238,7 @@ impl<'a> Evaluator<'a> {
         let test = Labelled { shape: data.shape, images: data.test.images.view(), labels: &data.test.labels };
         let found = TestEvaluation::new(which, weights.model.parameters(), &data.classes, &logits, test)?;
         let other_data = is_other.then(|| format!("{}, {}", data.name, data.sha256));
-        Ok(Some(TestEvaluation { other_data, ..found }))
+        Ok(Some((TestEvaluation { other_data, ..found }, NetworkDrawing::new(&weights.model))))
     }
 }
 

@@ -206,7 +206,7 @@ mod tests {
 
     fn history(name: &str, steps: Vec<StepRecord>, stages: Vec<StageReport>) -> History {
         let evaluation = Err("none".to_owned());
-        History { name: name.to_owned(), config: String::new(), record: None, steps, stages, evaluation }
+        History { name: name.to_owned(), config: String::new(), record: None, steps, stages, network: None, evaluation }
     }
 
     fn points(charts: &[Chart], name: &str, series: usize) -> Vec<(f64, f64)> {

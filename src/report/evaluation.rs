@@ -1,9 +1,10 @@
 //! What the weights of a run make of the test set, and that part of the page.
 
+use super::class_table::{ClassExample, class_table, first_of_each};
+use super::labelled::Labelled;
 use super::picture::{data_uri, example_png};
-use super::predictions::{Confusion, Mistake, mean_cross_entropy, worst_mistakes};
 use crate::error::Result;
-use crate::shape::Shape;
+use crate::run::{Confusion, Metrics, Mistake, mean_cross_entropy, worst_mistakes};
 use crate::values::{ValueKind, ValuesRef};
 use maud::{Markup, html};
 
@@ -29,6 +30,10 @@ pub struct TestEvaluation {
     pub loss: f64,
     /// What was taken for what.
     pub confusion: Confusion,
+    /// How well each class is told from the others.
+    pub metrics: Metrics,
+    /// The first examples of each class.
+    pub examples: Vec<Vec<ClassExample>>,
     /// The worst mistakes, the worst first.
     pub worst: Vec<Worst>,
 }
@@ -40,17 +45,6 @@ pub struct Worst {
     pub mistake: Mistake,
     /// The image.
     pub png: Vec<u8>,
-}
-
-/// Labelled images `[N][C][H][W]`.
-#[derive(Clone, Copy, Debug)]
-pub struct Labelled<'a> {
-    /// C × H × W
-    pub shape: Shape,
-    /// Bytes, or f32.
-    pub images: ValuesRef<'a>,
-    /// Classes.
-    pub labels: &'a [u32],
 }
 
 impl TestEvaluation {
@@ -66,23 +60,24 @@ impl TestEvaluation {
         test: Labelled<'_>,
     ) -> Result<Self> {
         let range = shades(test.images);
-        let worst = worst_mistakes(logits, test.labels, classes.len(), WORST).into_iter().map(|mistake| {
-            let pixels = test.shape.len();
-            let image = test.images.slice(mistake.example * pixels..(mistake.example + 1) * pixels);
-            Ok(Worst { mistake, png: example_png(image, test.shape, range)? })
-        });
+        let worst = worst_mistakes(logits, test.labels, classes.len(), WORST)
+            .into_iter()
+            .map(|mistake| Ok(Worst { mistake, png: example_png(test.image(mistake.example), test.shape, range)? }));
+        let confusion = Confusion::new(logits, test.labels, classes.len());
         Ok(Self {
             weights,
             other_data: None,
             parameters,
             classes: classes.to_vec(),
             loss: mean_cross_entropy(logits, test.labels, classes.len()),
-            confusion: Confusion::new(logits, test.labels, classes.len()),
+            metrics: Metrics::new(logits, test.labels, classes, &confusion),
+            examples: first_of_each(logits, test, classes.len(), range)?,
+            confusion,
             worst: worst.collect::<Result<_>>()?,
         })
     }
 
-    /// The confusion matrix, the accuracy of each class, and the worst mistakes.
+    /// The metrics of all and of each class, the confusion matrix, and the worst mistakes.
     pub(super) fn section(&self) -> Result<Markup> {
         let matrix = if self.classes.len() <= MOST_IN_TABLE { self.table() } else { self.grid()? };
         Ok(html! {
@@ -98,6 +93,16 @@ impl TestEvaluation {
                     " " strong { "Other data than the run was made on: " (data) "." }
                 }
             }
+            p {
+                (format!(
+                    "Balanced accuracy {}, top-5 accuracy {}, calibration error {:.4}.",
+                    percent(self.metrics.balanced_accuracy),
+                    percent(self.metrics.top_5_accuracy),
+                    self.metrics.calibration_error
+                ))
+            }
+            h4 { "Classes" }
+            (class_table(&self.metrics, &self.examples))
             h4 { "Confusion matrix" }
             (matrix)
             h4 { "Worst mistakes" }
@@ -168,8 +173,6 @@ impl TestEvaluation {
         let pixels: Vec<u8> =
             (0..classes * classes).flat_map(|cell| self.rgba(cell / classes, cell % classes)).collect();
         let image = data_uri(&super::picture::png(&pixels, classes, classes, ::image::ExtendedColorType::Rgba8)?);
-        let mut by_accuracy: Vec<usize> = (0..classes).collect();
-        by_accuracy.sort_by(|&a, &b| self.confusion.share(a, a).total_cmp(&self.confusion.share(b, b)));
         Ok(html! {
             p.note { "Rows are classes in their order, from the top; columns what their examples were taken for." }
             img.grid src=(image) alt="confusion matrix";
@@ -180,12 +183,6 @@ impl TestEvaluation {
                         (self.classes[a]) " → " (self.classes[b]) ": "
                         (self.confusion.count(a, b)) " of " (self.confusion.examples(a))
                     }
-                }
-            }
-            h4 { "Accuracy of each class" }
-            ul.columns {
-                @for class in by_accuracy {
-                    li { (self.classes[class]) ": " (percent(self.confusion.share(class, class))) }
                 }
             }
         })
@@ -201,6 +198,6 @@ fn shades(images: ValuesRef<'_>) -> (f64, f64) {
     (black, images.iter().fold(f64::NEG_INFINITY, f64::max))
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1}%", 100.0 * share)
 }

@@ -1,6 +1,7 @@
 //! A run as its folder tells it.
 
 use super::evaluation::TestEvaluation;
+use super::network::NetworkDrawing;
 use crate::run::RunRecord;
 use crate::subset::{StageReport, StepRecord};
 
@@ -17,6 +18,8 @@ pub struct History {
     pub steps: Vec<StepRecord>,
     /// The stages that have ended.
     pub stages: Vec<StageReport>,
+    /// Its network; none where nothing says what its images are.
+    pub network: Option<NetworkDrawing>,
     /// What its weights make of the test set, or why nobody knows.
     pub evaluation: Result<TestEvaluation, String>,
 }

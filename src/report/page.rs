@@ -4,6 +4,7 @@
 use super::chart::Chart;
 use super::headline::{NONE, headline, state};
 use super::history::History;
+use super::sentence::sentence;
 use crate::error::Result;
 use crate::subset::StageReport;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -43,6 +44,7 @@ pub fn page(runs: &[History], charts: &[Chart]) -> Result<String> {
             body {
                 header {
                     h1 { (title) }
+                    @if let Some(sentence) = sentence(runs) { p.lead { (sentence) } }
                     @for run in runs.iter().filter(|run| run.record.is_none()) {
                         p { strong { @if runs.len() > 1 { (run.name) ": " } (state(run)) } }
                     }
@@ -83,41 +85,53 @@ fn about(run: &History) -> Result<Markup> {
             @if run.stages.is_empty() { p { "No stage has ended yet." } } @else { div.wide { (stages(&run.stages)) } }
             h3 { "Test set" }
             (evaluation)
+            @if let Some(network) = &run.network {
+                h3 { "Network" }
+                (network.svg())
+            }
             h3 { "Configuration" }
             pre { (run.config) }
         }
     })
 }
 
+/// A quantity of a stage, as text.
+type OfStage = fn(&StageReport) -> String;
+
+const QUANTITIES: [(&str, OfStage); 13] = [
+    ("K, examples", |stage| stage.examples.to_string()),
+    ("Q = K·M/P", |stage| format!("{:.2}", stage.overdetermination)),
+    ("iterations", |stage| stage.iterations.to_string()),
+    ("passes over them", |stage| format!("{:.2}", stage.passes)),
+    ("loss, weight decay included", |stage| number(Some(stage.loss))),
+    ("cross entropy", |stage| number(stage.cross_entropy)),
+    ("… of the training set", |stage| number(stage.train_loss)),
+    ("… of the held-out examples", |stage| number(stage.held_out.map(|found| found.loss))),
+    ("… of the test set", |stage| number(stage.test_loss)),
+    ("held-out accuracy", |stage| stage.held_out.map_or(NONE.to_owned(), |found| percent(found.accuracy))),
+    ("test accuracy", |stage| percent(stage.test_accuracy)),
+    ("‖∇f‖, of its start", |stage| format!("{:.2e}", stage.gradient_reduction)),
+    ("ended because", |stage| stage.stopped.clone()),
+];
+
+fn number(x: Option<f64>) -> String {
+    x.filter(|x| x.is_finite()).map_or(NONE.to_owned(), |x| format!("{x:.4}"))
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.2}%", 100.0 * share)
+}
+
+/// A quantity a row, a stage a column.
 fn stages(stages: &[StageReport]) -> Markup {
-    let number = |x: Option<f64>| x.filter(|x| x.is_finite()).map_or(NONE.to_owned(), |x| format!("{x:.4}"));
-    let percent = |share: f64| format!("{:.2}%", 100.0 * share);
     html! {
-        table {
-            thead { tr {
-                @for head in [
-                    "stage", "K", "Q", "iterations", "passes", "loss, λ included", "cross entropy", "training set",
-                    "held-out", "test set",
-                    "held-out accuracy", "test accuracy", "‖∇f‖, of its start", "ended because",
-                ] { th scope="col" { (head) } }
-            } }
+        table.stages {
+            thead { tr { th {} @for stage in stages { th scope="col" { (stage.stage) } } } }
             tbody {
-                @for stage in stages {
+                @for (what, of) in &QUANTITIES {
                     tr {
-                        th scope="row" { (stage.stage) }
-                        td { (stage.examples) }
-                        td { (format!("{:.2}", stage.overdetermination)) }
-                        td { (stage.iterations) }
-                        td { (format!("{:.2}", stage.passes)) }
-                        td { (number(Some(stage.loss))) }
-                        td { (number(stage.cross_entropy)) }
-                        td { (number(stage.train_loss)) }
-                        td { (number(stage.held_out.map(|found| found.loss))) }
-                        td { (number(stage.test_loss)) }
-                        td { (stage.held_out.map_or(NONE.to_owned(), |found| percent(found.accuracy))) }
-                        td { (percent(stage.test_accuracy)) }
-                        td { (format!("{:.2e}", stage.gradient_reduction)) }
-                        td.text { (stage.stopped) }
+                        th scope="row" { (what) }
+                        @for stage in stages { td { (of(stage)) } }
                     }
                 }
             }
@@ -127,8 +141,11 @@ fn stages(stages: &[StageReport]) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Confusion, TestEvaluation, Worst, charts, worst_mistakes};
+    use super::super::{NetworkDrawing, TestEvaluation, Worst, charts};
     use super::*;
+    use crate::model::{Description, Model};
+    use crate::run::{Confusion, Metrics, worst_mistakes};
+    use crate::shape::Shape;
 
     const HOSTILE: &str = "</pre><script>alert('1')</script> & \"<b>\"";
 
@@ -139,17 +156,23 @@ mod tests {
             .collect();
         let labels: Vec<u32> = (0..classes as u32).collect();
         let worst = worst_mistakes(&logits, &labels, classes, 3);
+        let names: Vec<String> = (0..classes).map(|class| format!("{HOSTILE} {class}")).collect();
+        let confusion = Confusion::new(&logits, &labels, classes);
         let evaluation = Ok(TestEvaluation {
             weights: HOSTILE.to_owned(),
             other_data: Some(HOSTILE.to_owned()),
             parameters: 1,
-            classes: (0..classes).map(|class| format!("{HOSTILE} {class}")).collect(),
+            metrics: Metrics::new(&logits, &labels, &names, &confusion),
+            examples: vec![Vec::new(); classes],
+            classes: names,
             loss: f64::NAN,
-            confusion: Confusion::new(&logits, &labels, classes),
+            confusion,
             worst: worst.into_iter().map(|mistake| Worst { mistake, png: vec![1, 2, 3] }).collect(),
         });
         let (name, config) = (HOSTILE.to_owned(), format!("data = {HOSTILE:?}"));
-        History { name, config, record: None, steps: Vec::new(), stages: Vec::new(), evaluation }
+        let model = Model::new(&Description::linear(1), Shape::new(1, 2, 2), 3).unwrap();
+        let network = Some(NetworkDrawing::new(&model));
+        History { name, config, record: None, steps: Vec::new(), stages: Vec::new(), network, evaluation }
     }
 
     #[test]

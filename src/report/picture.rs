@@ -6,7 +6,7 @@ use crate::values::ValuesRef;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+use image::{DynamicImage, ExtendedColorType, GrayImage, ImageEncoder, Luma, Rgb, RgbImage};
 
 /// Pixels `[H][W][channels]` as a PNG.
 pub(super) fn png(pixels: &[u8], width: usize, height: usize, colour: ExtendedColorType) -> Result<Vec<u8>> {
@@ -23,15 +23,35 @@ pub(super) fn data_uri(png: &[u8]) -> String {
 
 /// An example `[C][H][W]` as a PNG: three channels in colour, else the first in grey, between the values that are black
 /// and white.
-pub fn example_png<'a>(example: impl Into<ValuesRef<'a>>, shape: Shape, (black, white): (f64, f64)) -> Result<Vec<u8>> {
-    let example: ValuesRef<'_> = example.into();
-    let (colour, channels) =
-        if shape.channels == 3 { (ExtendedColorType::Rgb8, 3) } else { (ExtendedColorType::L8, 1) };
+pub fn example_png<'a>(example: impl Into<ValuesRef<'a>>, shape: Shape, range: (f64, f64)) -> Result<Vec<u8>> {
+    encoded(&drawn(example.into(), shape, range))
+}
+
+/// The same, made smaller where a side has more than `most` pixels.
+pub(super) fn thumbnail_png(example: ValuesRef<'_>, shape: Shape, range: (f64, f64), most: usize) -> Result<Vec<u8>> {
+    let image = drawn(example, shape, range);
+    if shape.height.max(shape.width) <= most {
+        return encoded(&image);
+    }
+    encoded(&image.thumbnail(most as u32, most as u32))
+}
+
+/// An example as an image.
+fn drawn(example: ValuesRef<'_>, shape: Shape, (black, white): (f64, f64)) -> DynamicImage {
     let range = if white > black { white - black } else { 1.0 };
-    let value = |value: f64| ((value - black) * 255.0 / range) as u8;
-    let at = |pixel: usize| (0..channels).map(move |channel| value(example.get(channel * shape.pixels() + pixel)));
-    let pixels: Vec<u8> = (0..shape.pixels()).flat_map(at).collect();
-    png(&pixels, shape.width, shape.height, colour)
+    let at = |channel: usize, x: u32, y: u32| {
+        let value = example.get(channel * shape.pixels() + y as usize * shape.width + x as usize);
+        ((value - black) * 255.0 / range) as u8
+    };
+    let (width, height) = (shape.width as u32, shape.height as u32);
+    match shape.channels {
+        3 => RgbImage::from_fn(width, height, |x, y| Rgb([0, 1, 2].map(|channel| at(channel, x, y)))).into(),
+        _ => GrayImage::from_fn(width, height, |x, y| Luma([at(0, x, y)])).into(),
+    }
+}
+
+fn encoded(image: &DynamicImage) -> Result<Vec<u8>> {
+    png(image.as_bytes(), image.width() as usize, image.height() as usize, image.color().into())
 }
 
 #[cfg(test)]

@@ -108,7 +108,7 @@ impl Chart {
             let place = |&(a, b): &(f64, f64)| (self.x.scale.position(a), self.y.scale.position(b));
             let (colour, points) = (colour(series.colour), series.points.iter().map(place));
             if series.joined {
-                let (width, faint) = if series.mark == Mark::None { (3, 1.0) } else { (2, 0.6) };
+                let (width, faint) = if series.mark == Mark::None { (3, 1.0) } else { (3, 0.7) };
                 chart.draw_series(LineSeries::new(points.clone(), colour.mix(faint).stroke_width(width)))?;
             }
             match series.mark {

@@ -47,7 +47,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "checkpoint",
         ],
     ),
-    ("report", &["shape", "values", "error", "subset", "run"]),
+    ("report", &["shape", "values", "error", "model", "subset", "run"]),
     (
         "cli",
         &[
