@@ -28,6 +28,7 @@ pub struct Draw {
 
 /// What Kronecker factors are estimated from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Looks {
     /// Examples of a look at a sample of all, about: the first, and those where there is no mini-batch to look at.
     pub first: usize,

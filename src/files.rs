@@ -104,7 +104,21 @@ pub(crate) fn hex(digest: &[u8]) -> String {
 
 /// The line of a fault in a TOML text, from 1.
 pub(crate) fn line_of(text: &str, fault: &toml::de::Error) -> usize {
-    fault.span().map_or(1, |span| 1 + text[..span.start].matches('\n').count())
+    let start = fault.span().map_or(0, |span| span.start);
+    // of a field that a table does not have, the parser may know the table alone
+    let unknown = fault.message().strip_prefix("unknown field `").and_then(|rest| rest.split('`').next());
+    let at = unknown.and_then(|name| key_in(&text[start..], name)).unwrap_or(0);
+    1 + text[..start + at].matches('\n').count()
+}
+
+/// Where a key of this name is in a TOML text: followed by a value, by a part of its own, or in the name of a table.
+fn key_in(text: &str, name: &str) -> Option<usize> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let is_key = |&(at, _): &(usize, &str)| {
+        let after = text[at + name.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
+        !text[..at].ends_with(is_part) && after.starts_with(['=', '.', ']'])
+    };
+    text.match_indices(name).find(is_key).map(|(at, _)| at)
 }
 
 /// A number that JSON may have had to write as null, because it was not finite.
@@ -167,6 +181,35 @@ mod tests {
         assert_eq!(read_regular(&folder.path().join("none"), 5).unwrap_err().kind(), ErrorKind::NotFound);
         if cfg!(unix) {
             assert!(read_regular(Path::new("/dev/zero"), 5).unwrap_err().to_string().contains("not a regular file"));
+        }
+    }
+
+    #[test]
+    fn the_line_of_an_unknown_field_is_its_own() {
+        #[derive(Debug, Deserialize)]
+        #[serde(tag = "kind", deny_unknown_fields)]
+        enum Inner {
+            #[serde(rename = "a")]
+            A {
+                #[serde(rename = "value")]
+                _value: u8,
+            },
+        }
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Outer {
+            #[serde(rename = "inner")]
+            _inner: Inner,
+        }
+        for (text, line) in [
+            ("\n[inner]\nkind = \"a\"\nvalue = 1\nvalues = 2\n", 5),
+            ("# values = 1\n\n[inner]\nkind = \"a\" # values\nvalue = 1\n\"values\"=2\n", 6),
+            ("[inner]\nkind = \"a\"\nvalue = 1\n\n[inner.values]\nx = 1\n", 5),
+            ("inner = { kind = \"a\", value = 1 }\n\nouter = 1\n", 3),
+            ("\n[inner]\nkind = \"b\"\n", 2),
+        ] {
+            let fault = toml::from_str::<Outer>(text).unwrap_err();
+            assert_eq!(line_of(text, &fault), line, "{text}: {fault}");
         }
     }
 }

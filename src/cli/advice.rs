@@ -1,5 +1,6 @@
 //! What to do about an error, in terms of options. Below this room an error says only what is wrong and where.
 
+use super::nearest::meant;
 use crate::error::{
     DataError, DeviceError, Error, ImagesError, Instead, IoError, MemoryError, ModelError, RunError, SetError,
     UsageError, one_line,
@@ -52,6 +53,11 @@ pub(super) fn advice(error: &Error) -> Option<String> {
         Error::Device(DeviceError::NoAdapter) => Some(format!("{DRIVER}, or see `gpu-subset devices`")),
         Error::Device(DeviceError::NoSuchAdapter { .. }) => {
             Some(format!("choose another with --adapter (`gpu-subset devices` lists them), or {DRIVER}"))
+        }
+        Error::Data(DataError::Run(RunError::Config { source, .. }))
+        | Error::Usage(UsageError::Model(ModelError::Syntax { source, .. })) => {
+            let name = meant(source.downcast_ref::<toml::de::Error>()?.message())?;
+            Some(format!("did you mean {name}?"))
         }
         other => fixed(other).map(str::to_owned),
     }

@@ -2,9 +2,10 @@
 
 use super::output::{say, written};
 use super::values::with_negative_numbers;
-use super::{bench, devices, doctor, eval, experiment, export, manual, plan, predict, report, signals, train};
+use super::{bench, devices, doctor, eval, experiment, export, manual, plan, predict, report, signals, train, version};
 use crate::error::printable;
 use anyhow::Result;
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -28,6 +29,9 @@ Environment:
 #[derive(Parser)]
 #[command(name = "gpu-subset", version, after_help = EXIT_CODES)]
 struct Cli {
+    /// With --version: also commit, features, target, wgpu and adapters, for a bug report
+    #[arg(long, requires = "version")]
+    verbose: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -92,6 +96,7 @@ pub fn run() -> Result<()> {
     let cli = match parse() {
         Ok(cli) => cli,
         Err(refused) if refused.use_stderr() => refuse(&refused),
+        Err(asked) if asked.kind() == ErrorKind::DisplayVersion && is_verbose() => return version::run(),
         Err(help) => return Ok(written(help.print())?),
     };
     match cli.command {
@@ -108,6 +113,11 @@ pub fn run() -> Result<()> {
         Command::Completions(args) => manual::completions(&args, Cli::command()),
         Command::Man(args) => manual::pages(&args, Cli::command()),
     }
+}
+
+/// Whether more than the version is asked for: the parser ends where it meets that.
+fn is_verbose() -> bool {
+    std::env::args_os().any(|argument| argument == "--verbose")
 }
 
 /// The arguments of the process.

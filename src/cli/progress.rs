@@ -1,10 +1,11 @@
 //! Progress on a terminal, plain lines elsewhere; steps and checkpoints into the run folder.
 
 use super::output::say;
+use super::pace::{Pace, spoken};
 use crate::device::Interrupt;
 use crate::error::Result;
 use crate::run::{Run, RunFolder};
-use crate::subset::{Incident, Observer, Progress, ScreeningReport, StageReport, StepRecord};
+use crate::subset::{HeldOut, Incident, Observer, Progress, ScreeningReport, StageReport, StepRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,9 @@ const TICKS: f64 = 1000.0;
 pub(super) struct Watcher<'a> {
     folder: &'a mut RunFolder,
     bar: ProgressBar,
-    /// Planned units of all stages.
-    planned: f64,
+    pace: Pace,
+    /// The latest validation.
+    held_out: Option<HeldOut>,
     /// Q of one example.
     overdetermination: f64,
     checkpoint_every: Duration,
@@ -32,13 +34,13 @@ impl<'a> Watcher<'a> {
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let style =
-            ProgressStyle::with_template("{bar:24} {percent:>3}% {msg} eta {eta}").expect("a constant template");
+        let style = ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}").expect("a constant template");
         bar.set_style(style);
         Self {
             folder,
             bar,
-            planned: run.trainer().planned().count(),
+            pace: Pace::new(run.trainer().planned().count()),
+            held_out: None,
             overdetermination: run.overdetermination(1),
             checkpoint_every: Duration::try_from_secs_f64(run.config().checkpoint_every).unwrap_or(Duration::MAX),
             last_checkpoint: Instant::now(),
@@ -52,11 +54,16 @@ impl<'a> Watcher<'a> {
         self.bar.finish_and_clear();
     }
 
-    fn line(&self, record: &StepRecord) -> String {
+    /// A step, with the latest validation and what is left of the run.
+    fn line(&mut self, record: &StepRecord) -> String {
+        self.held_out = record.held_out.or(self.held_out);
         let q = self.overdetermination * record.examples as f64;
-        let held_out = record.held_out.map_or(String::new(), |h| format!(", held-out {:.4}", h.loss));
+        let accuracy = record.accuracy.map_or(String::new(), |share| format!(", accuracy {:.1}%", 100.0 * share));
+        let validation = |h: HeldOut| format!(", held-out {:.4} and {:.1}%", h.loss, 100.0 * h.accuracy);
+        let held_out = self.held_out.map_or(String::new(), validation);
+        let left = self.pace.left(record).map_or(String::new(), |left| format!(", about {} left", spoken(left)));
         format!(
-            "{} {:>4}: loss {:.4}{held_out}, Q {q:.1}, cost {:.2} ep",
+            "{} {:>4}: loss {:.4}{accuracy}{held_out}, Q {q:.1}, cost {:.2} ep{left}",
             record.stage, record.iteration, record.outcome.loss, record.cost_epochs
         )
     }
@@ -74,17 +81,18 @@ impl<'a> Watcher<'a> {
 impl Observer for Watcher<'_> {
     fn step(&mut self, record: &StepRecord) -> Result<()> {
         self.folder.append(record)?;
-        self.bar.set_position((TICKS * (record.units / self.planned).min(1.0)) as u64);
-        self.bar.set_message(self.line(record));
+        let line = self.line(record);
+        self.bar.set_position((TICKS * self.pace.share(record)) as u64);
         if self.bar.is_hidden() && self.last_line.elapsed() >= Duration::from_secs(2) {
             self.last_line = Instant::now();
-            let left = record.wall_seconds * (self.planned / record.units - 1.0).max(0.0);
-            say!("{}, about {left:.0} s left", self.line(record));
+            say!("{line}");
         }
+        self.bar.set_message(line);
         Ok(())
     }
 
     fn stage(&mut self, report: &StageReport) -> Result<()> {
+        self.folder.end_stage(report)?;
         let held_out = report.held_out.map_or(String::new(), |h| format!("held-out {:.2}%, ", 100.0 * h.accuracy));
         self.say(&format!(
             "{}: {} examples (Q {:.1}), {} iterations, {:.1} passes, loss {:.5}, {held_out}test {:.2}%; {}",

@@ -4,22 +4,28 @@ use super::device::DeviceArgs;
 use super::exit::leave;
 use super::new_run::{NewRun, unused_folder};
 use super::output::{say, show};
+use super::overrides::Override;
 use super::progress::Watcher;
 use super::reading::say_notes;
 use super::request::RunRequest;
 use super::resume::{self, Continuation};
 use super::signals;
 use super::trained::say_start;
-use super::values::non_negative;
+use super::values::{named, non_negative};
 use crate::data::Dataset;
 use crate::device::Interrupt;
 use crate::error::{Error, shown};
 use crate::optimise::Rule;
-use crate::run::{CHECKPOINT_EVERY, Config, Run, RunFolder, RunRecord};
+use crate::run::{CHECKPOINT_EVERY, Config, LogFormat, Run, RunFolder, RunRecord};
 use crate::subset::{Plan, Progress, WELL_ABOVE_ONE};
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
+
+const LOG_FORMATS: &[(LogFormat, &str)] = &[
+    (LogFormat::Csv, "steps.csv: a row a step"),
+    (LogFormat::Tensorboard, "events.out.tfevents.*: scalars over steps and time"),
+];
 
 #[derive(Args)]
 pub(super) struct TrainArgs {
@@ -39,6 +45,14 @@ pub(super) struct TrainArgs {
     /// now
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     config: Option<PathBuf>,
+    /// With --config: another value for a key of it, its parts between dots, such as seed=3 or plan.rule.momentum=0.9;
+    /// may be repeated
+    #[arg(long, value_name = "KEY=VALUE", requires = "config")]
+    set: Vec<Override>,
+    /// Write steps in these formats as well, into the run folder: steps.csv, or events that TensorBoard reads; a run
+    /// that is resumed goes on with those that it has
+    #[arg(long, value_name = "csv,tensorboard", value_delimiter = ',', value_parser = named(LOG_FORMATS))]
+    log: Vec<LogFormat>,
     #[command(flatten)]
     checkpoints: CheckpointArgs,
     /// Print run.json on stdout, and nothing else there
@@ -85,7 +99,11 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
         leave(stopped);
     }
     let record = ended?;
-    if args.json { Ok(show!("{}", serde_json::to_string(&record)?)?) } else { Ok(summarise(&record, &path)?) }
+    if args.json {
+        Ok(show!("{}", serde_json::to_string(&record)?)?)
+    } else {
+        Ok(summarise(&record, run.data(), &path)?)
+    }
 }
 
 /// Trains to the end, and leaves weights and record in the folder.
@@ -96,6 +114,7 @@ fn finish(
     args: &TrainArgs,
     interrupt: Interrupt,
 ) -> crate::error::Result<RunRecord> {
+    folder.log(&args.log, progress.as_ref().map_or(&[], |progress| &progress.scalars.stages))?;
     introduce(run, folder);
     let mut watcher = Watcher::new(run, folder, args.json, interrupt);
     let trained = run.resume(progress, &mut watcher);
@@ -122,7 +141,7 @@ fn prepare(args: &TrainArgs) -> Result<(Config, Dataset, Option<Continuation>)> 
     }
     if let Some(path) = &args.config {
         check_alone(&args.request, "--config", &["data"])?;
-        let config = Config::load(path)?;
+        let config = args.set.iter().try_fold(Config::load(path)?, |config, set| set.apply(&config))?;
         let data = config.open_data_of(path, args.request.given_data())?;
         say_notes(&data);
         return Ok((config.moved_to(&data), data, None));
@@ -152,7 +171,9 @@ fn check_alone(request: &RunRequest, option: &str, allowed: &[&str]) -> Result<(
     match given.first_but::<RunRequest>(allowed).or_else(|| given.first_of::<CheckpointArgs>()) {
         None => Ok(()),
         Some(other) => {
-            let why = format!("{other}: the run of {option} has a configuration of its own; leave one of them out");
+            let to_do = if option == "--config" { ", or change a key of it with --set" } else { "" };
+            let why =
+                format!("{other}: the run of {option} has a configuration of its own; leave one of them out{to_do}");
             Err(Error::usage(why).into())
         }
     }
@@ -202,11 +223,17 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
     }
 }
 
-fn summarise(record: &RunRecord, folder: &Path) -> crate::error::Result<()> {
-    show!("test accuracy   {:.2}%", 100.0 * record.test_accuracy)?;
+/// What came of it, a quantity a line.
+fn summarise(record: &RunRecord, data: &Dataset, folder: &Path) -> crate::error::Result<()> {
+    let balanced = record.metrics.as_ref().map_or(String::new(), |metrics| {
+        format!(", {:.2}% as a mean over the classes", 100.0 * metrics.balanced_accuracy)
+    });
+    show!("trained         {}, {} parameters, on {}", shown(&record.model), record.parameters, shown(&record.data))?;
+    show!("test accuracy   {:.2}% of {} images{balanced}", 100.0 * record.test_accuracy, data.test.len())?;
     show!("test loss       {:.4}", record.test_loss)?;
     show!("training loss   {:.4}", record.train_loss)?;
     show!("cost            {:.2} epochs, {:.2} of passes through the network", record.cost_epochs, record.network())?;
     show!("wall time       {:.1} s", record.wall_seconds)?;
+    show!("weights         {}, of the {}", shown(folder.join("weights.safetensors")), record.weights)?;
     show!("run folder      {}", shown(folder))
 }

@@ -12,6 +12,7 @@ use std::ops::Range;
 /// Adam with its corrections of the bias (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1). The penalty λ/2 ‖x‖² is
 /// part of the loss and of its gradient, as with `torch.optim.Adam(weight_decay = λ)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Adam {
     /// β₁, how much of the mean of the gradients an update keeps.
     pub beta1: f64,

@@ -19,6 +19,7 @@ pub enum Decay {
 
 /// How examples are screened, and what those that are drawn count.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Importance {
     /// The linear model learns from one in so many examples.
     pub one_in: usize,
@@ -46,6 +47,7 @@ impl Default for Importance {
 
 /// The choices of a run over mini-batches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BatchPlan {
     /// The learning rate at the end of the warm-up, the largest.
     pub learning_rate: f64,

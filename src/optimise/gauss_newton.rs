@@ -20,6 +20,7 @@ const MAX_REJECTIONS: usize = 10;
 
 /// The choices of [`GaussNewton`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GaussNewtonSettings {
     /// λ of the first step. Later ones adapt it: a factor of 3/2 or 2/3 by the worth of the model, 10 after a
     /// rejection.

@@ -16,6 +16,7 @@ const MAX_REJECTIONS: usize = 8;
 
 /// The choices of [`Kfac`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KfacSettings {
     /// λ of the first step; later ones adapt it to how good the model was.
     pub damping: f64,

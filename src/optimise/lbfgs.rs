@@ -14,6 +14,7 @@ use std::mem::replace;
 
 /// The choices of [`Lbfgs`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LbfgsSettings {
     /// m, the pairs remembered: one at least.
     pub memory: usize,

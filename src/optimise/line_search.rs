@@ -22,6 +22,7 @@ pub(super) const NOISE: f64 = 1e-6;
 /// A step is accepted under the strong Wolfe conditions (Nocedal and Wright, *Numerical Optimization*, 2nd
 /// edition, equation 3.7), with sufficient decrease tested so that rounding does not decide it; see `change`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LineSearch {
     /// c₁ of the sufficient decrease φ(α) − φ(0) ≤ c₁ α φ'(0).
     pub decrease: f64,

@@ -14,6 +14,7 @@ use std::ops::Range;
 /// layer with parameters and the last. Its learning rate is a share of the norm that a matrix began with. The penalty
 /// λ/2 ‖x‖² is part of the loss and of its gradient, as with Adam here, and not a decay of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Muon {
     /// μ, how much of the velocity an update keeps.
     pub momentum: f64,

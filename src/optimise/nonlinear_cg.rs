@@ -24,6 +24,7 @@ pub enum Beta {
 
 /// The choices of [`NonlinearCg`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NcgSettings {
     /// The formula for β.
     pub beta: Beta,

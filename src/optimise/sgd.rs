@@ -12,6 +12,7 @@ use std::ops::Range;
 /// Stochastic gradient descent with momentum as in PyTorch, v ← μ v + g, x ← x − η v (Sutskever and others 2013, ICML,
 /// with the learning rate η outside of v); Nesterov's takes g + μ v for v.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sgd {
     /// μ, how much of the velocity an update keeps.
     pub momentum: f64,

@@ -20,6 +20,7 @@ use std::ops::Range;
 /// The choices of a sweep. `batches` has no learning rate: what falls is the share of the radius; a batch of 0 is as
 /// suits a [budget](Sweep::within).
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sweep {
     /// κ of a subset of 128 examples; it grows with the subset. None: as suits a [budget](Sweep::within).
     pub divergence: Option<f64>,

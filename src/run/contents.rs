@@ -16,14 +16,43 @@ pub(super) const PREVIOUS: &str = "checkpoint.previous.safetensors";
 pub(super) const WEIGHTS: &str = "weights.safetensors";
 pub(super) const RECORD: &str = "run.json";
 pub(super) const STATE: &str = "state.safetensors";
+pub(super) const TABLE: &str = "steps.csv";
+/// Around the second in which a run began: TensorBoard finds such files by the first part, and we by both.
+const EVENTS: [&str; 2] = ["events.out.tfevents.", ".gpu-subset"];
 const REPLACED: &str = "replaced";
 
 /// Of a complete run.
-const LASTING: [&str; 5] = [STEPS, STATE, RECORD, WEIGHTS, CONFIG];
+const LASTING: [&str; 6] = [TABLE, STEPS, STATE, RECORD, WEIGHTS, CONFIG];
 /// Of a run that goes on.
 const PASSING: [&str; 2] = [CHECKPOINT, PREVIOUS];
 /// Of one that was killed while it wrote.
 const PARTIAL: [&str; 5] = ["config.partial", "checkpoint.partial", "state.partial", "weights.partial", "run.partial"];
+
+/// The name of a file of events of a run that began then, in seconds since 1970.
+pub(super) fn event_file(start: u64) -> String {
+    let [before, after] = EVENTS;
+    format!("{before}{start}{after}")
+}
+
+/// When a run began, by the name of its file of events.
+pub(super) fn start_of(name: &str) -> Option<u64> {
+    let [before, after] = EVENTS;
+    name.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
+}
+
+/// Names of the files of events in a folder, which is no more than one unless somebody copied it.
+pub(super) fn event_files(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut found: Vec<String> = names.filter(|name| start_of(name).is_some()).collect();
+    found.sort();
+    found
+}
+
+/// Names of what a complete run has in a folder, its configuration last.
+fn lasting(folder: &Path) -> Vec<String> {
+    event_files(folder).into_iter().chain(LASTING.map(str::to_owned)).collect()
+}
 
 /// Whether a run may be put there. Files of somebody else are never replaced: without a configuration of ours, all are.
 ///
@@ -65,8 +94,8 @@ pub(super) fn set_aside(folder: &Path) -> Result<()> {
             remove_replaced(folder)?;
         }
         fs::create_dir_all(&aside).map_err(|e| Error::io("creating", &aside, e))?;
-        for name in LASTING {
-            move_if_there(&folder.join(name), &aside.join(name))?;
+        for name in lasting(folder) {
+            move_if_there(&folder.join(&name), &aside.join(&name))?;
         }
     }
     clear(folder)
@@ -74,8 +103,8 @@ pub(super) fn set_aside(folder: &Path) -> Result<()> {
 
 /// Removes the files of a run.
 pub(super) fn clear(folder: &Path) -> Result<()> {
-    let names = PARTIAL.iter().chain(&PASSING).chain(&LASTING);
-    names.map(|name| folder.join(name)).try_for_each(|path| remove(&path))
+    let names = PARTIAL.iter().chain(&PASSING).map(|name| folder.join(name));
+    names.chain(lasting(folder).iter().map(|name| folder.join(name))).try_for_each(|path| remove(&path))
 }
 
 /// Removes what a run left that was killed while it wrote.
@@ -89,7 +118,7 @@ pub(super) fn remove_replaced(folder: &Path) -> Result<()> {
     if aside.join(CONFIG).exists() && !is_ours(&aside.join(CONFIG))? {
         return Ok(()); // a folder of somebody else's
     }
-    LASTING.iter().try_for_each(|name| remove(&aside.join(name)))?;
+    lasting(&aside).iter().try_for_each(|name| remove(&aside.join(name)))?;
     match fs::remove_dir(&aside) {
         Err(e) if ![ErrorKind::NotFound, ErrorKind::DirectoryNotEmpty].contains(&e.kind()) => {
             Err(Error::io("removing", &aside, e))
@@ -106,7 +135,7 @@ pub(super) fn remove_passing(folder: &Path) -> Result<()> {
 /// Brings the run back that was replaced, if there is one, where nothing is left of its successor.
 pub(super) fn bring_back(folder: &Path) -> Result<()> {
     let aside = folder.join(REPLACED);
-    for name in LASTING.iter().rev() {
+    for name in lasting(&aside).iter().rev() {
         move_if_there(&aside.join(name), &folder.join(name))?;
     }
     remove_replaced(folder)

@@ -5,11 +5,12 @@ use super::config::Config;
 use super::contents;
 use super::lock::FolderLock;
 use super::record::RunRecord;
+use super::step_log::{LogFormat, StepLogs};
 use super::steps::{StepLog, read_steps};
 use crate::checkpoint::{self, Provenance};
 use crate::error::{DataError, Error, Result, RunError};
 use crate::files::{RECORDS, read_text, remove, rename_if_there, write_atomically};
-use crate::subset::{Progress, StepRecord};
+use crate::subset::{Progress, StageReport, StepRecord};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub struct RunFolder {
     path: PathBuf,
     steps: StepLog,
+    logs: StepLogs,
     /// None for somebody who only reads.
     lock: Option<FolderLock>,
     /// Digests of the configurations that a checkpoint may go on with.
@@ -80,7 +82,7 @@ impl RunFolder {
 
     fn at(path: &Path) -> Self {
         let steps = StepLog::new(path.join(contents::STEPS));
-        Self { path: path.to_owned(), steps, lock: None, configurations: Vec::new() }
+        Self { path: path.to_owned(), steps, logs: StepLogs::default(), lock: None, configurations: Vec::new() }
     }
 
     /// The folder.
@@ -162,12 +164,32 @@ impl RunFolder {
         self.configure(config)
     }
 
-    /// Appends a line to `steps.jsonl`.
+    /// Has steps written in these formats as well, and in those that the folder has already. What `steps.jsonl` holds
+    /// is written there anew, so that a run that goes on has no step twice; `stages` are those that have ended.
+    ///
+    /// # Errors
+    /// As [`RunFolder::read_steps`]; [`Error::Io`].
+    pub fn log(&mut self, formats: &[LogFormat], stages: &[StageReport]) -> Result<()> {
+        let steps = read_steps(&self.path.join(contents::STEPS), None)?;
+        self.logs = StepLogs::new(&self.path, formats, &steps, stages)?;
+        Ok(())
+    }
+
+    /// Appends a line to `steps.jsonl`, and to the other logs.
     ///
     /// # Errors
     /// [`Error::Io`]
     pub fn append(&mut self, record: &StepRecord) -> Result<()> {
-        self.steps.append(record)
+        self.steps.append(record)?;
+        self.logs.append(record)
+    }
+
+    /// Has the other logs say what a stage came to that ended with the last step.
+    ///
+    /// # Errors
+    /// [`Error::Io`]
+    pub fn end_stage(&mut self, report: &StageReport) -> Result<()> {
+        self.logs.end_stage(report)
     }
 
     /// Writes a checkpoint, and keeps the one before it.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a run does, said once: it reaches the trainer as the configuration has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Plan {
     /// Mini-batches of all examples that are not held out, until a budget is spent.
     Stochastic {
@@ -35,6 +35,7 @@ pub enum Plan {
 
 /// When held-out examples are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Validation {
     /// Iterations between two validations; 0: only at the end of a stage.
     pub every: u64,
@@ -51,6 +52,7 @@ impl Validation {
 
 /// A set of examples, and how far its loss is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct StagePlan {
     /// K, the examples of a subset; none: all that are not held out.
     pub subset: Option<usize>,
