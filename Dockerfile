@@ -4,6 +4,8 @@
 FROM rust:1-bookworm AS build
 WORKDIR /src
 COPY . .
+# docker build --build-arg GPU_SUBSET_COMMIT=$(git rev-parse HEAD): what --version --verbose says
+ARG GPU_SUBSET_COMMIT
 RUN cargo build --release --locked
 
 FROM debian:bookworm-slim

@@ -206,7 +206,7 @@ mod tests {
             ("# values = 1\n\n[inner]\nkind = \"a\" # values\nvalue = 1\n\"values\"=2\n", 6),
             ("[inner]\nkind = \"a\"\nvalue = 1\n\n[inner.values]\nx = 1\n", 5),
             ("inner = { kind = \"a\", value = 1 }\n\nouter = 1\n", 3),
-            ("\n[inner]\nkind = \"b\"\n", 2),
+            ("\n[inner]\nkind = \"b\"\n", 3),
         ] {
             let fault = toml::from_str::<Outer>(text).unwrap_err();
             assert_eq!(line_of(text, &fault), line, "{text}: {fault}");

@@ -60,6 +60,8 @@ fn a_run_leaves_its_folder_and_its_weights_evaluate_to_what_it_reported() {
     assert_eq!(evaluated["accuracy"], printed["test_accuracy"]);
     let (a, b) = (evaluated["loss"].as_f64().unwrap(), printed["test_loss"].as_f64().unwrap());
     assert!((a - b).abs() <= 1e-6 * b, "{a} {b}");
+    let metrics = ["balanced_accuracy", "top_5_accuracy", "calibration_error", "classes"];
+    assert!(metrics.iter().all(|key| !printed[key].is_null() && evaluated[key] == printed[key]), "{printed}");
     let output = run(&["eval", out_text, "--split", "train"]);
     assert!(String::from_utf8_lossy(&output.stdout).contains("1437 examples"));
 

@@ -2,8 +2,8 @@
 
 use gpu_subset::data::Dataset;
 use gpu_subset::error::{Error, Result};
-use gpu_subset::run::{Config, Resumed, Run, RunFolder};
-use gpu_subset::subset::{Progress, ProgressScalars, ProgressVectors, StepRecord};
+use gpu_subset::run::{Config, LogFormat, Resumed, Run, RunFolder};
+use gpu_subset::subset::{Progress, ProgressScalars, ProgressVectors, StageReport, StepRecord};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -218,12 +218,84 @@ fn a_run_that_came_to_nothing_leaves_nothing_of_it() {
     assert_eq!(fs::read_dir(at.path()).unwrap().count(), 1);
 }
 
+/// Numbers of the steps in `steps.csv`, and the file of events, where there is one.
+fn logged(at: &Path) -> (Vec<String>, Option<String>) {
+    let text = fs::read_to_string(at.join("steps.csv")).unwrap();
+    let numbers = text.lines().map(|line| line.split(',').next().unwrap().to_owned()).collect();
+    let names = fs::read_dir(at).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    (numbers, names.into_iter().find(|name| name.starts_with("events.out.tfevents.")))
+}
+
+#[test]
+fn other_logs_follow_the_steps_and_have_none_twice() {
+    let at = tempfile::tempdir().unwrap();
+    let numbers = |last: u64| ["step".to_owned()].into_iter().chain((1..=last).map(|number| number.to_string()));
+    let mut folder = RunFolder::create(at.path(), false, &config()).unwrap();
+    folder.log(&[LogFormat::Csv, LogFormat::Tensorboard], &[]).unwrap();
+    for iteration in 1..=7 {
+        folder.append(&record(iteration)).unwrap();
+        if iteration == 5 {
+            folder.save_checkpoint(&progress(iteration)).unwrap();
+        }
+    }
+    drop(folder);
+    let (rows, events) = logged(at.path());
+    let events = at.path().join(events.unwrap());
+    assert_eq!(rows, numbers(7).collect::<Vec<_>>());
+    let after_seven = fs::metadata(&events).unwrap().len();
+
+    // it was killed in the middle of a row, and is not told again what it writes
+    change(&at.path().join("steps.csv"), |bytes| bytes.truncate(bytes.len() - 9));
+    let mut folder = RunFolder::take(at.path()).unwrap();
+    folder.resume(&config(), 2).unwrap();
+    folder.log(&[], &[]).unwrap();
+    assert_eq!(logged(at.path()).0, numbers(5).collect::<Vec<_>>());
+    assert!(fs::metadata(&events).unwrap().len() < after_seven);
+    (6..=7).for_each(|iteration| folder.append(&record(iteration)).unwrap());
+    assert_eq!(fs::metadata(&events).unwrap().len(), after_seven, "the same events");
+    let report = serde_json::json!({
+        "stage": "full", "examples": 10, "overdetermination": 1.0, "iterations": 7, "passes": 1.0, "loss": 0.5,
+        "gradient_reduction": 0.1, "test_accuracy": 0.75, "test_loss": 0.25, "stopped": "it was enough"
+    });
+    let report: StageReport = serde_json::from_value(report).unwrap();
+    folder.end_stage(&report).unwrap();
+    let ended = fs::read_to_string(at.path().join("steps.csv")).unwrap();
+    let cells = |line: usize| ended.lines().nth(line).unwrap().split(',').map(str::to_owned).collect::<Vec<_>>();
+    let of = |name: &str| cells(7)[cells(0).iter().position(|found| found == name).unwrap()].clone();
+    assert_eq!([of("step"), of("test_accuracy"), of("test_loss"), of("rejected")], ["7", "0.75", "0.25", ""]);
+    assert_eq!((ended.lines().count(), cells(6).len()), (8, cells(0).len()));
+
+    // made anew, they are the same; and they go with the run that they are of
+    let events_of = fs::read(&events).unwrap();
+    drop(folder);
+    let mut folder = RunFolder::take(at.path()).unwrap();
+    folder.log(&[], &[report]).unwrap();
+    assert_eq!(fs::read_to_string(at.path().join("steps.csv")).unwrap(), ended);
+    assert_eq!(fs::read(&events).unwrap(), events_of);
+    folder.remove_run();
+    assert_eq!(fs::read_dir(at.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn logs_are_set_aside_with_the_run_that_they_are_of() {
+    let at = tempfile::tempdir().unwrap();
+    let at = at.path();
+    complete(at, "old");
+    fs::write(at.join("steps.csv"), "old").unwrap();
+    fs::write(at.join("events.out.tfevents.17.gpu-subset"), "old").unwrap();
+    let folder = RunFolder::create(at, true, &config()).unwrap();
+    assert!(!at.join("steps.csv").exists() && at.join("replaced/events.out.tfevents.17.gpu-subset").exists());
+    folder.remove_run();
+    assert!(logged(at).1.is_some() && fs::read_to_string(at.join("steps.csv")).unwrap() == "old");
+}
+
 #[test]
 fn files_of_somebody_else_are_not_replaced() {
     for (name, text) in [
         ("run.json", "{}"),
         ("weights.safetensors", ""),
         ("steps.jsonl", ""),
+        ("steps.csv", ""),
         ("checkpoint.safetensors", ""),
         ("config.toml", "[package]\nname = \"mine\"\n"),
         ("config.toml", "no TOML"),

@@ -60,6 +60,41 @@ fn the_choices_of_a_sweep_are_options_and_stand_in_its_configuration() {
 }
 
 #[test]
+fn a_configuration_is_repeated_with_other_values_of_its_keys() {
+    let Some(_gpu) = common::gpu() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    assert!(run(&["train", "--no-autotune", "--budget", "3", "--out", out.to_str().unwrap()]).status.success());
+    let config = out.join("config.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let set = ["--set", "seed=1", "--set", "plan.rule.batches.importance.least=0.3", "--set", "data=digits"];
+    let changed = folder.path().join("changed");
+    let with_others = ["train", "--config", config.to_str().unwrap(), "--out", changed.to_str().unwrap()];
+    let logs = ["--log", "csv,tensorboard"];
+    let output = run(&[&with_others[..], &set, &logs].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let others = fs::read_to_string(changed.join("config.toml")).unwrap();
+    assert_eq!(others, text.replace("seed = 0", "seed = 1").replace("least = 0.05", "least = 0.3"));
+    let lines = |name: &str| fs::read_to_string(changed.join(name)).unwrap().lines().count();
+    assert_eq!(lines("steps.csv"), 1 + lines("steps.jsonl"));
+    let summary = String::from_utf8(output.stdout).unwrap();
+    for row in ["trained         digits-1k, 1370 parameters, on digits", "weights         ", "% of 360 images, "] {
+        assert!(summary.contains(row), "{row}: {summary}");
+    }
+    let is_above = |found: &&str| !found.starts_with("refresh_every");
+    let line = format!("unknown.toml, line {}:", 1 + text.lines().take_while(is_above).count());
+    for (file, set, code, says) in [
+        (&text, "sed=1", 2, &["--set sed=1", "did you mean seed?"][..]),
+        (&text.replace("refresh_every", "refresh_evry"), "seed=1", 3, &[&line, "did you mean refresh_every?"]),
+    ] {
+        let faulty = folder.path().join("unknown.toml");
+        fs::write(&faulty, file).unwrap();
+        refused(&["train", "--config", faulty.to_str().unwrap(), "--set", set], code, says);
+    }
+    refused(&["train", "--config", config.to_str().unwrap(), "--seed", "1"], 2, &["--seed", "--set"]);
+}
+
+#[test]
 fn shells_and_man_know_every_option() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = run(&["completions", shell]);

@@ -51,7 +51,14 @@ fn a_page_has_what_the_run_left() {
         assert!(fs::read_to_string(plot("svg")).unwrap().contains("</svg>"), "{name}");
         assert!(fs::read(plot("png")).unwrap().starts_with(b"\x89PNG"), "{name}");
     }
-    assert_eq!(html.matches("<svg").count(), 8);
+    assert_eq!(html.matches("<svg").count(), 9, "eight charts and the network");
+    let sentence = "digits-1k, a network of 1,370 parameters, was trained on digits and classifies ";
+    assert!(html.contains(&format!("{sentence}{accuracy:.2}% of its 360 test images right; that took ")));
+    let class = &record["classes"][3];
+    let [recall, f1] = ["recall", "f1"].map(|key| format!("<td>{:.3}</td>", class[key].as_f64().unwrap()));
+    assert!(html.contains("<table class=\"classes\">") && html.contains(&recall) && html.contains(&f1));
+    assert_eq!(html.matches("title=\"№ ").count(), 60, "six examples of each class");
+    assert!(html.contains(">conv1, silu<") && html.contains(">8×8×8<") && html.contains(">1,290<"), "the network");
     assert!(!out.join("plots").join("minima.svg").exists(), "a sweep has no subset's minimum");
 
     // without the data the rest is still there

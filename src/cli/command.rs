@@ -56,7 +56,7 @@ enum Command {
     /// Write trained weights as an ONNX model or as safetensors
     #[command(after_help = EXIT_CODES)]
     Export(export::ExportArgs),
-    /// Make a page about runs: curves, confusion matrix, worst mistakes, configuration
+    /// Make a page about runs: curves, metrics of each class, confusion matrix, worst mistakes, network
     #[command(after_help = EXIT_CODES)]
     Report(report::ReportArgs),
     /// List the adapters with the limits and features that matter here

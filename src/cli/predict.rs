@@ -49,10 +49,10 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
     let OpenedWeights { weights, .. } = trained::open(&args.run, &args.pixels.pixels())?;
     let (paths, total) = listed(args.paths.clone());
     let gpu = args.device.open()?;
-    let predictor = Predictor::new(&gpu, &weights, args.memory.0, args.flips)?;
+    let mut predictor = Predictor::new(&gpu, &weights, args.memory.0, args.flips)?;
+    let classes = predictor.classes().to_vec();
     let (mut done, mut failed) = (0, 0);
-    let mut rows =
-        Rows::new(args.format, args.top as usize, args.flips, predictor.classes(), Destination::open(&args.output)?)?;
+    let mut rows = Rows::new(args.format, args.top as usize, args.flips, &classes, Destination::open(&args.output)?)?;
     let mut watcher = Tally::new(total, args.output.is_some());
     let mut batch = Vec::new();
     let mut paths = paths.fuse();
@@ -83,6 +83,9 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
         batch.clear();
     }
     watcher.finish(done, args.flips);
+    if let Some(other) = predictor.other_range() {
+        say!("note: {other}; what they are taken for may mean little");
+    }
     if failed > 0 {
         return Err(Error::from(SetError::from(ImagesError::Unread { count: failed, of: done })).into());
     }

@@ -19,7 +19,7 @@ pub(super) fn run() -> Result<()> {
     show!("target     {TARGET}, {profile}")?;
     show!("wgpu       {}", known(WGPU))?;
     let adapters = AdapterChoice::default().summaries()?;
-    show!("adapters   {}", if adapters.is_empty() { "none" } else { "" })?;
+    show!("adapters{}", if adapters.is_empty() { "   none" } else { ":" })?;
     adapters.iter().try_for_each(|adapter| show!("{}", printable(&adapter.to_string())))?;
     Ok(())
 }

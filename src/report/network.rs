@@ -1,5 +1,5 @@
-//! A network as a drawing: a layer a row, with the shape of what it puts out and its parameters, and an arc for whatever
-//! is not read by the next row.
+//! A network as a drawing: a layer a row, with the shape of what it puts out and its parameters, and an arc for what is
+//! not read by the next row.
 
 use crate::model::{Model, Value};
 use maud::{Markup, PreEscaped, html};

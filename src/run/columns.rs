@@ -14,24 +14,24 @@ pub(super) struct LoggedStep<'a> {
 
 /// Where a value is found.
 #[derive(Clone, Copy)]
-enum Source {
+enum Origin {
     /// In the record of a step, as `steps.jsonl` has it.
     Step(&'static str),
     /// In the report of a stage that has ended.
     Stage(&'static str),
 }
-use Source::{Stage, Step};
+use Origin::{Stage, Step};
 
 /// A quantity of a step.
 pub(super) struct Column {
     pub name: &'static str,
     /// None for what is no scalar.
     pub tag: Option<&'static str>,
-    source: Source,
+    place: Origin,
 }
 
-const fn column(name: &'static str, tag: Option<&'static str>, source: Source) -> Column {
-    Column { name, tag, source }
+const fn column(name: &'static str, tag: Option<&'static str>, place: Origin) -> Column {
+    Column { name, tag, place }
 }
 
 /// All of them. Names are those of `steps.jsonl`.
@@ -69,11 +69,11 @@ impl LoggedStep<'_> {
     pub(super) fn values(&self) -> Vec<Value> {
         let [step, stage] = [serde_json::to_value(self.step), serde_json::to_value(self.stage)]
             .map(|value| value.expect("a record is plain data"));
-        let of = |source: Source| match source {
+        let of = |place: Origin| match place {
             Step(pointer) => step.pointer(pointer).cloned(),
             Stage(pointer) => stage.pointer(pointer).cloned(),
         };
-        COLUMNS.iter().map(|column| of(column.source).unwrap_or(Value::Null)).collect()
+        COLUMNS.iter().map(|column| of(column.place).unwrap_or(Value::Null)).collect()
     }
 
     /// Those of them that are scalars, with their tags.
@@ -84,7 +84,7 @@ impl LoggedStep<'_> {
 
     /// Of the report of its stage alone.
     pub(super) fn scalars_of_stage(&self) -> Vec<(&'static str, f64)> {
-        let of_stage = |tag: &str| COLUMNS.iter().any(|c| c.tag == Some(tag) && matches!(c.source, Stage(_)));
+        let of_stage = |tag: &str| COLUMNS.iter().any(|c| c.tag == Some(tag) && matches!(c.place, Stage(_)));
         self.scalars().into_iter().filter(|(tag, _)| of_stage(tag)).collect()
     }
 }

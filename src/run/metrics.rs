@@ -1,7 +1,7 @@
 //! What a confusion matrix and confidences come to, class by class and over all.
 
+use super::likely::likeliest;
 use super::predictions::Confusion;
-use super::predictor::likeliest;
 use serde::{Deserialize, Serialize};
 
 /// Bins of equal width that confidences fall into for the calibration error.

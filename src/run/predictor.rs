@@ -1,5 +1,6 @@
 //! A network at work: pictures to logits, batch after batch.
 
+use super::spread::{OtherRange, PixelSpread};
 use super::weights::Weights;
 use crate::data::Picture;
 use crate::device::{Buf, Gpu};
@@ -29,15 +30,8 @@ pub struct Predictor {
     workspace: Arc<Workspace>,
     theta: Buf,
     flips: bool,
-}
-
-/// A class that is likely for a picture.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Likely {
-    /// Which, an index of the class names.
-    pub class: usize,
-    /// Its probability as the network has it: the softmax of the logits. NaN where one of these is not finite.
-    pub confidence: f64,
+    /// Of the pictures that it has read.
+    spread: PixelSpread,
 }
 
 impl Predictor {
@@ -51,7 +45,8 @@ impl Predictor {
         let workspace = Arc::new(Workspace::of_chunks(gpu, weights.model.clone(), memory, batch)?);
         workspace.set_moments(gpu, &weights.moments);
         let theta = gpu.upload("theta", &weights.theta)?;
-        Ok(Self { gpu: gpu.clone(), weights: weights.clone(), workspace, theta, flips })
+        let spread = PixelSpread::default();
+        Ok(Self { gpu: gpu.clone(), weights: weights.clone(), workspace, theta, flips, spread })
     }
 
     /// Shape of the pictures.
@@ -93,7 +88,7 @@ impl Predictor {
     ///
     /// # Errors
     /// [`Error::Data`] where the network reads no pictures, and what the device reports.
-    pub fn of_files<P: AsRef<Path> + Sync>(&self, paths: &[P]) -> Result<Vec<Result<Vec<f32>>>> {
+    pub fn of_files<P: AsRef<Path> + Sync>(&mut self, paths: &[P]) -> Result<Vec<Result<Vec<f32>>>> {
         let input = self.input();
         let values = self.weights.signature.values;
         if ![1, 3].contains(&input.channels) || values != ValueKind::Bytes {
@@ -102,6 +97,7 @@ impl Predictor {
         let mut found = Vec::new();
         for batch in paths.chunks(self.batch()) {
             let (images, faults) = read(batch, input);
+            self.spread.add(&images, input);
             let logits = if images.is_empty() { Vec::new() } else { self.logits(&images)? };
             let mut rows = logits.chunks_exact(self.classes().len());
             let row = |fault: Option<Error>| match fault {
@@ -111,6 +107,12 @@ impl Predictor {
             found.extend(faults.into_iter().map(row));
         }
         Ok(found)
+    }
+
+    /// What is odd about the pixels of the files that it has read, if anything is: they are not like those of the
+    /// pictures that the network was trained on.
+    pub fn other_range(&self) -> Option<OtherRange> {
+        self.spread.differs_from(&self.weights.signature.normalisation)
     }
 
     fn of_batch(&self, images: ValuesRef<'_>) -> Result<Vec<f32>> {
@@ -171,35 +173,9 @@ fn mirrored(images: ValuesRef<'_>, width: usize) -> Values {
     }
 }
 
-/// The likeliest classes by these logits `[M]`, at most so many, the likeliest first; of equal ones the first, as in an
-/// evaluation.
-pub fn likeliest(logits: &[f32], most: usize) -> Vec<Likely> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponential = |z: f32| f64::from(z - largest).exp();
-    let sum: f64 = logits.iter().map(|&z| exponential(z)).sum();
-    let likely = logits.iter().enumerate().map(|(class, &z)| Likely { class, confidence: exponential(z) / sum });
-    let mut all: Vec<Likely> = likely.collect();
-    // nothing is less likely than what is no number, and -0 is 0
-    let rank = |z: f32| if z.is_nan() { f32::NEG_INFINITY } else { z + 0.0 };
-    all.sort_by(|a, b| rank(logits[b.class]).total_cmp(&rank(logits[a.class])));
-    all.truncate(most);
-    all
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_likeliest_class_comes_first_and_of_equal_ones_the_first() {
-        let [a, b, c] = likeliest(&[1.0, 3.0, 3.0, 0.0], 3)[..] else { panic!("three") };
-        assert_eq!([a.class, b.class, c.class], [1, 2, 0]);
-        assert!((a.confidence - 1.0 / (2.0 + (-2f64).exp() + (-3f64).exp())).abs() < 1e-12);
-        assert_eq!(likeliest(&[0.0, -0.0], 9)[0].class, 0);
-        assert_eq!(likeliest(&[2.0], 9), [Likely { class: 0, confidence: 1.0 }]);
-        let not_finite = likeliest(&[f32::NAN, 1.0], 2);
-        assert!(not_finite[0].class == 1 && not_finite[0].confidence.is_nan());
-    }
 
     #[test]
     fn a_picture_of_any_format_that_is_too_large_for_a_thread_is_known() {
