@@ -34,12 +34,14 @@ impl<'a> Watcher<'a> {
         if quiet {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let style = ProgressStyle::with_template("{bar:24} {percent:>3}% {msg}").expect("a constant template");
+        let style =
+            ProgressStyle::with_template("{bar:24} {percent:>3}% {prefix}{wide_msg}").expect("a constant template");
         bar.set_style(style);
+        let of_validation = run.trainer().prices().loss(run.config().held_out);
         Self {
             folder,
             bar,
-            pace: Pace::new(run.trainer().planned().count()),
+            pace: Pace::new(run.trainer().planned().count(), of_validation.units().count()),
             held_out: None,
             overdetermination: run.overdetermination(1),
             checkpoint_every: Duration::try_from_secs_f64(run.config().checkpoint_every).unwrap_or(Duration::MAX),
@@ -54,16 +56,15 @@ impl<'a> Watcher<'a> {
         self.bar.finish_and_clear();
     }
 
-    /// A step, with the latest validation and what is left of the run.
+    /// A step, with the latest validation.
     fn line(&mut self, record: &StepRecord) -> String {
         self.held_out = record.held_out.or(self.held_out);
         let q = self.overdetermination * record.examples as f64;
         let accuracy = record.accuracy.map_or(String::new(), |share| format!(", accuracy {:.1}%", 100.0 * share));
         let validation = |h: HeldOut| format!(", held-out {:.4} and {:.1}%", h.loss, 100.0 * h.accuracy);
         let held_out = self.held_out.map_or(String::new(), validation);
-        let left = self.pace.left(record).map_or(String::new(), |left| format!(", about {} left", spoken(left)));
         format!(
-            "{} {:>4}: loss {:.4}{accuracy}{held_out}, Q {q:.1}, cost {:.2} ep{left}",
+            "{} {:>4}: loss {:.4}{accuracy}{held_out}, Q {q:.1}, cost {:.2} ep",
             record.stage, record.iteration, record.outcome.loss, record.cost_epochs
         )
     }
@@ -82,11 +83,14 @@ impl Observer for Watcher<'_> {
     fn step(&mut self, record: &StepRecord) -> Result<()> {
         self.folder.append(record)?;
         let line = self.line(record);
-        self.bar.set_position((TICKS * self.pace.share(record)) as u64);
+        let (share, left) = self.pace.at(record);
+        let left = left.map(|left| format!("about {} left", spoken(left)));
+        self.bar.set_position((TICKS * share) as u64);
         if self.bar.is_hidden() && self.last_line.elapsed() >= Duration::from_secs(2) {
             self.last_line = Instant::now();
-            say!("{line}");
+            say!("{line}{}", left.as_ref().map_or(String::new(), |left| format!(", {left}")));
         }
+        self.bar.set_prefix(left.map_or(String::new(), |left| format!("{left}; ")));
         self.bar.set_message(line);
         Ok(())
     }
