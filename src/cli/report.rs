@@ -121,25 +121,25 @@ fn history(name: String, folder: &RunFolder, evaluator: &mut Evaluator<'_>) -> R
         (None, Some(path)) => checkpoint::load_stages(&path)?,
         (None, None) => Vec::new(),
     };
-    let mut network = match &record {
-        Some(_) => Weights::load(&folder.weights()).ok().map(|weights| NetworkDrawing::new(&weights.model)),
-        None => None,
-    };
-    let evaluation = match evaluator.evaluate(folder, record.as_ref()) {
-        Ok(Some((found, drawing))) => {
-            network = Some(drawing);
-            Ok(found)
-        }
-        Ok(None) => Err("--no-evaluation".to_owned()),
+    let (evaluation, network) = match evaluator.evaluate(folder, record.as_ref()) {
+        Ok(Some((found, drawing))) => (Ok(found), Some(drawing)),
+        Ok(None) => (Err("--no-evaluation".to_owned()), drawing(&name, folder, record.as_ref())),
         // what the user asked for by name has to be there; what a run needs may be missing
         Err(why) if evaluator.args.data.is_some() => return Err(why),
         Err(why) => {
             let why = advice::line(&why);
             say!("note: {}: no evaluation: {why}", shown(&name));
-            Err(why)
+            (Err(why), drawing(&name, folder, record.as_ref()))
         }
     };
     Ok(History { name, config, record, steps, stages, network, evaluation })
+}
+
+/// The network of a run that is complete, which takes no device.
+fn drawing(name: &str, folder: &RunFolder, record: Option<&RunRecord>) -> Option<NetworkDrawing> {
+    let weights = record.map(|_| Weights::load(&folder.weights()))?;
+    let say_why = |why: &Error| say!("note: {}: no drawing of the network: {}", shown(name), advice::line(why));
+    weights.inspect_err(say_why).ok().map(|weights| NetworkDrawing::new(&weights.model))
 }
 
 /// The chart's files; those of an older report go where there is nothing to draw.
