@@ -105,8 +105,8 @@ mod tests {
         let logits: Vec<f32> =
             (0..20).flat_map(|i| if (i % 2 == 1) != (i == 2) { [0.0, 1.0] } else { [1.0, 0.0] }).collect();
         let images = vec![7; 20 * 4];
-        let test = Labelled { shape: Shape::new(1, 2, 2), images: &images, labels: &labels };
-        let examples = first_of_each(&logits, test, 2, 255).unwrap();
+        let test = Labelled { shape: Shape::new(1, 2, 2), images: (&images).into(), labels: &labels };
+        let examples = first_of_each(&logits, test, 2, (0.0, 255.0)).unwrap();
         assert_eq!(examples[0].iter().map(|found| found.example).collect::<Vec<_>>(), [0, 2, 4, 6, 8, 10]);
         assert_eq!((examples[0][1].predicted, examples[1].len()), (1, EACH));
         let names = ["a", "<b>"].map(str::to_owned);
@@ -123,8 +123,8 @@ mod tests {
         let logits = vec![0.0; 2 * classes * classes];
         let labels: Vec<u32> = (0..2 * classes as u32).map(|i| i % classes as u32).collect();
         let images = vec![7; 2 * classes * 100 * 100];
-        let test = Labelled { shape: Shape::new(1, 100, 100), images: &images, labels: &labels };
-        let examples = first_of_each(&logits, test, classes, 255).unwrap();
+        let test = Labelled { shape: Shape::new(1, 100, 100), images: (&images).into(), labels: &labels };
+        let examples = first_of_each(&logits, test, classes, (0.0, 255.0)).unwrap();
         assert!(examples.iter().all(|of_class| of_class.len() == 1));
         let png = image::load_from_memory(&examples[0][0].png).unwrap();
         assert_eq!((png.width(), png.height()), (64, 64), "made smaller");
