@@ -20,6 +20,11 @@ fn main() -> Fallible {
     let folder = PathBuf::from(std::env::args_os().nth(1).ok_or("usage: seeds FOLDER")?);
     idx(&folder.join("idx"))?;
     cifar(&folder.join("cifar"))?;
+    numpy(&folder.join("numpy"))?;
+    pickles(&folder.join("pickle"))?;
+    archives(&folder.join("archive"))?;
+    let rows = b"path,label,split\na.pgm,0,train\nb.pgm,1,train\na.pgm,0,test\nb.pgm,1,val\n";
+    write(&folder.join("table"), "split", rows)?;
     images(&folder.join("images"))?;
     models(&folder.join("model"))?;
     write(&folder.join("classes"), "each", b"0 = 1\n1 = 2.5\n\"a cat\" = 4e-3\n")?;
@@ -63,6 +68,70 @@ fn cifar(folder: &Path) -> Fallible {
     let names: Vec<String> = (0..100).map(|class| format!("class{class}\n")).collect();
     write(folder, "cifar-100", &joined(&[&[1; 3074], &[2; 3074], names.concat().as_bytes()]))?;
     write(folder, "cifar-10", &joined(&[&[1; 3073], &[2; 3073], names[..10].concat().as_bytes()]))
+}
+
+/// An array as `np.save` writes it.
+fn npy(descr: &str, shape: &str, elements: &[u8]) -> Vec<u8> {
+    let header = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+    [b"\x93NUMPY\x01\0", &(header.len() as u16).to_le_bytes()[..], header.as_bytes(), elements].concat()
+}
+
+fn zipped(files: &[(&str, Vec<u8>)]) -> Fallible<Vec<u8>> {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in files {
+        zip.start_file(*name, zip::write::SimpleFileOptions::default())?;
+        zip.write_all(bytes)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+/// Three images of 2×2, grey and in colour, with labels of two types.
+fn numpy(folder: &Path) -> Fallible {
+    let labels = npy("|u1", "(3,)", &[0, 1, 2]);
+    let wide = npy("<i8", "(3, 1)", &[[0; 8], [0; 8], [0; 8]].concat());
+    let (grey, colour) = (npy("|u1", "(3, 2, 2)", &[7; 12]), npy("|u1", "(3, 2, 2, 3)", &[7; 36]));
+    for (name, images, labels) in [("grey", grey, labels), ("colour", colour, wide)] {
+        write(folder, name, &joined(&[&images, &labels, &images, &labels]))?;
+        let [images, labels] = [images, labels];
+        let files = [
+            ("train_images.npy", images.clone()),
+            ("train_labels.npy", labels.clone()),
+            ("test_images.npy", images),
+            ("test_labels.npy", labels),
+        ];
+        write(folder, &format!("{name}-npz"), &zipped(&files)?)?;
+    }
+    Ok(())
+}
+
+/// One image a file, as Python 2 wrote it.
+fn pickles(folder: &Path) -> Fallible {
+    let mut batch = b"\x80\x02}q\x01(U\x0bfine_labelsq\x04]q\x05(K\x07eU\x04dataq\x06".to_vec();
+    batch.extend(b"cnumpy.core.multiarray\n_reconstruct\nq\x07cnumpy\nndarray\nq\x08K\0\x85q\tU\x01bq\n\x87Rq\x0b");
+    batch.extend(b"(K\x01K\x01M\0\x0c\x86cnumpy\ndtype\nq\x0cU\x02u1K\0K\x01\x87Rq\r(K\x03U\x01|NNN");
+    batch.extend(b"J\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89T\0\x0c\0\0");
+    batch.extend([5; 3072]);
+    batch.extend(b"tbu.");
+    let name = |class: u32| [b"U\x03c".to_vec(), format!("{class:02}").into()].concat();
+    let names: Vec<u8> = (0..100).flat_map(name).collect();
+    let meta = [&b"\x80\x02}q\x01U\x10fine_label_names]q\x02("[..], &names, b"es."].concat();
+    write(folder, "cifar-100", &joined(&[&batch, &batch, &meta]))
+}
+
+/// An image folder in each kind of archive, with the byte before it that names the kind.
+fn archives(folder: &Path) -> Fallible {
+    let picture = || b"P5 2 1 255\n\x07\x09".to_vec();
+    let files = [("train/a/1.pgm", picture()), ("train/b/2.pgm", picture()), ("test/a/3.pgm", picture())];
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in &files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, name, &bytes[..])?;
+    }
+    let tar = tar.into_inner()?;
+    write(folder, "zip", &[&[0][..], &zipped(&files)?].concat())?;
+    write(folder, "tar", &[&[1][..], &tar].concat())?;
+    write(folder, "tgz", &[&[2][..], &gzipped(&tar)?].concat())
 }
 
 /// A picture of each format and colour, with the byte before it that names the format.

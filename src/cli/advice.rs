@@ -1,5 +1,6 @@
 //! What to do about an error, in terms of options. Below this room an error says only what is wrong and where.
 
+use super::advice_of_files::{by_hand, of_archive, of_arrays, of_table};
 use super::nearest::meant;
 use crate::error::{
     DataError, DeviceError, Error, ImagesError, Instead, IoError, MemoryError, ModelError, RunError, SetError,
@@ -59,6 +60,8 @@ pub(super) fn advice(error: &Error) -> Option<String> {
             let name = meant(source.downcast_ref::<toml::de::Error>()?.message())?;
             Some(format!("did you mean {name}?"))
         }
+        Error::Io(IoError::Fetch { missing, .. }) => Some(by_hand(missing)),
+        Error::Data(DataError::Set(SetError::Unpacked(unpacked))) => advice(&unpacked.cause),
         other => fixed(other).map(str::to_owned),
     }
 }
@@ -135,10 +138,14 @@ fn of_model(cause: &ModelError) -> Option<&'static str> {
 fn of_set(cause: &SetError) -> Option<&'static str> {
     match cause {
         SetError::Images(cause) => of_images(cause),
+        SetError::Arrays(cause) => of_arrays(cause),
+        SetError::Table(cause) => of_table(cause),
+        SetError::Archive(cause) => Some(of_archive(cause)),
+        SetError::Unpacked(_) => None,
         SetError::Unrecognised { found: Instead::Undivided, .. } => {
             Some("make these two folders and divide the images of each class between them, or let --test 1/5 do it")
         }
-        SetError::Unrecognised { .. } => Some("name the folder that holds the data set with --data"),
+        SetError::Unrecognised { .. } => Some("name what holds the data set with --data"),
         SetError::NoSuchPrefix { .. } => Some("name one of them with --data"),
         SetError::Several { .. } => Some("name one of them with --data, or move one to a folder of its own"),
         SetError::NotAFile { .. } => Some("remove or rename it"),
@@ -267,7 +274,7 @@ mod tests {
         ("but the data has 10 classes", "kind = \"dense\""),
         ("no layer has parameters", "conv or dense"),
         ("does not exist: understood", "--data"),
-        ("is not a folder", "--data"),
+        ("neither a folder nor a file", "--data"),
         ("is empty", "--data"),
         ("no train/ and test/", "make these two folders"),
         ("holds no data set", "--data"),
@@ -287,7 +294,7 @@ mod tests {
         ("9x7 pixels (HxW), but", "resize all with --resize HxW"),
         ("expected a whole image", "replace the file"),
         ("that a picture may", "make it smaller"),
-        ("from image folders alone", "leave --test out"),
+        ("from pictures alone", "leave --test out"),
         ("nothing to tell apart", "of another class"),
         ("has the classes a", "call the folders"),
         ("there is a test part already", "leave --test out"),
@@ -326,6 +333,22 @@ mod tests {
         ("binds at most", "smaller images (--resize) or a smaller model (--model)"),
         ("ends them after", "smaller images (--resize) or a smaller model (--model)"),
         ("weights are more than any device", "make the layers smaller"),
+        ("missing; a set is", "save it"),
+        ("images of dtype float32", "astype(np.uint8)"),
+        ("labels of dtype float32", "astype(np.int64)"),
+        ("comma-separated", "as CSV in UTF-8"),
+        ("a table of 3072.0 MiB", "--data"),
+        ("no column label or class", "first line"),
+        ("line 7: expected a label", "mend that line"),
+        ("no row for training", "add rows"),
+        ("no row is for testing", "--test 1/5"),
+        ("a whole zip file", "fetch it again"),
+        ("a whole tar file", "fetch it again"),
+        ("is a link", "with --data"),
+        ("no path inside", "with --data"),
+        ("the most that is unpacked", "with --data"),
+        ("files and folders", "with --data"),
+        ("fetching", "bring b.gz there"),
         ("a side are allowed", "smaller images (--resize) or a smaller model (--model)"),
     ];
 

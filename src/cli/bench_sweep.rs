@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 #[derive(Args)]
 pub(super) struct BenchSweepArgs {
     /// sweep: the data set to train on
-    #[arg(long, value_name = "digits|DIR", default_value = "digits")]
+    #[arg(long, value_name = "digits|PATH", default_value = "digits")]
     data: String,
     /// sweep: built-in model or TOML file; by default one that suits the images
     #[arg(long, value_name = "NAME|FILE")]

@@ -2,7 +2,9 @@
 
 use super::output::{say, written};
 use super::values::with_negative_numbers;
-use super::{bench, devices, doctor, eval, experiment, export, manual, plan, predict, report, signals, train, version};
+use super::{
+    bench, data, devices, doctor, eval, experiment, export, manual, plan, predict, report, signals, train, version,
+};
 use crate::error::printable;
 use anyhow::Result;
 use clap::error::ErrorKind;
@@ -56,6 +58,9 @@ enum Command {
     /// Write trained weights as an ONNX model or as safetensors
     #[command(after_help = EXIT_CODES)]
     Export(export::ExportArgs),
+    /// Say what a data set holds, or fetch a published one
+    #[command(after_help = EXIT_CODES)]
+    Data(data::DataArgs),
     /// Make a page about runs: curves, metrics of each class, confusion matrix, worst mistakes, network
     #[command(after_help = EXIT_CODES)]
     Report(report::ReportArgs),
@@ -106,6 +111,7 @@ pub fn run() -> Result<()> {
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Doctor(args) => doctor::run(&args),

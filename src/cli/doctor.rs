@@ -22,7 +22,7 @@ pub(super) struct DoctorArgs {
     model: Option<String>,
     /// Data set that says the size of images and the number of classes; else that of a built-in network, or 3×32×32 and
     /// 10 classes
-    #[arg(long, value_name = "digits|DIR")]
+    #[arg(long, value_name = "digits|PATH")]
     data: Option<String>,
     /// Print JSON
     #[arg(long)]

@@ -1,14 +1,19 @@
 //! The command line: options, progress, exit codes. What a run is lives in [`run`](crate::run).
 
 mod advice;
+mod advice_of_files;
 mod augment;
 mod bench;
 mod bench_sweep;
 mod combinations;
 mod command;
+mod data;
+mod data_fetch;
+mod data_info;
 mod device;
 mod devices;
 mod doctor;
+mod download;
 mod eval;
 mod exit;
 mod experiment;
@@ -27,10 +32,12 @@ mod plan;
 mod predict;
 mod predictions;
 mod progress;
+mod published;
 mod reading;
 mod report;
 mod request;
 mod resume;
+mod sheet;
 mod signals;
 mod train;
 mod trained;

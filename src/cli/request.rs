@@ -38,9 +38,9 @@ pub(super) struct RunRequest {
 /// What is learned.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ProblemArgs {
-    /// `digits` (embedded), or a folder: IDX files (MNIST, …), CIFAR-10/100 binary, or images as train/CLASS/*.png and
-    /// test/CLASS/*.png
-    #[arg(long, value_name = "digits|DIR", default_value = "digits")]
+    /// `digits` (embedded), or a folder: IDX files (MNIST, …), CIFAR-10/100, NumPy arrays, or images as
+    /// train/CLASS/*.png and test/CLASS/*.png; or a .npz file, a .csv table of path and label, an archive (.zip, .tgz)
+    #[arg(long, value_name = "digits|PATH", default_value = "digits")]
     data: String,
     #[command(flatten)]
     read: ReadArgs,

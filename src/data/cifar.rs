@@ -13,10 +13,10 @@ use std::path::Path;
 pub(super) const CIFAR_10_FOLDER: &str = "cifar-10-batches-bin";
 pub(super) const CIFAR_100_FOLDER: &str = "cifar-100-binary";
 
-const SHAPE: Shape = Shape::new(3, 32, 32);
+pub(super) const SHAPE: Shape = Shape::new(3, 32, 32);
 
 /// A file of class names is a few hundred bytes; anything beyond this is something else.
-const MAX_NAMES_LENGTH: u64 = 1 << 16;
+pub(super) const MAX_NAMES_LENGTH: u64 = 1 << 16;
 
 /// One of the two sets.
 pub(super) struct Layout {

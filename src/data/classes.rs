@@ -1,7 +1,6 @@
 //! Classes of one data set by the names of another's.
 
 use super::dataset::Dataset;
-use super::parts::Format;
 use unicode_normalization::UnicodeNormalization;
 
 impl Dataset {
@@ -27,7 +26,7 @@ impl Dataset {
     /// Whether its classes are these, in the same order, or numbers where either comes from files without names.
     pub fn has_classes(&self, classes: &[String]) -> bool {
         let is_numbered = |names: &[String]| names.iter().enumerate().all(|(i, name)| *name == i.to_string());
-        let of_files = self.format != Format::ImageFolder && self.classes.len() == classes.len();
+        let of_files = !self.format.is_of_pictures() && self.classes.len() == classes.len();
         self.classes == classes || of_files && (is_numbered(&self.classes) || is_numbered(classes))
     }
 
@@ -42,6 +41,7 @@ impl Dataset {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parts::Format;
     use super::*;
 
     fn named(names: &[&str], format: Format) -> Dataset {

@@ -70,7 +70,7 @@ impl Dataset {
         if source == Self::DIGITS && Path::new(source).is_dir() {
             parts.notes.push(Note::BuiltIn { folder: Path::new(".").join(source) });
         }
-        if options.test.is_some() && parts.format != Format::ImageFolder {
+        if options.test.is_some() && !parts.format.is_of_pictures() {
             return Err(SetError::TestPart { path: source.into() }.into());
         }
         Ok(Self::assemble(name, (source, *options), parts.resized(options)?))

@@ -1,11 +1,13 @@
-//! IDX files: MNIST and its relatives (Fashion-MNIST, KMNIST, EMNIST), plain or gzipped.
+//! IDX files: MNIST and its relatives (Fashion-MNIST, KMNIST, EMNIST, QMNIST), plain or gzipped.
 //!
 //! A set is four files, images and labels for training and for testing. A file starts with `00 00`,
 //! the element type (08, unsigned bytes) and the number of dimensions, then each dimension as a
 //! big-endian 32-bit number, then the elements, last dimension fastest. Images are `[N][H][W]`
-//! (idx3) or `[N][C][H][W]` (idx4); labels are `[N]` (idx1).
+//! (idx3) or `[N][C][H][W]` (idx4); labels are `[N]` (idx1), or of QMNIST `[N][8]` of 32 bits (0c, idx2), the first of
+//! which is the class.
 
 use super::input::Input;
+use super::labels::{MOST_LABEL, NumberedClasses};
 use super::parts::{Format, Parts, Split};
 use crate::error::{Error, Result, SetError};
 use crate::shape::Shape;
@@ -15,12 +17,19 @@ use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 const LABELS_MAGIC: [u8; 4] = [0, 0, 8, 1];
+/// Several numbers an image, of 32 bits.
+const WIDE_LABELS_MAGIC: [u8; 4] = [0, 0, 12, 2];
 const IMAGES_MAGIC: [u8; 4] = [0, 0, 8, 3];
 const CHANNEL_IMAGES_MAGIC: [u8; 4] = [0, 0, 8, 4];
 
 /// The four files of a set, in the order of [`Files`].
 const ROLES: [&str; 4] =
     ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+
+/// The same as QMNIST calls them.
+const QMNIST: &str = "qmnist";
+const QMNIST_ROLES: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx2-int", "test-images-idx3-ubyte", "test-labels-idx2-int"];
 
 /// Training images, training labels, test images, test labels; the flag is whether gzipped.
 #[derive(Default)]
@@ -46,8 +55,9 @@ pub(super) fn find<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> BTreeMap
 /// Some mirrors write `.idx1-ubyte`.
 fn parse_name(name: &str) -> Option<(&str, usize, bool)> {
     let plain = name.strip_suffix(".gz");
-    let stem = plain.unwrap_or(name).strip_suffix("-ubyte")?;
-    let stem = ["idx1", "idx3", "idx4"].iter().find_map(|rank| stem.strip_suffix(rank))?;
+    let name = plain.unwrap_or(name);
+    let kinds = ["idx1-ubyte", "idx3-ubyte", "idx4-ubyte", "idx2-int"];
+    let stem = kinds.iter().find_map(|kind| name.strip_suffix(kind))?;
     let stem = stem.strip_suffix(['-', '.'])?;
     let (stem, kind) = match stem.strip_suffix("-images") {
         Some(stem) => (stem, 0),
@@ -68,7 +78,8 @@ pub(super) fn read(dir: &Path, prefix: &str, files: &Files, is_test_enough: bool
         Some((_, path)) => Input::open(path)?.gunzip(),
         None => {
             let separator = if prefix.is_empty() { "" } else { "-" };
-            let path = dir.join(format!("{prefix}{separator}{}", ROLES[role]));
+            let roles = if prefix == QMNIST { QMNIST_ROLES } else { ROLES };
+            let path = dir.join(format!("{prefix}{separator}{}", roles[role]));
             Err(SetError::MissingIdx { path }.into())
         }
     };
@@ -92,10 +103,7 @@ pub(super) fn read(dir: &Path, prefix: &str, files: &Files, is_test_enough: bool
 /// Reads training images, training labels, test images and test labels.
 ///
 /// All headers and labels are read before any image: what does not go together is told at the cost of its labels,
-/// whatever a gzipped file would unpack to.
-///
-/// The classes are the labels from 0 to the largest in the training part. If the smallest is 1, as in
-/// EMNIST letters, they are counted from there, and each class keeps its label as its name.
+/// whatever a gzipped file would unpack to. The classes are those of [numbered labels](NumberedClasses).
 pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
     let [mut train_images, mut train_labels, mut test_images, mut test_labels] = inputs;
     let train_header = read_headers(&mut train_images, &mut train_labels)?;
@@ -107,16 +115,14 @@ pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
     }
     let mut train = read_labels(&mut train_labels, train_header)?;
     let mut test = read_labels(&mut test_labels, test_header)?;
-    let first = u32::from(train.iter().min() == Some(&1));
-    let last = train.iter().copied().max().unwrap_or(0);
-    if let Some(stray) = test.iter().position(|label| !(first..=last).contains(label)) {
+    let numbered = NumberedClasses::of_training(&train);
+    if let Some(stray) = numbered.stray(&test) {
+        let NumberedClasses { first, last } = numbered;
         let expected = format!("a label from {first} to {last} as in {}", train_labels.name());
-        return Err(inconsistent(&test_labels, 8 + stray as u64, expected, test[stray]));
+        return Err(inconsistent(&test_labels, test_header.offset_of_label(stray), expected, test[stray]));
     }
-    for label in train.iter_mut().chain(&mut test) {
-        *label -= first;
-    }
-    let classes = (first..=last).map(|label| label.to_string()).collect();
+    [&mut train, &mut test].into_iter().for_each(|labels| numbered.count_from_first(labels));
+    let classes = numbered.names();
     let train = Split { images: read_images(&mut train_images, train_header)?, labels: train };
     let test = Split { images: read_images(&mut test_images, test_header)?, labels: test };
     Ok(Parts { format: Format::Idx, shape, classes, train, test, notes: Vec::new() })
@@ -126,9 +132,9 @@ pub(super) fn read_inputs(inputs: [Input; 4]) -> Result<Parts> {
 fn read_test([mut images, mut labels]: [Input; 2]) -> Result<Parts> {
     let header = read_headers(&mut images, &mut labels)?;
     let mut test = read_labels(&mut labels, header)?;
-    let [first, last] = [test.iter().min(), test.iter().max()].map(|label| label.copied().unwrap_or(0));
-    test.iter_mut().for_each(|label| *label -= first);
-    let classes = (first..=last).map(|label| label.to_string()).collect();
+    let numbered = NumberedClasses::of_test(&test);
+    numbered.count_from_first(&mut test);
+    let classes = numbered.names();
     let test = Split { images: read_images(&mut images, header)?, labels: test };
     Ok(Parts { format: Format::Idx, shape: header.shape, classes, train: Split::default(), test, notes: Vec::new() })
 }
@@ -145,6 +151,15 @@ struct Header {
     shape: Shape,
     /// Bytes of all images.
     length: u64,
+    /// Numbers of a label, where there are several.
+    columns: Option<u32>,
+}
+
+impl Header {
+    fn offset_of_label(&self, i: usize) -> u64 {
+        let i = i as u64;
+        self.columns.map_or(8 + i, |columns| 12 + 4 * i * u64::from(columns))
+    }
 }
 
 fn read_headers(images: &mut Input, labels: &mut Input) -> Result<Header> {
@@ -168,7 +183,7 @@ fn read_headers(images: &mut Input, labels: &mut Input) -> Result<Header> {
     images.holds(length, "images")?;
 
     let magic = labels.array("the IDX header")?;
-    if magic != LABELS_MAGIC {
+    if ![LABELS_MAGIC, WIDE_LABELS_MAGIC].contains(&magic) {
         return Err(labels.unexpected(0, describe(LABELS_MAGIC), describe(magic)));
     }
     let label_count = read_dimension(labels, "label count")?;
@@ -176,13 +191,32 @@ fn read_headers(images: &mut Input, labels: &mut Input) -> Result<Header> {
         let expected = format!("{count} labels, one for each image of {}", images.name());
         return Err(inconsistent(labels, 4, expected, label_count));
     }
-    Ok(Header { count, shape: Shape::new(channels as usize, height as usize, width as usize), length })
+    let is_wide = magic == WIDE_LABELS_MAGIC;
+    let columns = is_wide.then(|| read_dimension(labels, "number of columns")).transpose()?;
+    let shape = Shape::new(channels as usize, height as usize, width as usize);
+    Ok(Header { count, shape, length, columns })
 }
 
 fn read_labels(labels: &mut Input, header: Header) -> Result<Vec<u32>> {
-    let bytes = labels.bytes(u64::from(header.count), "labels")?;
+    let Some(columns) = header.columns else {
+        let bytes = labels.bytes(u64::from(header.count), "labels")?;
+        labels.end()?;
+        return Ok(bytes.into_iter().map(u32::from).collect());
+    };
+    let length = 4 * u64::from(columns);
+    labels.holds(length.saturating_mul(u64::from(header.count)), "labels")?;
+    let mut classes = Vec::new();
+    for _ in 0..header.count {
+        let label = u32::from_be_bytes(labels.array("labels")?);
+        if label > MOST_LABEL {
+            let expected = format!("a label from 0 to {MOST_LABEL}");
+            return Err(labels.unexpected(labels.offset() - 4, expected, label as i32));
+        }
+        classes.push(label);
+        labels.bytes(length - 4, "labels")?;
+    }
     labels.end()?;
-    Ok(bytes.into_iter().map(u32::from).collect())
+    Ok(classes)
 }
 
 fn read_images(images: &mut Input, header: Header) -> Result<Values> {
@@ -200,7 +234,7 @@ fn read_dimension(input: &mut Input, what: &str) -> Result<u32> {
 
 fn describe(magic: [u8; 4]) -> String {
     let kind = match magic {
-        LABELS_MAGIC => "IDX labels",
+        LABELS_MAGIC | WIDE_LABELS_MAGIC => "IDX labels",
         IMAGES_MAGIC | CHANNEL_IMAGES_MAGIC => "IDX images",
         [0, 0, 8, _] => "IDX of another rank",
         [0, 0, ..] => "IDX of another element type",
@@ -240,6 +274,7 @@ mod tests {
         assert_eq!(parse_name("train-images-idx3-ubyte"), Some(("", 0, false)));
         assert_eq!(parse_name("t10k-labels.idx1-ubyte.gz"), Some(("", 3, true)));
         assert_eq!(parse_name("emnist-letters-test-images-idx3-ubyte"), Some(("emnist-letters", 2, false)));
+        assert_eq!(parse_name("qmnist-test-labels-idx2-int.gz"), Some(("qmnist", 3, true)));
         assert_eq!(parse_name("constrain-images-idx3-ubyte"), None);
         assert_eq!(parse_name("train-images-idx2-ubyte"), None);
         assert_eq!(parse_name("train-images.png"), None);

@@ -5,14 +5,13 @@
 //! them store grey; otherwise all become RGB. Each is [as a viewer shows it](super::picture). Hidden files are passed
 //! over; of other files that are no pictures one is named, with their number, unless their names say so.
 
-use super::collector::{Collector, Pictures};
 use super::divide::TestShare;
 use super::listing::{Classes, Listed, classes, pictures, renamed};
 use super::notes::{Counted, Note};
-use super::parts::{Format, Parts, ReadOptions, Split};
+use super::parts::{Format, Parts, ReadOptions};
 use super::picture::EXTENSIONS;
+use super::pictures::{Noticed, OfClasses, collect};
 use crate::error::{ImagesError, Result};
-use crate::shape::Shape;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +45,11 @@ fn is_called(path: &Path, name: &str) -> bool {
     path.file_name().and_then(OsStr::to_str).is_some_and(|found| found.eq_ignore_ascii_case(name))
 }
 
+/// Whether a folder is called like a part of an image folder.
+pub(super) fn is_part(path: &Path) -> bool {
+    TRAIN.iter().any(|name| is_called(path, name)) || is_test_part(path)
+}
+
 /// Whether a folder is called like a test part, and so is none of a class.
 pub(super) fn is_test_part(path: &Path) -> bool {
     TEST.iter().any(|name| is_called(path, name))
@@ -55,7 +59,7 @@ pub(super) fn is_test_part(path: &Path) -> bool {
 pub(super) fn read(dir: &Path, layout: &Folders, options: &ReadOptions) -> Result<Parts> {
     let mut passed_over = Counted::default();
     let mut notes = Vec::new();
-    let (class_names, [train, test]) = match layout {
+    let of_classes = match layout {
         Folders::Parts { train: Some(train), test: Some(test), unused } => {
             if options.test.is_some() {
                 return fault(ImagesError::TwoTests { path: test.clone() });
@@ -73,30 +77,12 @@ pub(super) fn read(dir: &Path, layout: &Folders, options: &ReadOptions) -> Resul
             None => test_alone(dir, &mut passed_over)?,
         },
     };
-    let mut collector = Collector::new(options);
-    let [train, test] = [collector.read_split(&train)?, collector.read_split(&test)?];
-    let size = collector.size();
-    notes.extend(collector.finish(options.skip_damaged)?);
-    let Some((height, width)) = size else {
-        return fault(ImagesError::NoImages { path: dir.to_owned(), extensions: &EXTENSIONS });
-    };
-    notes.extend(untested(&train, &test, &class_names));
-    notes.extend(passed_over.note(|count, first| Note::PassedOver { count, first }));
-    let shape = Shape::new(if train.colour || test.colour { 3 } else { 1 }, height, width);
-    let (train, test): (Split, Split) = (train.finish(&shape)?, test.finish(&shape)?);
-    let is_test_empty = test.is_empty() && !class_names.is_empty();
-    if is_test_empty || train.is_empty() && !options.is_test_enough {
-        return fault(ImagesError::NoImages { path: dir.to_owned(), extensions: &EXTENSIONS });
-    }
-    Ok(Parts { format: Format::ImageFolder, shape, classes: class_names, train, test, notes })
+    collect(dir, Format::ImageFolder, of_classes, Noticed { notes, passed_over }, options)
 }
 
 fn fault<T>(cause: ImagesError) -> Result<T> {
     Err(cause.into())
 }
-
-/// Names of classes, and the files of each in training and test.
-type OfClasses = (Vec<String>, [Vec<Vec<Listed>>; 2]);
 
 /// Of a training and a test folder. A class may lack test pictures; what is not trained on cannot be tested.
 fn both(train_dir: &Path, test_dir: &Path, passed_over: &mut Counted<PathBuf>) -> Result<OfClasses> {
@@ -151,14 +137,4 @@ fn files_of(
         files.push(found);
     }
     Ok((names, files))
-}
-
-/// Classes that are trained on and not tested.
-fn untested(train: &Pictures, test: &Pictures, names: &[String]) -> Option<Note> {
-    let [trained, tested] = [train, test].map(|part| part.counts(names.len()));
-    let mut untested = Counted::default();
-    for (_, name) in names.iter().enumerate().filter(|(i, _)| trained[*i] > 0 && tested[*i] == 0) {
-        untested.add(|| name.clone());
-    }
-    untested.note(|count, first| Note::Untested { count, first })
 }

@@ -1,7 +1,7 @@
 //! Reading a file from front to back, with faults that say where and what.
 //!
 //! Nothing here allocates after a number found in a file before that number has been held against
-//! the file's size; gzip data, whose size is not known beforehand, grows its buffer as bytes arrive.
+//! the file's size; compressed data, whose size is not known beforehand, grows its buffer as bytes arrive.
 
 use crate::error::{Error, MemoryError, Place, Result, SetError, shown};
 use flate2::bufread::MultiGzDecoder;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// Deflate spends at least two bits on a match of 258 bytes, so n bytes never hold more than 1032·n.
 const DEFLATE_MAX_EXPANSION: u64 = 1032;
 
-/// How much a buffer for gzip data first holds; it doubles from there.
+/// How much a buffer for compressed data first holds; it doubles from there.
 const FIRST_STEP: usize = 1 << 16;
 
 /// Room for `additional` more elements, or an error instead of an abort.
@@ -49,7 +49,8 @@ pub(super) struct Input {
     offset: u64,
     /// The content is no longer than this; for a plain file it is the exact length.
     bound: u64,
-    gzip: bool,
+    /// What compressed it: `gzip` or `zip`.
+    packed_by: Option<&'static str>,
 }
 
 impl Input {
@@ -61,13 +62,24 @@ impl Input {
         }
         let file = File::open(path).map_err(|source| Error::unreadable(path, source))?;
         let stream = Box::new(BufReader::with_capacity(1 << 16, file));
-        Ok(Self { path: path.to_owned(), stream, offset: 0, bound: metadata.len(), gzip: false })
+        Ok(Self { path: path.to_owned(), stream, offset: 0, bound: metadata.len(), packed_by: None })
     }
 
     /// Reads a file that was built into the program.
     pub(super) fn embedded(name: &str, bytes: &'static [u8]) -> Self {
         let bound = bytes.len() as u64;
-        Self { path: name.into(), stream: Box::new(bytes), offset: 0, bound, gzip: false }
+        Self { path: name.into(), stream: Box::new(bytes), offset: 0, bound, packed_by: None }
+    }
+
+    /// A member of a zip file, of so many bytes.
+    pub(super) fn stored(path: PathBuf, content: impl Read + 'static, length: u64) -> Self {
+        let stream = Box::new(BufReader::with_capacity(1 << 16, content));
+        Self { path, stream, offset: 0, bound: length, packed_by: Some("zip") }
+    }
+
+    /// A member of a zip file, unpacked from so many bytes.
+    pub(super) fn unpacked(path: PathBuf, content: impl Read + 'static, packed: u64) -> Self {
+        Self::stored(path, content, packed.saturating_mul(DEFLATE_MAX_EXPANSION))
     }
 
     /// Decompresses from here on if the content is gzip data. This is told by the first two bytes and
@@ -79,7 +91,7 @@ impl Input {
         }
         let bound = self.bound.saturating_mul(DEFLATE_MAX_EXPANSION);
         let stream = Box::new(BufReader::with_capacity(1 << 16, MultiGzDecoder::new(self.stream)));
-        Ok(Self { stream, bound, gzip: true, ..self })
+        Ok(Self { stream, bound, packed_by: Some("gzip"), ..self })
     }
 
     /// The file's name for messages.
@@ -87,19 +99,29 @@ impl Input {
         shown(&self.path)
     }
 
+    /// Whether the next bytes are these.
+    pub(super) fn begins_with(&mut self, bytes: &[u8]) -> bool {
+        self.stream.fill_buf().is_ok_and(|next| next.starts_with(bytes))
+    }
+
+    /// What the file is called.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Bytes read so far (of the uncompressed content).
     pub(super) fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Length of the content in bytes: exact for a plain file, an upper bound for gzip data.
+    /// Length of the content in bytes: exact for a plain file, an upper bound for compressed data.
     pub(super) fn bound(&self) -> u64 {
         self.bound
     }
 
     /// The byte at `offset`, for an error.
     pub(super) fn at(&self, offset: u64) -> Place {
-        Place { file: self.path.clone(), offset, is_gzip: self.gzip }
+        Place { file: self.path.clone(), offset, is_compressed: self.packed_by.is_some() }
     }
 
     /// A fault at `offset`: what was expected there, and what was found instead.
@@ -116,20 +138,29 @@ impl Input {
     pub(super) fn fill(&mut self, buffer: &mut [u8], what: &str) -> Result<()> {
         let mut filled = 0;
         while filled < buffer.len() {
-            match self.stream.read(&mut buffer[filled..]) {
-                Ok(0) => {
+            filled += match self.some(&mut buffer[filled..], what)? {
+                0 => {
                     let expected = format!("{} more bytes of {what}", buffer.len() - filled);
                     return Err(self.unexpected(self.offset, expected, "the end of the file"));
                 }
+                count => count,
+            };
+        }
+        Ok(())
+    }
+
+    /// Reads some bytes, none at the end of the file.
+    pub(super) fn some(&mut self, buffer: &mut [u8], what: &str) -> Result<usize> {
+        loop {
+            match self.stream.read(buffer) {
                 Ok(count) => {
-                    filled += count;
                     self.offset += count as u64;
+                    return Ok(count);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(self.unreadable(what, error)),
             }
         }
-        Ok(())
     }
 
     /// The next `N` bytes.
@@ -140,13 +171,13 @@ impl Input {
     }
 
     /// The next `length` bytes, a number that may come from the file itself: memory is taken for no
-    /// more than the file can hold, and for gzip data for at most twice what has really arrived.
+    /// more than the file can hold, and for compressed data for at most twice what has really arrived.
     pub(super) fn bytes(&mut self, length: u64, what: &str) -> Result<Vec<u8>> {
         let length = self.holds(length, what)?;
         let mut bytes = Vec::new();
         while bytes.len() < length {
             let missing = length - bytes.len();
-            let step = if self.gzip { missing.min(bytes.len().max(FIRST_STEP)) } else { missing };
+            let step = if self.packed_by.is_some() { missing.min(bytes.len().max(FIRST_STEP)) } else { missing };
             reserve(&mut bytes, step, &self.name())?;
             let start = bytes.len();
             bytes.resize(start + step, 0);
@@ -161,31 +192,33 @@ impl Input {
         match usize::try_from(length) {
             Ok(fitting) if length <= rest => Ok(fitting),
             _ => {
-                let most = if self.gzip { "a gzip file too small for more than" } else { "only" };
-                let (expected, found) = (format!("{length} bytes of {what}"), format!("{most} {rest}"));
+                let most = self.packed_by.map(|by| format!("a {by} file too small for more than"));
+                let found = format!("{} {rest}", most.as_deref().unwrap_or("only"));
+                let expected = format!("{length} bytes of {what}");
                 Err(self.unexpected(self.offset, expected, found))
             }
         }
     }
 
-    /// Checks that the file ends here. For gzip data this also checks the checksum.
+    /// Checks that the file ends here. For compressed data this also checks the checksum.
     pub(super) fn end(&mut self) -> Result<()> {
-        match self.stream.fill_buf() {
-            Ok([]) => Ok(()),
-            Ok(_) => Err(self.unexpected(self.offset, "the end of the file", "more bytes")),
-            // Its checksum is missing or wrong, or what follows it is no gzip data.
-            Err(source) if self.gzip => {
-                Err(self.fault(self.offset, "the end of the file", "damaged gzip data or bytes after it", Some(source)))
+        const END: &str = "the end of the file";
+        match (self.stream.fill_buf(), self.packed_by) {
+            (Ok([]), _) => Ok(()),
+            (Ok(_), _) => Err(self.unexpected(self.offset, END, "more bytes")),
+            // Its checksum is missing or wrong, or what follows it is no compressed data.
+            (Err(source), Some(by)) => {
+                Err(self.fault(self.offset, END, format!("damaged {by} data or bytes after it"), Some(source)))
             }
-            Err(source) => Err(self.unreadable("the end of the file", source)),
+            (Err(source), None) => Err(self.unreadable(END, source)),
         }
     }
 
     fn unreadable(&self, what: &str, source: io::Error) -> Error {
-        let found = match source.kind() {
-            ErrorKind::UnexpectedEof if self.gzip => "gzip data that is cut short",
-            _ if self.gzip => "damaged gzip data",
-            _ => "bytes that cannot be read",
+        let found = match (source.kind(), self.packed_by) {
+            (ErrorKind::UnexpectedEof, Some(by)) => format!("{by} data that is cut short"),
+            (_, Some(by)) => format!("damaged {by} data"),
+            (_, None) => "bytes that cannot be read".to_owned(),
         };
         self.fault(self.offset, what, found, Some(source))
     }

@@ -54,12 +54,17 @@ pub(super) fn renamed(classes: Classes, training: &Classes) -> Classes {
     renamed
 }
 
-/// A file below a class.
+/// A file of a class.
 pub(super) enum Listed {
     /// By its name a picture that can be read.
     Picture(PathBuf),
     /// A picture of a format that is not read.
     Unread(PathBuf),
+}
+
+/// A file that somebody calls a picture, whatever its name.
+pub(super) fn named(path: PathBuf) -> Listed {
+    if has_extension(&path, &UNREAD_EXTENSIONS) { Listed::Unread(path) } else { Listed::Picture(path) }
 }
 
 /// The pictures in a folder and below it, also those whose format is not read; and a note where files were passed over.

@@ -2,7 +2,7 @@
 
 use crate::error::shown;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Something about a data set that is worth a line: how many files, the name of one, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,12 +12,17 @@ pub enum Note {
         /// What names the folder.
         folder: PathBuf,
     },
-    /// A folder of pictures that is neither trained on nor tested on.
+    /// A folder of pictures, or an array, that is neither trained on nor tested on.
     UnusedPart {
-        /// The folder.
+        /// The folder or array.
         path: PathBuf,
         /// The one that is the test part.
         test: PathBuf,
+    },
+    /// Rows of a table that are neither trained on nor tested on.
+    UnusedRows {
+        /// How many.
+        count: usize,
     },
     /// Files that are no pictures by their names, or that lie outside of the folders of the classes.
     PassedOver {
@@ -51,6 +56,28 @@ pub enum Note {
     },
 }
 
+impl Note {
+    /// The same of what lay in `folder` and is now said to lie in `archive`, which it was unpacked from.
+    pub(super) fn moved(mut self, folder: &Path, archive: &Path) -> Self {
+        match &mut self {
+            Self::BuiltIn { folder: path } | Self::PassedOver { first: path, .. } | Self::Dark { first: path, .. } => {
+                *path = moved(path, folder, archive)
+            }
+            Self::UnusedPart { path, test } => {
+                *path = moved(path, folder, archive);
+                *test = moved(test, folder, archive);
+            }
+            Self::Damaged { first, .. } => *first = first.replace(&shown(folder), &shown(archive)),
+            Self::Untested { .. } | Self::UnusedRows { .. } => {}
+        }
+        self
+    }
+}
+
+fn moved(path: &Path, from: &Path, to: &Path) -> PathBuf {
+    path.strip_prefix(from).map_or_else(|_| path.to_owned(), |rest| to.join(rest))
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -59,6 +86,10 @@ impl fmt::Display for Note {
             }
             Self::UnusedPart { path, test } => {
                 write!(f, "{} is not used: {} is the test part", shown(path), shown(test))
+            }
+            Self::UnusedRows { count } => {
+                let are = if *count == 1 { "is" } else { "are" };
+                write!(f, "{} for validation {are} not used: those for test are the test part", plural(*count, "row"))
             }
             Self::PassedOver { count, first } => {
                 let files = plural(*count, "file");

@@ -41,10 +41,25 @@ pub enum Format {
     Cifar10,
     /// The binary version of CIFAR-100; its fine labels are the classes.
     Cifar100,
+    /// The Python version of CIFAR-10.
+    Cifar10Python,
+    /// The Python version of CIFAR-100; its fine labels are the classes.
+    Cifar100Python,
+    /// Arrays of NumPy.
+    Numpy,
     /// Image files in a folder for each class.
     ImageFolder,
     /// Arrays of a program, of no file.
     Arrays,
+    /// Image files whose classes a table names.
+    Table,
+}
+
+impl Format {
+    /// Whether it is of image files, whose classes have names.
+    pub(super) fn is_of_pictures(self) -> bool {
+        matches!(self, Self::ImageFolder | Self::Table)
+    }
 }
 
 impl fmt::Display for Format {
@@ -53,8 +68,12 @@ impl fmt::Display for Format {
             Self::Idx => "IDX",
             Self::Cifar10 => "CIFAR-10 binary",
             Self::Cifar100 => "CIFAR-100 binary",
+            Self::Cifar10Python => "CIFAR-10 for Python",
+            Self::Cifar100Python => "CIFAR-100 for Python",
+            Self::Numpy => "NumPy arrays",
             Self::ImageFolder => "image folder",
             Self::Arrays => "arrays",
+            Self::Table => "table of pictures",
         })
     }
 }
@@ -65,7 +84,7 @@ pub struct ReadOptions {
     /// Resample every image to this height and width in pixels, 1 to 4096 each. Needed if the images
     /// of an image folder differ in size.
     pub resize: Option<(u32, u32)>,
-    /// Takes a part of each class of an image folder for testing, which has no test part of its own.
+    /// Takes a part of each class of an image folder, or of a table, for testing, which has no test part of its own.
     pub test: Option<TestShare>,
     /// Leaves damaged files of an image folder out, with a [`Note`], instead of refusing it.
     pub skip_damaged: bool,

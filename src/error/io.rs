@@ -16,6 +16,16 @@ pub enum IoError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A file of a published data set.
+    #[error("fetching {} failed: {}", shown(path), shown(faults.join("; ")))]
+    Fetch {
+        /// Where it should be.
+        path: PathBuf,
+        /// What was wrong with each address.
+        faults: Vec<String>,
+        /// All files that are missing.
+        missing: Vec<PathBuf>,
+    },
     /// A chart.
     #[error("drawing a chart failed")]
     Chart {

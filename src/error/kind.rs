@@ -1,5 +1,7 @@
 //! The error type itself, and how the causes become one.
 
+use super::archive::ArchiveError;
+use super::array::ArrayError;
 use super::data::DataError;
 use super::device::{DeviceError, ShaderRejection};
 use super::images::ImagesError;
@@ -8,6 +10,7 @@ use super::memory::MemoryError;
 use super::model::ModelError;
 use super::run::RunError;
 use super::set::SetError;
+use super::table::TableError;
 use super::usage::UsageError;
 use std::fmt::Display;
 use std::path::Path;
@@ -85,6 +88,24 @@ impl From<ModelError> for Error {
 
 impl From<ImagesError> for Error {
     fn from(cause: ImagesError) -> Self {
+        SetError::from(cause).into()
+    }
+}
+
+impl From<ArrayError> for Error {
+    fn from(cause: ArrayError) -> Self {
+        SetError::from(cause).into()
+    }
+}
+
+impl From<TableError> for Error {
+    fn from(cause: TableError) -> Self {
+        SetError::from(cause).into()
+    }
+}
+
+impl From<ArchiveError> for Error {
+    fn from(cause: ArchiveError) -> Self {
         SetError::from(cause).into()
     }
 }

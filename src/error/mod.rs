@@ -4,6 +4,8 @@
 //! The text of an error is one line that says what is wrong and where. What its source says is not repeated in it.
 //! What to do about it is for whoever asked: `cli` knows the options.
 
+mod archive;
+mod array;
 mod data;
 mod device;
 mod images;
@@ -16,9 +18,12 @@ mod run;
 #[cfg(test)]
 pub(crate) mod samples;
 mod set;
+mod table;
 mod text;
 mod usage;
 
+pub use archive::{ArchiveError, Unpacked};
+pub use array::ArrayError;
 pub use data::DataError;
 pub use device::{DeviceError, Lack, ShaderRejection};
 pub use images::ImagesError;
@@ -29,6 +34,7 @@ pub use model::ModelError;
 pub use onnx::OnnxError;
 pub use run::RunError;
 pub use set::{Instead, Place, SetError};
+pub use table::TableError;
 pub use text::BoxError;
 #[cfg(feature = "cli")]
 pub(crate) use text::printable;

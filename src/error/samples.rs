@@ -18,7 +18,7 @@ fn path() -> PathBuf {
 }
 
 fn at() -> Place {
-    Place { file: path(), offset: 7, is_gzip: true }
+    Place { file: path(), offset: 7, is_compressed: true }
 }
 
 fn denied() -> io::Error {
@@ -56,6 +56,7 @@ pub(crate) fn all() -> Vec<Error> {
     all.push(Error::unreadable(&path(), denied()));
     all.extend(set().into_iter().map(Error::from));
     all.extend(images().into_iter().map(|cause| SetError::from(cause).into()));
+    all.extend(set_of_other_files().into_iter().map(Error::from));
     all.extend(run().into_iter().map(Error::from));
     all.extend(onnx().into_iter().map(|source| RunError::Onnx { path: path(), source }.into()));
     all.extend(device().into_iter().map(Error::from));
@@ -63,6 +64,7 @@ pub(crate) fn all() -> Vec<Error> {
     let image = || image::ImageError::IoError(denied());
     all.push(Error::io("writing", &path(), denied()));
     all.push(Error::io("creating", &path(), io::ErrorKind::StorageFull.into()));
+    all.push(IoError::Fetch { path: path(), faults: vec![name()], missing: vec!["b.gz".into()] }.into());
     all.push(IoError::Chart { source: Box::new(denied()) }.into());
     all.push(IoError::Image { source: image() }.into());
     all
@@ -140,6 +142,29 @@ fn set() -> Vec<SetError> {
     ];
     all.extend(found.map(|found| SetError::Unrecognised { path: path(), found, layouts: "understood are …" }));
     all
+}
+
+fn set_of_other_files() -> Vec<SetError> {
+    let cause = Box::new(SetError::NotAFile { path: path() }.into());
+    vec![
+        ArrayError::Missing { path: path(), names: vec![name()] }.into(),
+        ArrayError::Dtype { path: path(), what: "images", dtype: "float32".to_owned(), wanted: "uint8" }.into(),
+        ArrayError::Dtype { path: path(), what: "labels", dtype: "float32".to_owned(), wanted: "an integer" }.into(),
+        ArrayError::Shape { path: path(), what: "labels", shape: vec![3, 14], wanted: "[N] or [N, 1]" }.into(),
+        TableError::Syntax { path: path(), source: denied().into() }.into(),
+        TableError::Long { path: path(), bytes: 3 << 30, most: 1 << 30 }.into(),
+        TableError::Column { path: path(), names: &["label", "class"], found: vec![name()] }.into(),
+        TableError::Cell { path: path(), line: 7, expected: "a label", found: name() }.into(),
+        TableError::Untrained { path: path(), line: 7, class: name() }.into(),
+        TableError::NoRow { path: path(), part: "testing" }.into(),
+        ArchiveError::Zip { path: path(), source: zip::result::ZipError::FileNotFound }.into(),
+        ArchiveError::Tar { path: path(), source: denied() }.into(),
+        ArchiveError::Kind { path: path(), member: name(), kind: "a link" }.into(),
+        ArchiveError::Outside { path: path(), member: name() }.into(),
+        ArchiveError::Large { path: path(), most: 1 << 30, is_disk: false }.into(),
+        ArchiveError::Many { path: path(), most: 9 }.into(),
+        Unpacked { cause, folder: path(), archive: path() }.into(),
+    ]
 }
 
 fn images() -> Vec<ImagesError> {

@@ -1,6 +1,9 @@
 //! Data sets that cannot be read.
 
+use super::archive::{ArchiveError, Unpacked};
+use super::array::ArrayError;
 use super::images::ImagesError;
+use super::table::TableError;
 use super::text::shown;
 use std::fmt;
 use std::path::PathBuf;
@@ -10,15 +13,15 @@ use std::path::PathBuf;
 pub struct Place {
     /// The file.
     pub file: PathBuf,
-    /// Bytes before it; of the uncompressed content where the file is gzipped.
+    /// Bytes before it; of the uncompressed content where the file is compressed.
     pub offset: u64,
-    /// Whether the file is gzipped.
-    pub is_gzip: bool,
+    /// Whether the file is compressed.
+    pub is_compressed: bool,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let of = if self.is_gzip { " (uncompressed)" } else { "" };
+        let of = if self.is_compressed { " (uncompressed)" } else { "" };
         write!(f, "{}: offset {}{of}", shown(&self.file), self.offset)
     }
 }
@@ -42,7 +45,7 @@ impl fmt::Display for Instead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nothing => "does not exist",
-            Self::File => "is not a folder",
+            Self::File => "is neither a folder nor a file that is read",
             Self::Empty => "is empty",
             Self::Undivided => "holds folders of images but no train/ and test/",
             Self::Other => "holds no data set",
@@ -134,7 +137,7 @@ pub enum SetError {
         found: String,
     },
     /// A test part to be taken from a set that has one.
-    #[error("{}: a test part is taken from image folders alone; this set has one", shown(path))]
+    #[error("{}: a test part is taken from pictures alone; this set has one", shown(path))]
     TestPart {
         /// The data set.
         path: PathBuf,
@@ -150,4 +153,16 @@ pub enum SetError {
     /// An image folder.
     #[error(transparent)]
     Images(#[from] ImagesError),
+    /// Arrays of NumPy.
+    #[error(transparent)]
+    Arrays(#[from] ArrayError),
+    /// A table of pictures.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// An archive that cannot be unpacked.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// The content of an archive.
+    #[error(transparent)]
+    Unpacked(#[from] Unpacked),
 }

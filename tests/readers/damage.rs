@@ -3,7 +3,7 @@
 
 use crate::*;
 
-fn files_below(dir: &Path) -> Vec<PathBuf> {
+pub fn files_below(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
@@ -71,6 +71,14 @@ fn damaged_idx_files() {
 fn damaged_cifar_files() {
     assert!(damage_many_times(&cifar_10_sample(), 3) > 200);
     assert!(damage_many_times(&cifar_100_sample(), 4) > 200);
+}
+
+#[test]
+fn damaged_files_of_arrays() {
+    assert!(damage_many_times(&arrays::npz_sample(true), 11) > 600);
+    assert!(damage_many_times(&arrays::npz_sample(false), 12) > 600);
+    assert!(damage_many_times(&arrays::npy_sample(), 13) > 400);
+    assert!(damage_many_times(&pickles::python_10_sample(), 14) > 300);
 }
 
 #[test]

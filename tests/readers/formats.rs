@@ -93,6 +93,39 @@ fn emnist_is_chosen_by_prefix_and_turned_upright() {
 }
 
 #[test]
+fn qmnist_has_several_numbers_an_image_of_which_the_first_is_the_class() {
+    let sample = Sample::new(Format::Idx, IDX_SHAPE, (20, 10), 10);
+    let labels = |split: &Split, columns: u32| {
+        let mut bytes = vec![0, 0, 12, 2];
+        bytes.extend([split.len() as u32, columns].map(u32::to_be_bytes).concat());
+        for label in &split.labels {
+            bytes.extend(label.to_be_bytes());
+            bytes.extend((1..columns).flat_map(|_| 0xffff_ff07_u32.to_be_bytes()));
+        }
+        bytes
+    };
+    for (part, split) in [("train", &sample.train), ("test", &sample.test)] {
+        sample.write(&format!("qmnist-{part}-images-idx3-ubyte.gz"), &gzip(&idx_images(split, IDX_SHAPE)));
+        sample.write(&format!("qmnist-{part}-labels-idx2-int.gz"), &gzip(&labels(split, 8)));
+    }
+    let set = sample.open().unwrap();
+    assert_eq!((set.name.as_str(), &set.train, &set.test), ("qmnist", &sample.train, &sample.test));
+    assert_eq!(set.sha256, idx_sample(false).open().unwrap().sha256);
+    let name = "qmnist-test-labels-idx2-int";
+    let whole = labels(&sample.test, 8);
+    let cut = sample.open_with(name, &whole[..331]);
+    assert_says(cut, &[name, "offset 12: expected 320 bytes of labels, found only 319"]);
+    assert_says(sample.open_with(name, &labels(&sample.test, 0)), &[name, "a positive number of columns"]);
+    let mut negative = whole.clone();
+    negative[44..48].fill(255);
+    assert_says(sample.open_with(name, &negative), &[name, "offset 44: expected a label from 0 to 65535, found -1"]);
+    negative[44..48].copy_from_slice(&10_u32.to_be_bytes());
+    assert_says(sample.open_with(name, &negative), &[name, "offset 44: expected a label from 0 to 9"]);
+    fs::remove_file(sample.path("qmnist-train-labels-idx2-int.gz")).unwrap();
+    assert_says(sample.open(), &["qmnist-train-labels-idx2-int: missing"]);
+}
+
+#[test]
 fn idx_defects() {
     const IMAGES: &str = "train-images-idx3-ubyte";
     const LABELS: &str = "t10k-labels-idx1-ubyte";
@@ -280,7 +313,7 @@ fn faults_are_typed() {
     let cut = cause(sample.open_with(name, &packed[..packed.len() - 4]));
     assert!(cut.source().is_some_and(|source| source.is::<std::io::Error>()), "{cut:?}");
     let SetError::Unexpected { at, .. } = cut else { panic!("{cut:?}") };
-    assert_eq!((at.file, at.offset, at.is_gzip), (sample.path(name), 616, true));
+    assert_eq!((at.file, at.offset, at.is_compressed), (sample.path(name), 616, true));
     let cut = cause(sample.open_with(name, &gzip(&idx_images(&sample.train, IDX_SHAPE)[..100])));
     let SetError::Unexpected { at, expected, found, source: None } = cut else { panic!("{cut:?}") };
     assert_eq!((at.offset, expected.as_str()), (100, "516 more bytes of images"));
@@ -302,7 +335,7 @@ fn faults_are_typed() {
 
 #[test]
 fn what_is_not_a_data_set() {
-    let layouts = ["IDX (", "CIFAR-10 binary (", "CIFAR-100 binary (", "image folder (", "digits"];
+    let layouts = ["IDX (", "CIFAR-10 and CIFAR-100, binary (", "NumPy", "image folder (", "digits"];
     let check = |path: &Path, fragment: &str| assert_says(open(path), &[&layouts[..], &[fragment]].concat());
     let dir = tempfile::tempdir().unwrap();
     check(dir.path(), "is empty: ");
@@ -311,7 +344,7 @@ fn what_is_not_a_data_set() {
     check(Path::new(""), "does not exist");
     let file = dir.path().join("notes.txt");
     fs::write(&file, "text").unwrap();
-    check(&file, "notes.txt: is not a folder");
+    check(&file, "notes.txt: is neither a folder nor a file that is read");
     check(&file.join("below"), "below: does not exist");
     check(dir.path(), "holds no data set");
     fs::create_dir(dir.path().join("cats")).unwrap();

@@ -20,9 +20,13 @@ mod data;
 #[path = "../common/idx.rs"]
 mod idx;
 
+mod archives;
+mod arrays;
 mod damage;
 mod formats;
+mod pickles;
 mod samples;
+mod tables;
 
 use data::data;
 use idx::{idx_images, idx_labels};
