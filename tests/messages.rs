@@ -17,7 +17,7 @@ fn what_to_do_about_bad_data_is_said_with_it() {
     };
     let says = |fragments: &[&str]| refused(&["train", "--data", path], 3, fragments);
     write("cats/a.pgm", b"P5 2 2 255\n....");
-    says(&["no train/ and test/: ", "CIFAR-10 binary (", "; make these two folders"]);
+    says(&["no train/ and test/: ", "CIFAR-10 and CIFAR-100, binary (", "; make these two folders"]);
     write("train/cats/a.pgm", b"P5 2 2 255\n....");
     says(&["no test/", "; put held-out images there"]);
     write("test/dogs/a.pgm", b"P5 2 2 255\n....");

@@ -27,6 +27,9 @@ def read_cifar(paths, labels):
 def read(folder):
     """(training images, labels), (test images, labels) of a folder of MNIST, CIFAR-10 or CIFAR-100."""
     folder = pathlib.Path(folder)
+    for inside in ("cifar-10-batches-bin", "cifar-100-binary"):  # as `gpu-subset data fetch` leaves them
+        if (folder / inside).is_dir():
+            folder = folder / inside
     if (folder / "test_batch.bin").exists():
         return read_cifar(sorted(folder.glob("data_batch_*.bin")), 1), read_cifar([folder / "test_batch.bin"], 1)
     if (folder / "train.bin").exists():

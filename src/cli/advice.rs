@@ -61,7 +61,7 @@ pub(super) fn advice(error: &Error) -> Option<String> {
             Some(format!("did you mean {name}?"))
         }
         Error::Io(IoError::Fetch { missing, .. }) => Some(by_hand(missing)),
-        Error::Data(DataError::Set(SetError::Unpacked(unpacked))) => advice(&unpacked.cause),
+        Error::Data(DataError::Set(SetError::Unpacked(unpacked))) => unpacked.cause.downcast_ref().and_then(advice),
         other => fixed(other).map(str::to_owned),
     }
 }

@@ -75,11 +75,14 @@ fn fetch_one(file: &RemoteFile, mirrors: &[String], set: &PublishedSet, folder: 
     let style = ProgressStyle::with_template("{bar:24} {bytes} of {total_bytes} {msg} eta {eta}");
     bar.set_style(style.expect("a constant template"));
     bar.set_message(file.name);
+    if bar.is_hidden() {
+        say!("{}: {} bytes", file.name, file.bytes);
+    }
     let fetched = fetch(&agent(Proxy::try_from_env()), file, mirrors, folder, &mut |have| bar.set_position(have));
     bar.finish_and_clear();
     match fetched? {
         Fetched::Already => say!("{}: there already", file.name),
-        Fetched::From(address) => say!("{}: {} bytes from {address}", file.name, file.bytes),
+        Fetched::From(address) => say!("{}: fetched from {address}", file.name),
         Fetched::Not(faults) => {
             let path = folder.join(file.name);
             return Err(IoError::Fetch { path, faults, missing: missing(set.files, folder) }.into());

@@ -152,10 +152,15 @@ fn transfer(
     if response.status() == StatusCode::PARTIAL_CONTENT && !goes_on {
         return Err(Transfer::Refused("another part of the file than was asked for".to_owned()));
     }
+    let mut have = if goes_on { have } else { 0 };
+    let announced = response.body().content_length();
+    if announced.is_some_and(|announced| announced != file.bytes - have) {
+        let bytes = announced.map_or(0, |announced| have.saturating_add(announced));
+        return Err(Transfer::Refused(format!("a file of {bytes} bytes in place of {}", file.bytes)));
+    }
     let mut options = OpenOptions::new();
     let options = if goes_on { options.append(true) } else { options.write(true).truncate(true).create(true) };
     let mut to = options.open(partial).map_err(local)?;
-    let mut have = if goes_on { have } else { 0 };
     let mut reader = response.body_mut().as_reader();
     let mut buffer = vec![0; 1 << 16];
     while have < file.bytes {

@@ -18,6 +18,8 @@ enum Answer {
     NoRanges,
     /// Another file of the same length.
     Other,
+    /// Another file, of ten bytes.
+    Short,
     Missing,
 }
 
@@ -42,6 +44,7 @@ fn serve(content: &[u8], answers: &[Answer]) -> (String, Arc<Mutex<Vec<Option<us
             log.lock().unwrap().push(range);
             let from = range.filter(|_| !matches!(answer, Answer::NoRanges)).unwrap_or(0);
             let mut body = content[from..].to_vec();
+            body.truncate(if matches!(answer, Answer::Short) { 10 } else { body.len() });
             let status = match (answer, from) {
                 (Answer::Missing, _) => "404 Not Found",
                 (_, 0) => "200 OK",
@@ -123,8 +126,10 @@ fn the_next_mirror_is_tried_where_one_has_another_file_or_none() {
     let (missing, _) = serve(&content, &[Answer::Missing]);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let closed = format!("http://{closed}");
-    let Fetched::Not(faults) = fetch_into(folder.path(), &file, &[&other, &missing, &closed]) else { panic!("none") };
-    assert_eq!(faults.len(), 3);
+    let (short, _) = serve(&content, &[Answer::Short]);
+    let mirrors = [other.as_str(), &missing, &closed, &short];
+    let Fetched::Not(faults) = fetch_into(folder.path(), &file, &mirrors) else { panic!("none of them has it") };
+    assert!(faults.len() == 4 && faults[3].contains("a file of 10 bytes in place of 200000"), "{faults:?}");
     assert!(faults[0].contains(&format!("in place of {}", file.sha256)), "{faults:?}");
     assert!(faults[1].contains("HTTP status 404") && faults[2].starts_with(&closed), "{faults:?}");
     assert!(names(folder.path()).is_empty(), "nothing that is wrong stays");

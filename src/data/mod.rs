@@ -5,9 +5,9 @@
 //! [`Error::Data`](crate::error::Error::Data) of one line that names the file, the offset in bytes where there is one,
 //! what was expected, and what was found. Memory never follows a number in a file before that number has been checked
 //! against the file's size: reading takes no more than twice the size of the uncompressed files plus 16 MiB (32 MiB of
-//! a pickle), whatever their headers say. Archives are unpacked on disk. Image files are decoded by the `image` crate, one
-//! at a time, where a file is long enough for what its header announces, which is a GiB at most; a large progressive
-//! JPEG, a WebP or a TIFF file may take three times its pixels.
+//! a pickle), whatever their headers say. Archives are unpacked on disk. Image files are decoded by the `image` crate,
+//! one at a time, where a file is long enough for what its header announces, which is a GiB at most; a large
+//! progressive JPEG, a WebP or a TIFF file may take three times its pixels.
 
 mod announced;
 mod archive;

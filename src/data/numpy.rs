@@ -60,7 +60,7 @@ impl StoredArray {
 }
 
 /// The arrays of a set that were found.
-pub(super) struct Arrays {
+pub(super) struct NumpyArrays {
     /// The `.npz` file, the folder of `.npy` files, or the first of Kuzushiji's files.
     pub(super) place: PathBuf,
     /// The set's own name, where the folder's is none.
@@ -72,9 +72,9 @@ pub(super) struct Arrays {
 }
 
 /// The sets among the files of a folder. What cannot be read is none.
-pub(super) fn find(folder: &Path, paths: &[PathBuf]) -> Vec<Arrays> {
+pub(super) fn find(folder: &Path, paths: &[PathBuf]) -> Vec<NumpyArrays> {
     let files: Vec<&PathBuf> = paths.iter().filter(|path| path.is_file()).collect();
-    let mut found: Vec<Arrays> = files
+    let mut found: Vec<NumpyArrays> = files
         .iter()
         .filter(|path| has_extension(path, &["npz"]))
         .filter_map(|path| of_npz(path).ok().flatten())
@@ -83,7 +83,7 @@ pub(super) fn find(folder: &Path, paths: &[PathBuf]) -> Vec<Arrays> {
         let path = folder.join(format!("{name}.npy"));
         files.contains(&&path).then_some(StoredArray::File(path))
     };
-    let in_folder = NAMINGS.iter().filter_map(|naming| Arrays::new(folder, None, naming, npy));
+    let in_folder = NAMINGS.iter().filter_map(|naming| NumpyArrays::new(folder, None, naming, npy));
     found.extend(in_folder);
     let mut kuzushiji: BTreeMap<&str, [Option<&PathBuf>; 4]> = BTreeMap::new();
     for path in files {
@@ -105,7 +105,7 @@ pub(super) fn fault(paths: &[PathBuf]) -> Option<Error> {
 ///
 /// # Errors
 /// [`Error::Data`] of a file that is damaged or holds no set.
-pub(super) fn of_file(path: &Path) -> Result<Arrays> {
+pub(super) fn of_file(path: &Path) -> Result<NumpyArrays> {
     if let (Some((prefix, _)), Some(folder)) = (kuzushiji_role(path), path.parent()) {
         let of_role = |role: usize| path.with_file_name(format!("{prefix}-{}.npz", KUZUSHIJI[role]));
         let files: [PathBuf; 4] = std::array::from_fn(of_role);
@@ -115,7 +115,7 @@ pub(super) fn of_file(path: &Path) -> Result<Arrays> {
 }
 
 /// The set that a `.npz` file holds, if it does.
-fn of_npz(path: &Path) -> Result<Option<Arrays>> {
+fn of_npz(path: &Path) -> Result<Option<NumpyArrays>> {
     let members = members(path)?;
     for naming in &NAMINGS {
         let is_there = |name: &str| members.iter().any(|member| member.name == format!("{name}.npy"));
@@ -128,7 +128,7 @@ fn of_npz(path: &Path) -> Result<Option<Arrays>> {
                 };
                 members.iter_mut().find(is_it).and_then(Option::take).map(StoredArray::Member)
             };
-            return Ok(Arrays::new(path, name, naming, take));
+            return Ok(NumpyArrays::new(path, name, naming, take));
         }
     }
     Ok(None)
@@ -140,8 +140,8 @@ fn kuzushiji_role(path: &Path) -> Option<(&str, usize)> {
     (0..).zip(KUZUSHIJI).find_map(|(role, name)| Some((stem.strip_suffix(name)?.strip_suffix('-')?, role)))
 }
 
-fn of_kuzushiji(folder: &Path, prefix: &str, files: [Option<&PathBuf>; 4]) -> Arrays {
-    Arrays {
+fn of_kuzushiji(folder: &Path, prefix: &str, files: [Option<&PathBuf>; 4]) -> NumpyArrays {
+    NumpyArrays {
         place: files.into_iter().flatten().next().cloned().unwrap_or_else(|| folder.to_owned()),
         name: Some(prefix.to_owned()),
         paths: KUZUSHIJI.map(|name| folder.join(format!("{prefix}-{name}.npz"))),
@@ -155,7 +155,7 @@ fn missing(path: PathBuf, all: &[PathBuf; 4]) -> Error {
     ArrayError::Missing { path, names: all.iter().filter_map(name).collect() }.into()
 }
 
-impl Arrays {
+impl NumpyArrays {
     /// Those of some names, if there is any.
     fn new(
         place: &Path,

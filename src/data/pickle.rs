@@ -3,7 +3,7 @@
 //!
 //! Strings are parts of the file in memory, and what is built has a bounded number of pieces.
 
-use super::pickle_bytes::{PickleBytes, PickleFault, Step};
+use super::pickle_bytes::{PickleBytes, PickleFault, PickleStep};
 use std::collections::HashMap;
 
 /// What a pickle of protocol 2 or later begins with.
@@ -99,7 +99,7 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    fn count(&mut self) -> Step {
+    fn count(&mut self) -> PickleStep {
         self.made += 1;
         if self.made > MOST_VALUES {
             return Err(self.bytes.fault(self.bytes.at, "no more values than files of CIFAR have"));
@@ -107,13 +107,13 @@ impl<'a> Pickle<'a> {
         Ok(())
     }
 
-    fn push(&mut self, value: Pickled<'a>) -> Step<bool> {
+    fn push(&mut self, value: Pickled<'a>) -> PickleStep<bool> {
         self.count()?;
         self.stack.push(value);
         Ok(true)
     }
 
-    fn pop(&mut self) -> Step<Pickled<'a>> {
+    fn pop(&mut self) -> PickleStep<Pickled<'a>> {
         let bottom = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= bottom {
             return Err(self.bytes.fault(self.bytes.at - 1, "a value for an operation"));
@@ -121,20 +121,20 @@ impl<'a> Pickle<'a> {
         Ok(self.stack.pop().unwrap_or(Pickled::Nothing))
     }
 
-    fn pop_mark(&mut self) -> Step<Vec<Pickled<'a>>> {
+    fn pop_mark(&mut self) -> PickleStep<Vec<Pickled<'a>>> {
         match self.marks.pop() {
             Some(mark) => Ok(self.stack.split_off(mark)),
             None => Err(self.bytes.fault(self.bytes.at - 1, "a mark for an operation")),
         }
     }
 
-    fn last(&self) -> Step<Pickled<'a>> {
+    fn last(&self) -> PickleStep<Pickled<'a>> {
         let bottom = self.marks.last().copied().unwrap_or(0);
         let last = self.stack.get(bottom..).and_then(<[_]>::last);
         last.copied().ok_or_else(|| self.bytes.fault(self.bytes.at - 1, "a value for an operation"))
     }
 
-    fn remember(&mut self, place: usize) -> Step<bool> {
+    fn remember(&mut self, place: usize) -> PickleStep<bool> {
         let last = self.last()?;
         self.memo.insert(place, last);
         if self.memo.len() > MOST_VALUES {
@@ -143,7 +143,7 @@ impl<'a> Pickle<'a> {
         Ok(true)
     }
 
-    fn recall(&mut self, place: usize) -> Step<bool> {
+    fn recall(&mut self, place: usize) -> PickleStep<bool> {
         match self.memo.get(&place) {
             Some(value) => self.push(*value),
             None => Err(self.bytes.fault(self.bytes.at - 1, "a value that was remembered")),
@@ -151,7 +151,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// Numbers, and what orders the stack; false of another operation.
-    fn simple(&mut self, operation: u8) -> Step<bool> {
+    fn simple(&mut self, operation: u8) -> PickleStep<bool> {
         let value = match operation {
             PROTOCOL => return self.bytes.byte().map(|_| true), // PROTO
             0x95 => return self.bytes.take(8).map(|_| true),    // FRAME
@@ -189,7 +189,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// Strings, and names of functions; false of another operation.
-    fn text(&mut self, operation: u8) -> Step<bool> {
+    fn text(&mut self, operation: u8) -> PickleStep<bool> {
         let bytes_of_length = match operation {
             b'U' | b'C' | 0x8c => 1,
             b'T' | b'B' | b'X' => 4,
@@ -214,7 +214,7 @@ impl<'a> Pickle<'a> {
         self.push(Pickled::Bytes(text))
     }
 
-    fn named(&mut self, start: usize, module: &[u8], name: &[u8]) -> Step<bool> {
+    fn named(&mut self, start: usize, module: &[u8], name: &[u8]) -> PickleStep<bool> {
         let function = match (module, name) {
             (b"numpy.core.multiarray" | b"numpy._core.multiarray", b"_reconstruct") => NamedFunction::Reconstruct,
             (b"numpy", b"ndarray") => NamedFunction::Ndarray,
@@ -230,7 +230,7 @@ impl<'a> Pickle<'a> {
     }
 
     /// Lists, dicts and arrays; false of another operation.
-    fn built(&mut self, operation: u8) -> Step<bool> {
+    fn built(&mut self, operation: u8) -> PickleStep<bool> {
         match operation {
             b']' | b')' => self.push_list(Vec::new()),
             b'}' => {
@@ -270,12 +270,12 @@ impl<'a> Pickle<'a> {
         }
     }
 
-    fn push_list(&mut self, values: Vec<Pickled<'a>>) -> Step<bool> {
+    fn push_list(&mut self, values: Vec<Pickled<'a>>) -> PickleStep<bool> {
         self.lists.push(values);
         self.push(Pickled::List(self.lists.len() - 1))
     }
 
-    fn append(&mut self, values: Vec<Pickled<'a>>) -> Step<bool> {
+    fn append(&mut self, values: Vec<Pickled<'a>>) -> PickleStep<bool> {
         match self.last()? {
             Pickled::List(list) => self.lists[list].extend(values),
             _ => return Err(self.bytes.fault(self.bytes.at - 1, "a list to append to")),
@@ -283,7 +283,7 @@ impl<'a> Pickle<'a> {
         Ok(true)
     }
 
-    fn insert(&mut self, values: &[Pickled<'a>]) -> Step<bool> {
+    fn insert(&mut self, values: &[Pickled<'a>]) -> PickleStep<bool> {
         match self.last()? {
             Pickled::Dict(dict) => self.dicts[dict].extend(values.chunks_exact(2).map(|pair| [pair[0], pair[1]])),
             _ => return Err(self.bytes.fault(self.bytes.at - 1, "a dict to insert into")),
@@ -291,7 +291,7 @@ impl<'a> Pickle<'a> {
         Ok(true)
     }
 
-    fn call(&mut self) -> Step<bool> {
+    fn call(&mut self) -> PickleStep<bool> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let arguments = match arguments {
             Pickled::List(list) => self.lists[list].clone(),
@@ -318,7 +318,7 @@ impl<'a> Pickle<'a> {
         self.push(value)
     }
 
-    fn set_state(&mut self) -> Step<bool> {
+    fn set_state(&mut self) -> PickleStep<bool> {
         let state = match self.pop()? {
             Pickled::List(list) => self.lists[list].clone(),
             _ => Vec::new(),

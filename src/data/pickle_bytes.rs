@@ -10,7 +10,7 @@ pub(super) struct PickleFault {
 }
 
 /// A part of reading a pickle.
-pub(super) type Step<T = ()> = Result<T, PickleFault>;
+pub(super) type PickleStep<T = ()> = Result<T, PickleFault>;
 
 /// The bytes, and how many were read.
 pub(super) struct PickleBytes<'a> {
@@ -33,7 +33,7 @@ impl<'a> PickleBytes<'a> {
         PickleFault { offset, expected, found }
     }
 
-    pub(super) fn take(&mut self, count: usize) -> Step<&'a [u8]> {
+    pub(super) fn take(&mut self, count: usize) -> PickleStep<&'a [u8]> {
         let end = self.at.checked_add(count).filter(|end| *end <= self.bytes.len());
         let Some(end) = end else {
             let found = format!("only {}", self.bytes.len() - self.at);
@@ -44,20 +44,20 @@ impl<'a> PickleBytes<'a> {
         Ok(taken)
     }
 
-    pub(super) fn byte(&mut self) -> Step<u8> {
+    pub(super) fn byte(&mut self) -> PickleStep<u8> {
         Ok(self.take(1)?[0])
     }
 
     /// A number of so many bytes, the least first.
-    pub(super) fn number(&mut self, bytes: usize) -> Step<u64> {
+    pub(super) fn number(&mut self, bytes: usize) -> PickleStep<u64> {
         Ok(self.take(bytes)?.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
-    pub(super) fn size(&mut self, bytes: usize) -> Step<usize> {
+    pub(super) fn size(&mut self, bytes: usize) -> PickleStep<usize> {
         Ok(usize::try_from(self.number(bytes)?).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn line(&mut self) -> Step<&'a [u8]> {
+    pub(super) fn line(&mut self) -> PickleStep<&'a [u8]> {
         let rest = &self.bytes[self.at..];
         let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
             return Err(self.fault(self.bytes.len(), "the end of a line"));

@@ -29,7 +29,7 @@ enum FoundSet {
     Idx { prefix: String, files: idx::Files },
     Cifar(&'static cifar::Layout, PathBuf),
     CifarPython(&'static PythonLayout, PathBuf),
-    Numpy(Box<numpy::Arrays>),
+    Numpy(Box<numpy::NumpyArrays>),
     ImageFolder(image_folder::Folders),
 }
 

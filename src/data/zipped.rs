@@ -79,7 +79,8 @@ impl Member {
         let mut file = File::open(&self.zip).map_err(unreadable)?;
         file.seek(SeekFrom::Start(self.start)).map_err(unreadable)?;
         let packed = BufReader::with_capacity(1 << 16, file).take(self.packed);
-        let checked = |content: Box<dyn Read>| Checked { content, sum: Crc::new(), member: (self.crc, self.length) };
+        let checked =
+            |content: Box<dyn Read>| CheckedContent { content, sum: Crc::new(), member: (self.crc, self.length) };
         Ok(if self.is_deflated {
             Input::unpacked(self.path(), checked(Box::new(DeflateDecoder::new(packed))), self.packed)
         } else {
@@ -89,14 +90,14 @@ impl Member {
 }
 
 /// Content that ends in an error where it is not what its checksum says.
-struct Checked {
+struct CheckedContent {
     content: Box<dyn Read>,
     sum: Crc,
     /// Checksum and length.
     member: (u32, u64),
 }
 
-impl Read for Checked {
+impl Read for CheckedContent {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.content.read(buffer)?;
         self.sum.update(&buffer[..count]);

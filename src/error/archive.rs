@@ -1,7 +1,6 @@
 //! Archives that cannot be unpacked.
 
-use super::kind::Error;
-use super::text::{shown, size};
+use super::text::{BoxError, shown, size};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -71,7 +70,7 @@ pub enum ArchiveError {
 #[derive(Debug)]
 pub struct Unpacked {
     /// What is wrong with the folder that it was unpacked into.
-    pub cause: Box<Error>,
+    pub cause: BoxError,
     /// That folder, which is gone.
     pub folder: PathBuf,
     /// The archive.

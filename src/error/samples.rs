@@ -145,7 +145,7 @@ fn set() -> Vec<SetError> {
 }
 
 fn set_of_other_files() -> Vec<SetError> {
-    let cause = Box::new(SetError::NotAFile { path: path() }.into());
+    let cause = Box::new(Error::from(SetError::NotAFile { path: path() }));
     vec![
         ArrayError::Missing { path: path(), names: vec![name()] }.into(),
         ArrayError::Dtype { path: path(), what: "images", dtype: "float32".to_owned(), wanted: "uint8" }.into(),
