@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-const NAME: &str = "a file";
+const NAME: &str = "images.gz";
 
 /// How the server answers a request.
 #[derive(Clone, Copy)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ArrayError {
     /// An array that a set needs.
-    #[error("{}: missing; a set is {}", shown(path), names.join(", "))]
+    #[error("{}: missing; a set is {}", shown(path), shown(names.join(", ")))]
     Missing {
         /// Where it should be.
         path: PathBuf,
@@ -15,7 +15,7 @@ pub enum ArrayError {
         names: Vec<String>,
     },
     /// Elements of a type that is not read.
-    #[error("{}: {what} of dtype {dtype}; only {wanted} is read", shown(path))]
+    #[error("{}: {what} of dtype {}; only {wanted} is read", shown(path), shown(dtype))]
     Dtype {
         /// The array.
         path: PathBuf,
