@@ -8,7 +8,7 @@ use super::listing::holds_pictures;
 use super::parts::{Parts, ReadOptions};
 use super::picture::has_extension;
 use super::{idx, image_folder, numpy, table};
-use crate::error::{DataError, Error, Instead, Result, SetError, Unpacked, shown};
+use crate::error::{DataError, Error, Instead, Result, SetError, TableError, Unpacked, shown};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
@@ -81,10 +81,13 @@ fn read_archive(archive: &Path, inside: &Path, options: &ReadOptions) -> Result<
     unpack(archive, folder)?;
     let is_whole = inside.as_os_str().is_empty();
     let place = if is_whole { innermost(folder)? } else { folder.join(inside) };
-    let read = read_unpacked(&place, options).or_else(|error| match table_in(&place) {
-        Some(table) if is_unrecognised(&error) => read_unpacked(&table, options),
-        _ => Err(error),
-    });
+    // a folder beside a table is that of its pictures, and no class
+    let is_set = place.is_dir() && !search(&place, &list(&place)?, &ReadOptions::default()).is_empty();
+    let table = table_in(&place).filter(|_| !is_set);
+    let read = match table.map(|table| read_unpacked(&table, options)) {
+        Some(read) if !is_no_table(&read) => read,
+        _ => read_unpacked(&place, options),
+    };
     match read {
         Ok((name, mut parts)) => {
             let is_of_folder = is_whole && name == folder_name(&place);
@@ -118,8 +121,11 @@ fn table_in(folder: &Path) -> Option<PathBuf> {
     tables.next().filter(|_| tables.next().is_none())
 }
 
-fn is_unrecognised(error: &Error) -> bool {
-    matches!(error, Error::Data(DataError::Set(SetError::Unrecognised { .. })))
+/// Whether a CSV file has no columns of pictures and labels.
+fn is_no_table(read: &Result<(String, Parts)>) -> bool {
+    let column =
+        |error: &Error| matches!(error, Error::Data(DataError::Set(SetError::Table(TableError::Column { .. }))));
+    read.as_ref().err().is_some_and(column)
 }
 
 fn search(dir: &Path, paths: &[PathBuf], options: &ReadOptions) -> Vec<FoundSet> {

@@ -127,6 +127,9 @@ fn a_table_in_an_archive_names_its_pictures() {
     let set = open(&path).unwrap();
     assert_eq!((set.format, set.train.len(), set.test.len()), (Format::Table, 8, 4));
     assert_eq!(set.classes, ["a", "b"]);
+    let enough = ReadOptions { is_test_enough: true, ..ReadOptions::default() };
+    let same = Dataset::open(path.to_str().unwrap(), &enough).unwrap();
+    assert_eq!(same.sha256, set.sha256, "the folder of the pictures is no class");
 }
 
 #[test]
