@@ -147,6 +147,15 @@ impl<'a> ValuesRef<'a> {
         (0..self.len()).step_by(size).map(move |start| self.slice(start..self.len().min(start + size)))
     }
 
+    /// The values that are shown black and white: bytes from 0 to the largest (the digits end at 16), f32 of any range.
+    pub fn shades(self) -> (f64, f64) {
+        let black = match self.kind() {
+            ValueKind::Bytes => 0.0,
+            ValueKind::Floats => self.iter().fold(f64::INFINITY, f64::min),
+        };
+        (black, self.iter().fold(f64::NEG_INFINITY, f64::max))
+    }
+
     /// All of them, as f64.
     pub fn iter(self) -> impl Iterator<Item = f64> + 'a {
         (0..self.len()).map(move |i| self.get(i))

@@ -334,7 +334,7 @@ mod tests {
         ("ends them after", "smaller images (--resize) or a smaller model (--model)"),
         ("weights are more than any device", "make the layers smaller"),
         ("missing; a set is", "save it"),
-        ("images of dtype float32", "astype(np.uint8)"),
+        ("images of dtype int16", "images.astype(np.float32)"),
         ("labels of dtype float32", "astype(np.int64)"),
         ("comma-separated", "as CSV in UTF-8"),
         ("a table of 3072.0 MiB", "--data"),

@@ -6,9 +6,7 @@ use std::path::PathBuf;
 pub(super) fn of_arrays(cause: &ArrayError) -> Option<&'static str> {
     match cause {
         ArrayError::Missing { .. } => Some("save it under that name"),
-        ArrayError::Dtype { what: "images", .. } => {
-            Some("convert them, from 0 to 1 by np.rint(255 * images).astype(np.uint8)")
-        }
+        ArrayError::Dtype { what: "images", .. } => Some("convert them by images.astype(np.float32)"),
         ArrayError::Dtype { .. } => Some("convert them by labels.astype(np.int64)"),
         ArrayError::Shape { .. } => None,
     }

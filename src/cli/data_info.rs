@@ -6,9 +6,13 @@ use super::sheet;
 use crate::data::{Dataset, ReadOptions, Split};
 use crate::error::shown;
 use crate::files::write_atomically;
+use crate::values::ValueKind;
 use clap::Args;
 use serde::Serialize;
 use std::path::PathBuf;
+
+/// Channels whose mean and deviation are printed, at most.
+const MOST_SHOWN: usize = 8;
 
 /// What one divides bytes by to have pixels from 0 to 1.
 const WHITE: f64 = 255.0;
@@ -39,7 +43,10 @@ struct InfoRecord<'a> {
     train: usize,
     test: usize,
     classes: Vec<ClassRecord<'a>>,
-    /// Of each channel, of pixels from 0 to 1 in the training images, or the test images where there are no others.
+    /// What an example is made of.
+    values: ValueKind,
+    /// Of each channel, of pixels from 0 to 1 where they are bytes, in the training images, or the test images where
+    /// there are no others.
     mean: Vec<f64>,
     deviation: Vec<f64>,
     sha256: &'a str,
@@ -86,7 +93,8 @@ fn statistics(data: &mut Dataset) -> Vec<(f64, f64)> {
     if is_test_alone {
         std::mem::swap(&mut data.train, &mut data.test);
     }
-    found.into_iter().map(|(mean, deviation)| (mean / WHITE, deviation / WHITE)).collect()
+    let unit = if data.value_kind() == ValueKind::Bytes { WHITE } else { 1.0 };
+    found.into_iter().map(|(mean, deviation)| (mean / unit, deviation / unit)).collect()
 }
 
 fn record<'a>(data: &'a Dataset, statistics: &[(f64, f64)]) -> InfoRecord<'a> {
@@ -97,7 +105,8 @@ fn record<'a>(data: &'a Dataset, statistics: &[(f64, f64)]) -> InfoRecord<'a> {
     };
     let counted = counts(&data.train).into_iter().zip(counts(&data.test));
     let classes = data.classes.iter().zip(counted).map(|(name, (train, test))| ClassRecord { name, train, test });
-    let memory = |split: &Split| size_of_val(&split.images[..]) + size_of_val(&split.labels[..]);
+    let images = |split: &Split| split.images.len() * split.images.kind().size();
+    let memory = |split: &Split| images(split) + size_of_val(&split.labels[..]);
     InfoRecord {
         name: &data.name,
         source: &data.source,
@@ -106,6 +115,7 @@ fn record<'a>(data: &'a Dataset, statistics: &[(f64, f64)]) -> InfoRecord<'a> {
         train: data.train.len(),
         test: data.test.len(),
         classes: classes.collect(),
+        values: data.value_kind(),
         mean: statistics.iter().map(|(mean, _)| *mean).collect(),
         deviation: statistics.iter().map(|(_, deviation)| *deviation).collect(),
         sha256: &data.sha256,
@@ -115,11 +125,22 @@ fn record<'a>(data: &'a Dataset, statistics: &[(f64, f64)]) -> InfoRecord<'a> {
 }
 
 fn print(record: &InfoRecord<'_>, data: &Dataset) -> anyhow::Result<()> {
-    let each = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join("  ");
+    let each = |values: &[f64]| {
+        let more = if values.len() > MOST_SHOWN { "  …" } else { "" };
+        let shown = values.iter().take(MOST_SHOWN).map(|value| format!("{value:.4}"));
+        shown.collect::<Vec<_>>().join("  ") + more
+    };
+    let unit = if record.values == ValueKind::Bytes { ", from 0 to 1" } else { "" };
     let of = if record.train > 0 { "training" } else { "test" };
     show!("data       {} ({})", shown(record.name), record.format)?;
-    show!("images     {}, {} for training and {} for testing", data.shape, record.train, record.test)?;
-    show!("mean       {}   of each channel of the {of} images, from 0 to 1", each(&record.mean))?;
+    show!(
+        "images     {} of {}, {} for training and {} for testing",
+        record.values,
+        data.shape,
+        record.train,
+        record.test
+    )?;
+    show!("mean       {}   of each channel of the {of} images{unit}", each(&record.mean))?;
     show!("deviation  {}", each(&record.deviation))?;
     show!("memory     {:.1} MiB", record.memory_bytes as f64 / f64::from(1 << 20))?;
     show!("SHA-256    {}", record.sha256)?;

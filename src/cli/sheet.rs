@@ -2,6 +2,7 @@
 
 use crate::data::Dataset;
 use crate::error::{IoError, Result};
+use crate::report::example_image;
 use image::imageops::{FilterType, overlay, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 use std::io::Cursor;
@@ -26,20 +27,20 @@ const LARGE: usize = 96;
 /// [`Error::Io`](crate::error::Error::Io) where it cannot be encoded.
 pub(super) fn png(data: &Dataset) -> Result<Vec<u8>> {
     let split = if data.train.is_empty() { &data.test } else { &data.train };
-    let white = split.images.iter().copied().max().unwrap_or(u8::MAX).max(1); // the digits end at 16
+    let range = split.images.view().shades();
     let rows = data.classes.len().min(MOST_ROWS);
     let mut taken = vec![0; rows];
     let [height, width] = sides(data.shape.height, data.shape.width);
     let place = |index: usize, side: u32| i64::from(GAP) + index as i64 * i64::from(side + GAP);
     let total = |count: usize, side: u32| GAP + count as u32 * (side + GAP);
     let mut sheet = RgbImage::from_pixel(total(COLUMNS, width), total(rows, height), Rgb([255; 3]));
-    for (image, &class) in split.images.chunks_exact(data.shape.len()).zip(&split.labels) {
+    for (image, &class) in split.images.view().chunks(data.shape.len()).zip(&split.labels) {
         let row = class as usize;
         if row >= rows || taken[row] >= COLUMNS {
             continue;
         }
         let filter = if height as usize >= data.shape.height { FilterType::Nearest } else { FilterType::Triangle };
-        let example = resize(&picture(image, data, white), width, height, filter);
+        let example = resize(&example_image(image, data.shape, range).into_rgb8(), width, height, filter);
         overlay(&mut sheet, &example, place(taken[row], width), place(row, height));
         taken[row] += 1;
     }
@@ -59,16 +60,6 @@ fn sides(height: usize, width: usize) -> [u32; 2] {
     [side(height), side(width)].map(|side| side as u32)
 }
 
-/// An example `[C][H][W]`: three channels in colour, else the first in grey.
-fn picture(example: &[u8], data: &Dataset, white: u8) -> RgbImage {
-    let plane = data.shape.pixels();
-    let value = |at: usize| (u32::from(example[at]) * 255 / u32::from(white)) as u8;
-    RgbImage::from_fn(data.shape.width as u32, data.shape.height as u32, |x, y| {
-        let at = y as usize * data.shape.width + x as usize;
-        if data.shape.channels == 3 { Rgb([0, 1, 2].map(|c| value(c * plane + at))) } else { Rgb([value(at); 3]) }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,7 +70,7 @@ mod tests {
         let sheet = image::load_from_memory(&png(&data).unwrap()).unwrap().into_rgb8();
         assert_eq!(sheet.dimensions(), (10 * 34 + 2, 10 * 34 + 2));
         let first = data.train.labels.iter().position(|&label| label == 3).unwrap();
-        let value = u32::from(data.train.images[first * 64 + 8 * 2 + 3]) * 255 / 16;
+        let value = u32::from(data.train.images.bytes().unwrap()[first * 64 + 8 * 2 + 3]) * 255 / 16;
         assert_eq!(sheet.get_pixel(2 + 4 * 3, 2 + 34 * 3 + 4 * 2).0, [value as u8; 3]);
         assert_eq!(
             [sides(9, 7), sides(64, 80), sides(300, 100), sides(1, 4096)],

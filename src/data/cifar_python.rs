@@ -7,6 +7,7 @@ use super::parts::{Format, Parts, Split};
 use super::pickle::{PROTOCOL, Pickle, Pickled};
 use super::pickle_bytes::PickleFault;
 use crate::error::{Error, Result, SetError};
+use crate::values::Values;
 use std::path::Path;
 
 /// Folders in which the archives of the two sets unpack.
@@ -89,7 +90,8 @@ impl PythonLayout {
             let found = labels.len().to_string();
             return Err(SetError::Inconsistent { at: input.at(0), expected, found }.into());
         }
-        reserve(&mut split.images, rows.len(), "images")?;
+        let Values::Bytes(images) = &mut split.images else { return Err(other("bytes".to_owned())) };
+        reserve(images, rows.len(), "images")?;
         reserve(&mut split.labels, count, "labels")?;
         for label in labels {
             let class = match label {
@@ -100,7 +102,7 @@ impl PythonLayout {
             let expected = || other(format!("{} from 0 to {last}", self.labels));
             split.labels.push(class.ok_or_else(expected)?);
         }
-        split.images.extend_from_slice(rows);
+        images.extend_from_slice(rows);
         Ok(())
     }
 

@@ -22,6 +22,7 @@ mod divide;
 mod idx;
 mod image_folder;
 mod input;
+mod labelled_arrays;
 mod labels;
 mod listing;
 mod notes;

@@ -2,18 +2,19 @@
 //! (`train_images`, …) or Keras' (`x_train`, …); the same as a folder of `.npy` files; or four files as
 //! Kuzushiji-MNIST has them (`kmnist-train-imgs.npz`, …), each with the array `arr_0`.
 //!
-//! Images are bytes `[N][H][W]`, or with one or three channels `[N][H][W][C]` or `[N][C][H][W]`. Labels are integers
-//! `[N]` or `[N][1]`. The classes are those of [numbered labels](super::labels).
+//! Images are bytes, f32 or f64 `[N][H][W]`, or with one or three channels `[N][H][W][C]` or `[N][C][H][W]`; features
+//! that are no images `[N][F]`. What is not bytes becomes f32. Labels are integers `[N]` or `[N][1]`. The classes are
+//! those of [numbered labels](super::labels).
 
 use super::input::Input;
-use super::labels::{MOST_LABEL, NumberedClasses};
+use super::labelled_arrays::{LabelledArrays, inconsistent};
+use super::labels::NumberedClasses;
 use super::notes::Note;
 use super::npy::Array;
 use super::parts::{Format, Parts, Split};
 use super::picture::has_extension;
 use super::zipped::{Member, members};
-use crate::error::{ArrayError, Error, Result, SetError};
-use crate::shape::Shape;
+use crate::error::{ArrayError, Error, Result};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -181,6 +182,10 @@ impl NumpyArrays {
             let expected = format!("images of {} as in {}", train.shape, train.images.input.name());
             return Err(inconsistent(&test.images, expected, test.shape.to_string()));
         }
+        if test.elements.kind() != train.elements.kind() {
+            let expected = format!("images of {} as in {}", train.elements.kind(), train.images.input.name());
+            return Err(inconsistent(&test.images, expected, test.elements.kind().to_string()));
+        }
         let (mut trained, mut tested) = (train.read_labels()?, test.read_labels()?);
         let classes = NumberedClasses::of_training(&trained);
         if let Some(stray) = classes.stray(&tested) {
@@ -231,148 +236,9 @@ impl NumpyArrays {
     }
 }
 
-fn inconsistent(array: &Array, expected: String, found: String) -> Error {
-    SetError::Inconsistent { at: array.input.at(array.input.offset()), expected, found }.into()
-}
-
-/// The images of a part and their labels, whose headers go together.
-struct LabelledArrays {
-    images: Array,
-    labels: Array,
-    /// Of one image.
-    shape: Shape,
-    are_channels_last: bool,
-}
-
-/// Which elements images may have: where another type is to be read, this and [`LabelledArrays::read_images`] say so.
-fn check_pixels(images: &Array) -> Result<()> {
-    match images.dtype.parts() {
-        Some(('u', 1, _)) => Ok(()),
-        _ => Err(images.of_dtype("images", "uint8, a byte from 0 to 255 a value,")),
-    }
-}
-
-/// Shape of an image, and whether its channels are last.
-fn layout(images: &Array) -> Result<(Shape, bool)> {
-    let (sides, are_channels_last) = match images.shape[..] {
-        [_, height, width] => ([1, height, width], false),
-        [_, channels @ (1 | 3), height, width] if height > channels && width > channels => {
-            ([channels, height, width], false)
-        }
-        [_, height, width, channels @ (1 | 3)] => ([channels, height, width], true),
-        _ => {
-            let wanted = "[N, H, W], or [N, H, W, C] or [N, C, H, W] of 1 or 3 channels";
-            return Err(images.of_shape("images", wanted));
-        }
-    };
-    images.input.holds(images.elements("images")?, "images")?;
-    // sides of what a file holds
-    let [channels, height, width] = sides.map(|side| side as usize);
-    Ok((Shape::new(channels, height, width), are_channels_last))
-}
-
-impl LabelledArrays {
-    fn new(images: Array, labels: Array) -> Result<Self> {
-        check_pixels(&images)?;
-        let (shape, are_channels_last) = layout(&images)?;
-        let Some(('u' | 'i', bytes @ (1 | 2 | 4 | 8), _)) = labels.dtype.parts() else {
-            return Err(labels.of_dtype("labels", "an integer"));
-        };
-        let count = match labels.shape[..] {
-            [count] | [count, 1] => count,
-            _ => return Err(labels.of_shape("labels", "one number an example, [N] or [N, 1]")),
-        };
-        if count != images.shape[0] {
-            let expected = format!("{} labels, one for each image of {}", images.shape[0], images.input.name());
-            return Err(inconsistent(&labels, expected, count.to_string()));
-        }
-        labels.input.holds(count.saturating_mul(bytes as u64), "labels")?;
-        Ok(Self { images, labels, shape, are_channels_last })
-    }
-
-    fn read_labels(&mut self) -> Result<Vec<u32>> {
-        let Array { input, dtype, shape, .. } = &mut self.labels;
-        let Some((kind, size, is_big)) = dtype.parts() else { return Ok(Vec::new()) };
-        let start = input.offset();
-        let bytes = input.bytes(shape[0] * size as u64, "labels")?;
-        input.end()?;
-        let mut labels = Vec::with_capacity(bytes.len() / size);
-        for (i, element) in (0..).zip(bytes.chunks_exact(size)) {
-            let value = integer(element, kind == 'i', is_big);
-            match u32::try_from(value).ok().filter(|label| *label <= MOST_LABEL) {
-                Some(label) => labels.push(label),
-                None => {
-                    let expected = format!("a label from 0 to {MOST_LABEL}");
-                    return Err(input.unexpected(start + i * size as u64, expected, value));
-                }
-            }
-        }
-        Ok(labels)
-    }
-
-    /// Pixels `[N][C][H][W]`.
-    fn read_images(&mut self) -> Result<Vec<u8>> {
-        let elements = self.images.elements("images")?;
-        let mut pixels = self.images.input.bytes(elements, "images")?;
-        self.images.input.end()?;
-        if self.images.is_fortran {
-            return Ok(self.in_order(&pixels));
-        }
-        if self.are_channels_last && self.shape.channels > 1 {
-            let mut interleaved = vec![0; self.shape.len()];
-            for image in pixels.chunks_exact_mut(self.shape.len()) {
-                interleaved.copy_from_slice(image);
-                for (channel, plane) in image.chunks_exact_mut(self.shape.pixels()).enumerate() {
-                    let values = interleaved.iter().skip(channel).step_by(self.shape.channels);
-                    plane.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
-                }
-            }
-        }
-        Ok(pixels)
-    }
-
-    /// Of an array whose first index is the fastest.
-    fn in_order(&self, pixels: &[u8]) -> Vec<u8> {
-        let Shape { channels, height, width } = self.shape;
-        let count = pixels.len() / self.shape.len();
-        // how far apart neighbours are along channels, rows and columns
-        let [of_channel, of_row, of_column] = match self.are_channels_last {
-            true => [count * height * width, count, count * height],
-            false => [count, count * channels, count * channels * height],
-        };
-        let mut ordered = Vec::with_capacity(pixels.len());
-        for n in 0..count {
-            for channel in 0..channels {
-                for row in 0..height {
-                    let start = n + channel * of_channel + row * of_row;
-                    ordered.extend((0..width).map(|column| pixels[start + column * of_column]));
-                }
-            }
-        }
-        ordered
-    }
-}
-
-/// The number that some bytes stand for.
-fn integer(bytes: &[u8], is_signed: bool, is_big: bool) -> i128 {
-    let join = |number: i128, byte: &u8| number << 8 | i128::from(*byte);
-    let number = if is_big { bytes.iter().fold(0, join) } else { bytes.iter().rev().fold(0, join) };
-    let range = 1_i128 << (8 * bytes.len());
-    if is_signed && number >= range / 2 { number - range } else { number }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn integers_of_any_size_and_order() {
-        assert_eq!(integer(&[255], false, false), 255);
-        assert_eq!(integer(&[255], true, false), -1);
-        assert_eq!(integer(&[1, 2], true, false), 0x201);
-        assert_eq!(integer(&[1, 2], true, true), 0x102);
-        assert_eq!(integer(&[255, 255, 255, 255, 255, 255, 255, 254], true, true), -2);
-    }
 
     #[test]
     fn names_of_kuzushijis_files() {

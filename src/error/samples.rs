@@ -148,7 +148,7 @@ fn set_of_other_files() -> Vec<SetError> {
     let cause = Box::new(Error::from(SetError::NotAFile { path: path() }));
     vec![
         ArrayError::Missing { path: path(), names: vec![name()] }.into(),
-        ArrayError::Dtype { path: path(), what: "images", dtype: "float32".to_owned(), wanted: "uint8" }.into(),
+        ArrayError::Dtype { path: path(), what: "images", dtype: "int16".to_owned(), wanted: "uint8" }.into(),
         ArrayError::Dtype { path: path(), what: "labels", dtype: "float32".to_owned(), wanted: "an integer" }.into(),
         ArrayError::Shape { path: path(), what: "labels", shape: vec![3, 14], wanted: "[N] or [N, 1]" }.into(),
         TableError::Syntax { path: path(), source: denied().into() }.into(),

@@ -24,8 +24,8 @@ impl<'a> From<&'a Quads> for Term<'a> {
     }
 }
 
-/// y = f(a + b), or mask ⊙ (a + b), with `y` `[N/B][shape][B]`; without b, of a alone. Both have the pixels of y. Channels
-/// that a term does not have count as zeros; those that y does not have are left out.
+/// y = f(a + b), or mask ⊙ (a + b), with `y` `[N/B][shape][B]`; without b, of a alone. Both have the pixels of y.
+/// Channels that a term does not have count as zeros; those that y does not have are left out.
 ///
 /// # Errors
 /// As [`Dispatch::new`].

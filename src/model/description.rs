@@ -183,7 +183,7 @@ impl Description {
     }
 
     /// The built-in description for images of this shape; for others a residual network as deep as their size asks for,
-    /// like `cifar-resnet-75k`.
+    /// like `cifar-resnet-75k`; for features two hidden layers.
     ///
     /// # Errors
     /// [`Error::Usage`](crate::error::Error::Usage) for what has no height and width to speak of.
@@ -193,6 +193,7 @@ impl Description {
             (1, 28, 28) => Self::open("mnist-14k"),
             (3, 32, 32) => Self::open("cifar-43k"),
             _ => Self::of_pictures(shape)
+                .or_else(|| Self::of_features(shape))
                 .ok_or_else(|| ModelError::NoDefault { images: shape, known: Self::builtin_names().collect() }.into()),
         }
     }

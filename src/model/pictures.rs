@@ -1,4 +1,4 @@
-//! A network for pictures of any size, where none is named.
+//! A network for pictures of any size, or for features, where none is named.
 
 use super::description::{Description, Initialisation, LayerDescription, LayerKind, Sources};
 use crate::kernels::activation::Activation;
@@ -46,6 +46,19 @@ impl Description {
         layer.push(LayerKind::Dense { units: None, activation: None }.into());
         let (name, initialisation) = (format!("resnet-{height}x{width}"), Initialisation::default());
         Some(Self { name, initialisation, group: None, layer })
+    }
+}
+
+/// Units of the hidden layers for features.
+const UNITS: usize = 64;
+
+impl Description {
+    /// Two hidden layers for a vector of features; `None` for what is none.
+    pub(super) fn of_features(shape: Shape) -> Option<Self> {
+        let hidden = || LayerKind::Dense { units: Some(UNITS), activation: Some(Activation::Relu) }.into();
+        let layer = vec![hidden(), hidden(), LayerKind::Dense { units: None, activation: None }.into()];
+        let (name, initialisation) = (format!("dense-{}", shape.channels), Initialisation::default());
+        (shape.pixels() == 1).then_some(Self { name, initialisation, group: None, layer })
     }
 }
 

@@ -5,7 +5,6 @@ use super::labelled::Labelled;
 use super::picture::{data_uri, example_png};
 use crate::error::Result;
 use crate::run::{Confusion, Metrics, Mistake, mean_cross_entropy, worst_mistakes};
-use crate::values::{ValueKind, ValuesRef};
 use maud::{Markup, html};
 
 /// Mistakes shown.
@@ -59,7 +58,7 @@ impl TestEvaluation {
         logits: &[f32],
         test: Labelled<'_>,
     ) -> Result<Self> {
-        let range = shades(test.images);
+        let range = test.images.shades();
         let worst = worst_mistakes(logits, test.labels, classes.len(), WORST)
             .into_iter()
             .map(|mistake| Ok(Worst { mistake, png: example_png(test.image(mistake.example), test.shape, range)? }));
@@ -187,15 +186,6 @@ impl TestEvaluation {
             }
         })
     }
-}
-
-/// The values that are shown black and white. The digits end at 16, and f32 may have any range.
-fn shades(images: ValuesRef<'_>) -> (f64, f64) {
-    let black = match images.kind() {
-        ValueKind::Bytes => 0.0,
-        ValueKind::Floats => images.iter().fold(f64::INFINITY, f64::min),
-    };
-    (black, images.iter().fold(f64::NEG_INFINITY, f64::max))
 }
 
 pub(super) fn percent(share: f64) -> String {

@@ -24,20 +24,20 @@ pub(super) fn data_uri(png: &[u8]) -> String {
 /// An example `[C][H][W]` as a PNG: three channels in colour, else the first in grey, between the values that are black
 /// and white.
 pub fn example_png<'a>(example: impl Into<ValuesRef<'a>>, shape: Shape, range: (f64, f64)) -> Result<Vec<u8>> {
-    encoded(&drawn(example.into(), shape, range))
+    encoded(&example_image(example.into(), shape, range))
 }
 
 /// The same, made smaller where a side has more than `most` pixels.
 pub(super) fn thumbnail_png(example: ValuesRef<'_>, shape: Shape, range: (f64, f64), most: usize) -> Result<Vec<u8>> {
-    let image = drawn(example, shape, range);
+    let image = example_image(example, shape, range);
     if shape.height.max(shape.width) <= most {
         return encoded(&image);
     }
     encoded(&image.thumbnail(most as u32, most as u32))
 }
 
-/// An example as an image.
-fn drawn(example: ValuesRef<'_>, shape: Shape, (black, white): (f64, f64)) -> DynamicImage {
+/// The same, not encoded.
+pub fn example_image(example: ValuesRef<'_>, shape: Shape, (black, white): (f64, f64)) -> DynamicImage {
     let range = if white > black { white - black } else { 1.0 };
     let at = |channel: usize, x: u32, y: u32| {
         let value = example.get(channel * shape.pixels() + y as usize * shape.width + x as usize);

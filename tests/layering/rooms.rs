@@ -54,6 +54,7 @@ pub const ROOMS: &[(&str, &[&str])] = &[
             "batch",
             "cost",
             "shape",
+            "values",
             "error",
             "device",
             "files",

@@ -32,7 +32,7 @@ pub fn zipped(files: &[(String, Vec<u8>)], is_deflated: bool) -> Vec<u8> {
 }
 
 fn interleaved(split: &Split, shape: Shape) -> Vec<u8> {
-    let images = split.images.chunks_exact(shape.len());
+    let images = split.images.bytes().unwrap().chunks_exact(shape.len());
     let pixels = |image: &[u8]| -> Vec<u8> {
         (0..shape.pixels()).flat_map(|i| image.iter().skip(i).step_by(shape.pixels()).copied()).collect()
     };
@@ -91,7 +91,8 @@ fn arrays_are_read_from_one_file_and_from_a_folder() {
 fn what_numpy_writes_is_read() {
     let keras = open(&written("keras.npz")).unwrap();
     assert_eq!((keras.name.as_str(), keras.shape), ("keras", Shape::new(1, 5, 4)));
-    assert_eq!((&keras.train.images[..4], &keras.train.labels[..]), (&[113, 0, 129, 135][..], &[0, 1, 2, 0, 1, 2][..]));
+    let bytes = keras.train.images.bytes().unwrap();
+    assert_eq!((&bytes[..4], &keras.train.labels[..]), (&[113, 0, 129, 135][..], &[0, 1, 2, 0, 1, 2][..]));
     assert_eq!(keras.classes, ["0", "1", "2"]);
     // the same arrays: the last index the slowest, labels of other types, and in four files
     for other in ["orders.npz", "kmnist-train-imgs.npz", "kmnist-test-labels.npz"] {
@@ -101,8 +102,9 @@ fn what_numpy_writes_is_read() {
 
     let medmnist = open(&written("medmnist.npz")).unwrap();
     assert_eq!((medmnist.shape, medmnist.train.len(), medmnist.test.len()), (Shape::new(3, 5, 4), 6, 3));
-    assert_eq!(medmnist.train.images[..4], [95, 217, 15, 215], "planes of red, green and blue");
-    assert_eq!(medmnist.train.images[20], 130);
+    let pixels = medmnist.train.images.bytes().unwrap();
+    assert_eq!(pixels[..4], [95, 217, 15, 215], "planes of red, green and blue");
+    assert_eq!(pixels[20], 130);
     let [note] = &medmnist.notes[..] else { panic!("{:?}", medmnist.notes) };
     assert!(matches!(note, Note::UnusedPart { path, .. } if path.ends_with("medmnist.npz/val_images.npy")), "{note}");
 }
@@ -122,17 +124,61 @@ fn channels_are_told_by_the_shape() {
         (&[20, 1, 6, 5][..], Some(Shape::new(1, 6, 5))),
         (&[20, 6, 5, 1], Some(Shape::new(1, 6, 5))),
         (&[20, 3, 5, 2], None),
-        (&[20, 30], None),
+        (&[20, 30], Some(Shape::vector(30))),
         (&[20, 2, 3, 5], None),
         (&[600], None),
     ] {
         let mut files = arrays(&sample, MEDMNIST);
-        files[0].1 = npy("|u1", shape, &sample.train.images);
+        files[0].1 = npy("|u1", shape, sample.train.images.bytes().unwrap());
         sample.write("x.npz", &zipped(&files, true));
         match found {
+            Some(Shape { height: 1, .. }) => assert_says(sample.open(), &["x.npz/test_images.npy: ", "as in"]),
             Some(shape) => assert_eq!(sample.open().unwrap().shape, shape),
             None => assert_says(sample.open(), &["x.npz/train_images.npy: images of shape", "[N, H, W, C]"]),
         }
+    }
+}
+
+/// Numbers of a type, as bytes.
+fn numbers(values: &[f64], descr: &str) -> Vec<u8> {
+    let of = |value: f64| match descr {
+        "<f4" => (value as f32).to_le_bytes().to_vec(),
+        ">f4" => (value as f32).to_be_bytes().to_vec(),
+        "<f8" => value.to_le_bytes().to_vec(),
+        _ => value.to_be_bytes().to_vec(),
+    };
+    values.iter().flat_map(|&value| of(value)).collect()
+}
+
+#[test]
+fn numbers_that_are_no_bytes_become_f32() {
+    let floats = open(&written("floats.npz")).unwrap();
+    assert_eq!((floats.shape, floats.value_kind(), floats.train.len()), (Shape::new(1, 5, 4), ValueKind::Floats, 6));
+    let sample = Sample::new(Format::Numpy, Shape::new(3, 6, 5), (20, 10), 10);
+    let values = |split: &Split| interleaved(split, sample.shape).iter().map(|&x| f64::from(x) / 8.0 - 9.0).collect();
+    let parts: [Vec<f64>; 2] = [&sample.train, &sample.test].map(values);
+    for descr in ["<f4", ">f4", "<f8", ">f8"] {
+        let mut files = arrays(&sample, MEDMNIST);
+        for (file, values) in [0, 2].into_iter().zip(&parts) {
+            files[file].1 = npy(descr, &[values.len() / 90, 6, 5, 3], &numbers(values, descr));
+        }
+        let set = sample.open_with("set.npz", &zipped(&files, true)).unwrap();
+        let of = |split: &Split| split.images.view().iter().map(|x| 8.0 * (x + 9.0)).collect::<Vec<f64>>();
+        let want = |split: &Split| split.images.view().iter().collect::<Vec<f64>>();
+        assert_eq!((set.shape, of(&set.train), of(&set.test)), (sample.shape, want(&sample.train), want(&sample.test)));
+
+        // features, one of which is no number
+        let features = |count: usize| npy(descr, &[count, 90], &numbers(&parts[0][..90 * count], descr));
+        (files[0].1, files[2].1) = (features(20), features(10));
+        let set = sample.open_with("set.npz", &zipped(&files, true)).unwrap();
+        assert_eq!((set.shape, set.train.images.view().get(91)), (Shape::vector(90), parts[0][91]));
+        let bad = if descr.ends_with('8') { 1e60 } else { f64::NAN };
+        files[0].1 = npy(descr, &[20, 90], &numbers(&[&parts[0][..1799], &[bad]].concat(), descr));
+        let at = 128 + 1799 * if descr.ends_with('8') { 8 } else { 4 };
+        let place = format!("train_images.npy: offset {at} (uncompressed): expected a finite number");
+        assert_says(sample.open_with("set.npz", &zipped(&files, true)), &[&place]);
+        files[0].1 = npy("|u1", &[20, 90], &[1; 1800]);
+        assert_says(sample.open_with("set.npz", &zipped(&files, true)), &["test_images.npy", "images of bytes as in"]);
     }
 }
 
@@ -146,8 +192,8 @@ fn array_defects() {
         let name = format!("set.npz/{}.npy", MEDMNIST[array]);
         assert_says(sample.open_with("set.npz", &zipped(&files, true)), &[&[name.as_str()], fragments].concat());
     };
-    let images = &sample.train.images;
-    check(0, npy("<f4", &[20, 6, 5, 3], &[0; 7200]), &["images of dtype float32; only uint8"]);
+    let images = sample.train.images.bytes().unwrap();
+    check(0, npy("<f2", &[20, 6, 5, 3], &[0; 3600]), &["images of dtype float16; only uint8, float32 or float64"]);
     check(0, npy("|b1", &[20, 6, 5, 3], images), &["dtype bool"]);
     check(0, npy("|O", &[20, 6, 5, 3], images), &["dtype |O"]);
     check(0, npy("|u1", &[20, 6, 5, 3], &images[..7]), &["expected 1793 more bytes of images"]);
@@ -175,11 +221,13 @@ fn array_defects() {
         sample.open_with("set.npz", &three),
         &["set.npz/test_labels: missing; a set is train_images, train_labels, test_images, test_labels"],
     );
-    let floats = open(&written("floats.npz")).unwrap_err();
-    let Error::Data(DataError::Set(SetError::Arrays(ArrayError::Dtype { dtype, .. }))) = floats else {
-        panic!("{floats:?}")
+    let mut files = whole.clone();
+    files[0].1 = npy("<f2", &[20, 6, 5, 3], &[0; 3600]);
+    let halves = sample.open_with("set.npz", &zipped(&files, true)).unwrap_err();
+    let Error::Data(DataError::Set(SetError::Arrays(ArrayError::Dtype { dtype, .. }))) = halves else {
+        panic!("{halves:?}")
     };
-    assert_eq!(dtype, "float32");
+    assert_eq!(dtype, "float16");
     let cut = zipped(&whole, true);
     assert_says(sample.open_with("set.npz", &cut[..cut.len() - 30]), &["set.npz: expected a whole zip file"]);
     sample.write("second.npz", &cut);

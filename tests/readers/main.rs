@@ -5,6 +5,7 @@ use flate2::{Compression, write::GzEncoder};
 use gpu_subset::data::{Dataset, Format, Picture, ReadOptions, Split};
 use gpu_subset::error::{DataError, Error, ImagesError, Instead, Result, SetError};
 use gpu_subset::shape::Shape;
+use gpu_subset::values::ValueKind;
 use image::{DynamicImage, GrayImage, ImageFormat, RgbImage};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -21,7 +21,7 @@ pub fn batch(split: &Split, labels: &str) -> Vec<u8> {
     bytes.extend(b"M\0\x0c\x86cnumpy\ndtype\nq\x0cU\x02u1K\0K\x01\x87Rq\r(K\x03U\x01|NNN");
     bytes.extend(b"J\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89T");
     bytes.extend((split.images.len() as u32).to_le_bytes());
-    bytes.extend(&split.images);
+    bytes.extend(split.images.bytes().unwrap());
     bytes.extend([&b"tb"[..], &short("filenames"), b"q\x0e]q\x0f("].concat());
     bytes.extend((0..split.len()).flat_map(|i| [short(&format!("{i}.png")), b"r\0\x01\0\0".to_vec()].concat()));
     bytes.extend(b"eu.");
@@ -35,9 +35,9 @@ fn names(key: &str, count: usize) -> Vec<u8> {
 
 pub fn python_10_sample() -> Sample {
     let sample = Sample::new(Format::Cifar10Python, Shape::new(3, 32, 32), (10, 3), 10);
-    let images = sample.train.images.chunks(2 * 3072);
+    let images = sample.train.images.bytes().unwrap().chunks(2 * 3072);
     for (i, (images, labels)) in images.zip(sample.train.labels.chunks(2)).enumerate() {
-        let split = Split { images: images.to_vec(), labels: labels.to_vec() };
+        let split = Split { images: images.to_vec().into(), labels: labels.to_vec() };
         sample.write(&format!("data_batch_{}", i + 1), &batch(&split, "labels"));
     }
     sample.write("test_batch", &batch(&sample.test, "labels"));
@@ -70,7 +70,11 @@ fn what_python_3_writes_is_read() {
     for protocol in [2, 4] {
         let bytes = fs::read(written(&format!("cifar-protocol-{protocol}"))).unwrap();
         let set = sample.open_with("test_batch", &bytes).unwrap();
-        assert_eq!((&set.test.images, &set.test.labels[..]), (&image, &[7][..]), "protocol {protocol}");
+        assert_eq!(
+            (set.test.images.bytes().unwrap(), &set.test.labels[..]),
+            (&image[..], &[7][..]),
+            "protocol {protocol}"
+        );
     }
 }
 

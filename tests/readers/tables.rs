@@ -7,7 +7,7 @@ use gpu_subset::error::TableError;
 /// Six grey pictures, `0.png` to `5.png`, each of its own value.
 fn pictures() -> Sample {
     let sample = Sample::new(Format::Table, GREY, (6, 1), 2);
-    for (i, image) in (0..).zip(sample.train.images.chunks_exact(GREY.len())) {
+    for (i, image) in (0..).zip(sample.train.images.bytes().unwrap().chunks_exact(GREY.len())) {
         sample.write(&format!("pictures/{i}.png"), &encode(image, GREY, ImageFormat::Png));
     }
     sample
@@ -21,14 +21,14 @@ fn open_table(sample: &Sample, text: &str, options: ReadOptions) -> Result<Datas
 #[test]
 fn rows_name_pictures_and_classes() {
     let sample = pictures();
-    let image = |i: usize| &sample.train.images[i * GREY.len()..][..GREY.len()];
+    let image = |i: usize| &sample.train.images.bytes().unwrap()[i * GREY.len()..][..GREY.len()];
     let text = "\u{feff}Filename, Class ,SPLIT\r\n3.png,dog,train\r\n0.png,cat,Train\r\n\"1.png\",dog,test\r\n\
                 2.png,cat,test\r\n4.png,cat,val\r\n";
     let set = open_table(&sample, text, ReadOptions::default()).unwrap();
     assert_eq!((set.name.as_str(), set.format, set.shape), ("table", Format::Table, GREY));
     assert_eq!((&set.classes[..], &set.train.labels[..]), (&["cat".to_owned(), "dog".to_owned()][..], &[0, 1][..]));
-    assert_eq!(set.train.images, [image(0), image(3)].concat());
-    assert_eq!(set.test.images, [image(2), image(1)].concat());
+    assert_eq!(set.train.images, [image(0), image(3)].concat().into());
+    assert_eq!(set.test.images, [image(2), image(1)].concat().into());
     assert_eq!(set.notes, [Note::UnusedRows { count: 1 }]);
 
     let without_test = text.replace(",test", ",val");
