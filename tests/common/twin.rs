@@ -85,6 +85,15 @@ impl Builder {
         self.last = Value::of_layer(self.ops.maps.len() - 1);
     }
 
+    /// Appends the sum of two values, or of one and the last, or one after the other.
+    fn push_sum(&mut self, reads: &[Value], is_concat: bool) {
+        let (x, plus) = if let [x, plus] = *reads { (x, plus) } else { (self.last, reads[0]) };
+        let [a, b] = [x, plus].map(|value| self.shape(value));
+        let channels = if is_concat { a.channels + b.channels } else { a.channels.max(b.channels) };
+        self.add(Op::Sum(a, Shape { channels, ..a }), x, Some(plus));
+        self.ops.edges.last_mut().unwrap().first = if is_concat { a.channels } else { 0 };
+    }
+
     /// Appends a layer of a block that reads `input`.
     fn push(&mut self, layer: &toml::Value, input: Value) {
         let number = |key: &str| layer.get(key).map(|value| value.as_integer().unwrap() as usize);
@@ -126,17 +135,7 @@ impl Builder {
             "batch-norm" => self.add(Op::Norm(BatchNorm { shape }, GROUP), x, None),
             "group-norm" => self.add(Op::GroupNorm(GroupNorm { shape, groups: number("groups").unwrap() }), x, None),
             "activation" => self.add(Op::Elementwise(function(&layer["function"]), shape), x, None),
-            "add" => {
-                let (x, plus) = if reads.len() == 2 { (x, reads[1]) } else { (self.last, x) };
-                let [a, b] = [x, plus].map(|value| self.shape(value));
-                self.add(Op::Sum(a, if b.channels > a.channels { b } else { a }), x, Some(plus));
-            }
-            "concat" => {
-                let (x, plus) = if reads.len() == 2 { (x, reads[1]) } else { (self.last, x) };
-                let [a, b] = [x, plus].map(|value| self.shape(value));
-                self.add(Op::Sum(a, Shape { channels: a.channels + b.channels, ..a }), x, Some(plus));
-                self.ops.edges.last_mut().unwrap().first = a.channels;
-            }
+            kind @ ("add" | "concat") => self.push_sum(&reads, kind == "concat"),
             "block" => {
                 self.last = x;
                 for _ in 0..number("repeat").unwrap_or(1) {
