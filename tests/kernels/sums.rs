@@ -10,14 +10,15 @@ use gpu_subset::shape::Shape;
 const CHANNELS: [[usize; 3]; 7] =
     [[1, 1, 1], [3, 3, 0], [17, 17, 17], [17, 5, 17], [16, 16, 8], [5, 17, 17], [9, 17, 3]];
 
-/// By how many channels the terms are shifted: not at all, one after the other, into each other, beyond all.
-const SHIFTS: [[isize; 2]; 4] = [[0, 0], [0, -5], [3, -1], [-17, 20]];
+/// By how many channels the terms are shifted: one after the other, into each other, beyond all.
+const SHIFTS: [[isize; 2]; 3] = [[0, -5], [3, -1], [-17, 20]];
 
 #[test]
 fn sums_agree_with_the_reference_at_every_number_of_channels() {
     let mut rng = rng(31);
     for gpu in gpus() {
-        let pairs: Vec<_> = CHANNELS.into_iter().flat_map(|of| SHIFTS.map(|shifts| (of, shifts))).collect();
+        let shifted = CHANNELS.into_iter().zip(SHIFTS.into_iter().cycle());
+        let pairs: Vec<_> = CHANNELS.map(|of| (of, [0, 0])).into_iter().chain(shifted).collect();
         for (examples, [height, width]) in [(1, [1, 1]), (17, [1, 17]), (33, [5, 51]), (255, [3, 3])] {
             for ([c, c_a, c_b], [shift_a, shift_b]) in pairs.iter().copied() {
                 let what =
