@@ -176,19 +176,19 @@ impl OnnxGraph {
                 self.group_norm(norm, &x, layer, &y);
                 x.is_flat
             }
-            Map::Sum(_, output) => {
+            Map::Sum { output, first, .. } => {
+                let is_concat = *first > 0;
                 let terms = [edges.x, edges.plus.expect("a sum has two terms")];
                 let is_flat = terms.iter().any(|of| self.values[of.index()].is_flat);
                 let names = [0, 1].map(|term| {
                     let (of, name) = (terms[term], format!("{layer}.term{term}"));
                     let value = self.values[of.index()].clone();
                     let shaped = self.shaped(&value, is_flat, &name);
-                    let missing = output.channels - model.shape_of(of).channels;
-                    let missing = if edges.first > 0 { 0 } else { missing };
+                    let missing = if is_concat { 0 } else { output.channels - model.shape_of(of).channels };
                     self.padded(&shaped, missing, is_flat, &name)
                 });
-                let axis = || vec![integer("axis", 1)];
-                let (kind, attributes) = if edges.first > 0 { ("Concat", axis()) } else { ("Add", Vec::new()) };
+                let (kind, attributes) =
+                    if is_concat { ("Concat", vec![integer("axis", 1)]) } else { ("Add", Vec::new()) };
                 self.node(kind, &[&names[0], &names[1]], &y, attributes);
                 is_flat
             }

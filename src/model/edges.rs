@@ -9,10 +9,8 @@ pub struct Value(usize);
 pub struct Edges {
     /// x
     pub x: Value,
-    /// The second term of a [sum](super::Layer::is_sum), …
+    /// The second term of a [sum](super::Layer::is_sum).
     pub plus: Option<Value>,
-    /// … and the channel of the sum at which it begins.
-    pub first: usize,
 }
 
 impl Value {
@@ -38,7 +36,7 @@ impl Value {
 impl Edges {
     /// Those of a layer that reads one value.
     pub const fn from(x: Value) -> Self {
-        Self { x, plus: None, first: 0 }
+        Self { x, plus: None }
     }
 
     /// What is read, once or twice.

@@ -261,7 +261,6 @@ impl<'a> Graph<'a> {
         }
         let first = a.channels;
         self.add(SumLayer { name: self.named("concat"), input: a, output, first }, Start::Normal(0.0));
-        self.nodes.last_mut().expect("just added").edges.first = first;
         self.activation(activation);
         Ok(())
     }
@@ -319,7 +318,7 @@ impl<'a> Graph<'a> {
     }
 
     fn add(&mut self, layer: impl Layer + 'static, start: Start) {
-        let edges = Edges { x: self.last, plus: self.plus.take(), first: 0 };
+        let edges = Edges { x: self.last, plus: self.plus.take() };
         self.last = Value::of_layer(self.nodes.len());
         self.nodes.push(Node { layer: Box::new(layer), edges, start });
     }

@@ -122,6 +122,10 @@ pub trait Layer: std::fmt::Debug + Send + Sync {
     fn is_sum(&self) -> bool {
         false
     }
+    /// The channel of such a sum at which the second value begins.
+    fn first_of_plus(&self) -> usize {
+        0
+    }
     /// How the products of a direction read their weights.
     fn packing(&self, _gpu: &Gpu, _direction: Direction) -> Option<Packing> {
         None

@@ -26,8 +26,15 @@ pub enum Map {
     Norm(BatchNorm, usize),
     /// A normalisation of groups of channels of each example.
     GroupNorm(GroupNorm),
-    /// The sum of x, of the first shape, and another value, of the second shape, without this.
-    Sum(Shape, Shape),
+    /// The sum of x and another value, without this.
+    Sum {
+        /// Shape of x.
+        input: Shape,
+        /// Shape of the sum.
+        output: Shape,
+        /// Its channel at which the other value begins.
+        first: usize,
+    },
 }
 
 /// Maps in an order in which each comes after those that it reads.
@@ -50,7 +57,7 @@ impl Map {
     pub fn output(&self) -> Shape {
         match self {
             Self::Affine(product) => product.shapes()[1],
-            Self::Elementwise(_, shape) | Self::Sum(_, shape) => *shape,
+            Self::Elementwise(_, shape) | Self::Sum { output: shape, .. } => *shape,
             Self::Norm(norm, _) => norm.shape,
             Self::GroupNorm(norm) => norm.shape,
             Self::Max(window) | Self::Average(window) => window.output().expect("the window fits"),
@@ -76,7 +83,7 @@ impl Map {
             Self::Average(window) => pool::reference::avg_forward(window, x),
             Self::Norm(norm, group) => batch_norm::forward(&batch_norm::statistics(*norm, x, *group), x, None, theta),
             Self::GroupNorm(norm) => group_norm::forward(*norm, x, theta),
-            Self::Sum(input, output) => sum(output.len(), x.len() / input.len(), &[(x, 0)]),
+            Self::Sum { input, output, .. } => sum(output.len(), x.len() / input.len(), &[(x, 0)]),
         }
     }
 
@@ -91,7 +98,7 @@ impl Map {
                 batch_norm::jvp(&batch_norm::statistics(*norm, x, *group), x, [theta, v], Some(tx))
             }
             Self::GroupNorm(norm) => group_norm::jvp(*norm, x, [theta, v], Some(tx)),
-            Self::Sum(..) => self.forward(tx, theta),
+            Self::Sum { .. } => self.forward(tx, theta),
         }
     }
 
@@ -107,7 +114,7 @@ impl Map {
                 batch_norm::grad_input(&batch_norm::statistics(*norm, x, *group), [dy, x], theta, &w)
             }
             Self::GroupNorm(norm) => group_norm::grad_input(*norm, [dy, x], theta),
-            Self::Sum(input, output) => sum(input.len(), dy.len() / output.len(), &[(dy, 0)]),
+            Self::Sum { input, output, .. } => sum(input.len(), dy.len() / output.len(), &[(dy, 0)]),
         }
     }
 
@@ -177,7 +184,7 @@ impl Maps {
             let y = map.forward(&all[edges.x.index()], theta);
             let examples = y.len() / map.output().len();
             all.push(match edges.plus {
-                Some(plus) => sum(map.output().len(), examples, &[(&y, 0), (&all[plus.index()], -before(map, edges))]),
+                Some(plus) => sum(map.output().len(), examples, &[(&y, 0), (&all[plus.index()], -before(map))]),
                 None => y,
             });
         }
@@ -192,9 +199,7 @@ impl Maps {
             let ty = map.jvp(&x[at], theta, &along[at], v);
             let examples = ty.len() / map.output().len();
             along.push(match edges.plus {
-                Some(plus) => {
-                    sum(map.output().len(), examples, &[(&ty, 0), (&along[plus.index()], -before(map, edges))])
-                }
+                Some(plus) => sum(map.output().len(), examples, &[(&ty, 0), (&along[plus.index()], -before(map))]),
                 None => ty,
             });
         }
@@ -227,7 +232,7 @@ impl Maps {
             }
             if let Some(plus) = edges.plus {
                 let features = x[plus.index()].len() / examples;
-                add(&mut cotangents[plus.index()], sum(features, examples, &[(&dy, before(map, edges))]));
+                add(&mut cotangents[plus.index()], sum(features, examples, &[(&dy, before(map))]));
             }
         }
         gradients.into_iter().rev().flatten().collect()
@@ -235,8 +240,11 @@ impl Maps {
 }
 
 /// Features of a sum before those of its second term.
-fn before(map: &Map, edges: Edges) -> isize {
-    (edges.first * map.output().pixels()) as isize
+fn before(map: &Map) -> isize {
+    match map {
+        Map::Sum { output, first, .. } => (first * output.pixels()) as isize,
+        _ => 0,
+    }
 }
 
 /// to + what was there.

@@ -36,7 +36,7 @@ impl Layer for SumLayer {
     }
 
     fn reference(&self) -> Map {
-        Map::Sum(self.input, self.output)
+        Map::Sum { input: self.input, output: self.output, first: self.first }
     }
 
     fn takes_activation(&self) -> bool {
@@ -45,6 +45,10 @@ impl Layer for SumLayer {
 
     fn is_sum(&self) -> bool {
         true
+    }
+
+    fn first_of_plus(&self) -> usize {
+        self.first
     }
 
     fn forward(&self, at: &At<'_>, y: &Quads, epilogue: &Epilogue) -> Result<Vec<Dispatch>> {

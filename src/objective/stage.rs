@@ -58,7 +58,7 @@ impl Staging<'_> {
         let taken = if let Some((function, stage)) = layer.activation().zip(activated) {
             self.stages[stage].activation = Some(function);
             Some(stage)
-        } else if let Some((stage, plus)) = summed.filter(|_| layer.is_sum()) {
+        } else if let Some((stage, plus)) = summed.filter(|_| layer.is_sum() && layer.first_of_plus() == 0) {
             self.stages[stage].plus = Some(self.numbers[plus.index()]);
             self.stages[stage].has_plus_gradient = self.dependent[plus.index()];
             Some(stage)
@@ -76,7 +76,7 @@ impl Staging<'_> {
             activation: None,
             x: self.numbers[edges.x.index()],
             plus: edges.plus.map(|plus| self.numbers[plus.index()]),
-            first: edges.first,
+            first: layer.first_of_plus(),
             is_sum: layer.is_sum(),
             output: layer.output(),
             has_input_gradient: self.dependent[edges.x.index()],
@@ -104,8 +104,8 @@ impl Staging<'_> {
     }
 
     /// The stage that puts out one term of the sum that these edges read and can add the other, which comes before it.
-    fn summed(&self, Edges { x, plus, first }: Edges) -> Option<(usize, Value)> {
-        let plus = plus.filter(|_| first == 0)?;
+    fn summed(&self, Edges { x, plus }: Edges) -> Option<(usize, Value)> {
+        let plus = plus?;
         let takes = |(term, other): (Value, Value)| {
             let stage = self.sole(term)?;
             let is_free = self.stages[stage].plus.is_none() && self.stages[stage].activation.is_none();

@@ -81,7 +81,7 @@ impl Builder {
 
     fn add(&mut self, op: Op, x: Value, plus: Option<Value>) {
         self.ops.maps.push(op);
-        self.ops.edges.push(Edges { x, plus, first: 0 });
+        self.ops.edges.push(Edges { x, plus });
         self.last = Value::of_layer(self.ops.maps.len() - 1);
     }
 
@@ -90,8 +90,8 @@ impl Builder {
         let (x, plus) = if let [x, plus] = *reads { (x, plus) } else { (self.last, reads[0]) };
         let [a, b] = [x, plus].map(|value| self.shape(value));
         let channels = if is_concat { a.channels + b.channels } else { a.channels.max(b.channels) };
-        self.add(Op::Sum(a, Shape { channels, ..a }), x, Some(plus));
-        self.ops.edges.last_mut().unwrap().first = if is_concat { a.channels } else { 0 };
+        let first = if is_concat { a.channels } else { 0 };
+        self.add(Op::Sum { input: a, output: Shape { channels, ..a }, first }, x, Some(plus));
     }
 
     /// Appends a layer of a block that reads `input`.
