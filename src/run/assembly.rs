@@ -246,9 +246,9 @@ impl<'a> Run<'a> {
         };
         let n = sets.train.len();
         let gpu = sets.test.gpu().clone();
-        sets.test.find_moments(theta)?;
-        let moments = sets.test.workspace().moments(&gpu)?;
+        // which finds the moments that the weights keep
         let logits = sets.test.logits(theta)?;
+        let moments = sets.test.workspace().moments(&gpu)?;
         let reporting = self.reporting_cost() - reported_before;
         let theta = self.trainer().space().download(theta)?;
         let weights = Weights { model: self.model.clone(), theta, moments, signature: self.signature.clone() };
