@@ -170,9 +170,11 @@ impl RunFolder {
     /// # Errors
     /// As [`RunFolder::read_steps`]; [`Error::Io`].
     pub fn log(&mut self, formats: &[LogFormat], stages: &[StageReport]) -> Result<()> {
-        let steps = read_steps(&self.path.join(contents::STEPS), None)?;
-        self.logs = StepLogs::new(&self.path, formats, &steps, stages)?;
-        Ok(())
+        self.logs = StepLogs::new(&self.path, formats)?;
+        if self.logs.is_none() {
+            return Ok(());
+        }
+        self.logs.replay(&read_steps(&self.path.join(contents::STEPS), None)?, stages)
     }
 
     /// Appends a line to `steps.jsonl`, and to the other logs.

@@ -33,17 +33,11 @@ pub(super) struct StepLogs {
 }
 
 impl StepLogs {
-    /// Those of these formats, and those that the folder of the run has already, after its steps so far and the stages
-    /// that have ended.
+    /// Those of these formats, and those that the folder of the run has already, without a step.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::error::Error::Io).
-    pub(super) fn new(
-        folder: &Path,
-        formats: &[LogFormat],
-        steps: &[StepRecord],
-        stages: &[StageReport],
-    ) -> Result<Self> {
+    /// [`Error::Io`](crate::error::Error::Io); so for the others.
+    pub(super) fn new(folder: &Path, formats: &[LogFormat]) -> Result<Self> {
         let table = folder.join(contents::TABLE);
         let events = contents::event_files(folder).into_iter().next();
         let mut logs = Self::default();
@@ -54,26 +48,36 @@ impl StepLogs {
             let name = events.unwrap_or_else(|| contents::event_file(now()));
             logs.events = Some(EventFile::new(folder.join(&name), contents::start_of(&name).unwrap_or(0))?);
         }
+        Ok(logs)
+    }
+
+    /// Whether nobody asked for any.
+    pub(super) fn is_none(&self) -> bool {
+        self.table.is_none() && self.events.is_none()
+    }
+
+    /// Appends the steps of a run so far, and what the stages came to that have ended.
+    pub(super) fn replay(&mut self, steps: &[StepRecord], stages: &[StageReport]) -> Result<()> {
         let mut ends = stages.iter().scan(0, |end, stage| {
             *end += stage.iterations;
             Some((*end, stage))
         });
         let mut next = ends.next();
         for step in steps {
-            logs.append(step)?;
-            while let Some((_, stage)) = next.filter(|(end, _)| *end <= logs.count) {
-                logs.end_stage(stage)?;
+            self.append(step)?;
+            while let Some((_, stage)) = next.filter(|(end, _)| *end <= self.count) {
+                self.end_stage(stage)?;
                 next = ends.next();
             }
         }
-        Ok(logs)
+        Ok(())
     }
 
     /// Appends a step.
-    ///
-    /// # Errors
-    /// [`Error::Io`](crate::error::Error::Io); so for the other.
     pub(super) fn append(&mut self, step: &StepRecord) -> Result<()> {
+        if self.is_none() {
+            return Ok(());
+        }
         self.count += 1;
         let logged = LoggedStep { number: self.count, step, stage: None };
         self.table.as_mut().map_or(Ok(()), |table| table.append(&logged))?;
