@@ -66,10 +66,9 @@ struct ClassRecord<'a> {
 pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
     let options = args.read.options();
     let options = ReadOptions { is_test_enough: options.test.is_none(), ..options };
-    let mut data = Dataset::open(&args.data, &options)?;
+    let data = Dataset::open(&args.data, &options)?;
     say_notes(&data);
-    let statistics = statistics(&mut data);
-    let record = record(&data, &statistics);
+    let record = record(&data, &statistics(&data));
     if args.json {
         show!("{}", serde_json::to_string(&record).expect("an inventory is plain data"))?;
     } else {
@@ -83,18 +82,10 @@ pub(super) fn run(args: &InfoArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Mean and deviation of each channel.
-fn statistics(data: &mut Dataset) -> Vec<(f64, f64)> {
-    let is_test_alone = data.train.is_empty();
-    if is_test_alone {
-        std::mem::swap(&mut data.train, &mut data.test);
-    }
-    let found = data.channel_statistics();
-    if is_test_alone {
-        std::mem::swap(&mut data.train, &mut data.test);
-    }
+/// Mean and deviation of each channel, of bytes from 0 to 1.
+fn statistics(data: &Dataset) -> Vec<(f64, f64)> {
     let unit = if data.value_kind() == ValueKind::Bytes { WHITE } else { 1.0 };
-    found.into_iter().map(|(mean, deviation)| (mean / unit, deviation / unit)).collect()
+    data.channel_statistics().into_iter().map(|(mean, deviation)| (mean / unit, deviation / unit)).collect()
 }
 
 fn record<'a>(data: &'a Dataset, statistics: &[(f64, f64)]) -> InfoRecord<'a> {

@@ -26,7 +26,7 @@ const LARGE: usize = 96;
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) where it cannot be encoded.
 pub(super) fn png(data: &Dataset) -> Result<Vec<u8>> {
-    let split = if data.train.is_empty() { &data.test } else { &data.train };
+    let split = data.foremost();
     let range = split.images.view().shades();
     let rows = data.classes.len().min(MOST_ROWS);
     let mut taken = vec![0; rows];

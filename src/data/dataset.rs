@@ -1,5 +1,6 @@
 //! A data set in memory.
 
+use super::channel_sums::ChannelSums;
 use super::notes::Note;
 use super::parts::{Format, Parts, ReadOptions, Split};
 use super::{digits, recognise};
@@ -86,38 +87,30 @@ impl Dataset {
         Self::open(Self::DIGITS, &ReadOptions::default())
     }
 
-    /// Mean and standard deviation of each channel over all pixels of the training images, in their
-    /// units (of bytes 0 to 255). A channel that is the same everywhere gets the standard deviation 1,
+    /// The training examples, or those to test on where there are no others.
+    pub fn foremost(&self) -> &Split {
+        if self.train.is_empty() { &self.test } else { &self.train }
+    }
+
+    /// Mean and standard deviation of each channel over all pixels of the [foremost](Dataset::foremost)
+    /// images, in their units (of bytes 0 to 255). A channel that is the same everywhere gets the standard deviation 1,
     /// so that one can divide by it.
     pub fn channel_statistics(&self) -> Vec<(f64, f64)> {
-        match self.train.images.view() {
+        match self.foremost().images.view() {
             ValuesRef::Bytes(images) => self.statistics_of_bytes(images),
             ValuesRef::Floats(images) => self.statistics_of_floats(images),
         }
     }
 
     fn statistics_of_bytes(&self, images: &[u8]) -> Vec<(f64, f64)> {
-        // Sums of integers are exact, in any order: 2^64 / 255^2 pixels would be needed to overflow.
-        let mut sums = vec![(0_u64, 0_u64); self.shape.channels];
-        for image in images.chunks_exact(self.shape.len()) {
-            for ((sum, squares), plane) in sums.iter_mut().zip(image.chunks_exact(self.shape.pixels())) {
-                *sum += plane.iter().map(|&pixel| u64::from(pixel)).sum::<u64>();
-                *squares += plane.iter().map(|&pixel| u64::from(pixel).pow(2)).sum::<u64>();
-            }
-        }
-        let count = (self.train.len() * self.shape.pixels()).max(1) as u64;
-        let statistics = |(sum, squares): (u64, u64)| {
-            // n²·variance = n·Σx² − (Σx)², still exact.
-            let spread = u128::from(count) * u128::from(squares) - u128::from(sum).pow(2);
-            let deviation = if spread == 0 { 1.0 } else { (spread as f64).sqrt() / count as f64 };
-            (sum as f64 / count as f64, deviation)
-        };
-        sums.into_iter().map(statistics).collect()
+        let mut sums = ChannelSums::default();
+        sums.add(images, self.shape);
+        sums.moments().map(|(mean, deviation)| (mean, if deviation == 0.0 { 1.0 } else { deviation })).collect()
     }
 
     /// In two passes, since a mean may be large beside the deviation.
     fn statistics_of_floats(&self, images: &[f32]) -> Vec<(f64, f64)> {
-        let count = (self.train.len() * self.shape.pixels()).max(1) as f64;
+        let count = (images.len() / self.shape.channels).max(1) as f64;
         let sums = |of: &dyn Fn(usize, f64) -> f64| {
             let mut sums = vec![0.0; self.shape.channels];
             for (plane, values) in images.chunks_exact(self.shape.pixels()).enumerate() {
@@ -136,7 +129,7 @@ impl Dataset {
 
     /// What its images are made of.
     pub fn value_kind(&self) -> ValueKind {
-        if self.train.is_empty() { self.test.images.kind() } else { self.train.images.kind() }
+        self.foremost().images.kind()
     }
 
     /// Whether the training images are drawn on black and leave the border free: of the outermost pixels nine in ten

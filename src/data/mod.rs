@@ -12,6 +12,7 @@
 mod announced;
 mod archive;
 mod arrays;
+mod channel_sums;
 mod cifar;
 mod cifar_python;
 mod classes;
@@ -39,6 +40,7 @@ mod table;
 mod zipped;
 
 pub use archive::unpack;
+pub(crate) use channel_sums::ChannelSums;
 pub use dataset::Dataset;
 pub use divide::TestShare;
 pub use listing::pictures_in;

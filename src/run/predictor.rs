@@ -1,8 +1,8 @@
 //! A network at work: pictures to logits, batch after batch.
 
-use super::spread::{OtherRange, PixelSpread};
+use super::spread::OtherRange;
 use super::weights::Weights;
-use crate::data::Picture;
+use crate::data::{ChannelSums, Picture};
 use crate::device::{Buf, Gpu};
 use crate::error::ImagesError::{Large, LongFile, Undecoded};
 use crate::error::{DataError, Error, Result, RunError, SetError};
@@ -30,8 +30,8 @@ pub struct Predictor {
     workspace: Arc<Workspace>,
     theta: Buf,
     flips: bool,
-    /// Of the pictures that it has read.
-    spread: PixelSpread,
+    /// Over the pictures that it has read.
+    sums: ChannelSums,
 }
 
 impl Predictor {
@@ -45,8 +45,8 @@ impl Predictor {
         let workspace = Arc::new(Workspace::of_chunks(gpu, weights.model.clone(), memory, batch)?);
         workspace.set_moments(gpu, &weights.moments);
         let theta = gpu.upload("theta", &weights.theta)?;
-        let spread = PixelSpread::default();
-        Ok(Self { gpu: gpu.clone(), weights: weights.clone(), workspace, theta, flips, spread })
+        let sums = ChannelSums::default();
+        Ok(Self { gpu: gpu.clone(), weights: weights.clone(), workspace, theta, flips, sums })
     }
 
     /// Shape of the pictures.
@@ -97,7 +97,7 @@ impl Predictor {
         let mut found = Vec::new();
         for batch in paths.chunks(self.batch()) {
             let (images, faults) = read(batch, input);
-            self.spread.add(&images, input);
+            self.sums.add(&images, input);
             let logits = if images.is_empty() { Vec::new() } else { self.logits(&images)? };
             let mut rows = logits.chunks_exact(self.classes().len());
             let row = |fault: Option<Error>| match fault {
@@ -112,7 +112,7 @@ impl Predictor {
     /// What is odd about the pixels of the files that it has read, if anything is: they are not like those of the
     /// pictures that the network was trained on.
     pub fn other_range(&self) -> Option<OtherRange> {
-        self.spread.differs_from(&self.weights.signature.normalisation)
+        OtherRange::of(&self.sums, &self.weights.signature.normalisation)
     }
 
     fn of_batch(&self, images: ValuesRef<'_>) -> Result<Vec<f32>> {
