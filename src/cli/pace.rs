@@ -31,15 +31,6 @@ impl Pace {
     }
 }
 
-/// Seconds as a person says them.
-pub(super) fn spoken(seconds: f64) -> String {
-    match seconds {
-        s if s < 120.0 => format!("{s:.0} s"),
-        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
-        s => format!("{:.1} h", s / 3600.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +56,5 @@ mod tests {
         let validation = r#"{"loss":1,"accuracy":0.5}"#;
         assert_eq!(pace.at(&step(150.0, 21.0, validation)), (0.1, None));
         assert_eq!(pace.at(&step(600.0, 26.0, validation)), (0.5, Some(6.25)), "they come on top of what is planned");
-        assert_eq!([1.4, 150.0, 9000.0].map(spoken), ["1 s", "2 min", "2.5 h"]);
     }
 }

@@ -1,9 +1,10 @@
 //! Progress on a terminal, plain lines elsewhere; steps and checkpoints into the run folder.
 
 use super::output::say;
-use super::pace::{Pace, spoken};
+use super::pace::Pace;
 use crate::device::Interrupt;
 use crate::error::Result;
+use crate::report::spoken;
 use crate::run::{Run, RunFolder};
 use crate::subset::{HeldOut, Incident, Observer, Progress, ScreeningReport, StageReport, StepRecord};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -84,7 +85,7 @@ impl Observer for Watcher<'_> {
         self.folder.append(record)?;
         let line = self.line(record);
         let (share, left) = self.pace.at(record);
-        let left = left.map(|left| format!("about {} left", spoken(left)));
+        let left = left.map(|left| format!("about {} left", spoken(left, 0)));
         self.bar.set_position((TICKS * share) as u64);
         if self.bar.is_hidden() && self.last_line.elapsed() >= Duration::from_secs(2) {
             self.last_line = Instant::now();

@@ -25,4 +25,5 @@ pub use labelled::Labelled;
 pub use network::NetworkDrawing;
 pub use page::{is_page, page};
 pub use picture::{example_image, example_png};
+pub use sentence::spoken;
 pub use table::{Reached, Row, RowOptions, Spread, costs_to_reach, table};

@@ -4,7 +4,7 @@
 use super::chart::Chart;
 use super::headline::{NONE, headline, state};
 use super::history::History;
-use super::sentence::sentence;
+use super::sentence::{percent, sentence};
 use crate::error::Result;
 use crate::subset::StageReport;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -116,10 +116,6 @@ const QUANTITIES: [(&str, OfStage); 13] = [
 
 fn number(x: Option<f64>) -> String {
     x.filter(|x| x.is_finite()).map_or(NONE.to_owned(), |x| format!("{x:.4}"))
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.2}%", 100.0 * share)
 }
 
 /// A quantity a row, a stage a column.

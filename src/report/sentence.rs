@@ -22,7 +22,7 @@ fn of_one(record: &RunRecord) -> String {
          right; that took {}, {cost_epochs:.2} epochs' worth of work, on {adapter}.",
         grouped(*parameters),
         percent(record.test_accuracy),
-        time(*wall_seconds)
+        spoken(*wall_seconds, 1)
     )
 }
 
@@ -53,14 +53,14 @@ fn of_several(done: &[(&History, &RunRecord)]) -> String {
     )
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.2}%", 100.0 * share)
 }
 
-/// Seconds, or minutes or hours where these are many.
-fn time(seconds: f64) -> String {
+/// A time as a person says it: seconds with so many decimals, or minutes or hours where these are many.
+pub fn spoken(seconds: f64, decimals: usize) -> String {
     match seconds {
-        s if s < 120.0 => format!("{s:.1} s"),
+        s if s < 120.0 => format!("{s:.decimals$} s"),
         s if s < 7200.0 => format!("{:.0} min", s / 60.0),
         s => format!("{:.1} h", s / 3600.0),
     }
@@ -106,6 +106,7 @@ mod tests {
         );
         let going_on = History { record: None, ..run("a", 0.5, 1.0) };
         assert_eq!(sentence(&[going_on]), None);
-        assert_eq!([1.0, 600.0, 9000.0].map(time), ["1.0 s", "10 min", "2.5 h"]);
+        assert_eq!([1.0, 600.0, 9000.0].map(|seconds| spoken(seconds, 1)), ["1.0 s", "10 min", "2.5 h"]);
+        assert_eq!([1.4, 150.0, 9000.0].map(|seconds| spoken(seconds, 0)), ["1 s", "2 min", "2.5 h"]);
     }
 }
