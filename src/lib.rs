@@ -25,7 +25,7 @@
 //! ```
 //!
 //! - [`shape`], [`values`], [`batch`], [`cost`], [`update`], [`error`]: what several rooms stand on
-//! - [`data`]: IDX, CIFAR and image-folder readers, and the embedded digits
+//! - [`data`]: readers of IDX, CIFAR, NumPy arrays, pictures, tables and archives, and the embedded digits
 //! - [`device`]: an open adapter and views of its memory
 //! - [`program`]: a shader specialised to shapes, one recorded use of it, a replayable program
 //! - [`kernels`]: one host function a shader, and its f64 reference

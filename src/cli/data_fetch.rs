@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fs;
 use std::path::{Path, PathBuf};
-use ureq::Proxy;
+use ureq::{Agent, Proxy};
 
 #[derive(Args)]
 pub(super) struct FetchArgs {
@@ -60,7 +60,8 @@ pub(super) fn run(args: &FetchArgs) -> anyhow::Result<()> {
     if set.unpacked.is_empty() || !set.unpacked.iter().all(is_there) {
         let published = || set.mirrors.iter().map(|&mirror| mirror.to_owned()).collect();
         let mirrors = if args.mirror.is_empty() { published() } else { args.mirror.clone() };
-        set.files.iter().try_for_each(|file| fetch_one(file, &mirrors, set, folder))?;
+        let agent = agent(Proxy::try_from_env());
+        set.files.iter().try_for_each(|file| fetch_one(&agent, file, &mirrors, set, folder))?;
         if !set.unpacked.is_empty() {
             unpack_all(set, folder)?;
         }
@@ -70,7 +71,7 @@ pub(super) fn run(args: &FetchArgs) -> anyhow::Result<()> {
 }
 
 /// Fetches a file and says how that went.
-fn fetch_one(file: &RemoteFile, mirrors: &[String], set: &PublishedSet, folder: &Path) -> Result<()> {
+fn fetch_one(agent: &Agent, file: &RemoteFile, mirrors: &[String], set: &PublishedSet, folder: &Path) -> Result<()> {
     let bar = ProgressBar::with_draw_target(Some(file.bytes), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:24} {bytes} of {total_bytes} {msg} eta {eta}");
     bar.set_style(style.expect("a constant template"));
@@ -78,7 +79,7 @@ fn fetch_one(file: &RemoteFile, mirrors: &[String], set: &PublishedSet, folder: 
     if bar.is_hidden() {
         say!("{}: {} bytes", file.name, file.bytes);
     }
-    let fetched = fetch(&agent(Proxy::try_from_env()), file, mirrors, folder, &mut |have| bar.set_position(have));
+    let fetched = fetch(agent, file, mirrors, folder, &mut |have| bar.set_position(have));
     bar.finish_and_clear();
     match fetched? {
         Fetched::Already => say!("{}: there already", file.name),

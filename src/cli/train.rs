@@ -98,22 +98,18 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
     if let Err(stopped @ (Error::Stopped | Error::Interrupted { .. })) = &ended {
         leave(stopped);
     }
-    let record = ended?;
-    if args.json {
-        Ok(show!("{}", serde_json::to_string(&record)?)?)
-    } else {
-        Ok(summarise(&record, run.data(), &path)?)
-    }
+    let (record, weights) = ended?;
+    if args.json { Ok(show!("{}", serde_json::to_string(&record)?)?) } else { Ok(summarise(&record, &weights, &path)?) }
 }
 
-/// Trains to the end, and leaves weights and record in the folder.
+/// Trains to the end, and leaves weights and record in the folder: that record, and where the weights are.
 fn finish(
     run: &mut Run<'_>,
     folder: &mut RunFolder,
     progress: Option<Progress<Vec<f32>>>,
     args: &TrainArgs,
     interrupt: Interrupt,
-) -> crate::error::Result<RunRecord> {
+) -> crate::error::Result<(RunRecord, PathBuf)> {
     folder.log(&args.log, progress.as_ref().map_or(&[], |progress| &progress.scalars.stages))?;
     introduce(run, folder);
     let mut watcher = Watcher::new(run, folder, args.json, interrupt);
@@ -125,7 +121,7 @@ fn finish(
         folder.save_state(state)?;
     }
     folder.finish(&trained.record)?;
-    Ok(trained.record)
+    Ok((trained.record, folder.weights()))
 }
 
 /// The configuration and its data, and the run that is resumed.
@@ -224,16 +220,16 @@ fn introduce(run: &Run<'_>, folder: &RunFolder) {
 }
 
 /// What came of it, a quantity a line.
-fn summarise(record: &RunRecord, data: &Dataset, folder: &Path) -> crate::error::Result<()> {
-    let balanced = record.metrics.as_ref().map_or(String::new(), |metrics| {
-        format!(", {:.2}% as a mean over the classes", 100.0 * metrics.balanced_accuracy)
+fn summarise(record: &RunRecord, weights: &Path, folder: &Path) -> crate::error::Result<()> {
+    let of_classes = record.metrics.as_ref().zip(record.test_examples()).map_or(String::new(), |(metrics, images)| {
+        format!(" of {images} images, {:.2}% as a mean over the classes", 100.0 * metrics.balanced_accuracy)
     });
     show!("trained         {}, {} parameters, on {}", shown(&record.model), record.parameters, shown(&record.data))?;
-    show!("test accuracy   {:.2}% of {} images{balanced}", 100.0 * record.test_accuracy, data.test.len())?;
+    show!("test accuracy   {:.2}%{of_classes}", 100.0 * record.test_accuracy)?;
     show!("test loss       {:.4}", record.test_loss)?;
     show!("training loss   {:.4}", record.train_loss)?;
     show!("cost            {:.2} epochs, {:.2} of passes through the network", record.cost_epochs, record.network())?;
     show!("wall time       {:.1} s", record.wall_seconds)?;
-    show!("weights         {}, of the {}", shown(folder.join("weights.safetensors")), record.weights)?;
+    show!("weights         {}, of the {}", shown(weights), record.weights)?;
     show!("run folder      {}", shown(folder))
 }

@@ -54,7 +54,7 @@ fn fault(shape: Shape, classes: usize, split: &Split) -> Option<String> {
 }
 
 /// Where the first value is that is not finite.
-pub(super) fn not_finite(values: ValuesRef<'_>) -> Option<usize> {
+fn not_finite(values: ValuesRef<'_>) -> Option<usize> {
     match values {
         ValuesRef::Bytes(_) => None,
         ValuesRef::Floats(values) => values.iter().position(|value| !value.is_finite()),

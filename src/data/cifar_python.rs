@@ -7,7 +7,6 @@ use super::parts::{Format, Parts, Split};
 use super::pickle::{PROTOCOL, Pickle, Pickled};
 use super::pickle_bytes::PickleFault;
 use crate::error::{Error, Result, SetError};
-use crate::values::Values;
 use std::path::Path;
 
 /// Folders in which the archives of the two sets unpack.
@@ -59,17 +58,19 @@ impl PythonLayout {
     /// classes are called by their labels.
     pub(super) fn read(&self, dir: &Path, is_test_enough: bool) -> Result<Parts> {
         let is_test_alone = is_test_enough && !self.train.iter().any(|name| dir.join(name).exists());
-        let mut train = Split::default();
-        for name in self.train.iter().filter(|_| !is_test_alone) {
-            self.read_file(dir, name, &mut train)?;
-        }
-        let mut test = Split::default();
-        self.read_file(dir, self.test, &mut test)?;
+        let train = self.read_split(dir, if is_test_alone { &[] } else { self.train })?;
+        let test = self.read_split(dir, &[self.test])?;
         let classes = self.read_names(&dir.join(self.meta))?;
         Ok(Parts { format: self.format, shape: SHAPE, classes, train, test, notes: Vec::new() })
     }
 
-    fn read_file(&self, dir: &Path, name: &str, split: &mut Split) -> Result<()> {
+    fn read_split(&self, dir: &Path, names: &[&str]) -> Result<Split> {
+        let (mut images, mut labels) = (Vec::new(), Vec::new());
+        names.iter().try_for_each(|name| self.read_file(dir, name, &mut images, &mut labels))?;
+        Ok(Split { images: images.into(), labels })
+    }
+
+    fn read_file(&self, dir: &Path, name: &str, images: &mut Vec<u8>, classes: &mut Vec<u32>) -> Result<()> {
         let path = dir.join(name);
         if !path.exists() {
             let files = [self.train, &[self.test]].concat();
@@ -90,9 +91,8 @@ impl PythonLayout {
             let found = labels.len().to_string();
             return Err(SetError::Inconsistent { at: input.at(0), expected, found }.into());
         }
-        let Values::Bytes(images) = &mut split.images else { return Err(other("bytes".to_owned())) };
         reserve(images, rows.len(), "images")?;
-        reserve(&mut split.labels, count, "labels")?;
+        reserve(classes, count, "labels")?;
         for label in labels {
             let class = match label {
                 Pickled::Integer(label) => u32::try_from(*label).ok().filter(|label| (*label as usize) < self.classes),
@@ -100,7 +100,7 @@ impl PythonLayout {
             };
             let last = self.classes - 1;
             let expected = || other(format!("{} from 0 to {last}", self.labels));
-            split.labels.push(class.ok_or_else(expected)?);
+            classes.push(class.ok_or_else(expected)?);
         }
         images.extend_from_slice(rows);
         Ok(())
