@@ -25,6 +25,7 @@
 //! ```
 //!
 //! - [`shape`], [`values`], [`batch`], [`cost`], [`update`], [`error`]: what several rooms stand on
+//! - [`exchange`]: messages between processes that train together
 //! - [`data`]: readers of IDX, CIFAR, NumPy arrays, pictures, tables and archives, and the embedded digits
 //! - [`device`]: an open adapter and views of its memory
 //! - [`program`]: a shader specialised to shapes, one recorded use of it, a replayable program
@@ -69,6 +70,7 @@ pub mod cost;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod exchange;
 pub mod export;
 pub(crate) mod files;
 pub mod kernels;

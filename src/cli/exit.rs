@@ -3,7 +3,7 @@
 use super::advice;
 use super::output::say;
 use super::signals::{self, STOPPED};
-use crate::error::Error;
+use crate::error::{Error, Failure};
 use std::process::ExitCode;
 
 /// The exit code of a run that diverged.
@@ -37,14 +37,14 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 
 /// The same as a number.
 pub(super) fn code_of(error: &Error) -> u8 {
-    match error {
-        Error::Usage(_) => 2,
-        Error::Data(_) => 3,
-        Error::Device(_) => 4,
-        Error::OutOfMemory(_) => 5,
-        Error::Diverged { .. } => DIVERGED,
-        Error::Stopped | Error::Interrupted { .. } => STOPPED,
-        Error::Io(_) => 1,
+    match error.failure() {
+        Failure::Usage => 2,
+        Failure::Data => 3,
+        Failure::Device => 4,
+        Failure::OutOfMemory => 5,
+        Failure::Diverged => DIVERGED,
+        Failure::Stopped => STOPPED,
+        Failure::System => 1,
     }
 }
 

@@ -8,6 +8,7 @@ use super::images::ImagesError;
 use super::io::IoError;
 use super::memory::MemoryError;
 use super::model::ModelError;
+use super::rank::{Failure, RankError};
 use super::run::RunError;
 use super::set::SetError;
 use super::table::TableError;
@@ -47,6 +48,9 @@ pub enum Error {
     /// A file of ours that cannot be written.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// Another rank of the run, or ranks that do not go together.
+    #[error(transparent)]
+    Rank(#[from] RankError),
     /// A device that was told to stop did so in the middle of its work, a result of which there is not.
     #[error("stopped in the middle of a step")]
     Stopped,
@@ -72,6 +76,20 @@ impl Error {
     /// A [`DataError::Unreadable`].
     pub fn unreadable(path: &Path, source: std::io::Error) -> Self {
         DataError::Unreadable { path: path.to_owned(), source }.into()
+    }
+
+    /// Of what kind it is, for who has nothing but that.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Usage(_) => Failure::Usage,
+            Self::Data(_) => Failure::Data,
+            Self::Device(_) => Failure::Device,
+            Self::OutOfMemory(_) => Failure::OutOfMemory,
+            Self::Diverged { .. } => Failure::Diverged,
+            Self::Stopped | Self::Interrupted { .. } => Failure::Stopped,
+            Self::Io(_) => Failure::System,
+            Self::Rank(cause) => cause.failure(),
+        }
     }
 
     /// An [`IoError::File`]: what was being done to which file.

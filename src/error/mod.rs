@@ -14,6 +14,7 @@ mod kind;
 mod memory;
 mod model;
 mod onnx;
+mod rank;
 mod run;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -32,6 +33,7 @@ pub use kind::{Error, Result};
 pub use memory::MemoryError;
 pub use model::ModelError;
 pub use onnx::OnnxError;
+pub use rank::{Failure, RankError};
 pub use run::RunError;
 pub use set::{Instead, Place, SetError};
 pub use table::TableError;

@@ -52,6 +52,7 @@ pub(crate) fn all() -> Vec<Error> {
         Error::Interrupted { iteration: 3, stage: "full set".to_owned() },
     ];
     all.extend(usage().into_iter().map(Error::from));
+    all.extend(rank().into_iter().map(Error::from));
     all.extend(model().into_iter().map(Error::from));
     all.push(Error::unreadable(&path(), denied()));
     all.extend(set().into_iter().map(Error::from));
@@ -68,6 +69,16 @@ pub(crate) fn all() -> Vec<Error> {
     all.push(IoError::Chart { source: Box::new(denied()) }.into());
     all.push(IoError::Image { source: image() }.into());
     all
+}
+
+fn rank() -> Vec<RankError> {
+    vec![
+        RankError::Failed { rank: 3, host: name(), why: "no adapter".to_owned(), failure: Failure::Device },
+        RankError::OtherProgram { rank: 3, host: name() },
+        RankError::Message { why: "it is too short".to_owned() },
+        RankError::OtherMpi { ranks: 4, found: 1 },
+        RankError::NoMpi { ranks: 4 },
+    ]
 }
 
 fn usage() -> Vec<UsageError> {
