@@ -18,12 +18,37 @@ pub struct Batch<'a> {
 }
 
 /// What a draw of examples follows from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Draw {
     /// The seed of all draws.
     pub seed: u64,
     /// Which of them.
     pub step: u64,
+}
+
+/// The part of a list that one of several takes: whole units of it, dealt out in turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Whose it is, from 0.
+    pub of: usize,
+    /// How many there are.
+    pub among: usize,
+}
+
+impl Share {
+    /// All of it.
+    pub const ALL: Self = Self { of: 0, among: 1 };
+
+    /// What is taken of a list of units of this length, the last of which may be shorter.
+    pub fn take<T: Copy>(self, all: &[T], unit: usize) -> Vec<T> {
+        all.chunks(unit).skip(self.of).step_by(self.among).flatten().copied().collect()
+    }
+
+    /// How much that is of a list of this length.
+    pub fn count(self, len: usize, unit: usize) -> usize {
+        let unit_at = |start: usize| unit.min(len - start);
+        (self.of * unit..len).step_by(self.among * unit).map(unit_at).sum()
+    }
 }
 
 /// What Kronecker factors are estimated from.
@@ -81,5 +106,28 @@ impl Looks {
 impl Default for Looks {
     fn default() -> Self {
         Self::USUAL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_all_of_a_list_and_as_equal_as_units_allow() {
+        for (len, unit, among) in [(1, 4, 3), (17, 4, 2), (255, 32, 3), (257, 32, 4), (64, 32, 8), (0, 4, 2), (9, 1, 1)]
+        {
+            let all: Vec<usize> = (0..len).collect();
+            let shares: Vec<Vec<usize>> = (0..among).map(|of| Share { of, among }.take(&all, unit)).collect();
+            for (of, share) in shares.iter().enumerate() {
+                assert_eq!(share.len(), Share { of, among }.count(len, unit), "{of} of {among}: {len} in {unit}");
+            }
+            let lens = shares.iter().map(Vec::len);
+            assert!(lens.clone().max().unwrap() - lens.min().unwrap() <= unit);
+            let mut together = shares.concat();
+            together.sort_unstable();
+            assert_eq!(together, all);
+        }
+        assert_eq!(Share::ALL.take(&[3, 1, 2], 2), [3, 1, 2]);
     }
 }

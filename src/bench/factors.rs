@@ -80,7 +80,7 @@ fn network(gpu: &Gpu, name: &str, shape: Shape, memory: u64, repetitions: usize)
     let mut kronecker = Kronecker::new(&objective, Looks::USUAL.at(SAMPLE))?;
 
     let of_gradient = time(gpu, repetitions, |_| objective.loss_and_gradient(theta, gradient).map(|_| ()))?;
-    let looks = time(gpu, repetitions, |round| kronecker.update(theta, round, 0.0))?;
+    let looks = time(gpu, repetitions, |round| kronecker.update(theta, round, 0.0).map(drop))?;
     // another λ each time, or the inverses are still there
     let all = time(gpu, repetitions, |round| kronecker.precondition(0.01 + 0.01 * round as f64, gradient, &direction))?;
     let product = time(gpu, repetitions, |_| kronecker.precondition(1.0, gradient, &direction))?;

@@ -1,6 +1,7 @@
 //! The commands, and running the one that was asked for.
 
 use super::output::{say, written};
+use super::ranks::is_silent;
 use super::values::with_negative_numbers;
 use super::{
     bench, data, devices, doctor, eval, experiment, export, manual, plan, predict, report, signals, train, version,
@@ -135,6 +136,9 @@ fn parse() -> clap::error::Result<Cli> {
 
 /// Says why the arguments are refused, as far as that can be printed, and ends the process.
 fn refuse(why: &clap::Error) -> ! {
+    if is_silent() && std::env::args_os().nth(1).is_some_and(|command| command == "train") {
+        std::process::exit(why.exit_code()); // rank 0 was started in the same way
+    }
     let text = why.render().to_string();
     if printable(&text) != text {
         say!("{}", printable(&text).trim_end());

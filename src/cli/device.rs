@@ -22,12 +22,17 @@ pub(super) struct DeviceArgs {
 
 impl DeviceArgs {
     pub(super) fn choice(&self) -> AdapterChoice {
-        AdapterChoice { backend: self.backend.clone(), adapter: self.adapter.clone() }
+        AdapterChoice { backend: self.backend.clone(), adapter: self.adapter.clone(), turn: 0 }
     }
 
     /// Opens the adapter; a software one is used with one notice line.
     pub(super) fn open(&self) -> Result<Gpu> {
-        let gpu = Gpu::open(&self.choice())?;
+        self.open_in_turn(0)
+    }
+
+    /// The same for one of several processes on a machine, which take adapters in turn.
+    pub(super) fn open_in_turn(&self, turn: usize) -> Result<Gpu> {
+        let gpu = self.open_silently(turn)?;
         if gpu.is_software() {
             let other = if gpu.backend().eq_ignore_ascii_case("gl") {
                 "; a software Vulkan driver (Debian's mesa-vulkan-drivers) would be some ten times as fast"
@@ -36,6 +41,12 @@ impl DeviceArgs {
             };
             say!("note: {} is a software adapter: right, but slower than a GPU{other}", shown(&gpu.info.name));
         }
+        Ok(gpu)
+    }
+
+    /// The same without a word.
+    pub(super) fn open_silently(&self, turn: usize) -> Result<Gpu> {
+        let gpu = Gpu::open(&AdapterChoice { turn, ..self.choice() })?;
         if !self.no_autotune {
             gpu.enable_tuning(None);
         }

@@ -33,6 +33,7 @@ mod predict;
 mod predictions;
 mod progress;
 mod published;
+mod ranks;
 mod reading;
 mod report;
 mod request;

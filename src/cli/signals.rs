@@ -13,12 +13,16 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::process::Child;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exit code of a process that was told to stop.
 pub(super) const STOPPED: u8 = 130;
 
 /// What a signal asks to come to an end, once there is something to save.
 static HELD: OnceLock<Interrupt> = OnceLock::new();
+
+/// Whether signals are for another process.
+static IGNORED: AtomicBool = AtomicBool::new(false);
 
 /// Heeds signals from now on. A closed terminal (SIGHUP) is not among them, so that `nohup` does what it is for.
 pub(super) fn watch() {
@@ -44,7 +48,15 @@ pub(super) fn hold() -> Interrupt {
     HELD.get_or_init(Interrupt::default).clone()
 }
 
+/// Leaves signals to another rank, which tells this one when it is over.
+pub(super) fn leave_to_others() {
+    IGNORED.store(true, Ordering::Relaxed);
+}
+
 fn on_signal() {
+    if IGNORED.load(Ordering::Relaxed) {
+        return;
+    }
     match HELD.get() {
         Some(interrupt) if !interrupt.is_asked() => {
             interrupt.ask();

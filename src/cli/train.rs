@@ -1,11 +1,12 @@
 //! `gpu-subset train`
 
 use super::device::DeviceArgs;
-use super::exit::leave;
+use super::exit::{code_of, leave};
 use super::new_run::{NewRun, unused_folder};
 use super::output::{say, show};
 use super::overrides::Override;
 use super::progress::Watcher;
+use super::ranks::{Ranks, introduce as introduce_ranks, is_silent};
 use super::reading::say_notes;
 use super::request::RunRequest;
 use super::resume::{self, Continuation};
@@ -16,7 +17,7 @@ use crate::data::Dataset;
 use crate::device::Interrupt;
 use crate::error::{Error, shown};
 use crate::optimise::Rule;
-use crate::run::{CHECKPOINT_EVERY, Config, LogFormat, Run, RunFolder, RunRecord};
+use crate::run::{CHECKPOINT_EVERY, Config, Invitation, LogFormat, Run, RunFolder, RunRecord};
 use crate::subset::{Plan, Progress, WELL_ABOVE_ONE};
 use anyhow::Result;
 use clap::Args;
@@ -76,9 +77,41 @@ struct CheckpointArgs {
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<()> {
+    let mut ranks = match Ranks::join() {
+        Err(error) if is_silent() => std::process::exit(code_of(&error).into()),
+        joined => joined?,
+    };
+    if ranks.are_led() {
+        let served = ranks.serve(&args.device);
+        ranks.end();
+        return match served {
+            Err(error) => std::process::exit(code_of(&error).into()), // rank 0 says it
+            Ok(()) => Ok(()),
+        };
+    }
+    lead(args, &mut ranks)
+}
+
+/// Trains, with whatever other ranks there are.
+fn lead(args: &TrainArgs, ranks: &mut Ranks) -> Result<()> {
     let (config, data, resumed) = prepare(args)?;
-    let gpu = args.device.open()?;
-    let mut run = Run::new(&gpu, &config, &data)?;
+    let count = (!ranks.team().is_alone()).then(|| ranks.team().ranks());
+    if resumed.is_some() && config.ranks != count {
+        let [before, now] = [config.ranks, count].map(|ranks| ranks.unwrap_or(1));
+        say!("note: the run began on {before} ranks and goes on on {now}: the last bits of its sums will be others");
+    }
+    let config = Config { ranks: count, ..config };
+    Invitation::send(ranks.team(), &config)?;
+    let made = ranks.open(&args.device).and_then(|(gpu, said)| {
+        let run = Run::on_team(&gpu, &config, &data, ranks.team().clone())?;
+        Ok((gpu, run, said))
+    });
+    let (made, own) = match made {
+        Ok((gpu, run, said)) => (Some((gpu, run)), Ok(said)),
+        Err(error) => (None, Err(error)),
+    };
+    introduce_ranks(&Invitation::ready(ranks.team(), own)?);
+    let Some((gpu, mut run)) = made else { unreachable!("its error is one of all ranks") };
     // Not before everything is in place: a run that cannot start leaves nothing behind, and a signal ends it.
     let interrupt = signals::hold();
     gpu.heed(&interrupt);
@@ -95,6 +128,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<()> {
             (ended.inspect_err(|error| new.take_back_after(error)), path)
         }
     };
+    ranks.end();
     if let Err(stopped @ (Error::Stopped | Error::Interrupted { .. })) = &ended {
         leave(stopped);
     }

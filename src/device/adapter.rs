@@ -10,6 +10,8 @@ pub struct AdapterChoice {
     pub backend: Option<String>,
     /// Part of an adapter's name (any case), or its index in the list of `gpu-subset devices`.
     pub adapter: Option<String>,
+    /// Where none is named: which of those of the most capable class, counted round; for the ranks of a machine.
+    pub turn: usize,
 }
 
 /// The interfaces by name.
@@ -31,7 +33,17 @@ impl AdapterChoice {
         let native = enumerate(Backends::PRIMARY);
         Ok(if native.is_empty() { enumerate(Backends::GL) } else { native })
     }
-    /// The adapter to use: the one named, or the first of the most capable class.
+
+    /// How many of these there are to choose from where none is named: those of the most capable class, through one
+    /// interface.
+    ///
+    /// # Errors
+    /// As [`AdapterChoice::enumerate`].
+    pub fn alike(&self) -> Result<usize> {
+        Ok(most_capable(self.enumerate()?).len())
+    }
+
+    /// The adapter to use: the one named, or the first of the most capable class, or another of that class in turn.
     ///
     /// # Errors
     /// [`Error::Device`](crate::error::Error::Device) when there is no adapter, or none of that name or index.
@@ -39,15 +51,23 @@ impl AdapterChoice {
         let adapters = self.enumerate()?;
         let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
         let Some(wanted) = self.adapter.clone().or_else(|| std::env::var("WGPU_ADAPTER_NAME").ok()) else {
-            let low_power = wgpu::PowerPreference::from_env() == Some(wgpu::PowerPreference::LowPower);
-            return adapters
-                .into_iter()
-                .min_by_key(|adapter| class_order(adapter.get_info().device_type, low_power))
-                .ok_or_else(|| DeviceError::NoAdapter.into());
+            let mut alike = most_capable(adapters);
+            let turn = self.turn.checked_rem(alike.len()).ok_or(DeviceError::NoAdapter)?;
+            return Ok(alike.swap_remove(turn));
         };
         let found = position(&names, &wanted).and_then(|index| adapters.into_iter().nth(index));
         found.ok_or_else(|| DeviceError::NoSuchAdapter { wanted, found: names }.into())
     }
+}
+
+/// Those of the most capable class, of the interface that the first of them has: the others may offer them again.
+fn most_capable(mut adapters: Vec<wgpu::Adapter>) -> Vec<wgpu::Adapter> {
+    let low_power = wgpu::PowerPreference::from_env() == Some(wgpu::PowerPreference::LowPower);
+    let class = |adapter: &wgpu::Adapter| class_order(adapter.get_info().device_type, low_power);
+    let first = adapters.iter().min_by_key(|adapter| class(adapter));
+    let Some((best, backend)) = first.map(|first| (class(first), first.get_info().backend)) else { return adapters };
+    adapters.retain(|adapter| class(adapter) == best && adapter.get_info().backend == backend);
+    adapters
 }
 
 fn enumerate(backends: Backends) -> Vec<wgpu::Adapter> {

@@ -36,7 +36,8 @@ impl Gpu {
             if is_first {
                 return Self::open_adapter(&self.adapter, self.profile);
             }
-            let choice = AdapterChoice { backend: Some(self.backend()), adapter: Some(self.info.name.clone()) };
+            let choice =
+                AdapterChoice { backend: Some(self.backend()), adapter: Some(self.info.name.clone()), turn: 0 };
             Self::open_adapter(&choice.select()?, self.profile)
         });
         match opened {

@@ -10,7 +10,7 @@ use super::minibatches::Activations;
 use super::norm_factors::NormFactors;
 use super::pass::{Chunk, Forward, Pass};
 use super::slots::COTANGENT;
-use crate::batch::Looks;
+use crate::batch::{Looks, Share};
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu};
 use crate::error::{Result, RunError};
@@ -64,9 +64,27 @@ impl Kronecker {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) when the factors do not fit; as [`Kronecker::check`].
     pub fn new(objective: &Objective, looks: Looks) -> Result<Self> {
-        let (gpu, workspace) = (objective.gpu.clone(), &objective.workspace);
-        Self::check(&gpu, &workspace.model, &looks)?;
         let sample = objective.sample_in_blocks(looks.first)?;
+        Self::of_sample(sample, looks)
+    }
+
+    /// The same from a share of the examples that are looked at; none where there is nothing in it.
+    ///
+    /// # Errors
+    /// As [`Kronecker::new`].
+    pub(crate) fn shared(objective: &Objective, looks: Looks, share: Share) -> Result<Option<Self>> {
+        if share == Share::ALL {
+            return Self::new(objective, looks).map(Some);
+        }
+        let block = objective.gpu.profile.block;
+        let Some(sample) = objective.sample_in_blocks(looks.first)?.share(share)? else { return Ok(None) };
+        let examples = share.count(looks.examples.next_multiple_of(block), block);
+        Self::of_sample(sample, Looks { examples, ..looks }).map(Some)
+    }
+
+    fn of_sample(sample: Objective, looks: Looks) -> Result<Self> {
+        let (gpu, workspace) = (sample.gpu.clone(), &sample.workspace);
+        Self::check(&gpu, &workspace.model, &looks)?;
         let (mut layers, mut rooms) = (Vec::new(), Vec::new());
         for group in groups(&gpu, shapes(workspace.model.layers(), &looks)?, &looks) {
             let room = Room::new(&gpu, &group, &looks)?;
@@ -177,26 +195,30 @@ impl Kronecker {
         (minibatch <= of.workspace.chunk).then_some(examples)
     }
 
-    /// Factors at θ, with new random signs; so much is `kept` of those before, 0 to 1.
+    /// Factors at θ, with new random signs; so much is `kept` of those before, 0 to 1. Says how many examples were
+    /// looked at.
     ///
     /// # Errors
     /// What the device reports; so for the other.
-    pub fn update(&mut self, theta: &Buf, seed: u64, keep: f64) -> Result<()> {
+    pub fn update(&mut self, theta: &Buf, seed: u64, keep: f64) -> Result<usize> {
         let examples = self.sample.len;
         self.prepare(seed, keep, examples);
         self.sample.workspace.stamp();
         self.update.run_between(&self.gpu, &[(theta, &self.sample.workspace.theta)], &[])?;
         self.sample.charge([1, 0, 0], 0);
-        Ok(())
+        Ok(examples)
     }
 
     /// The same from some examples of a mini-batch, at its θ and from the activations it left: backward only.
     ///
     /// # Errors
     /// What the device reports.
-    pub fn update_at(&mut self, activations: &Activations<'_>, seed: u64, keep: f64) -> Result<()> {
+    pub fn update_at(&mut self, activations: &Activations<'_>, seed: u64, keep: f64) -> Result<usize> {
         let (minibatch, block) = (activations.batch(), self.gpu.profile.block);
         let examples = self.looks.examples.next_multiple_of(block).min(minibatch.len);
+        if examples == 0 {
+            return Ok(0); // those that are looked at are of other ranks
+        }
         if self.at_minibatch.as_ref().is_none_or(|(index, _)| !index.is(&minibatch.index)) {
             let mut program = Program::default();
             let padded = examples.next_multiple_of(block);
@@ -214,7 +236,7 @@ impl Kronecker {
         if let Some((_, program)) = &self.at_minibatch {
             program.run(&self.gpu)?;
         }
-        Ok(())
+        Ok(examples)
     }
 
     /// Every factor by name.
@@ -240,6 +262,31 @@ impl Kronecker {
         }
         self.inverted = None;
         self.gpu.check()
+    }
+
+    /// The words of every factor, one after the other, on the host.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub(crate) fn values(&self) -> Result<Vec<f32>> {
+        let mut all = Vec::new();
+        for (_, matrix) in self.factors() {
+            all.extend(self.gpu.read::<f32>(&matrix)?);
+        }
+        Ok(all)
+    }
+
+    /// Takes these in their place.
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub(crate) fn set_values(&mut self, mut values: &[f32]) {
+        for (_, matrix) in self.factors() {
+            let (these, others) = values.split_at(matrix.len());
+            self.gpu.write(&matrix, these);
+            values = others;
+        }
+        self.inverted = None;
     }
 
     /// out ← (K + λ)⁻¹ v, λ shared out between the factors of each layer.

@@ -89,6 +89,39 @@ pub struct MinibatchSums {
     backward: u64,
 }
 
+impl MinibatchSums {
+    /// The same as a part of larger mini-batches, of whose examples these are a share.
+    #[must_use]
+    pub(crate) fn of_share(self, share: f64) -> Self {
+        let Self { weight, cross_entropy, accuracy, .. } = self;
+        Self { weight: share * weight, cross_entropy: share * cross_entropy, accuracy: share * accuracy, ..self }
+    }
+
+    /// Two shares of the same mini-batches together.
+    #[must_use]
+    pub(crate) fn beside(self, other: Self) -> Self {
+        Self { batches: self.batches.max(other.batches), ..self.then(other, 0) }
+    }
+
+    /// Those of mini-batches and of others after them.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        let batches = other.batches;
+        self.then(other, batches)
+    }
+
+    fn then(self, other: Self, more: usize) -> Self {
+        Self {
+            batches: self.batches + more,
+            weight: self.weight + other.weight,
+            cross_entropy: self.cross_entropy + other.cross_entropy,
+            accuracy: self.accuracy + other.accuracy,
+            not_finite: self.not_finite.or(other.not_finite),
+            backward: self.backward + other.backward,
+        }
+    }
+}
+
 impl Objective {
     /// ‖θ‖²
     fn square(&self, theta: &Buf) -> Result<f64> {
@@ -234,22 +267,39 @@ impl Minibatches {
     /// # Panics
     /// When there was no mini-batch.
     pub fn take_evaluation(&mut self) -> Result<Evaluation> {
-        self.collect()?;
-        let MinibatchSums { batches, weight, cross_entropy, accuracy, not_finite, backward } =
-            std::mem::take(&mut self.sums);
-        let (theta, _) = self.last.as_ref().filter(|_| batches > 0).expect("a mini-batch ran since last asked");
-        let (examples, decay) = (self.objective.len, self.objective.weight_decay);
-        self.cost.backward += backward;
-        let model = &self.objective.workspace.model;
-        let yardstick = Yardstick::new(model.multiply_adds());
+        let (sums, examples) = (self.suspend()?, self.objective.len);
+        self.charge_choice(&sums, examples);
+        self.evaluation(sums, examples)
+    }
+
+    /// Charges what mini-batches of so many examples cost, of which these are the sums, beside what was charged when
+    /// they ran: how many were chosen is known only now.
+    pub(crate) fn charge_choice(&mut self, sums: &MinibatchSums, examples: usize) {
+        self.cost.backward += sums.backward;
         if self.selection.is_some() {
             // of the last layer's gradient, in which all have a part
-            let others = (batches * examples) as u64 - backward;
-            self.cost += yardstick.cost(others * self.objective.workspace.head_multiply_adds());
+            let others = (sums.batches * examples) as u64 - sums.backward;
+            let Objective { workspace, .. } = &self.objective;
+            let yardstick = Yardstick::new(workspace.model.multiply_adds());
+            self.cost += yardstick.cost(others * workspace.head_multiply_adds());
         }
+    }
+
+    /// What the sums of mini-batches of so many examples come to, with the penalty of what θ holds by now.
+    ///
+    /// # Errors
+    /// What the device reports.
+    ///
+    /// # Panics
+    /// When there was no mini-batch.
+    pub(crate) fn evaluation(&mut self, sums: MinibatchSums, examples: usize) -> Result<Evaluation> {
+        let MinibatchSums { batches, weight, cross_entropy, accuracy, not_finite, backward } = sums;
+        let (theta, _) = self.last.as_ref().filter(|_| batches > 0).expect("a mini-batch ran since last asked");
+        let decay = self.objective.weight_decay;
         let square = if decay == 0.0 { 0.0 } else { self.objective.square(theta)? };
         if decay != 0.0 {
-            self.cost += yardstick.cost(model.parameters() as u64);
+            let model = &self.objective.workspace.model;
+            self.cost += Yardstick::new(model.multiply_adds()).cost(model.parameters() as u64);
         }
         let mean = |sum: f64| sum / weight;
         let kept = self.selection.as_ref().map(|_| backward as f64 / (batches * examples) as f64);

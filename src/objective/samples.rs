@@ -1,7 +1,8 @@
 //! Other losses of an objective's kind: over some of its examples, with smoothed targets, with weights of classes.
 
 use super::examples::Examples;
-use super::loss::Objective;
+use super::loss::{Objective, Over};
+use crate::batch::Share;
 use crate::error::Result;
 use std::sync::Arc;
 
@@ -48,6 +49,18 @@ impl Objective {
     pub fn sample(&self, examples: usize) -> Result<Self> {
         let indices = spread(&self.indices, examples);
         self.like(Self::new(&self.gpu, &self.workspace, &self.examples, &indices, self.weight_decay)?)
+    }
+
+    /// The loss over a share of these examples, whole blocks or, where it normalises over groups, whole groups; none
+    /// where there is nothing in it.
+    ///
+    /// # Errors
+    /// As [`Objective::new`].
+    pub fn share(&self, share: Share) -> Result<Option<Self>> {
+        let blocks = if let Over::Groups(blocks) = self.over { blocks } else { 1 };
+        let unit = if self.workspace.model.normalises() { blocks } else { 1 } * self.gpu.profile.block;
+        let indices = share.take(&self.indices, unit);
+        if indices.is_empty() { Ok(None) } else { self.part(&indices, blocks).map(Some) }
     }
 
     /// The same, normalised over groups of so many blocks.

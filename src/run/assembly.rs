@@ -18,6 +18,7 @@ use crate::subset::{
     Finished, Incident, Observer, Once, Plan, Progress, StageKind, StageReport, StartOptions, Subset, Trainer,
     TrainingSets, overdetermination,
 };
+use crate::training::{LossOf, SharedLoss, Team};
 use std::sync::Arc;
 
 /// A run on a device. It may be moved to another thread.
@@ -36,6 +37,8 @@ pub struct Run<'a> {
     incidents: Vec<Incident>,
     /// What reporting losses have cost that are gone with their device.
     earlier_reporting: Cost,
+    /// The ranks that it is on.
+    team: Team,
 }
 
 /// A stream of random numbers that keeps the draw of subsets apart from others of one seed.
@@ -49,6 +52,14 @@ impl<'a> Run<'a> {
     /// the method, [`Error::OutOfMemory`](crate::error::Error::OutOfMemory) and
     /// [`Error::Device`](crate::error::Error::Device).
     pub fn new(gpu: &Gpu, config: &Config, data: &'a Dataset) -> Result<Self> {
+        Self::on_team(gpu, config, data, Team::alone())
+    }
+
+    /// The same on all ranks of a team, each of which builds it: rank 0 then trains, the others [serve](Run::serve).
+    ///
+    /// # Errors
+    /// As [`Run::new`].
+    pub fn on_team(gpu: &Gpu, config: &Config, data: &'a Dataset, team: Team) -> Result<Self> {
         config.check(data)?;
         let model = Model::new(&config.model, data.shape, data.classes.len())?.freezing(config.freeze)?;
         let model = Arc::new(model);
@@ -68,6 +79,7 @@ impl<'a> Run<'a> {
             recovery: Recovery::new(gpu, config.memory, least),
             incidents: Vec::new(),
             earlier_reporting: Cost::default(),
+            team,
         };
         match run.build() {
             Ok(trainer) => run.trainer = Some(trainer),
@@ -78,16 +90,16 @@ impl<'a> Run<'a> {
 
     /// All that is on the device.
     fn build(&self) -> Result<Trainer> {
-        let Self { config, data, model, signature, recovery: Recovery { gpu, most, .. }, .. } = self;
+        let Self { config, data, model, signature, recovery: Recovery { gpu, most, .. }, team, .. } = self;
         let workspace = Arc::new(Workspace::of_chunks(gpu, model.clone(), config.memory, *most)?);
         if let Some(batches) = config.plan.rule().map(|rule| rule.batches()).filter(|batches| batches.select) {
             workspace.check_choice(batches.batch.min(data.train.len()))?;
         }
-        let sets = training_sets(gpu, config, data, &workspace, &signature.normalisation)?;
+        let sets = training_sets(gpu, config, data, (&workspace, team), &signature.normalisation)?;
         let Config { weight_decay, label_smoothing, whiten, seed, .. } = *config;
         let class_weights = config.class_weights.as_deref().map(Arc::from);
         let start = StartOptions { weight_decay, label_smoothing, class_weights, whiten, seed };
-        Trainer::new(&workspace, config.plan.clone(), sets, start)
+        Trainer::new(&workspace, config.plan.clone(), sets, start, team.clone())
     }
 
     /// The same again after an error of a run that had cost so much, if anything can be done about it.
@@ -150,6 +162,14 @@ impl<'a> Run<'a> {
             }
             self.rebuild(error, from.as_ref().map(|last| last.scalars.cost()))?;
         }
+    }
+
+    /// Does what rank 0 asks for until that says that it is over: on the other ranks of a team.
+    ///
+    /// # Errors
+    /// [`Error::Rank`] when rank 0 is out of reach.
+    pub fn serve(&mut self) -> Result<()> {
+        self.trainer_mut().serve()
     }
 
     fn attempt(
@@ -245,10 +265,10 @@ impl<'a> Run<'a> {
             }
         };
         let n = sets.train.len();
-        let gpu = sets.test.gpu().clone();
+        let gpu = sets.gpu().clone();
         // which finds the moments that the weights keep
-        let logits = sets.test.logits(theta)?;
-        let moments = sets.test.workspace().moments(&gpu)?;
+        let logits = sets.test.whole_mut().logits(theta)?;
+        let moments = sets.test.whole().workspace().moments(&gpu)?;
         let reporting = self.reporting_cost() - reported_before;
         let theta = self.trainer().space().download(theta)?;
         let weights = Weights { model: self.model.clone(), theta, moments, signature: self.signature.clone() };
@@ -289,7 +309,7 @@ fn training_sets(
     gpu: &Gpu,
     config: &Config,
     data: &Dataset,
-    workspace: &Arc<Workspace>,
+    (workspace, team): (&Arc<Workspace>, &Team),
     statistics: &[(f64, f64)],
 ) -> Result<TrainingSets> {
     let upload = |split: &Split| Examples::upload(gpu, data.shape, &split.images, &split.labels, statistics);
@@ -308,11 +328,13 @@ fn training_sets(
     let every_test: Vec<u32> = (0..test.len() as u32).collect();
     let held_out = config.draw_held_out(&train.labels);
     let full = Subset::new(copies(config, held_out.complement(train.len()), train.len()), config.seed);
-    let objective = |examples: &Arc<Examples>, indices: &[u32]| {
-        Objective::new(gpu, workspace, examples, indices, 0.0)?.evaluating(Some((&train, &full.indices)))
+    let loss = |examples: &Arc<Examples>, indices: &[u32], which| {
+        SharedLoss::new(indices, gpu.profile.block, (which, team), |indices| {
+            Objective::new(gpu, workspace, examples, indices, 0.0)?.evaluating(Some((&train, &full.indices)))
+        })
     };
-    let held_out = (!held_out.is_empty()).then(|| objective(&train, &held_out.indices)).transpose()?;
-    let (train_loss, test) = (objective(&train, &all)?, objective(&test, &every_test)?);
+    let held_out = (!held_out.is_empty()).then(|| loss(&train, &held_out.indices, LossOf::HeldOut)).transpose()?;
+    let (train_loss, test) = (loss(&train, &all, LossOf::Training)?, loss(&test, &every_test, LossOf::Test)?);
     Ok(TrainingSets { stages: stages(config, &train.labels, full), held_out, train_loss, test, train })
 }
 

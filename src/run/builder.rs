@@ -311,6 +311,7 @@ impl<'a> RunBuilder<'a> {
             freeze: self.freeze,
             test: data.options.test,
             init,
+            ranks: None,
             plan,
             model: model.description,
         };

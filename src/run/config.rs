@@ -72,6 +72,9 @@ pub struct Config {
     /// The weights that it starts from, if not random ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub init: Option<InitialWeights>,
+    /// The ranks that share it, if it is not one: the last bits of every sum depend on their number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<usize>,
     /// What the run does.
     pub plan: Plan,
     /// The network.
@@ -100,11 +103,13 @@ impl Config {
     }
 
     /// SHA-256 of all that the result depends on: not of where data and initial weights are, which have digests of
-    /// their own, nor of how often a checkpoint is made. Checkpoints are of one.
+    /// their own, nor of how often a checkpoint is made, nor, but for last bits, of the number of ranks. Checkpoints are
+    /// of one.
     pub fn digest(&self) -> String {
         let anywhere = |init: InitialWeights| InitialWeights { path: String::new(), made_in: None, ..init };
         let init = self.init.clone().map(anywhere);
-        let of_result = Self { data: String::new(), made_in: None, checkpoint_every: 0.0, init, ..self.clone() };
+        let of_result =
+            Self { data: String::new(), made_in: None, checkpoint_every: 0.0, init, ranks: None, ..self.clone() };
         hex(&Sha256::digest(toml::to_string(&of_result).expect("a configuration is plain data")))
     }
 

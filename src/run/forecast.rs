@@ -161,7 +161,8 @@ impl Run<'_> {
 
 /// Each stage with its examples and passes.
 fn stages(trainer: &Trainer) -> Vec<StageSize> {
-    let (plan, held_out) = (trainer.plan(), trainer.sets().held_out.as_ref().map_or(0, Objective::len));
+    let (plan, held_out) =
+        (trainer.plan(), trainer.sets().held_out.as_ref().map_or(0, |held_out| held_out.whole().len()));
     let size = |(i, set): (usize, &Subset)| StageSize {
         examples: set.len() as f64,
         passes: plan.rules(trainer.prices(), i, set.len()).budget.passes(set.len()),

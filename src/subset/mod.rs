@@ -14,6 +14,7 @@ mod record;
 mod running;
 mod sampling;
 mod screening;
+mod serving;
 mod sets;
 mod stopping;
 mod trainer;

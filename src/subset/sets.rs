@@ -5,10 +5,11 @@ use super::progress::Progress;
 use super::record::{HeldOut, StageKind, StageReport};
 use super::sampling::Subset;
 use super::screening::ScreeningReport;
-use crate::device::Buf;
+use crate::device::{Buf, Gpu};
 use crate::error::Result;
 use crate::model::Model;
 use crate::objective::{Examples, Objective};
+use crate::training::SharedLoss;
 use std::sync::Arc;
 
 /// How a run starts, and the loss that it minimises.
@@ -40,14 +41,19 @@ pub struct TrainingSets {
     /// Those of each stage of the plan, in order.
     pub stages: Vec<Subset>,
     /// Training examples that only decisions use.
-    pub held_out: Option<Objective>,
+    pub held_out: Option<SharedLoss>,
     /// The whole training set, for reports.
-    pub train_loss: Objective,
+    pub train_loss: SharedLoss,
     /// The test set, for reports.
-    pub test: Objective,
+    pub test: SharedLoss,
 }
 
 impl TrainingSets {
+    /// The device that they are on.
+    pub fn gpu(&self) -> &Gpu {
+        self.test.whole().gpu()
+    }
+
     /// What the stage came to where a run stands, and why it ended.
     ///
     /// # Errors

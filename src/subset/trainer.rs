@@ -16,7 +16,7 @@ use crate::device::{Buf, Gpu, Interrupt};
 use crate::error::{Error, Result, UsageError};
 use crate::objective::{Evaluation, Objective, Whitening, Workspace};
 use crate::optimise::{Optimiser, Problem, Space, State, Stop};
-use crate::training::{GpuSpace, Prices, SubsetProblem};
+use crate::training::{GpuSpace, LocalProblem, Prices, Request, SubsetProblem, Team};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -30,21 +30,30 @@ pub struct Trainer {
     prices: Prices,
     /// Where the run stood a short while ago, on the host.
     kept: LastState,
+    /// The ranks that it runs on.
+    team: Team,
 }
 
 impl Trainer {
-    /// For a plan on these examples, with the model of the workspace.
+    /// For a plan on these examples, with the model of the workspace, on the ranks of a team.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`].
     ///
     /// # Panics
     /// When there are not as many sets as stages.
-    pub fn new(workspace: &Arc<Workspace>, plan: Plan, sets: TrainingSets, start: StartOptions) -> Result<Self> {
+    pub fn new(
+        workspace: &Arc<Workspace>,
+        plan: Plan,
+        sets: TrainingSets,
+        start: StartOptions,
+        team: Team,
+    ) -> Result<Self> {
         assert_eq!(plan.stages(), sets.stages.len(), "a set for each stage");
-        let space = GpuSpace::new(sets.test.gpu(), &workspace.model)?;
+        let space = GpuSpace::new(sets.gpu(), &workspace.model)?;
         let prices = Prices::new(&workspace.model, sets.train.multiply_adds_of_copy(), plan.looks());
-        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, prices, kept: LastState::of(None) })
+        let kept = LastState::of(None);
+        Ok(Self { plan, start, sets, workspace: workspace.clone(), space, prices, kept, team })
     }
 
     /// Runs from initial parameters, or goes on from a checkpoint, and returns where it ended.
@@ -175,19 +184,38 @@ impl Trainer {
         self.sets.held_out = None;
     }
 
-    fn gpu(&self) -> &Gpu {
-        self.sets.test.gpu()
+    pub(super) fn gpu(&self) -> &Gpu {
+        self.sets.gpu()
+    }
+
+    /// The ranks that it runs on.
+    pub(crate) fn team(&self) -> &Team {
+        &self.team
     }
 
     /// The problem of a stage, some of whose passes may be spent already. Over mini-batches the method counts.
     fn problem(&self, stage: usize, spent: Cost) -> Result<SubsetProblem> {
-        let (start, indices) = (&self.start, &self.sets.stages[stage].indices);
-        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, start.weight_decay)?;
-        let mut problem = SubsetProblem::new(start.of_classes(objective)?)?;
+        if !self.team.is_alone() {
+            self.team.ask(&Request::Open { stage }, &[])?;
+        }
+        let mut problem = SubsetProblem::of_team(self.objective(stage)?, self.team.clone())?;
         if let Plan::Stages { .. } = self.plan {
-            problem.set_allowance(self.plan.rules(&self.prices, stage, indices.len()).budget - spent.units());
+            problem
+                .set_allowance(self.plan.rules(&self.prices, stage, problem.objective().len()).budget - spent.units());
         }
         Ok(problem)
+    }
+
+    /// This rank's share of it.
+    pub(super) fn local(&self, stage: usize) -> Result<LocalProblem> {
+        Ok(LocalProblem::new(self.objective(stage)?, self.team.share()))
+    }
+
+    /// The loss that a stage minimises.
+    fn objective(&self, stage: usize) -> Result<Objective> {
+        let (start, indices) = (&self.start, &self.sets.stages[stage].indices);
+        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, start.weight_decay)?;
+        start.of_classes(objective)
     }
 
     /// Screens the examples and finds a whitened start, as the plan asks. What the first steps run is recorded before,
@@ -197,7 +225,7 @@ impl Trainer {
             problem.prepare(rule)?;
         }
         // the last look for the moments of what is normalised is paid for before
-        let mut preparation = Preparation { cost: self.sets.test.cost_of_moments(), ..Preparation::default() };
+        let mut preparation = Preparation { cost: self.sets.test.whole().cost_of_moments(), ..Preparation::default() };
         if let Some(batches) = screened(&self.plan) {
             let (full, model) = (self.first(), &self.workspace.model);
             let is_affordable = |cost| is_affordable(&self.plan, &self.prices, cost, Cost::default(), full.len());

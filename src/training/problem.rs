@@ -1,35 +1,35 @@
 //! An objective as something to minimise.
 
-use super::prices::{Prices, curvature_examples};
+use super::local::LocalProblem;
+use super::prices::Prices;
 use super::space::GpuSpace;
+use super::team::{Answer, Request, Team};
 use crate::batch::{Batch, Looks};
 use crate::cost::{Cost, Units};
 use crate::device::Buf;
 use crate::error::{Result, RunError};
-use crate::objective::{Evaluation, Kronecker, MinibatchSums, Minibatches, Objective};
-use crate::optimise::{BatchPlan, Calls, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic};
+use crate::objective::{Evaluation, Kronecker, MinibatchSums, Objective};
+use crate::optimise::{BatchPlan, Calls, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Space, Stochastic};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The loss over a subset as something to minimise: all of it, or mini-batches of it.
+/// The loss over a subset as something to minimise: all of it, or mini-batches of it. Its examples may be shared out
+/// among the ranks of a team, whose rank 0 has the problem.
 pub struct SubsetProblem {
-    objective: Objective,
+    local: LocalProblem,
+    team: Team,
     space: GpuSpace,
     prices: Prices,
     inclusion: Option<Arc<Inclusion>>,
-    /// Mini-batches of the subset, once asked for.
-    minibatches: Option<Minibatches>,
-    /// Examples that tell the curvature, once asked for.
-    curvature: Option<Objective>,
-    kronecker: Option<Kronecker>,
-    /// What its factors are estimated from.
-    looks: Looks,
-    /// Whether these hold anything: a run that goes on remembers them.
+    /// Whether its factors hold anything: a run that goes on remembers them.
     has_factors: bool,
     /// How often its factors were made anew.
     refreshes: u64,
-    /// What mini-batches of another size have cost.
-    earlier_cost: Cost,
+    /// What it has cost other ranks.
+    others_cost: Cost,
+    /// Examples of a mini-batch of a team, and what those before a pause came to.
+    minibatch: usize,
+    earlier_sums: MinibatchSums,
     /// When a stretch of mini-batches comes back before its end.
     pause_at: Option<Instant>,
     /// What all of it may cost.
@@ -42,23 +42,29 @@ impl SubsetProblem {
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
     pub fn new(objective: Objective) -> Result<Self> {
+        Self::of_team(objective, Team::alone())
+    }
+
+    /// The same shared out among ranks, the others of which have opened it.
+    ///
+    /// # Errors
+    /// As [`SubsetProblem::new`].
+    pub(crate) fn of_team(objective: Objective, team: Team) -> Result<Self> {
         let space = GpuSpace::new(objective.gpu(), &objective.workspace().model)?;
         let prices = Self::prices(&objective, Looks::USUAL);
-        let (minibatches, curvature, kronecker) = (None, None, None);
-        let earlier_cost = Cost::default();
+        let local = LocalProblem::new(objective, team.share());
         let (inclusion, has_factors, refreshes, allowance) = (None, false, 0, None);
         Ok(Self {
-            objective,
+            local,
+            team,
             space,
             prices,
             inclusion,
-            minibatches,
-            curvature,
-            kronecker,
-            looks: Looks::USUAL,
             has_factors,
             refreshes,
-            earlier_cost,
+            others_cost: Cost::default(),
+            minibatch: 0,
+            earlier_sums: MinibatchSums::default(),
             pause_at: None,
             allowance,
         })
@@ -75,7 +81,7 @@ impl SubsetProblem {
 
     /// The loss over the subset.
     pub fn objective(&self) -> &Objective {
-        &self.objective
+        self.local.objective()
     }
 
     /// Takes an epoch's examples with these probabilities from now on, all as likely where there are none.
@@ -94,46 +100,59 @@ impl SubsetProblem {
     /// # Errors
     /// What the device reports.
     pub fn prepare(&mut self, rule: &Rule) -> Result<()> {
-        let batches = rule.batches();
-        self.looks = rule.looks();
-        self.prices = Self::prices(&self.objective, self.looks);
-        self.minibatches(batches.batch_of(self.objective.len()), batches.select)?;
-        if rule.is_preconditioned() {
-            self.kronecker()?;
-        }
+        self.local.prepare(rule)?;
+        self.prices = Self::prices(self.local.objective(), self.local.looks());
         Ok(())
     }
 
-    /// Mini-batches of so many examples, all or a choice of which go backward.
-    fn minibatches(&mut self, examples: usize, selects: bool) -> Result<&mut Minibatches> {
-        if let Some(others) = self.minibatches.take_if(|known| !known.are(examples, selects)) {
-            self.earlier_cost += others.cost();
-        }
-        if self.minibatches.is_none() {
-            self.minibatches = Some(Minibatches::new(&self.objective, examples, selects)?);
-        }
-        Ok(self.minibatches.as_mut().expect("just made"))
+    /// What all ranks answer at these points, with what this one finds in `out` first.
+    fn ask(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<Answer> {
+        let points = at.iter().map(|point| self.space.download(point)).collect::<Result<Vec<_>>>()?;
+        self.team.ask(request, &points)?;
+        let answer = self.team.joined(self.local.answer(request, at, out))?;
+        self.others_cost += answer.cost;
+        Ok(answer)
     }
 
-    /// The examples that tell the curvature (Martens 2010, section 4.5, takes it from a sample as well).
-    fn curvature_sample(&mut self) -> Result<&mut Objective> {
-        if self.curvature.is_none() {
-            self.curvature = Some(self.objective.sample(curvature_examples(self.objective.len()))?);
-        }
-        Ok(self.curvature.as_mut().expect("just made"))
+    /// The same where they answer with a vector, which is put into `out`.
+    fn ask_for(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<Answer> {
+        let answer = self.ask(request, at, out)?;
+        self.objective().gpu().write(out, &answer.vector);
+        self.space.freeze(out)?;
+        Ok(answer)
+    }
+
+    /// The factors of all ranks' looks, so much of those before being kept.
+    fn look_together(&mut self, x: &Buf, Refresh { seed, keep, at_minibatch }: Refresh) -> Result<()> {
+        let before = match keep > 0.0 {
+            true => self.kronecker()?.values()?,
+            false => Vec::new(),
+        };
+        let nothing = x.clone(); // no vector of the space is found
+        let Answer { numbers, vector, .. } = self.ask(&Request::Look { seed, at_minibatch }, &[x], &nothing)?;
+        let examples: f64 = numbers.iter().map(|number| number.value()).sum();
+        let scale = ((1.0 - keep) / examples) as f32;
+        let mut mean: Vec<f32> = vector.iter().map(|sum| scale * sum).collect();
+        mean.iter_mut().zip(&before).for_each(|(mean, before)| *mean += keep as f32 * before);
+        self.kronecker()?.set_values(&mean);
+        Ok(())
+    }
+
+    /// What the mini-batches of all ranks since last asked came to.
+    fn sums_together(&mut self, charge: bool) -> Result<MinibatchSums> {
+        let request = Request::Sums { examples: self.minibatch, charge };
+        let nothing = self.space.zeros()?;
+        Ok(self.ask(&request, &[], &nothing)?.sums.unwrap_or_default())
     }
 
     fn kronecker(&mut self) -> Result<&mut Kronecker> {
-        if self.kronecker.is_none() {
-            self.kronecker = Some(Kronecker::new(&self.objective, self.looks)?);
-        }
-        Ok(self.kronecker.as_mut().expect("just made"))
+        Ok(self.local.kronecker()?.expect("rank 0 has the first block of whatever is shared out"))
     }
 
     /// The factors that were refreshed before, or taken over: a checkpoint may lack them.
     fn factors(&mut self) -> Result<&mut Kronecker> {
         let lacks = || RunError::State { lacks: "the Kronecker factors".to_owned(), source: None }.into();
-        self.kronecker.as_mut().filter(|_| self.has_factors).ok_or_else(lacks)
+        self.local.known_kronecker().filter(|_| self.has_factors).ok_or_else(lacks)
     }
 
     /// How often what it remembers was made anew.
@@ -143,22 +162,19 @@ impl SubsetProblem {
 
     /// The λ whose inverses were charged since the factors were made anew: a run that goes on remembers it with them.
     pub fn paid_for(&self) -> Option<f64> {
-        self.kronecker.as_ref().and_then(Kronecker::paid_for)
+        self.local.factors().and_then(Kronecker::paid_for)
     }
 
     /// Takes over [`SubsetProblem::paid_for`].
     pub fn set_paid_for(&mut self, lambda: Option<f64>) {
-        if let Some(kronecker) = &mut self.kronecker {
+        if let Some(kronecker) = self.local.known_kronecker() {
             kronecker.set_paid_for(lambda);
         }
     }
 
-    /// What all of it has cost so far.
+    /// What all of it has cost so far, all ranks together.
     pub fn cost(&self) -> Cost {
-        let minibatches = self.minibatches.as_ref().map_or(Cost::default(), Minibatches::cost);
-        let curvature = self.curvature.as_ref().map_or(Cost::default(), Objective::cost);
-        let kronecker = self.kronecker.as_ref().map_or(Cost::default(), Kronecker::cost);
-        self.objective.cost() + self.space.cost() + self.earlier_cost + minibatches + curvature + kronecker
+        self.local.cost() + self.space.cost() + self.others_cost
     }
 }
 
@@ -177,17 +193,20 @@ impl Problem for SubsetProblem {
     }
 
     fn loss_and_gradient(&mut self, x: &Buf, gradient: &mut Buf) -> Result<Evaluation> {
-        let found = self.objective.loss_and_gradient(x, gradient)?;
+        if !self.team.is_alone() {
+            return self.ask_for(&Request::Gradient, &[x], gradient)?.evaluation();
+        }
+        let (_, found) = self.local.gradient(x, gradient)?.expect("who is alone has all");
         self.space.freeze(gradient).map(|()| found)
     }
 
     fn affords(&self, work: Calls) -> bool {
-        let more = self.prices.of(work, self.objective.len(), None).units();
+        let more = self.prices.of(work, self.objective().len(), None).units();
         self.allowance.is_none_or(|allowance| self.cost().units() + more <= allowance)
     }
 
     fn memory(&self) -> Vec<(String, Buf)> {
-        self.kronecker.as_ref().filter(|_| self.has_factors).map_or(Vec::new(), Kronecker::factors)
+        self.local.factors().filter(|_| self.has_factors).map_or(Vec::new(), Kronecker::factors)
     }
 
     fn remember(&mut self, memory: &[(String, Buf)]) -> Result<()> {
@@ -202,14 +221,20 @@ impl Problem for SubsetProblem {
 
 impl Curved for SubsetProblem {
     fn gauss_newton_product(&mut self, x: &Buf, v: &Buf, product: &mut Buf) -> Result<()> {
-        self.curvature_sample()?.gauss_newton_product(x, v, product)?;
+        if !self.team.is_alone() {
+            return self.ask_for(&Request::Product, &[x, v], product).map(|_| ());
+        }
+        self.local.gauss_newton_product(x, v, product)?;
         self.space.freeze(product)
     }
 
     fn curvature(&mut self, x: &Buf, directions: [&Buf; 2], gram: [f64; 3]) -> Result<[f64; 3]> {
-        let sample = self.curvature_sample()?;
-        let of_cross_entropy = sample.curvature(x, directions)?;
-        let decay = sample.weight_decay();
+        let [u, v] = directions;
+        let of_cross_entropy = match self.team.is_alone() {
+            true => self.local.curvature(x, directions)?.expect("who is alone has all").1,
+            false => self.ask(&Request::Curvature, &[x, u, v], x)?.numbers()?,
+        };
+        let decay = self.objective().weight_decay();
         Ok(std::array::from_fn(|i| of_cross_entropy[i] + decay * gram[i]))
     }
 
@@ -220,21 +245,19 @@ impl Curved for SubsetProblem {
         }
         self.has_factors = true;
         self.refreshes += 1;
-        let Self { minibatches, kronecker: Some(kronecker), .. } = self else { unreachable!("just made") };
-        let activations = minibatches.as_ref().filter(|_| refresh.at_minibatch).and_then(Minibatches::activations);
-        match activations {
-            Some(activations) => kronecker.update_at(&activations, refresh.seed, refresh.keep),
-            None => kronecker.update(x, refresh.seed, refresh.keep),
+        if !self.team.is_alone() {
+            return self.look_together(x, refresh);
         }
+        self.local.look(x, refresh.seed, refresh.keep, refresh.at_minibatch).map(|_| ())
     }
 
     fn precondition(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
-        let lambda = damping + self.objective.weight_decay();
+        let lambda = damping + self.objective().weight_decay();
         self.factors()?.precondition(lambda, v, out)
     }
 
     fn precondition_diagonally(&mut self, damping: f64, v: &Buf, out: &mut Buf) -> Result<()> {
-        let lambda = damping + self.objective.weight_decay();
+        let lambda = damping + self.objective().weight_decay();
         self.factors()?.precondition_diagonally(lambda, v, out)
     }
 }
@@ -243,7 +266,7 @@ impl Stochastic for SubsetProblem {
     type Sums = MinibatchSums;
 
     fn examples(&self) -> usize {
-        self.objective.len()
+        self.objective().len()
     }
 
     fn inclusion(&self) -> Option<Arc<Inclusion>> {
@@ -251,35 +274,57 @@ impl Stochastic for SubsetProblem {
     }
 
     fn labels(&self) -> Option<Vec<u32>> {
-        Some(self.objective.labels())
+        Some(self.objective().labels())
     }
 
     fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &mut Buf) -> Result<()> {
-        self.minibatches(batch.positions.len(), batch.draw.is_some())?.gradient(x, batch, gradient)?;
+        if !self.team.is_alone() {
+            self.minibatch = batch.positions.len();
+            return self.ask_for(&Request::minibatch(batch), &[x], gradient).map(|_| ());
+        }
+        self.local.minibatch_gradient(x, batch, gradient)?;
         self.space.freeze(gradient)
     }
 
     fn take_minibatch_evaluation(&mut self) -> Result<Evaluation> {
-        self.minibatches.as_mut().expect("a mini-batch ran").take_evaluation()
+        let sums = match self.team.is_alone() {
+            true => None,
+            false => Some(self.sums_together(true)?),
+        };
+        let (earlier, examples) = (std::mem::take(&mut self.earlier_sums), self.minibatch);
+        let minibatches = self.local.known_minibatches().expect("a mini-batch ran");
+        let Some(sums) = sums else { return minibatches.take_evaluation() };
+        minibatches.charge_choice(&earlier, examples);
+        minibatches.evaluation(earlier.and(sums), examples)
     }
 
     fn is_to_pause(&self) -> bool {
-        self.pause_at.is_some_and(|at| self.objective.gpu().is_asked_to_stop() || Instant::now() >= at)
+        self.pause_at.is_some_and(|at| self.objective().gpu().is_asked_to_stop() || Instant::now() >= at)
     }
 
     fn suspend_minibatches(&mut self) -> Result<MinibatchSums> {
-        self.minibatches.as_mut().expect("a mini-batch ran").suspend()
+        if !self.team.is_alone() {
+            let earlier = std::mem::take(&mut self.earlier_sums);
+            return Ok(earlier.and(self.sums_together(false)?));
+        }
+        self.local.known_minibatches().expect("a mini-batch ran").suspend()
     }
 
     fn take_up_minibatches(&mut self, batches: &BatchPlan, sums: MinibatchSums) -> Result<()> {
-        self.minibatches(batches.batch_of(self.objective.len()), batches.select)?.take_up(sums);
+        let examples = batches.batch_of(self.objective().len());
+        let minibatches = self.local.minibatches(examples, batches.select)?.expect("rank 0 has the first block");
+        if self.team.is_alone() {
+            minibatches.take_up(sums);
+        } else {
+            (self.minibatch, self.earlier_sums) = (examples, sums);
+        }
         Ok(())
     }
 
     fn most(&self, minibatches: u64, examples: usize, besides: Calls) -> Units {
-        let of_minibatch = Kronecker::looks_at(&self.objective, self.looks, examples);
+        let of_minibatch = Kronecker::looks_at(self.objective(), self.local.looks(), examples);
         let one = self.prices.minibatch(examples).units().count();
-        Units::new(minibatches as f64 * one) + self.prices.of(besides, self.objective.len(), of_minibatch).units()
+        Units::new(minibatches as f64 * one) + self.prices.of(besides, self.objective().len(), of_minibatch).units()
     }
 
     fn cost(&self) -> Cost {

@@ -1,0 +1,83 @@
+//! How a rank answers for its share of a problem.
+
+use super::local::LocalProblem;
+use super::team::{Answer, Request};
+use crate::batch::Batch;
+use crate::cost::Cost;
+use crate::device::{Buf, Gpu};
+use crate::error::{RankError, Result};
+
+impl LocalProblem {
+    /// What is asked for at these points, with room for a vector of the problem.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub(super) fn answer(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<Answer> {
+        let gpu = self.gpu().clone();
+        let none = Answer::default();
+        match (request, at) {
+            (Request::Gradient, &[x]) => {
+                let Some((share, found)) = self.gradient(x, out)? else { return Ok(none) };
+                Ok(Answer::of_evaluation(share, found).with(share, gpu.read(out)?))
+            }
+            (Request::Product, &[x, v]) => {
+                let Some((share, _)) = self.gauss_newton_product(x, v, out)? else { return Ok(none) };
+                Ok(none.with(share, gpu.read(out)?))
+            }
+            (Request::Curvature, &[x, u, v]) => {
+                let Some((share, found)) = self.curvature(x, [u, v])? else { return Ok(none) };
+                Ok(Answer::of(share, &found))
+            }
+            (&Request::Look { seed, at_minibatch }, &[x]) => match self.look(x, seed, 0.0, at_minibatch)? {
+                None | Some(0) => Ok(none),
+                Some(examples) => {
+                    let factors = self.factors().map_or(Ok(Vec::new()), |factors| factors.values())?;
+                    let share = examples as f64;
+                    Ok(Answer::of(share, &[1.0]).with(share, factors))
+                }
+            },
+            (Request::Minibatch { positions, weights, epoch, draw }, &[x]) => {
+                let batch = Batch { positions, weights: weights.as_deref(), epoch: *epoch, draw: *draw };
+                let Some((share, ())) = self.minibatch_gradient(x, batch, out)? else { return Ok(none) };
+                Ok(none.with(share, gpu.read(out)?))
+            }
+            (&Request::Sums { examples, charge }, []) => {
+                let Some((share, sums)) = self.sums(examples, charge)? else { return Ok(none) };
+                Ok(Answer { sums: Some(sums.of_share(share)), ..none })
+            }
+            (other, at) => Err(RankError::Message { why: format!("{other:?} at {} points", at.len()) }.into()),
+        }
+    }
+}
+
+/// A rank other than 0: its share of the problem that is open, and what rank 0 knows that it has cost.
+pub(crate) struct Answering {
+    problem: LocalProblem,
+    out: Buf,
+    reported: Cost,
+}
+
+impl Answering {
+    /// For a problem.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory).
+    pub(crate) fn new(problem: LocalProblem) -> Result<Self> {
+        let out = problem.gpu().alloc("answer", problem.objective().workspace().model.vector_len())?;
+        Ok(Self { problem, out, reported: Cost::default() })
+    }
+
+    /// What is asked for at these points.
+    ///
+    /// # Errors
+    /// What the device reports.
+    pub(crate) fn answer(&mut self, gpu: &Gpu, request: &Request, at: &[Vec<f32>]) -> Result<Answer> {
+        let points: Vec<Buf> = at.iter().map(|point| gpu.upload("point", point)).collect::<Result<_>>()?;
+        let points: Vec<&Buf> = points.iter().collect();
+        let answer = self.problem.answer(request, &points, &self.out)?;
+        let cost = self.problem.cost();
+        let since = cost - self.reported;
+        self.reported = cost;
+        Ok(Answer { cost: since, ..answer })
+    }
+}
