@@ -6,7 +6,7 @@ mod common;
 
 use gpu_subset::data::Dataset;
 use gpu_subset::device::{AdapterChoice, Gpu};
-use gpu_subset::error::{Error, Failure, RankError, Result};
+use gpu_subset::error::{Error, FailureKind, RankError, Result};
 use gpu_subset::exchange::Exchange;
 
 use gpu_subset::optimise::{Method, Rule};
@@ -156,6 +156,6 @@ fn the_error_of_a_rank_ends_the_run_and_names_it() {
         first.end().unwrap();
         error
     });
-    assert!(matches!(error, Error::Rank(RankError::Failed { rank: 1, failure: Failure::Usage, .. })), "{error}");
+    assert!(matches!(error, Error::Rank(RankError::Failed { rank: 1, failure: FailureKind::Usage, .. })), "{error}");
     assert!(error.to_string().contains("no such thing"), "{error}");
 }

@@ -2,9 +2,10 @@
 
 use super::advice_of_files::{by_hand, of_archive, of_arrays, of_table};
 use super::nearest::meant;
+use super::ranks::of_ranks;
 use crate::error::{
-    DataError, DeviceError, Error, Failure, ImagesError, Instead, IoError, MemoryError, ModelError, RankError,
-    RunError, SetError, UsageError, one_line,
+    DataError, DeviceError, Error, ImagesError, Instead, IoError, MemoryError, ModelError, RunError, SetError,
+    UsageError, one_line,
 };
 use std::error::Error as StdError;
 use std::io::ErrorKind;
@@ -74,23 +75,13 @@ fn fixed(error: &Error) -> Option<&'static str> {
         Error::Data(DataError::Run(cause)) => of_run(cause),
         Error::Data(DataError::Unreadable { .. }) => None,
         Error::Io(cause) => of_io(cause),
-        Error::Rank(cause) => of_rank(cause),
+        Error::Rank(cause) => of_ranks(cause),
         Error::Device(cause) => of_device(cause),
         Error::OutOfMemory(cause) => of_memory(cause),
         Error::Diverged { weight_decay, .. } if *weight_decay > 1.0 => Some("lower --weight-decay"),
         Error::Diverged { learning_rate: Some(_), .. } => Some("lower --learning-rate"),
         Error::Diverged { .. } => Some("try another --seed, more --weight-decay, or check the model"),
         Error::Stopped | Error::Interrupted { .. } => Some("go on with --resume"),
-    }
-}
-
-fn of_rank(cause: &RankError) -> Option<&'static str> {
-    match cause {
-        RankError::Failed { failure: Failure::Stopped, .. } => Some("go on with --resume"),
-        RankError::OtherProgram { .. } => Some("start the same file on every machine"),
-        RankError::OtherMpi { .. } => Some("start it with the mpirun of the MPI that it was built with"),
-        RankError::NoMpi { .. } => Some("build it with `cargo build --release --features mpi`, or start it once"),
-        RankError::Failed { .. } | RankError::Message { .. } => None,
     }
 }
 

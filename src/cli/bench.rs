@@ -1,5 +1,6 @@
 //! `gpu-subset bench`
 
+use super::bench_exchange;
 use super::bench_sweep::{self, BenchSweepArgs, SweepTimes};
 use super::device::DeviceArgs;
 use super::output::show;
@@ -63,6 +64,8 @@ enum What {
     Factors,
     /// The steps of a sweep, dispatch by dispatch
     Sweep,
+    /// Messages between ranks, under mpirun or srun alone
+    Exchange,
 }
 
 #[derive(Default, Serialize)]
@@ -78,6 +81,9 @@ struct BenchReport {
 pub(super) fn run(args: &BenchArgs) -> Result<()> {
     if let Some(rows) = args.rows {
         return chain(args, rows as usize);
+    }
+    if args.what == Some(What::Exchange) {
+        return bench_exchange::run(args.repetitions as usize, args.json);
     }
     let gpu = args.device.open()?;
     let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);

@@ -3,7 +3,7 @@
 use super::advice;
 use super::output::say;
 use super::signals::{self, STOPPED};
-use crate::error::{Error, Failure};
+use crate::error::{Error, FailureKind};
 use std::process::ExitCode;
 
 /// The exit code of a run that diverged.
@@ -38,13 +38,13 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
 /// The same as a number.
 pub(super) fn code_of(error: &Error) -> u8 {
     match error.failure() {
-        Failure::Usage => 2,
-        Failure::Data => 3,
-        Failure::Device => 4,
-        Failure::OutOfMemory => 5,
-        Failure::Diverged => DIVERGED,
-        Failure::Stopped => STOPPED,
-        Failure::System => 1,
+        FailureKind::Usage => 2,
+        FailureKind::Data => 3,
+        FailureKind::Device => 4,
+        FailureKind::OutOfMemory => 5,
+        FailureKind::Diverged => DIVERGED,
+        FailureKind::Stopped => STOPPED,
+        FailureKind::System => 1,
     }
 }
 

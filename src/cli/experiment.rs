@@ -4,6 +4,7 @@ use super::advice;
 use super::exit::{ChildFailure, DIVERGED, code_of};
 use super::grid::{Baseline, ExperimentFile, Planned, plan};
 use super::output::{say, show};
+use super::shard::Shard;
 use super::signals::{self, STOPPED};
 use crate::device::Interrupt;
 use crate::error::{Error, RunError, printable, shown};
@@ -38,6 +39,20 @@ pub(super) struct ExperimentArgs {
     /// Say what would run, and run nothing
     #[arg(long)]
     dry_run: bool,
+    /// Run only part i of n of the grid, from 1/n to n/n, beside processes that run the others: the tasks of a Slurm
+    /// array, or GNU parallel; --collect makes the table
+    #[arg(long, value_name = "i/n", conflicts_with = "collect")]
+    shard: Option<Shard>,
+    /// Run nothing, and make the table of what was run
+    #[arg(long, conflicts_with = "dry_run")]
+    collect: bool,
+}
+
+impl ExperimentArgs {
+    /// Whether the table is of all runs.
+    fn concludes(&self) -> bool {
+        self.shard.is_none()
+    }
 }
 
 pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
@@ -45,16 +60,21 @@ pub(super) fn run(args: &ExperimentArgs) -> Result<()> {
     let described = ExperimentFile::parse(&text, &args.file)?;
     let name = args.file.file_stem().map_or_else(|| "experiment".into(), |stem| stem.to_string_lossy());
     let out = args.out.clone().unwrap_or_else(|| Path::new("runs").join(&*name));
-    let mut planned = plan(&described, &args.file, &args.data, &out)?;
+    let is_own = |place: usize| args.shard.is_none_or(|shard| shard.has(place));
+    let planned = plan(&described, &args.file, &args.data, &out)?;
+    let mut planned = planned.enumerate().filter(|(place, _)| is_own(*place)).map(|(_, run)| run);
     let baseline = Baseline::of(&described, &args.file)?;
     if args.dry_run {
         return Ok(planned.try_for_each(|run| show!("{}", shown(&run?.folder)))?);
     }
     std::fs::create_dir_all(&out).map_err(|e| Error::io("creating", &out, e))?;
-    let _lock = FolderLock::take(&out)?;
+    let locked = args.shard.map_or_else(|| out.clone(), |shard| out.join("shards").join(shard.to_string()));
+    std::fs::create_dir_all(&locked).map_err(|e| Error::io("creating", &locked, e))?;
+    let _lock = FolderLock::take(&locked)?;
     let planned = planned.collect::<crate::error::Result<_>>()?;
     let (records, failed) = run_all(planned, baseline.as_ref(), args, &out, &described.targets)?;
-    show!("{}", printable(&conclude(&out, &records, &failed, &described.targets)?))?;
+    let text = conclude(args, &out, &records, &failed, &described.targets)?;
+    show!("{}", printable(&text))?;
     // what came to nothing because a value was not finite is what a grid is there to find out
     let worst = failed.iter().find(|failure| failure.code == Some(DIVERGED.into())).or(failed.first());
     let Some(Failure { code, why, .. }) = worst else { return Ok(()) };
@@ -89,8 +109,10 @@ fn run_all(
         let (all, runs_left) = (planned.len() + controls, planned.len() + controls - i);
         let left = start.elapsed().as_secs_f64() / f64::from(done.max(1)) * runs_left as f64;
         let left = if done == 0 { String::new() } else { format!(", about {left:.0} s left") };
-        say!("run {} of {all}{left}: {}", i + 1, shown(&run.folder));
-        let failure = if !run.folder.join("run.json").exists() {
+        if !args.collect {
+            say!("run {} of {all}{left}: {}", i + 1, shown(&run.folder));
+        }
+        let failure = if !args.collect && !run.folder.join("run.json").exists() {
             if interrupt.is_asked() {
                 let message = "stopped between two runs; the same command goes on".to_owned();
                 return Err(ChildFailure { code: Some(STOPPED.into()), message }.into());
@@ -107,7 +129,7 @@ fn run_all(
             Err(failure) => {
                 say!("note: {}", failure.why);
                 failed.push(failure);
-                conclude(out, &records, &failed, targets)?;
+                conclude(args, out, &records, &failed, targets)?;
                 continue;
             }
         };
@@ -119,7 +141,7 @@ fn run_all(
         }
         records.push((row, record));
         // After every run, so that a look at the table needs no patience.
-        conclude(out, &records, &failed, targets)?;
+        conclude(args, out, &records, &failed, targets)?;
     }
     Ok((records, failed))
 }
@@ -183,11 +205,20 @@ fn failure(folder: &Path, code: Option<i32>, why: String) -> Failure {
     Failure { run: folder.file_name().map(shown).unwrap_or_default(), code, why }
 }
 
-/// Writes `table.md` and `table.json`, and returns the first.
-fn conclude(out: &Path, records: &[(RowOptions, RunRecord)], failed: &[Failure], targets: &[f64]) -> Result<String> {
+/// Writes `table.md` and `table.json`, where these are of all runs, and returns the first.
+fn conclude(
+    args: &ExperimentArgs,
+    out: &Path,
+    records: &[(RowOptions, RunRecord)],
+    failed: &[Failure],
+    targets: &[f64],
+) -> Result<String> {
     let rows = Row::collect(records);
     let reached = costs_to_reach(&rows, targets);
     let text = table(&rows, &reached) + &failures(failed);
+    if !args.concludes() {
+        return Ok(text);
+    }
     write_atomically(&out.join("table.md"), text.as_bytes())?;
     let json = serde_json::json!({ "rows": rows, "targets": reached, "failed": failed });
     write_atomically(&out.join("table.json"), format!("{json:#}\n").as_bytes())?;

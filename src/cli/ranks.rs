@@ -4,7 +4,7 @@ use super::device::DeviceArgs;
 use super::output::say;
 use super::signals;
 use crate::device::Gpu;
-use crate::error::{RankError, Result};
+use crate::error::{FailureKind, RankError, Result};
 use crate::run::{Invitation, Run};
 use crate::training::Team;
 use std::collections::BTreeMap;
@@ -19,22 +19,22 @@ const TOLD: [[&str; 3]; 3] = [
 
 /// Which process of how many this one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct RankPlace {
     rank: usize,
     ranks: usize,
     local: usize,
 }
 
 /// What the environment says, where this process was started among others.
-fn place(variable: impl Fn(&str) -> Option<String>) -> Option<Place> {
+fn place(variable: impl Fn(&str) -> Option<String>) -> Option<RankPlace> {
     let number = |name: &str| variable(name).and_then(|text| text.parse::<usize>().ok());
     TOLD.iter().find_map(|[rank, ranks, local]| {
         let (rank, ranks) = (number(rank)?, number(ranks)?);
-        Some(Place { rank, ranks, local: number(local).unwrap_or(rank) })
+        Some(RankPlace { rank, ranks, local: number(local).unwrap_or(rank) })
     })
 }
 
-fn here() -> Option<Place> {
+fn here() -> Option<RankPlace> {
     place(|name| std::env::var(name).ok())
 }
 
@@ -66,7 +66,7 @@ impl Ranks {
     }
 
     #[cfg(not(feature = "mpi"))]
-    fn among(Place { ranks, local, .. }: Place) -> Result<Self> {
+    fn among(RankPlace { ranks, local, .. }: RankPlace) -> Result<Self> {
         if ranks > 1 { Err(RankError::NoMpi { ranks }.into()) } else { Ok(Self::alone(local)) }
     }
 
@@ -76,7 +76,7 @@ impl Ranks {
     }
 
     #[cfg(feature = "mpi")]
-    fn among(Place { ranks, local, .. }: Place) -> Result<Self> {
+    fn among(RankPlace { ranks, local, .. }: RankPlace) -> Result<Self> {
         let Some((mpi, session)) = crate::exchange::Mpi::initialize() else { return Ok(Self::alone(local)) };
         let team = Team::new(std::sync::Arc::new(mpi));
         if team.ranks() != ranks {
@@ -122,7 +122,7 @@ impl Ranks {
     /// # Errors
     /// Those that rank 0 says as well.
     pub(super) fn serve(&self, device: &DeviceArgs) -> Result<()> {
-        signals::leave_to_others();
+        let interrupt = signals::hold_led();
         let Some(invitation) = Invitation::receive(&self.team)? else { return Ok(()) };
         let made = invitation.check(&self.team).and_then(|()| {
             let data = invitation.config.open_data()?;
@@ -134,6 +134,7 @@ impl Ranks {
         };
         match Run::on_team(&gpu, &invitation.config, &data, self.team.clone()) {
             Ok(mut run) => {
+                gpu.heed(&interrupt);
                 Invitation::ready(&self.team, Ok(said))?;
                 run.serve()
             }
@@ -153,13 +154,17 @@ impl Ranks {
 
     /// It is over: the others are told, and waited for.
     pub(super) fn end(&mut self) {
-        if !std::mem::replace(&mut self.is_over, true) {
-            if !self.are_led() && !self.team.is_alone() {
-                self.team.end().ok(); // whoever cannot be told is gone
-            }
-            #[cfg(feature = "mpi")]
-            drop(self.session.take());
+        if !self.is_over && !self.are_led() && !self.team.is_alone() {
+            self.team.end().ok(); // whoever cannot be told is gone
         }
+        self.end_quietly();
+    }
+
+    /// The same where they know.
+    pub(super) fn end_quietly(&mut self) {
+        self.is_over = true;
+        #[cfg(feature = "mpi")]
+        drop(self.session.take());
     }
 }
 
@@ -183,6 +188,17 @@ pub(super) fn introduce(adapters: &[String]) {
     }
 }
 
+/// What to do about ranks that do not go on together.
+pub(super) fn of_ranks(cause: &RankError) -> Option<&'static str> {
+    match cause {
+        RankError::Failed { failure: FailureKind::Stopped, .. } => Some("go on with --resume"),
+        RankError::OtherProgram { .. } => Some("start the same file on every machine"),
+        RankError::OtherMpi { .. } => Some("start it with the mpirun of the MPI that it was built with"),
+        RankError::NoMpi { .. } => Some("build it with `cargo build --release --features mpi`, or start it once"),
+        RankError::Failed { .. } | RankError::Message { .. } => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,9 +217,9 @@ mod tests {
             ("SLURM_PROCID", "0"),
             ("SLURM_STEP_NUM_TASKS", "1"),
         ]);
-        assert_eq!(of_open_mpi, Some(Place { rank: 3, ranks: 4, local: 1 }));
+        assert_eq!(of_open_mpi, Some(RankPlace { rank: 3, ranks: 4, local: 1 }));
         let of_mpich = told(&[("PMI_RANK", "1"), ("PMI_SIZE", "2")]);
-        assert_eq!(of_mpich, Some(Place { rank: 1, ranks: 2, local: 1 }));
+        assert_eq!(of_mpich, Some(RankPlace { rank: 1, ranks: 2, local: 1 }));
         assert_eq!(told(&[("PMI_RANK", "one"), ("PMI_SIZE", "2")]), None);
     }
 }

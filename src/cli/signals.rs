@@ -14,6 +14,7 @@ use signal_hook::iterator::Signals;
 use std::process::Child;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// The exit code of a process that was told to stop.
 pub(super) const STOPPED: u8 = 130;
@@ -21,8 +22,11 @@ pub(super) const STOPPED: u8 = 130;
 /// What a signal asks to come to an end, once there is something to save.
 static HELD: OnceLock<Interrupt> = OnceLock::new();
 
-/// Whether signals are for another process.
-static IGNORED: AtomicBool = AtomicBool::new(false);
+/// Whether another process says what there is to say, and when it is over.
+static IS_LED: AtomicBool = AtomicBool::new(false);
+
+/// A process that is led ends so long after a signal if nobody has told it that it is over.
+const LINGERS: Duration = Duration::from_secs(20);
 
 /// Heeds signals from now on. A closed terminal (SIGHUP) is not among them, so that `nohup` does what it is for.
 pub(super) fn watch() {
@@ -48,14 +52,15 @@ pub(super) fn hold() -> Interrupt {
     HELD.get_or_init(Interrupt::default).clone()
 }
 
-/// Leaves signals to another rank, which tells this one when it is over.
-pub(super) fn leave_to_others() {
-    IGNORED.store(true, Ordering::Relaxed);
+/// The same of a process that another leads: that one saves what there is and says so.
+pub(super) fn hold_led() -> Interrupt {
+    IS_LED.store(true, Ordering::Relaxed);
+    hold()
 }
 
 fn on_signal() {
-    if IGNORED.load(Ordering::Relaxed) {
-        return;
+    if IS_LED.load(Ordering::Relaxed) {
+        return on_signal_while_led();
     }
     match HELD.get() {
         Some(interrupt) if !interrupt.is_asked() => {
@@ -68,6 +73,21 @@ fn on_signal() {
             }
             end();
         }
+    }
+}
+
+fn on_signal_while_led() {
+    let interrupt = hold();
+    if interrupt.is_asked() {
+        return;
+    }
+    interrupt.ask();
+    let ending = std::thread::Builder::new().name("ending".to_owned()).spawn(|| {
+        std::thread::sleep(LINGERS);
+        end()
+    });
+    if ending.is_err() {
+        end();
     }
 }
 

@@ -19,6 +19,7 @@ use crate::error::{Error, shown};
 use crate::optimise::Rule;
 use crate::run::{CHECKPOINT_EVERY, Config, Invitation, LogFormat, Run, RunFolder, RunRecord};
 use crate::subset::{Plan, Progress, WELL_ABOVE_ONE};
+use crate::training::Traffic;
 use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -264,6 +265,10 @@ fn summarise(record: &RunRecord, weights: &Path, folder: &Path) -> crate::error:
     show!("training loss   {:.4}", record.train_loss)?;
     show!("cost            {:.2} epochs, {:.2} of passes through the network", record.cost_epochs, record.network())?;
     show!("wall time       {:.1} s", record.wall_seconds)?;
+    if let Some((ranks, Traffic { bytes, seconds })) = record.ranks.zip(record.exchange) {
+        let (share, megabytes) = (100.0 * seconds / record.wall_seconds, bytes as f64 * 1e-6);
+        show!("ranks           {ranks}; exchanges took {share:.1}% of the time, {megabytes:.1} MB at rank 0")?;
+    }
     show!("weights         {}, of the {}", shown(weights), record.weights)?;
     show!("run folder      {}", shown(folder))
 }

@@ -8,7 +8,7 @@ use super::images::ImagesError;
 use super::io::IoError;
 use super::memory::MemoryError;
 use super::model::ModelError;
-use super::rank::{Failure, RankError};
+use super::rank::{FailureKind, RankError};
 use super::run::RunError;
 use super::set::SetError;
 use super::table::TableError;
@@ -79,15 +79,15 @@ impl Error {
     }
 
     /// Of what kind it is, for who has nothing but that.
-    pub fn failure(&self) -> Failure {
+    pub fn failure(&self) -> FailureKind {
         match self {
-            Self::Usage(_) => Failure::Usage,
-            Self::Data(_) => Failure::Data,
-            Self::Device(_) => Failure::Device,
-            Self::OutOfMemory(_) => Failure::OutOfMemory,
-            Self::Diverged { .. } => Failure::Diverged,
-            Self::Stopped | Self::Interrupted { .. } => Failure::Stopped,
-            Self::Io(_) => Failure::System,
+            Self::Usage(_) => FailureKind::Usage,
+            Self::Data(_) => FailureKind::Data,
+            Self::Device(_) => FailureKind::Device,
+            Self::OutOfMemory(_) => FailureKind::OutOfMemory,
+            Self::Diverged { .. } => FailureKind::Diverged,
+            Self::Stopped | Self::Interrupted { .. } => FailureKind::Stopped,
+            Self::Io(_) => FailureKind::System,
             Self::Rank(cause) => cause.failure(),
         }
     }

@@ -33,7 +33,7 @@ pub use kind::{Error, Result};
 pub use memory::MemoryError;
 pub use model::ModelError;
 pub use onnx::OnnxError;
-pub use rank::{Failure, RankError};
+pub use rank::{FailureKind, RankError};
 pub use run::RunError;
 pub use set::{Instead, Place, SetError};
 pub use table::TableError;

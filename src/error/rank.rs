@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// What kind of error it was, where the error itself is in another process: each has its exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failure {
+pub enum FailureKind {
     /// [`Error::Usage`](super::Error::Usage)
     Usage,
     /// [`Error::Data`](super::Error::Data)
@@ -35,7 +35,7 @@ pub enum RankError {
         /// What its error says.
         why: String,
         /// Of what kind that is.
-        failure: Failure,
+        failure: FailureKind,
     },
     /// A rank runs another program.
     #[error("rank {rank} on {}: its program is not that of rank 0", shown(host))]
@@ -69,11 +69,11 @@ pub enum RankError {
 
 impl RankError {
     /// Of what kind it is.
-    pub fn failure(&self) -> Failure {
+    pub fn failure(&self) -> FailureKind {
         match self {
             Self::Failed { failure, .. } => *failure,
-            Self::OtherProgram { .. } | Self::OtherMpi { .. } | Self::NoMpi { .. } => Failure::Usage,
-            Self::Message { .. } => Failure::System,
+            Self::OtherProgram { .. } | Self::OtherMpi { .. } | Self::NoMpi { .. } => FailureKind::Usage,
+            Self::Message { .. } => FailureKind::System,
         }
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn all() -> Vec<Error> {
 
 fn rank() -> Vec<RankError> {
     vec![
-        RankError::Failed { rank: 3, host: name(), why: "no adapter".to_owned(), failure: Failure::Device },
+        RankError::Failed { rank: 3, host: name(), why: "no adapter".to_owned(), failure: FailureKind::Device },
         RankError::OtherProgram { rank: 3, host: name() },
         RankError::Message { why: "it is too short".to_owned() },
         RankError::OtherMpi { ranks: 4, found: 1 },

@@ -1,6 +1,6 @@
 //! Ranks that MPI started, through its point-to-point messages.
 
-use super::Exchange;
+use super::ranks::Exchange;
 use crate::error::Result;
 use mpi::environment::Universe;
 use mpi::point_to_point::{Destination, MatchedReceiveVec, Message, Source, Status};

@@ -1,10 +1,10 @@
 //! What goes to all ranks and what comes from all, along a binomial tree.
 
-use super::Exchange;
 use super::message::Message;
+use super::ranks::Exchange;
 use crate::error::Result;
 
-/// The distance to the rank that this one is told by, if any: its lowest bit. It tells those nearer, the farthest first.
+/// The distance to the rank that this one is told by, if any: its lowest bit. It tells those that are nearer.
 fn distance(rank: usize, ranks: usize) -> usize {
     if rank == 0 { ranks.next_power_of_two() } else { 1 << rank.trailing_zeros() }
 }
@@ -58,7 +58,7 @@ pub fn gather<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::Alone;
+    use crate::exchange::ranks::Alone;
 
     #[test]
     fn every_rank_is_told_once_and_by_one_that_was_told_before() {

@@ -299,6 +299,8 @@ impl<'a> Run<'a> {
             backend: gpu.backend(),
             driver: gpu.driver(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            ranks: self.config.ranks,
+            exchange: self.team.traffic(),
         };
         Ok(Trained { weights, record, state: self.state(&finished.progress)?, memory: self.config.memory })
     }

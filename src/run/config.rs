@@ -103,8 +103,8 @@ impl Config {
     }
 
     /// SHA-256 of all that the result depends on: not of where data and initial weights are, which have digests of
-    /// their own, nor of how often a checkpoint is made, nor, but for last bits, of the number of ranks. Checkpoints are
-    /// of one.
+    /// their own, nor of how often a checkpoint is made, nor, but for last bits, of the number of ranks. Checkpoints
+    /// are of one.
     pub fn digest(&self) -> String {
         let anywhere = |init: InitialWeights| InitialWeights { path: String::new(), made_in: None, ..init };
         let init = self.init.clone().map(anywhere);

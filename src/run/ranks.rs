@@ -4,7 +4,7 @@
 use super::config::Config;
 use crate::error::{RankError, Result};
 use crate::files::hex;
-use crate::training::{Answer, Request, Team};
+use crate::training::{RankAnswer, Request, Team};
 use sha2::{Digest, Sha256};
 
 /// What rank 0 says of the run that begins.
@@ -62,7 +62,7 @@ impl Invitation {
         if team.is_alone() {
             return own;
         }
-        let answer = own.map(|said| Answer { said, ..Answer::default() });
+        let answer = own.map(|said| RankAnswer { said, ..RankAnswer::default() });
         Ok(team.join(answer)?.map_or(Vec::new(), |all| all.said))
     }
 }

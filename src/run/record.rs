@@ -3,6 +3,7 @@
 use super::metrics::Metrics;
 use crate::files::nan_if_null;
 use crate::subset::{ScreeningReport, StageReport};
+use crate::training::Traffic;
 use serde::{Deserialize, Serialize};
 
 /// The last record of a run, `run.json`. Losses are means over examples; `subset_loss` and the stages' include weight
@@ -63,6 +64,12 @@ pub struct RunRecord {
     pub driver: String,
     /// Version of this program.
     pub version: String,
+    /// On how many ranks it was, if not one, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<usize>,
+    /// … and what exchanges between them have taken since it was begun or gone on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Traffic>,
 }
 
 impl RunRecord {

@@ -9,6 +9,7 @@ mod once;
 mod overdetermination;
 mod plan;
 mod preparation;
+mod problems;
 mod progress;
 mod record;
 mod running;

@@ -2,6 +2,7 @@
 
 use crate::files::nan_if_null;
 use crate::optimise::Outcome;
+use crate::training::Traffic;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -63,6 +64,9 @@ pub struct StepRecord {
     pub network_epochs: Option<f64>,
     /// Seconds since the start of the run.
     pub wall_seconds: f64,
+    /// What exchanges between ranks have taken since the step before, where there are several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exchange: Option<Traffic>,
 }
 
 /// What a stage came to. Runs of earlier versions lack what is optional.

@@ -7,7 +7,7 @@ use crate::device::Buf;
 use crate::error::Result;
 use crate::objective::Evaluation;
 use crate::optimise::{Optimiser, Outcome, Problem, Stop};
-use crate::training::SubsetProblem;
+use crate::training::{SubsetProblem, Traffic};
 use std::time::Duration;
 
 /// An iteration over mini-batches that takes longer is paused once in a while, to see whether the run is to stop.
@@ -58,11 +58,13 @@ impl Running {
         self.optimiser.snapshot().evaluation.filter(|_| outcome.rejected.is_none())
     }
 
-    /// The record of a step of this stage, which works on so many `examples` of `all`.
+    /// The record of a step of this stage, which works on so many `examples` of `all`, and of what exchanges took in
+    /// it.
     pub(super) fn record(
         &self,
         stage: StageKind,
         [examples, all]: [usize; 2],
+        exchange: Option<Traffic>,
         outcome: &Outcome,
         held_out: Option<HeldOut>,
     ) -> StepRecord {
@@ -82,6 +84,7 @@ impl Running {
             cost_epochs: units.passes(all),
             network_epochs: Some(network.passes(all)),
             wall_seconds: scalars.wall_seconds,
+            exchange,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::trainer::Trainer;
 use crate::error::{RankError, Result};
-use crate::training::{Answer, Answering, LossOf, Request};
+use crate::training::{Answering, LossOf, RankAnswer, Request};
 
 impl Trainer {
     /// Answers rank 0 until it says that it is over. An error of this rank is one of rank 0, which ends the run; so is
@@ -46,7 +46,7 @@ impl Trainer {
         Answering::new(problem)
     }
 
-    fn loss_of(&mut self, which: LossOf, theta: &[f32]) -> Result<Answer> {
+    fn loss_of(&mut self, which: LossOf, theta: &[f32]) -> Result<RankAnswer> {
         let sets = self.sets_mut();
         let loss = match which {
             LossOf::HeldOut => sets.held_out.as_mut(),

@@ -3,35 +3,34 @@
 use super::kept::LastState;
 use super::observer::Observer;
 use super::plan::{Plan, StagePlan};
-use super::preparation::{Preparation, is_affordable, screened};
+use super::preparation::Preparation;
 use super::progress::{Progress, ProgressScalars, ProgressVectors};
 use super::record::{HeldOut, StageKind};
 use super::running::Running;
 use super::sampling::Subset;
-use super::screening::Screening;
 use super::sets::{Finished, StartOptions, TrainingSets};
 use super::stopping::{StopRules, reason_to_stop};
 use crate::cost::{Cost, Units};
 use crate::device::{Buf, Gpu, Interrupt};
-use crate::error::{Error, Result, UsageError};
-use crate::objective::{Evaluation, Objective, Whitening, Workspace};
+use crate::error::{Error, FailureKind, Result, UsageError};
+use crate::objective::{Evaluation, Workspace};
 use crate::optimise::{Optimiser, Problem, Space, State, Stop};
-use crate::training::{GpuSpace, LocalProblem, Prices, Request, SubsetProblem, Team};
+use crate::training::{GpuSpace, Prices, SubsetProblem, Team};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// Runs a plan on a device. It may be moved to another thread.
 pub struct Trainer {
-    plan: Plan,
-    start: StartOptions,
-    sets: TrainingSets,
-    workspace: Arc<Workspace>,
+    pub(super) plan: Plan,
+    pub(super) start: StartOptions,
+    pub(super) sets: TrainingSets,
+    pub(super) workspace: Arc<Workspace>,
     space: GpuSpace,
-    prices: Prices,
+    pub(super) prices: Prices,
     /// Where the run stood a short while ago, on the host.
     kept: LastState,
     /// The ranks that it runs on.
-    team: Team,
+    pub(super) team: Team,
 }
 
 impl Trainer {
@@ -75,7 +74,12 @@ impl Trainer {
     /// Hands the observer a last checkpoint where a device was stopped in the middle of a step: what the method had
     /// there is spoilt, so it is the state of a short while ago.
     pub(crate) fn save_if_stopped(&self, error: Error, observer: &mut dyn Observer) -> Error {
-        if !matches!(error, Error::Stopped) {
+        let is_stopped = match &error {
+            Error::Stopped => true,
+            Error::Rank(cause) => cause.failure() == FailureKind::Stopped,
+            _ => false,
+        };
+        if !is_stopped {
             return error;
         }
         let last = self.kept.progress();
@@ -193,55 +197,6 @@ impl Trainer {
         &self.team
     }
 
-    /// The problem of a stage, some of whose passes may be spent already. Over mini-batches the method counts.
-    fn problem(&self, stage: usize, spent: Cost) -> Result<SubsetProblem> {
-        if !self.team.is_alone() {
-            self.team.ask(&Request::Open { stage }, &[])?;
-        }
-        let mut problem = SubsetProblem::of_team(self.objective(stage)?, self.team.clone())?;
-        if let Plan::Stages { .. } = self.plan {
-            problem
-                .set_allowance(self.plan.rules(&self.prices, stage, problem.objective().len()).budget - spent.units());
-        }
-        Ok(problem)
-    }
-
-    /// This rank's share of it.
-    pub(super) fn local(&self, stage: usize) -> Result<LocalProblem> {
-        Ok(LocalProblem::new(self.objective(stage)?, self.team.share()))
-    }
-
-    /// The loss that a stage minimises.
-    fn objective(&self, stage: usize) -> Result<Objective> {
-        let (start, indices) = (&self.start, &self.sets.stages[stage].indices);
-        let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, start.weight_decay)?;
-        start.of_classes(objective)
-    }
-
-    /// Screens the examples and finds a whitened start, as the plan asks. What the first steps run is recorded before,
-    /// so that threads compile its kernels meanwhile.
-    fn prepare(&self, problem: &mut SubsetProblem, observer: &mut dyn Observer) -> Result<Preparation> {
-        if let Some(rule) = self.plan.rule() {
-            problem.prepare(rule)?;
-        }
-        // the last look for the moments of what is normalised is paid for before
-        let mut preparation = Preparation { cost: self.sets.test.whole().cost_of_moments(), ..Preparation::default() };
-        if let Some(batches) = screened(&self.plan) {
-            let (full, model) = (self.first(), &self.workspace.model);
-            let is_affordable = |cost| is_affordable(&self.plan, &self.prices, cost, Cost::default(), full.len());
-            if let Some(screening) = Screening::new(self.gpu(), &self.sets.train, full, model, batches, is_affordable)?
-            {
-                observer.screening(&screening.report)?;
-                preparation.screen(screening);
-            }
-            problem.set_inclusion(preparation.inclusion());
-        }
-        if self.start.whiten {
-            preparation.whiten(&self.plan, &self.prices, self.first().len(), Whitening::of(problem.objective())?);
-        }
-        Ok(preparation)
-    }
-
     /// The optimiser at the start of a stage. Of the stage before, it takes over what that learned: the loss is nearly
     /// the same function.
     fn optimiser(
@@ -341,6 +296,7 @@ impl Trainer {
         let least = running.problem.objective().least_cross_entropy();
         let rules = StopRules { least, ..self.plan.rules(&self.prices, stage, examples) };
         let prepared = if self.plan.rule().is_some() { preparation.cost } else { Cost::default() };
+        let mut traffic = self.team.traffic();
         let stopped = loop {
             let scalars = &running.progress.scalars;
             if !scalars.is_within
@@ -364,7 +320,10 @@ impl Trainer {
             }
             let held_out = if validation.is_due(iteration) { self.validate(&mut running.progress)? } else { None };
             running.progress.scalars.wall_seconds = seconds_before + clock.elapsed().as_secs_f64();
-            observer.step(&running.record(kind, [examples, self.sets.train.len()], &outcome, held_out))?;
+            let exchanged = self.team.traffic();
+            let exchange = exchanged.zip(traffic).map(|(now, before)| now - before);
+            traffic = exchanged;
+            observer.step(&running.record(kind, [examples, self.sets.train.len()], exchange, &outcome, held_out))?;
             self.save(running, observer)?;
         };
         let progress = &mut running.progress;

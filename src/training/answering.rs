@@ -1,7 +1,8 @@
 //! How a rank answers for its share of a problem.
 
+use super::answer::RankAnswer;
 use super::local::LocalProblem;
-use super::team::{Answer, Request};
+use super::request::Request;
 use crate::batch::Batch;
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu};
@@ -12,13 +13,13 @@ impl LocalProblem {
     ///
     /// # Errors
     /// What the device reports.
-    pub(super) fn answer(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<Answer> {
+    pub(super) fn answer(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<RankAnswer> {
         let gpu = self.gpu().clone();
-        let none = Answer::default();
+        let none = RankAnswer::default();
         match (request, at) {
             (Request::Gradient, &[x]) => {
                 let Some((share, found)) = self.gradient(x, out)? else { return Ok(none) };
-                Ok(Answer::of_evaluation(share, found).with(share, gpu.read(out)?))
+                Ok(RankAnswer::of_evaluation(share, found).with(share, gpu.read(out)?))
             }
             (Request::Product, &[x, v]) => {
                 let Some((share, _)) = self.gauss_newton_product(x, v, out)? else { return Ok(none) };
@@ -26,14 +27,14 @@ impl LocalProblem {
             }
             (Request::Curvature, &[x, u, v]) => {
                 let Some((share, found)) = self.curvature(x, [u, v])? else { return Ok(none) };
-                Ok(Answer::of(share, &found))
+                Ok(RankAnswer::of(share, &found))
             }
             (&Request::Look { seed, at_minibatch }, &[x]) => match self.look(x, seed, 0.0, at_minibatch)? {
                 None | Some(0) => Ok(none),
                 Some(examples) => {
                     let factors = self.factors().map_or(Ok(Vec::new()), |factors| factors.values())?;
                     let share = examples as f64;
-                    Ok(Answer::of(share, &[1.0]).with(share, factors))
+                    Ok(RankAnswer::of(share, &[1.0]).with(share, factors))
                 }
             },
             (Request::Minibatch { positions, weights, epoch, draw }, &[x]) => {
@@ -43,7 +44,7 @@ impl LocalProblem {
             }
             (&Request::Sums { examples, charge }, []) => {
                 let Some((share, sums)) = self.sums(examples, charge)? else { return Ok(none) };
-                Ok(Answer { sums: Some(sums.of_share(share)), ..none })
+                Ok(RankAnswer { sums: Some(sums.of_share(share)), ..none })
             }
             (other, at) => Err(RankError::Message { why: format!("{other:?} at {} points", at.len()) }.into()),
         }
@@ -71,13 +72,13 @@ impl Answering {
     ///
     /// # Errors
     /// What the device reports.
-    pub(crate) fn answer(&mut self, gpu: &Gpu, request: &Request, at: &[Vec<f32>]) -> Result<Answer> {
+    pub(crate) fn answer(&mut self, gpu: &Gpu, request: &Request, at: &[Vec<f32>]) -> Result<RankAnswer> {
         let points: Vec<Buf> = at.iter().map(|point| gpu.upload("point", point)).collect::<Result<_>>()?;
         let points: Vec<&Buf> = points.iter().collect();
         let answer = self.problem.answer(request, &points, &self.out)?;
         let cost = self.problem.cost();
         let since = cost - self.reported;
         self.reported = cost;
-        Ok(Answer { cost: since, ..answer })
+        Ok(RankAnswer { cost: since, ..answer })
     }
 }

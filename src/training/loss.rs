@@ -1,6 +1,8 @@
 //! A loss that decides or reports, shared out among ranks.
 
-use super::team::{Answer, LossOf, Request, Team};
+use super::answer::RankAnswer;
+use super::request::{LossOf, Request};
+use super::team::Team;
 use crate::cost::Cost;
 use crate::device::Buf;
 use crate::error::Result;
@@ -61,18 +63,18 @@ impl SharedLoss {
     }
 
     /// What the share comes to.
-    fn of_part(&mut self, theta: &Buf) -> Result<Answer> {
+    fn of_part(&mut self, theta: &Buf) -> Result<RankAnswer> {
         let all = self.whole.len() as f64;
-        let Some(part) = &mut self.part else { return Ok(Answer::default()) };
-        Ok(Answer::of_evaluation(part.len() as f64 / all, part.loss(theta)?))
+        let Some(part) = &mut self.part else { return Ok(RankAnswer::default()) };
+        Ok(RankAnswer::of_evaluation(part.len() as f64 / all, part.loss(theta)?))
     }
 
     /// The same on the other ranks, with what it has cost.
-    pub(crate) fn answer(&mut self, theta: &[f32]) -> Result<Answer> {
+    pub(crate) fn answer(&mut self, theta: &[f32]) -> Result<RankAnswer> {
         let theta = self.whole.gpu().upload("point", theta)?;
         let before = self.cost();
         let answer = self.of_part(&theta)?;
-        Ok(Answer { cost: self.cost() - before, ..answer })
+        Ok(RankAnswer { cost: self.cost() - before, ..answer })
     }
 
     /// What it has cost so far, all ranks together.

@@ -1,9 +1,11 @@
 //! An objective as something to minimise.
 
+use super::answer::RankAnswer;
 use super::local::LocalProblem;
 use super::prices::Prices;
+use super::request::Request;
 use super::space::GpuSpace;
-use super::team::{Answer, Request, Team};
+use super::team::Team;
 use crate::batch::{Batch, Looks};
 use crate::cost::{Cost, Units};
 use crate::device::Buf;
@@ -106,7 +108,7 @@ impl SubsetProblem {
     }
 
     /// What all ranks answer at these points, with what this one finds in `out` first.
-    fn ask(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<Answer> {
+    fn ask(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<RankAnswer> {
         let points = at.iter().map(|point| self.space.download(point)).collect::<Result<Vec<_>>>()?;
         self.team.ask(request, &points)?;
         let answer = self.team.joined(self.local.answer(request, at, out))?;
@@ -115,7 +117,7 @@ impl SubsetProblem {
     }
 
     /// The same where they answer with a vector, which is put into `out`.
-    fn ask_for(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<Answer> {
+    fn ask_for(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<RankAnswer> {
         let answer = self.ask(request, at, out)?;
         self.objective().gpu().write(out, &answer.vector);
         self.space.freeze(out)?;
@@ -129,7 +131,7 @@ impl SubsetProblem {
             false => Vec::new(),
         };
         let nothing = x.clone(); // no vector of the space is found
-        let Answer { numbers, vector, .. } = self.ask(&Request::Look { seed, at_minibatch }, &[x], &nothing)?;
+        let RankAnswer { numbers, vector, .. } = self.ask(&Request::Look { seed, at_minibatch }, &[x], &nothing)?;
         let examples: f64 = numbers.iter().map(|number| number.value()).sum();
         let scale = ((1.0 - keep) / examples) as f32;
         let mut mean: Vec<f32> = vector.iter().map(|sum| scale * sum).collect();
