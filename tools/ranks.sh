@@ -42,7 +42,7 @@ for n in 2 4; do
   for name in lbfgs paper sweep; do
     declare -n options=$name
     for turn in 1 2; do ranks "$name-$n-$turn" "$n" "${options[@]}"; done
-    [ "$(field "$name-$n-1" weights_sha256)" = "$(field "$name-$n-2" weights_sha256)" ] || fail "other bits: $name on $n"
+    [ "$(field "$name-$n-1" weights_sha256)" = "$(field "$name-$n-2" weights_sha256)" ] || fail "other bits of $name"
     printf '  %-6s on %s ranks: %s\n' "$name" "$n" "$(field "$name-$n-1" test_accuracy)"
   done
 done
@@ -54,15 +54,21 @@ timeout 60 mpirun -n 3 "$program" train --data nowhere --out refused >last.log 2
 [ "$code" = 3 ] && [ "$(grep -c '^error: ' last.log)" = 1 ] || fail "code $code in place of 3, or not one line"
 [ ! -e refused ] || fail "a run that was refused left a folder"
 
-wait_for() { for _ in $(seq 600); do if [ -e "$1" ]; then return 0; fi; sleep 0.05; done; fail "no $1 after 30 s"; }
+wait_for() {
+  for _ in $(seq 600); do if [ -e "$1" ]; then return 0; fi; sleep 0.05; done
+  fail "no $1 after 30 s"
+}
 # pids of the ranks of a run
-ranks_of() { pgrep -f "$program train .*$1" | while read -r pid; do
-  if grep -qz OMPI_COMM_WORLD_RANK= "/proc/$pid/environ" 2>/dev/null; then echo "$pid"; fi; done; }
+ranks_of() {
+  pgrep -f "$program train .*$1" | while read -r pid; do
+    if grep -qz OMPI_COMM_WORLD_RANK= "/proc/$pid/environ" 2>/dev/null; then echo "$pid"; fi
+  done
+}
 
 echo "a rank that is killed ends all, and the run goes on from its checkpoint"
-long=(--schedule minibatch --method adam --batch 96 --budget 40 --checkpoint-every 0)
+long=(--schedule minibatch --method adam --batch 96 --budget 300)
 for turn in 1 2 3; do
-  setsid mpirun -n 3 "$program" train --out "killed-$turn" "${long[@]}" >last.log 2>&1 &
+  setsid mpirun -n 3 "$program" train --out "killed-$turn" "${long[@]}" --checkpoint-every 0 >last.log 2>&1 &
   mpirun=$!
   wait_for "killed-$turn/checkpoint.safetensors"
   kill -KILL "$(ranks_of "killed-$turn" | sed -n "${turn}p")"
@@ -78,7 +84,7 @@ done
 echo "SIGTERM to mpirun makes a checkpoint"
 setsid mpirun -n 2 "$program" train --out told "${long[@]}" --checkpoint-every 1000 >last.log 2>&1 &
 mpirun=$!
-wait_for told/checkpoint.safetensors
+wait_for told/steps.jsonl
 sleep 1
 kill -TERM $mpirun
 timeout 30 tail --pid=$mpirun -f /dev/null || fail "mpirun goes on after SIGTERM"
