@@ -4,6 +4,7 @@
 #[path = "common/mod.rs"]
 mod common;
 
+use common::program::gpu_subset;
 use gpu_subset::data::Dataset;
 use gpu_subset::device::{AdapterChoice, Gpu};
 use gpu_subset::error::{Error, FailureKind, RankError, Result};
@@ -158,4 +159,18 @@ fn the_error_of_a_rank_ends_the_run_and_names_it() {
     });
     assert!(matches!(error, Error::Rank(RankError::Failed { rank: 1, failure: FailureKind::Usage, .. })), "{error}");
     assert!(error.to_string().contains("no such thing"), "{error}");
+}
+
+#[test]
+fn ranks_that_nothing_connects_are_refused_in_one_line() {
+    let output = gpu_subset().args(["train"]).env("PMI_RANK", "0").env("PMI_SIZE", "3").output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let said = if cfg!(feature = "mpi") { "3 ranks were started, but this one finds 1" } else { "built without MPI" };
+    assert!(
+        stderr.lines().filter(|line| line.starts_with("error: ")).count() == 1 && stderr.contains(said),
+        "{stderr}"
+    );
+    let other = gpu_subset().args(["train"]).env("PMI_RANK", "1").env("PMI_SIZE", "3").output().unwrap();
+    assert!(other.status.code() == Some(2) && other.stderr.is_empty(), "rank 0 says it: {other:?}");
 }

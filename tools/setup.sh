@@ -36,3 +36,9 @@ has_vulkan() {
     any "/usr/lib*/libvulkan.so.1" "/usr/lib*/*/libvulkan.so.1" "/usr/local/lib*/libvulkan.so.1"
 }
 [ "$(uname -s)" != Linux ] || has_vulkan || install mesa-vulkan-drivers libvulkan1
+
+# what the feature `mpi` is built with: an MPI, and libclang for its bindings
+need_mpi() {
+  if ! command -v mpirun >/dev/null || ! command -v mpicc >/dev/null; then install libopenmpi-dev openmpi-bin; fi
+  any "/usr/lib/llvm-*/lib/libclang*.so*" "/usr/lib/*/libclang*.so*" || install libclang-dev
+}

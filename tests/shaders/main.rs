@@ -82,15 +82,21 @@ fn every_specialisation_in_use_translates() {
     assert!(unused.is_empty(), "no program in tests/common/in_use.rs records {unused:?}: add one that does");
 
     let validator = translate::SpirvVal::find();
-    let mut faults = Vec::new();
-    for (profile, name, constants) in &specialisations {
+    let fault = |(profile, name, constants): &Specialisation| {
         let profile = &Profile::ALL[*profile];
         let translated = translate::Specialised::new(by_name[name], profile, constants).and_then(|specialised| {
             rules::check_sizes(&specialised.module)?;
             specialised.translate(validator.as_ref())
         });
-        faults.extend(translated.err().map(|why| format!("{name} {constants:?} of {profile:?}: {why}")));
-    }
+        translated.err().map(|why| format!("{name} {constants:?} of {profile:?}: {why}"))
+    };
+    let all: Vec<_> = specialisations.iter().collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let faults: Vec<String> = std::thread::scope(|scope| {
+        let part = |i: usize| all.iter().skip(i).step_by(threads).filter_map(|one| fault(one)).collect::<Vec<_>>();
+        let parts: Vec<_> = (0..threads).map(|i| scope.spawn(move || part(i))).collect();
+        parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
+    });
     let checked = if validator.is_some() { "and checked with spirv-val" } else { "spirv-val: not on the PATH" };
     println!("{} specialisations of {} shaders translated, {checked}", specialisations.len(), used.len());
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
