@@ -16,7 +16,10 @@ const PAUSE: Duration = Duration::from_micros(50);
 
 /// The ranks of this process's MPI.
 #[derive(Clone, Copy, Debug)]
-pub struct Mpi(());
+pub struct Mpi {
+    rank: usize,
+    ranks: usize,
+}
 
 /// MPI at work. Dropping it waits for the other ranks, and ends it.
 pub struct MpiSession(#[expect(dead_code, reason = "it is there to be dropped")] Universe);
@@ -26,7 +29,8 @@ impl Mpi {
     pub fn initialize() -> Option<(Self, MpiSession)> {
         // one thread at a time has it, which need not be that of main
         let (universe, _) = mpi::initialize_with_threading(Threading::Serialized)?;
-        Some((Self(()), MpiSession(universe)))
+        let world = Self::world();
+        Some((Self { rank: world.rank() as usize, ranks: world.size() as usize }, MpiSession(universe)))
     }
 
     fn world() -> SimpleCommunicator {
@@ -40,11 +44,11 @@ impl Mpi {
 
 impl Exchange for Mpi {
     fn rank(&self) -> usize {
-        Self::world().rank() as usize
+        self.rank
     }
 
     fn ranks(&self) -> usize {
-        Self::world().size() as usize
+        self.ranks
     }
 
     fn send(&self, to: usize, words: &[u32]) -> Result<()> {
