@@ -5,7 +5,7 @@ use super::nearest::meant;
 use super::ranks::of_ranks;
 use crate::error::{
     DataError, DeviceError, Error, ImagesError, Instead, IoError, MemoryError, ModelError, RunError, SetError,
-    UsageError, one_line,
+    UsageError, in_one_line,
 };
 use std::error::Error as StdError;
 use std::io::ErrorKind;
@@ -20,28 +20,9 @@ const REPORT: &str = "update the driver or choose another with --adapter, and re
 /// An error in one line: what and where, why as far as its sources add to that, and what to do about it.
 pub(super) fn line(error: &(dyn StdError + 'static)) -> String {
     match error.downcast_ref().and_then(advice) {
-        Some(advice) => format!("{}; {advice}", cause(error)),
-        None => cause(error),
+        Some(advice) => format!("{}; {advice}", in_one_line(error)),
+        None => in_one_line(error),
     }
-}
-
-/// The same without what to do.
-pub(super) fn cause(error: &(dyn StdError + 'static)) -> String {
-    let mut line = error.to_string().replace(char::is_control, " ");
-    let mut next = error.source();
-    while let Some(source) = next {
-        let why = one_line(&said(source));
-        if !line.contains(&why) {
-            line = format!("{line}: {why}");
-        }
-        next = source.source();
-    }
-    line
-}
-
-/// A source in words. The parser of TOML shows the place as well, on several lines, which our message has named.
-fn said(source: &(dyn StdError + 'static)) -> String {
-    source.downcast_ref::<toml::de::Error>().map_or_else(|| source.to_string(), |error| error.message().to_owned())
 }
 
 /// What to do about an error, where anything is known.
@@ -248,6 +229,7 @@ fn of_memory(cause: &MemoryError) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::one_line;
     use crate::error::samples;
 
     /// A fragment of what an error says, and of what is said to be done about it.
@@ -378,9 +360,6 @@ mod tests {
             let (line, advice) = (line(&error), advice(&error));
             assert!(line.starts_with(&error.to_string()) && !line.contains(char::is_control), "{line}");
             assert!(advice.is_none_or(|advice| line.ends_with(&format!("; {advice}"))), "{line}");
-            if let Some(source) = error.source() {
-                assert!(line.contains(&one_line(&said(source))), "{line}");
-            }
         }
         let missing = Error::io("writing", "x".as_ref(), ErrorKind::NotFound.into());
         assert_eq!(line(&missing), "writing x failed: entity not found");

@@ -1,6 +1,5 @@
 //! `gpu-subset predict`
 
-use super::advice;
 use super::device::DeviceArgs;
 use super::output::say;
 use super::predictions::{Destination, RowFormat, Rows};
@@ -8,7 +7,7 @@ use super::reading::PixelArgs;
 use super::trained::{self, OpenedWeights};
 use super::values::Bytes;
 use crate::data::pictures_in;
-use crate::error::{Error, ImagesError, Result, SetError, shown};
+use crate::error::{Error, ImagesError, Result, SetError, in_one_line, shown};
 use crate::run::Predictor;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -68,7 +67,7 @@ pub(super) fn run(args: &PredictArgs) -> anyhow::Result<()> {
                 Ok(logits) => rows.prediction(path, &logits)?,
                 Err(why) => {
                     failed += 1;
-                    let why = advice::cause(&why);
+                    let why = in_one_line(&why);
                     // a row names its file once
                     rows.fault(path, why.strip_prefix(&format!("{}: ", shown(path))).unwrap_or(&why))?;
                 }
@@ -126,7 +125,7 @@ fn within(path: PathBuf) -> Vec<PathBuf> {
             found
         }
         Err(why) => {
-            say!("note: {}", advice::cause(&why));
+            say!("note: {}", in_one_line(&why));
             vec![path]
         }
     }

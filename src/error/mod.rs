@@ -37,8 +37,8 @@ pub use rank::{FailureKind, RankError};
 pub use run::RunError;
 pub use set::{Instead, Place, SetError};
 pub use table::TableError;
-pub use text::BoxError;
 #[cfg(feature = "cli")]
 pub(crate) use text::printable;
+pub use text::{BoxError, in_one_line};
 pub(crate) use text::{one_line, shown};
 pub use usage::UsageError;

@@ -24,6 +24,25 @@ pub(crate) fn one_line(text: &str) -> String {
         .join(" ")
 }
 
+/// An error of ours in one line: what and where, then why as far as its sources add to that.
+pub fn in_one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut line = error.to_string().replace(char::is_control, " ");
+    let mut next = error.source();
+    while let Some(source) = next {
+        let why = one_line(&said(source));
+        if !line.contains(&why) {
+            line = format!("{line}: {why}");
+        }
+        next = source.source();
+    }
+    line
+}
+
+/// A source in words. The parser of TOML shows the place as well, on several lines, which our message has named.
+fn said(source: &(dyn std::error::Error + 'static)) -> String {
+    source.downcast_ref::<toml::de::Error>().map_or_else(|| source.to_string(), |error| error.message().to_owned())
+}
+
 /// Bytes as people read them.
 pub(super) fn size(bytes: u64) -> String {
     let (unit, name) = if bytes < 1 << 20 { (1 << 10, "KiB") } else { (1 << 20, "MiB") };
@@ -33,6 +52,17 @@ pub(super) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_says_what_its_source_says() {
+        for error in crate::error::samples::all() {
+            let line = in_one_line(&error);
+            assert!(line.starts_with(&error.to_string()), "{line}");
+            if let Some(source) = std::error::Error::source(&error) {
+                assert!(line.contains(&one_line(&said(source))), "{line}");
+            }
+        }
+    }
 
     #[test]
     fn names_stay_on_one_line() {
