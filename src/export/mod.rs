@@ -15,17 +15,26 @@ pub use onnx::{OPSET, save_onnx};
 pub(crate) use sealed::{from_safetensors, to_safetensors};
 use signature::KEY;
 pub use signature::Signature;
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Writes the parameters `theta` (a flat vector of `model`) and the [moments](Model::moments) with their signature.
 ///
 /// # Errors
 /// [`Error::Io`](crate::error::Error::Io) naming the file.
-pub fn save_weights(path: &Path, model: &Model, [theta, moments]: [&[f32]; 2], signature: &Signature) -> Result<()> {
+pub fn save_weights(path: &Path, model: &Model, vectors: [&[f32]; 2], signature: &Signature) -> Result<()> {
+    write_atomically(path, &weights_to_bytes(model, vectors, signature)?)
+}
+
+/// The bytes of such a file.
+///
+/// # Errors
+/// None in practice; the signature is that of what makes it.
+pub fn weights_to_bytes(model: &Model, [theta, moments]: [&[f32]; 2], signature: &Signature) -> Result<Vec<u8>> {
     let (tensors, of_norms) = (model.tensors(), model.moments());
     let all = tensors.iter().map(|tensor| (tensor, theta)).chain(of_norms.iter().map(|tensor| (tensor, moments)));
     let views: Vec<_> = all.map(|(t, of)| (t.name.as_str(), t.dims.clone(), &of[t.range.clone()])).collect();
-    write_atomically(path, &to_safetensors(&views, KEY, signature)?)
+    to_safetensors(&views, KEY, signature)
 }
 
 /// Reads weights and builds the model they belong to. The parameters are a flat vector of it; the
@@ -35,7 +44,22 @@ pub fn save_weights(path: &Path, model: &Model, [theta, moments]: [&[f32]; 2], s
 /// [`Error::Data`](crate::error::Error::Data) naming the file, and the tensor that is missing, of another size or not
 /// finite. A file that is not to the bit what was written is refused.
 pub fn load_weights(path: &Path) -> Result<(Model, [Vec<f32>; 2], Signature)> {
-    let (tensors, json) = from_safetensors(path, KEY)?;
+    weights_of(path, from_safetensors(path, KEY)?)
+}
+
+/// The same of the bytes of such a file, which messages call by a path.
+///
+/// # Errors
+/// As [`load_weights`].
+pub fn weights_from_bytes(bytes: &[u8], path: &Path) -> Result<(Model, [Vec<f32>; 2], Signature)> {
+    weights_of(path, sealed::from_bytes(bytes, path, KEY)?)
+}
+
+/// Weights out of the tensors and the document of a file.
+fn weights_of(
+    path: &Path,
+    (tensors, json): (HashMap<String, Vec<f32>>, String),
+) -> Result<(Model, [Vec<f32>; 2], Signature)> {
     let file = || path.to_owned();
     let signature: Signature =
         serde_json::from_str(&json).map_err(|source| RunError::Record { path: file(), line: None, source })?;

@@ -53,12 +53,17 @@ pub(crate) fn to_safetensors<T: Serialize>(
 /// The f32 tensors of a file, and the document under `key`.
 pub(crate) fn from_safetensors(path: &Path, key: &str) -> Result<(HashMap<String, Vec<f32>>, String)> {
     let bytes = read_regular(path, u64::MAX).map_err(|e| Error::unreadable(path, e))?;
+    from_bytes(&bytes, path, key)
+}
+
+/// The same of the bytes of one, which messages call by a path.
+pub(super) fn from_bytes(bytes: &[u8], path: &Path, key: &str) -> Result<(HashMap<String, Vec<f32>>, String)> {
     let unparsed = |source| RunError::NotSafetensors { path: path.to_owned(), source };
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(unparsed)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(unparsed)?;
     let document = header.metadata().as_ref().and_then(|metadata| metadata.get(key)).cloned();
     let document = document.ok_or_else(|| RunError::NoMetadata { path: path.to_owned(), key: key.to_owned() })?;
-    check(path, &bytes, &document)?;
-    let file = SafeTensors::deserialize(&bytes).map_err(unparsed)?;
+    check(path, bytes, &document)?;
+    let file = SafeTensors::deserialize(bytes).map_err(unparsed)?;
     let tensors = file.tensors().into_iter().map(|(name, view)| match view.dtype() {
         Dtype::F32 => Ok((name, bytemuck::pod_collect_to_vec(view.data()))),
         found => Err(RunError::ElementType { path: path.to_owned(), tensor: name, found }.into()),

@@ -7,7 +7,10 @@ use crate::checkpoint;
 use crate::data::{Dataset, Split};
 use crate::device::Gpu;
 use crate::error::{Error, Result, RunError, UsageError};
-use crate::export::{OnnxNetwork, Signature, Stated, check_finite, load_onnx, load_weights, save_onnx, save_weights};
+use crate::export::{
+    OnnxNetwork, Signature, Stated, check_finite, load_onnx, load_weights, save_onnx, save_weights, weights_from_bytes,
+    weights_to_bytes,
+};
 use crate::files::hex;
 use crate::model::Model;
 use crate::objective::{Evaluation, Examples, Objective, Workspace};
@@ -51,6 +54,23 @@ impl Weights {
         let (model, [theta, moments], signature) = load_weights(path)?;
         let stated = Stated { inputs: true, classes: true };
         Ok((Self { model: Arc::new(model), theta, moments, signature }, stated))
+    }
+
+    /// The bytes of a file of weights ([`Weights::save`]).
+    ///
+    /// # Errors
+    /// As [`weights_to_bytes`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        weights_to_bytes(&self.model, [&self.theta, &self.moments], &self.signature)
+    }
+
+    /// Reads the bytes of a safetensors file of this program, which messages call by a path.
+    ///
+    /// # Errors
+    /// As [`Weights::load`].
+    pub fn from_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
+        let (model, [theta, moments], signature) = weights_from_bytes(bytes, path)?;
+        Ok(Self { model: Arc::new(model), theta, moments, signature })
     }
 
     /// Reads those of a run that is complete, or a file, where pixels may be said that this does not state.
