@@ -70,6 +70,7 @@ pub struct RunBuilder<'a> {
     data: &'a Dataset,
     schedule: Schedule,
     model: Option<String>,
+    description: Option<Description>,
     init: Option<String>,
     pixels: Pixels,
     freeze: usize,
@@ -101,6 +102,7 @@ impl Run<'_> {
             data,
             schedule,
             model: None,
+            description: None,
             init: None,
             pixels: Pixels::default(),
             freeze: 0,
@@ -128,6 +130,13 @@ impl<'a> RunBuilder<'a> {
     #[must_use]
     pub fn model(mut self, name: impl Into<String>) -> Self {
         self.model = Some(name.into());
+        self
+    }
+
+    /// A network of the caller's own, in place of [one by name](Self::model).
+    #[must_use]
+    pub fn network(mut self, description: Description) -> Self {
+        self.description = Some(description);
         self
     }
 
@@ -259,7 +268,7 @@ impl<'a> RunBuilder<'a> {
     pub fn config(&self) -> Result<Config> {
         let (data, n) = (self.data, self.data.train.len());
         self.check_schedule()?;
-        let (model, init) = self.network()?;
+        let (model, init) = self.model_and_start()?;
         let held_out = self.held_out_examples()?;
         let is_stochastic = matches!(self.schedule, Schedule::Stochastic(_));
         let times = if is_stochastic { 1 } else { self.copies.unwrap_or(1) };
@@ -329,8 +338,11 @@ impl<'a> RunBuilder<'a> {
     }
 
     /// The network, and the weights that it starts from.
-    fn network(&self) -> Result<(Model, Option<InitialWeights>)> {
-        let named = self.model.as_ref().map(|name| Description::open(name)).transpose()?;
+    fn model_and_start(&self) -> Result<(Model, Option<InitialWeights>)> {
+        let named = match &self.description {
+            Some(description) => Some(description.clone()),
+            None => self.model.as_ref().map(|name| Description::open(name)).transpose()?,
+        };
         let (description, init) = match &self.init {
             Some(path) => {
                 let (description, init) = InitialWeights::choose((path, &self.pixels), named, self.data)?;
