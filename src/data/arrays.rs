@@ -3,8 +3,10 @@
 use super::dataset::Dataset;
 use super::parts::{Format, Parts, ReadOptions, Split};
 use crate::error::{Result, UsageError};
+use crate::files::hex;
 use crate::shape::Shape;
 use crate::values::ValuesRef;
+use sha2::{Digest, Sha256};
 
 impl Dataset {
     /// A data set of arrays: examples of `shape`, with labels that count `classes`. Bytes are pixels; f32 may be
@@ -35,6 +37,39 @@ impl Dataset {
         }
         let parts = Parts { format: Format::Arrays, shape, classes, train, test, notes: Vec::new() };
         Ok(Self::assemble(name.to_owned(), (name, ReadOptions::default()), parts))
+    }
+}
+
+impl Dataset {
+    /// The same with what each training example counts in the training loss, in proportion to these weights `[N]`; 1 on
+    /// average. Held-out and test losses are of examples that count the same, as are mean and deviation.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::error::Error::Usage) unless there is a number above 0 for each.
+    pub fn weighted(mut self, weights: &[f64]) -> Result<Self> {
+        let is_weight = |weight: &f64| weight.is_finite() && *weight > 0.0;
+        let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+        if weights.len() != self.train.len() || !weights.iter().all(is_weight) || !is_weight(&mean) {
+            let why = "the weights are not a number above 0 for each training example".to_owned();
+            return Err(UsageError::Arrays { why }.into());
+        }
+        let weights: Vec<f64> = weights.iter().map(|weight| weight / mean).collect();
+        let bytes = weights.iter().flat_map(|weight| weight.to_le_bytes());
+        self.sha256 = hex(&Sha256::digest(self.sha256.bytes().chain(bytes).collect::<Vec<u8>>()));
+        self.weights = Some(weights);
+        Ok(self)
+    }
+
+    /// What each training example counts in the training loss, where its class counts so much, if not 1; with weights
+    /// of its own, 1 on average.
+    pub(crate) fn example_weights(&self, of_classes: Option<&[f64]>) -> Option<Vec<f64>> {
+        let of_labels = |of: &[f64]| self.train.labels.iter().map(|&label| of[label as usize]).collect::<Vec<f64>>();
+        let Some(own) = &self.weights else { return of_classes.map(of_labels) };
+        let mut weights = of_classes.map_or_else(|| vec![1.0; own.len()], of_labels);
+        weights.iter_mut().zip(own).for_each(|(weight, own)| *weight *= own);
+        let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+        weights.iter_mut().for_each(|weight| *weight /= mean);
+        Some(weights)
     }
 }
 
@@ -82,6 +117,21 @@ mod tests {
         assert!(!found.has_black_border() && found.format == Format::Arrays);
         let bytes = split(vec![1u8, 2, 3, 4], &[0, 1]);
         assert_ne!(set(bytes.clone(), bytes).unwrap().sha256, found.sha256);
+    }
+
+    #[test]
+    fn examples_count_in_proportion_to_their_weights() {
+        let train = split(vec![0f32, 1.0, 2.0, 3.0, 4.0, 5.0], &[0, 1, 1]);
+        let plain = set(train.clone(), train).unwrap();
+        assert_eq!(plain.example_weights(None), None);
+        assert_eq!(plain.example_weights(Some(&[0.5, 1.25])), Some(vec![0.5, 1.25, 1.25]));
+        let weighted = plain.clone().weighted(&[2.0, 1.0, 1.0]).unwrap();
+        assert_eq!(weighted.example_weights(None), Some(vec![1.5, 0.75, 0.75]));
+        assert_eq!(weighted.example_weights(Some(&[1.0, 2.0])), Some(vec![1.0; 3]));
+        assert!(weighted.sha256 != plain.sha256 && plain.class_entropy() < weighted.class_entropy());
+        for weights in [&[1.0, 1.0][..], &[1.0, 0.0, 1.0], &[1.0, -1.0, 1.0], &[1.0, f64::NAN, 1.0], &[f64::MAX; 3]] {
+            assert!(plain.clone().weighted(weights).is_err(), "{weights:?}");
+        }
     }
 
     #[test]

@@ -35,10 +35,12 @@ pub struct Dataset {
     pub train: Split,
     /// Examples to test on.
     pub test: Split,
+    /// What each training example counts in the training loss, if not 1 ([`Dataset::weighted`]).
+    pub(super) weights: Option<Vec<f64>>,
     /// SHA-256 of the content in lower-case hexadecimal. Hashed are channels, height, width and number
     /// of classes, then for the training and the test part the number of examples, the images and the
     /// labels; each number as 8 bytes, each label as 4, little-endian. File names and compression have
-    /// no part in it; resampling has.
+    /// no part in it; resampling has, and so have weights.
     pub sha256: String,
     /// What was not read as whoever made the files may think.
     pub notes: Vec<Note>,
@@ -159,7 +161,10 @@ impl Dataset {
     /// The same where the examples of each class count so much.
     pub(crate) fn weighted_class_entropy(&self, weights: &[f64]) -> f64 {
         let mut counted = vec![0.0; self.classes.len()];
-        self.train.labels.iter().for_each(|&label| counted[label as usize] += weights[label as usize]);
+        for (i, &label) in self.train.labels.iter().enumerate() {
+            let of_example = self.weights.as_ref().map_or(1.0, |of| of[i]);
+            counted[label as usize] += weights[label as usize] * of_example;
+        }
         counted.retain(|&counted| counted > 0.0);
         let sum: f64 = counted.iter().sum();
         let shares = counted.iter().map(|counted| counted / sum);
@@ -172,7 +177,19 @@ impl Dataset {
     pub(super) fn assemble(name: String, (source, options): (&str, ReadOptions), parts: Parts) -> Self {
         let sha256 = parts.sha256();
         let Parts { format, shape, classes, train, test, notes } = parts;
-        Self { name, source: source.to_owned(), options, format, shape, classes, train, test, sha256, notes }
+        Self {
+            name,
+            source: source.to_owned(),
+            options,
+            format,
+            shape,
+            classes,
+            train,
+            test,
+            weights: None,
+            sha256,
+            notes,
+        }
     }
 }
 

@@ -37,8 +37,8 @@ pub struct Objective {
     pub(super) weight_decay: f64,
     /// s of the targets.
     pub(super) smoothing: f64,
-    /// What an example of each class counts, if not 1; and what these examples count on average.
-    pub(super) class_weights: Option<Arc<[f64]>>,
+    /// What each example of the data set counts, if not 1; and what these examples count on average.
+    pub(super) weights: Option<Arc<[f64]>>,
     pub(super) weight: f64,
     pub(super) index: Buf,
     pub(super) targets: Targets,
@@ -106,7 +106,7 @@ impl Objective {
             indices: indices.to_vec(),
             weight_decay,
             smoothing: 0.0,
-            class_weights: None,
+            weights: None,
             weight: 1.0,
             index,
             targets,

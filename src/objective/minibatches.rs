@@ -224,12 +224,12 @@ impl Minibatches {
 
     /// What these examples count on average.
     fn counted(&self, indices: &[u32], weights: Option<&[f32]>) -> f64 {
-        let Objective { examples, class_weights, .. } = &self.objective;
-        if weights.is_none() && class_weights.is_none() {
+        let of_examples = self.objective.weights.as_ref();
+        if weights.is_none() && of_examples.is_none() {
             return 1.0;
         }
-        let of_class = |i: u32| class_weights.as_ref().map_or(1.0, |of| of[examples.label(i) as usize]);
-        let of = |(n, &i): (usize, &u32)| weights.map_or(1.0, |weights| f64::from(weights[n])) * of_class(i);
+        let of_example = |i: u32| of_examples.map_or(1.0, |of| of[i as usize % of.len()]);
+        let of = |(n, &i): (usize, &u32)| weights.map_or(1.0, |weights| f64::from(weights[n])) * of_example(i);
         indices.iter().enumerate().map(of).sum::<f64>() / indices.len() as f64
     }
 
@@ -323,14 +323,14 @@ impl Minibatches {
 
     /// Writes the examples `indices` as the next batch.
     fn write_batch(&self, indices: &[u32], weights: Option<&[f32]>) {
-        let Objective { gpu, examples, index, class_weights, .. } = &self.objective;
+        let Objective { gpu, examples, index, weights: of_examples, .. } = &self.objective;
         let (padded, aligned) = (index.len(), self.chosen.len() / 3);
         let share = (1.0 / indices.len() as f64) as f32;
         let mut chosen = vec![0; 3 * aligned];
         chosen[..padded].fill(PADDING);
         for (n, &i) in indices.iter().enumerate() {
             let (weight, label) = (weights.map_or(share, |weights| share * weights[n]), examples.label(i));
-            let weight = class_weights.as_ref().map_or(weight, |of| weight * of[label as usize] as f32);
+            let weight = of_examples.as_ref().map_or(weight, |of| weight * of[i as usize % of.len()] as f32);
             [chosen[n], chosen[aligned + n], chosen[2 * aligned + n]] = [i, label, weight.to_bits()];
         }
         gpu.write(&self.chosen, &chosen);

@@ -1,4 +1,4 @@
-//! Other losses of an objective's kind: over some of its examples, with smoothed targets, with weights of classes.
+//! Other losses of an objective's kind: over some of its examples, with smoothed targets, with weights.
 
 use super::examples::Examples;
 use super::loss::{Objective, Over};
@@ -23,22 +23,22 @@ impl Objective {
         Ok(self)
     }
 
-    /// The same with what an example of each class counts, if not 1: a factor of its loss, and of its part in what is
-    /// derived from the loss. Normalisations take all examples alike.
+    /// The same with what each example of the data set counts, if not 1: a factor of its loss, and of its part in what
+    /// is derived from the loss. Normalisations take all examples alike.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`](crate::error::Error::OutOfMemory), [`Error::Device`](crate::error::Error::Device).
     ///
     /// # Panics
-    /// When a pass was made, or there are not as many weights as classes.
-    pub fn weighted(mut self, class_weights: Option<&Arc<[f64]>>) -> Result<Self> {
-        let Some(weights) = class_weights else { return Ok(self) };
-        assert!(weights.len() == self.workspace.model.classes && self.programs.is_empty());
-        let of_example = || self.indices.iter().map(|&i| weights[self.examples.label(i) as usize]);
+    /// When a pass was made, or there are not as many weights as examples in the data set.
+    pub fn weighted(mut self, weights: Option<&Arc<[f64]>>) -> Result<Self> {
+        let Some(weights) = weights else { return Ok(self) };
+        assert!(weights.len() == self.examples.len() && self.programs.is_empty());
+        let of_example = || self.indices.iter().map(|&i| weights[i as usize % weights.len()]);
         let words = of_example().map(|weight| (weight as f32).to_bits());
         self.targets.weight = Examples::per_example(&self.gpu, "subset.weight", words, 0)?;
         self.weight = of_example().sum::<f64>() / self.len as f64;
-        self.class_weights = Some(weights.clone());
+        self.weights = Some(weights.clone());
         Ok(self)
     }
 
@@ -76,7 +76,7 @@ impl Objective {
 
     /// Another one with targets and weights as here.
     fn like(&self, other: Self) -> Result<Self> {
-        other.smoothed(self.smoothing)?.weighted(self.class_weights.as_ref())
+        other.smoothed(self.smoothing)?.weighted(self.weights.as_ref())
     }
 
     /// The same in whole blocks of real examples and in one chunk, for sums in which a padded one would count: about so

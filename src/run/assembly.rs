@@ -97,8 +97,8 @@ impl<'a> Run<'a> {
         }
         let sets = training_sets(gpu, config, data, (&workspace, team), &signature.normalisation)?;
         let Config { weight_decay, label_smoothing, whiten, seed, .. } = *config;
-        let class_weights = config.class_weights.as_deref().map(Arc::from);
-        let start = StartOptions { weight_decay, label_smoothing, class_weights, whiten, seed };
+        let weights = data.example_weights(config.class_weights.as_deref()).map(Arc::from);
+        let start = StartOptions { weight_decay, label_smoothing, weights, whiten, seed };
         Trainer::new(&workspace, config.plan.clone(), sets, start, team.clone())
     }
 

@@ -33,7 +33,7 @@ impl Trainer {
     fn objective(&self, stage: usize) -> Result<Objective> {
         let (start, indices) = (&self.start, &self.sets.stages[stage].indices);
         let objective = Objective::new(self.gpu(), &self.workspace, &self.sets.train, indices, start.weight_decay)?;
-        start.of_classes(objective)
+        start.weighed(objective)
     }
 
     /// Screens the examples and finds a whitened start, as the plan asks. What the first steps run is recorded before,

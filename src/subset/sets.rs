@@ -19,8 +19,8 @@ pub struct StartOptions {
     pub weight_decay: f64,
     /// s of the targets (1 − s) onehot + s/M.
     pub label_smoothing: f64,
-    /// What an example of each class counts, if not 1.
-    pub class_weights: Option<Arc<[f64]>>,
+    /// What each training example counts, if not 1.
+    pub weights: Option<Arc<[f64]>>,
     /// Whether the first layer starts as whitened components of what it reads.
     pub whiten: bool,
     /// Of everything random.
@@ -28,9 +28,9 @@ pub struct StartOptions {
 }
 
 impl StartOptions {
-    /// The same loss of the targets and weights of classes that are asked for.
-    pub(super) fn of_classes(&self, objective: Objective) -> Result<Objective> {
-        objective.smoothed(self.label_smoothing)?.weighted(self.class_weights.as_ref())
+    /// The same loss of the targets and weights that are asked for.
+    pub(super) fn weighed(&self, objective: Objective) -> Result<Objective> {
+        objective.smoothed(self.label_smoothing)?.weighted(self.weights.as_ref())
     }
 }
 

@@ -33,18 +33,19 @@ fn activations_are_those_of_the_last_mini_batch_until_another_pass_overwrites_th
     }
 }
 
-/// A weight of a class is a weight of its examples, in the loss over all as in a mini-batch.
+/// A weight of an example is the same in the loss over all as in a mini-batch.
 #[test]
-fn weights_of_classes_are_weights_of_their_examples() {
+fn examples_count_as_much_in_all_losses() {
     for gpu in gpus() {
         for which in [0, 6] {
             let problem = problem(which, 49, 1e-2).minibatch();
             let theta = problem.parameters(17);
             let plain = OnDevice::with_chunks(&gpu, &problem, 64);
             let mut weighted = OnDevice::with_chunks(&gpu, &problem, 64);
-            let of_classes: Arc<[f64]> = (0..problem.twin.model.classes).map(|class| 0.5 + class as f64).collect();
-            weighted.objective = weighted.objective.weighted(Some(&of_classes)).unwrap();
-            let of_examples: Vec<f32> = problem.indices.iter().map(|&i| of_classes[problem.label(i)] as f32).collect();
+            let all = weighted.objective.examples().len();
+            let of_data: Arc<[f64]> = (0..all).map(|i| 0.5 + (i % 5) as f64).collect();
+            weighted.objective = weighted.objective.weighted(Some(&of_data)).unwrap();
+            let of_examples: Vec<f32> = problem.indices.iter().map(|&i| of_data[i as usize % all] as f32).collect();
             let positions: Vec<u32> = (0..49).collect();
             let gradient = |of: &OnDevice<'_>, weights: Option<&[f32]>| {
                 let (theta, gradient) = (of.vector(&theta), of.unwritten());
@@ -54,10 +55,10 @@ fn weights_of_classes_are_weights_of_their_examples() {
                 (minibatches.take_evaluation().unwrap(), of.compact(&gradient))
             };
             let (of_weights, want) = gradient(&plain, Some(&of_examples));
-            let (of_classes, got) = gradient(&weighted, None);
+            let (of_data, got) = gradient(&weighted, None);
             assert!(relative_error(&got, &want) <= 1e-6, "net {which}");
-            assert!((of_classes.loss - of_weights.loss).abs() <= 1e-6 * of_weights.loss, "net {which}");
-            assert!((of_classes.accuracy - of_weights.accuracy).abs() <= 1e-6, "net {which}");
+            assert!((of_data.loss - of_weights.loss).abs() <= 1e-6 * of_weights.loss, "net {which}");
+            assert!((of_data.accuracy - of_weights.accuracy).abs() <= 1e-6, "net {which}");
             let (of_all, got) = weighted.loss_and_gradient(&theta);
             assert!(relative_error(&got, &want) <= 1e-6, "net {which}: all examples");
             assert!((of_all.accuracy - of_weights.accuracy).abs() <= 1e-6, "net {which}: {of_all:?}");
