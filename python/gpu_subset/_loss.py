@@ -185,7 +185,7 @@ class Objective:
         return product.astype(_type(v), copy=False)
 
     def gauss_newton(self, theta, *, damping=0.0):
-        """G + (λ + damping) I at θ as a `scipy.sparse.linalg.LinearOperator` (P, P), symmetric, positive semidefinite."""
+        """G + (λ + damping) I at θ: a `scipy.sparse.linalg.LinearOperator` (P, P), symmetric, positive semidefinite."""
         point, size = np.array(_vector(theta)), self.parameters
 
         def product(v):

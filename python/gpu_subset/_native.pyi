@@ -11,7 +11,9 @@ _Part = tuple[_Numbers, NDArray[np.uint32]]
 _Callback = Callable[[dict[str, Any]], Any] | None
 
 def devices() -> list[dict[str, Any]]: ...
-def train(data: Dataset, options: dict[str, Any], device: str | None = None, callback: _Callback = None) -> dict[str, Any]: ...
+def train(
+    data: Dataset, options: dict[str, Any], device: str | None = None, callback: _Callback = None
+) -> dict[str, Any]: ...
 def minimise(
     objective: Objective,
     theta: NDArray[np.float32],

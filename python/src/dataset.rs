@@ -34,8 +34,8 @@ pub(crate) struct PyDataset(pub(crate) Arc<Dataset>);
 
 #[pymethods]
 impl PyDataset {
-    /// Of arrays `[N][C][H][W]`, laid out flat; where there is no test part, the first example is one. Weights are of the
-    /// training examples.
+    /// Of arrays `[N][C][H][W]`, laid out flat, where weights are of training examples. Without a test part, the first
+    /// example is one.
     #[new]
     #[pyo3(signature = (name, shape, classes, train, test=None, weights=None))]
     fn new(

@@ -19,7 +19,8 @@ NETS = {
         [("dense", "tanh"), ("dense", "relu"), ("dense", None)],
     ),
     "convolutions": (
-        [{"kind": "conv", "channels": 4, "size": 3, "padding": 1, "activation": "silu"}, {"kind": "avg-pool", "size": 2},
+        [{"kind": "conv", "channels": 4, "size": 3, "padding": 1, "activation": "silu"},
+         {"kind": "avg-pool", "size": 2},
          {"kind": "conv", "channels": 5, "size": 3, "padding": 1, "activation": "tanh"}, {"kind": "dense"}],
         [("conv", "silu"), ("avg-pool", None), ("conv", "tanh"), ("dense", None)],
     ),
@@ -114,7 +115,8 @@ def test_minimize_stops_where_it_is_told(data):
 
 def test_parts_are_the_tensors_of_the_model(data):
     model = Model("digits-1k", data)
-    assert model.parameters == 1370 and list(model.tensors) == ["conv1.weight", "conv1.bias", "dense3.weight", "dense3.bias"]
+    assert model.parameters == 1370
+    assert list(model.tensors) == ["conv1.weight", "conv1.bias", "dense3.weight", "dense3.bias"]
     theta = model.initial(0)
     parts = model.split(theta)
     parts["dense3.bias"][:] = 7

@@ -10,7 +10,19 @@ mod words;
 use source::{files, read};
 
 /// Every folder that holds code.
-const FOLDERS: [&str; 7] = ["src", "tests", "shaders", "tools", "examples", "benches", "experiments"];
+const FOLDERS: [&str; 11] = [
+    "src",
+    "tests",
+    "shaders",
+    "tools",
+    "examples",
+    "benches",
+    "experiments",
+    "python/src",
+    "python/gpu_subset",
+    "python/tests",
+    "python/benchmarks",
+];
 
 fn sources() -> Vec<(String, String)> {
     files("src").into_iter().map(|path| (path.clone(), read(&path))).collect()
