@@ -1,5 +1,7 @@
 """From arrays of examples, channels last, to those of the library, channels first, and back."""
 
+from pathlib import PurePath
+
 import numpy as np
 
 
@@ -34,17 +36,36 @@ def array_of(numbers, shape):
     return np.ascontiguousarray(numbers.reshape(-1, channels, height, width).transpose(0, 2, 3, 1))
 
 
+def plain(value):
+    """An option as the library takes it: numbers of NumPy, as a search has them, as those of Python; a path as text."""
+    match value:
+        case np.generic():
+            return value.item()
+        case PurePath():
+            return str(value)
+        case dict():
+            return {key: plain(of_key) for key, of_key in value.items()}
+        case list() | tuple() | np.ndarray():
+            return [plain(entry) for entry in value]
+    return value
+
+
 def network_of(model):
     """What the library takes for a network: None, a name or a path, or a description."""
-    if model is None or isinstance(model, str | dict):
-        return model
-    if isinstance(model, int | np.integer):
+    model = plain(model)
+    if isinstance(model, int):
         model = [model]
+    if not isinstance(model, list):
+        return model
+    is_hidden = [isinstance(layer, int) for layer in model]
     layers = [
-        {"kind": "dense", "units": int(layer), "activation": "relu"} if isinstance(layer, int | np.integer) else layer
-        for layer in model
+        {"kind": "dense", "units": layer, "activation": "relu"} if hidden else layer
+        for layer, hidden in zip(model, is_hidden, strict=True)
     ]
     # hidden layers by their units alone are followed by that of the classes
-    if all(isinstance(layer, int | np.integer) for layer in model):
-        layers.append({"kind": "dense"})
-    return {"name": "own", "layer": layers}
+    return {"name": "own", "layer": [*layers, {"kind": "dense"}] if all(is_hidden) else layers}
+
+
+def device_of(device):
+    """A device by its name, or by its index among `devices()`."""
+    return None if device is None else str(device)

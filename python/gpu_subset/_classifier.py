@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from . import _native
-from ._arrays import network_of, numbers_of, shape_of
+from ._arrays import device_of, network_of, numbers_of, plain, shape_of
 from ._progress import Progress
 
 LARGEST_SEED = 2**31 - 1
@@ -59,7 +59,7 @@ class SubsetClassifier(ClassifierMixin, BaseEstimator):
         Whether `fit` goes on from the weights of the fit before, if classes and shape are the same.
     random_state : int, RandomState or None
         Seed of everything random. The same int gives the same weights, to the bit, as `gpu-subset train --seed`.
-    device : str or None
+    device : str, int or None
         An interface (`"vulkan"`), part of an adapter's name, its index, or `"gl:llvmpipe"`. By default the most capable
         adapter.
     callback : callable or None
@@ -206,6 +206,9 @@ class SubsetClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "weights_")
+
     def _before(self):
         """Weights, classes and shape of an example of the fit before, if there was one."""
         if not hasattr(self, "weights_"):
@@ -256,7 +259,7 @@ class SubsetClassifier(ClassifierMixin, BaseEstimator):
         options |= {
             "schedule": self.schedule,
             "method": self.method,
-            "settings": dict(self.settings or {}),
+            "settings": self.settings or {},
             "model": network_of(self.model),
             "weight_decay": self.weight_decay,
             "label_smoothing": self.label_smoothing,
@@ -265,6 +268,7 @@ class SubsetClassifier(ClassifierMixin, BaseEstimator):
             "held_out": None if self.held_out is None else str(self.held_out),
             "seed": seed,
         }
+        options = plain(options)
         with tempfile.TemporaryDirectory() as folder:
             if start is not None:
                 options["init"] = str(Path(folder) / "start.safetensors")
@@ -281,16 +285,16 @@ class SubsetClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _run(self, data, options):
-        callback = self.callback
+        callback, device = self.callback, device_of(self.device)
         if not self.verbose:
-            return _native.train(data, options, self.device, callback)
+            return _native.train(data, options, device, callback)
         with Progress() as bar:
 
             def both(step):
                 bar(step)
                 return callback is not None and callback(step)
 
-            return _native.train(data, options, self.device, both)
+            return _native.train(data, options, device, both)
 
     def _class_weight(self, labels):
         if self.class_weight is None or self.class_weight == "balanced":
@@ -302,7 +306,7 @@ class SubsetClassifier(ClassifierMixin, BaseEstimator):
     def _logits(self, X):
         check_is_fitted(self)
         X = _as_trained(self._validated(X, reset=False), self.weights_)
-        return self.weights_.logits(numbers_of(X), self.device).reshape(len(X), -1)
+        return self.weights_.logits(numbers_of(X), device_of(self.device)).reshape(len(X), -1)
 
 
 def _weighted(X, y, sample_weight):

@@ -1,4 +1,5 @@
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
@@ -8,7 +9,7 @@ from typing_extensions import Self
 
 from ._native import Weights
 
-_Network = str | dict[str, Any] | Sequence[int | dict[str, Any]] | int
+_Network = str | PathLike[str] | dict[str, Any] | Sequence[int | dict[str, Any]] | int
 _ScheduleName = Literal["sweep", "paper", "growing", "full", "minibatch"]
 _MethodName = Literal["kfac", "lbfgs", "ncg", "gauss-newton", "adam", "sgd", "muon"]
 
@@ -28,7 +29,7 @@ class SubsetClassifier(ClassifierMixin, BaseEstimator):
     held_out: int | str | None
     warm_start: bool
     random_state: int | np.random.RandomState | None
-    device: str | None
+    device: str | int | None
     callback: Callable[[dict[str, Any]], Any] | None
     verbose: bool
 
@@ -56,7 +57,7 @@ class SubsetClassifier(ClassifierMixin, BaseEstimator):
         held_out: int | str | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        device: str | None = None,
+        device: str | int | None = None,
         callback: Callable[[dict[str, Any]], Any] | None = None,
         verbose: bool = False,
     ) -> None: ...

@@ -5,7 +5,7 @@ from scipy.optimize import OptimizeResult
 from scipy.sparse.linalg import LinearOperator
 
 from . import _native
-from ._arrays import array_of, network_of, numbers_of, shape_of
+from ._arrays import array_of, device_of, network_of, numbers_of, plain, shape_of
 
 MOST_ITERATIONS = 2**63 - 1
 
@@ -149,7 +149,7 @@ class Objective:
         indices = None if indices is None else [int(i) for i in indices]
         weights = None if class_weights is None else [float(weight) for weight in class_weights]
         self._native = _native.Objective(
-            model._native, data._native, part, indices, weight_decay, label_smoothing, weights, device
+            model._native, data._native, part, indices, weight_decay, label_smoothing, weights, device_of(device)
         )
 
     @property
@@ -240,7 +240,7 @@ def minimize(
     if max_iter is None:
         max_iter = 100 if method in ("kfac", "lbfgs", "ncg", "gauss-newton") else MOST_ITERATIONS
     found = _native.minimise(
-        objective._native, _vector(theta), method, dict(settings or {}), max_iter, budget, gtol, seed, callback
+        objective._native, _vector(theta), method, plain(settings or {}), max_iter, budget, gtol, seed, callback
     )
     found["x"] = found["x"].astype(_type(theta), copy=False)
     return OptimizeResult(found)

@@ -54,7 +54,7 @@ class Objective:
         weight_decay: float = 0.0,
         label_smoothing: float = 0.0,
         class_weights: Sequence[float] | NDArray[np.floating[Any]] | None = None,
-        device: str | None = None,
+        device: str | int | None = None,
     ) -> None: ...
     @property
     def examples(self) -> int: ...

@@ -12,7 +12,7 @@ use gpu_subset::objective::{Evaluation, FactorWork, Objective};
 use gpu_subset::optimise::{Optimiser, Outcome, Problem, Rule};
 use gpu_subset::subset::{Plan, StageOptions};
 use gpu_subset::training::SubsetProblem;
-use numpy::{PyArray1, PyReadonlyArray1};
+use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde::Serialize;
@@ -81,9 +81,8 @@ pub(crate) fn minimise<'py>(
         return Err(raised);
     }
     let Minimum { theta, loss, iterations, why, is_success } = ended.or_exception()?;
-    let model = objective.locked().model.clone();
     let found = PyDict::new(py);
-    found.set_item("x", PyArray1::from_vec(py, model.compact(&theta)))?;
+    found.set_item("x", objective.compact(py, &theta))?;
     found.set_item("fun", loss)?;
     found.set_item("nit", iterations)?;
     found.set_item("message", why)?;

@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::errors::{OrException, exception};
 use crate::network::PyModel;
 use crate::request::arrays;
-use gpu_subset::device::{Buf, Gpu};
+use gpu_subset::device::Gpu;
 use gpu_subset::error::Result;
 use gpu_subset::model::Model;
 use gpu_subset::objective::{DEFAULT_MEMORY, Evaluation, Examples, Objective, Workspace};
@@ -18,13 +18,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 #[pyclass(frozen, name = "Objective", module = "gpu_subset._native")]
 pub(crate) struct PyObjective {
     pub(crate) device: Arc<Device>,
+    pub(crate) model: Arc<Model>,
+    examples: usize,
     pub(crate) loss: Mutex<OnDevice>,
 }
 
 /// What it is made of.
 pub(crate) struct OnDevice {
-    pub objective: Objective,
-    pub model: Arc<Model>,
+    objective: Objective,
     indices: Vec<u32>,
     weighting: Weighting,
 }
@@ -95,25 +96,26 @@ impl PyObjective {
         let of_labels = |of: Vec<f64>| split.labels.iter().map(|&label| of[label as usize]).collect::<Arc<[f64]>>();
         let weighting = Weighting { weight_decay, label_smoothing, weights: class_weights.map(of_labels) };
         let (device, statistics) = (Device::of(device), data.0.channel_statistics());
+        let examples = indices.len();
         let loss = device.work(py, |gpu| {
             let workspace = Arc::new(Workspace::new(gpu, model.clone(), DEFAULT_MEMORY)?);
             let examples = Examples::upload(gpu, data.0.shape, &split.images, &split.labels, &statistics)?;
             let objective = weighting.objective(gpu, &workspace, &Arc::new(examples), &indices)?;
-            Ok(OnDevice { objective, model, indices, weighting })
+            Ok(OnDevice { objective, indices, weighting })
         })?;
-        Ok(Self { device, loss: Mutex::new(loss) })
+        Ok(Self { device, model, examples, loss: Mutex::new(loss) })
     }
 
     /// K, the number of examples.
     #[getter]
     fn examples(&self) -> usize {
-        self.locked().objective.len()
+        self.examples
     }
 
     /// P, the number of parameters.
     #[getter]
     fn parameters(&self) -> usize {
-        self.locked().model.parameters()
+        self.model.parameters()
     }
 
     /// Loss, cross entropy and accuracy at the parameters `[P]`.
@@ -133,9 +135,9 @@ impl PyObjective {
         let (found, gradient) = self.on_device(py, |gpu, loss| {
             let (theta, gradient) = (gpu.upload("theta", &theta)?, gpu.alloc("gradient", theta.len())?);
             let found = loss.objective.loss_and_gradient(&theta, &gradient)?;
-            Ok((found, loss.compact(gpu, &gradient)?))
+            Ok((found, gpu.read::<f32>(&gradient)?))
         })?;
-        Ok((evaluation(py, &found)?, PyArray1::from_vec(py, gradient)))
+        Ok((evaluation(py, &found)?, self.compact(py, &gradient)))
     }
 
     /// (G + λI) v `[P]`, G the Gauss-Newton matrix at the parameters.
@@ -150,9 +152,9 @@ impl PyObjective {
             let product = gpu.alloc("product", theta.len())?;
             let (theta, v) = (gpu.upload("theta", &theta)?, gpu.upload("v", &v)?);
             loss.objective.gauss_newton_product(&theta, &v, &product)?;
-            loss.compact(gpu, &product)
+            gpu.read::<f32>(&product)
         })?;
-        Ok(PyArray1::from_vec(py, product))
+        Ok(self.compact(py, &product))
     }
 
     /// Logits of all examples, K rows of M one after another.
@@ -170,8 +172,12 @@ impl PyObjective {
 
     /// Parameters, or a direction, as a flat vector of the model.
     pub(crate) fn expanded(&self, compact: &PyReadonlyArray1<'_, f32>) -> PyResult<Vec<f32>> {
-        let model = self.locked().model.clone();
-        PyModel::expanded(&model, compact)
+        PyModel::expanded(&self.model, compact)
+    }
+
+    /// A flat vector of the model without its gaps.
+    pub(crate) fn compact<'py>(&self, py: Python<'py>, vector: &[f32]) -> Bound<'py, PyArray1<f32>> {
+        PyArray1::from_vec(py, self.model.compact(vector))
     }
 
     /// Does something with the loss in a turn on its own device, which another call may have opened again since.
@@ -191,11 +197,6 @@ impl PyObjective {
 }
 
 impl OnDevice {
-    /// A vector of the model in host memory, without its gaps.
-    fn compact(&self, gpu: &Gpu, vector: &Buf) -> Result<Vec<f32>> {
-        Ok(self.model.compact(&gpu.read::<f32>(vector)?))
-    }
-
     /// Another one like its own, for who takes it over.
     pub(crate) fn again(&self) -> Result<Objective> {
         let Self { objective, indices, weighting, .. } = self;

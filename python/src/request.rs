@@ -102,13 +102,14 @@ pub(crate) struct Request {
 impl Request {
     /// The resolved configuration of the run on its data.
     pub(crate) fn config(&self, data: &Dataset) -> Result<Config> {
-        let run = self.builder(data)?;
-        let (mut config, mut epochs) = (run.config(), self.budget.unwrap_or(1.0));
-        while self.stretch && matches!(config, Err(Error::Usage(UsageError::Budget { .. }))) && epochs < MOST_STRETCH {
-            epochs *= 2.0;
-            config = run.clone().budget(epochs).config();
-        }
-        config
+        self.builder(data)?.config()
+    }
+
+    /// The same with twice the budget, where this one was refused since it pays for no step, and may be raised.
+    pub(crate) fn raised(&self, refused: &Error) -> Option<Self> {
+        let budget = self.budget.filter(|epochs| self.stretch && *epochs < MOST_STRETCH)?;
+        let is_short = matches!(refused, Error::Usage(UsageError::Budget { .. }));
+        is_short.then(|| Self { budget: Some(2.0 * budget), ..self.clone() })
     }
 
     /// The run.

@@ -7,7 +7,7 @@ use crate::network::PyWeights;
 use crate::request::{Request, asked};
 use crate::watcher::{Watched, Watcher, watched};
 use gpu_subset::data::Dataset;
-use gpu_subset::device::Gpu;
+use gpu_subset::device::{Gpu, Interrupt};
 use gpu_subset::error::{Error, Result};
 use gpu_subset::run::{Run, RunRecord, Weights};
 use pyo3::prelude::*;
@@ -58,21 +58,33 @@ pub(crate) fn train<'py>(
 /// A run in a turn on the device.
 fn run(device: &Device, data: &Dataset, request: &Request, watcher: &mut Watcher) -> Result<Outcome> {
     // what is wrong with the request needs no device
-    let config = request.config(data)?;
+    request.config(data).map(|_| ()).or_else(|error| request.raised(&error).map(|_| ()).ok_or(error))?;
     let mut turn = device.turn_or_stop(&watcher.interrupt)?;
-    let mut gpu = device.open(&mut turn)?;
+    let (mut gpu, mut request) = (device.open(&mut turn)?, request.clone());
     gpu.heed(&watcher.interrupt);
-    let ended = Run::new(&gpu, &config, data).and_then(|mut run| {
-        watcher.planned = run.trainer().planned().count();
-        let ended = run.train(watcher).map(|trained| (trained.weights, Some(trained.record)));
-        gpu = run.gpu().clone();
-        match ended {
-            Err(Error::Interrupted { .. }) => partial(&run, data, watcher).map(|weights| (weights, None)),
-            ended => ended,
+    let ended = loop {
+        match trained(&mut gpu, data, &request, watcher) {
+            Err(error) => match request.raised(&error) {
+                Some(raised) => request = raised,
+                None => break Err(error),
+            },
+            ended => break ended,
         }
-    });
+    };
     turn.keep(&gpu);
-    let (weights, record) = ended?;
+    ended
+}
+
+/// What a run comes to; the device is the one that it ended on.
+fn trained(gpu: &mut Gpu, data: &Dataset, request: &Request, watcher: &mut Watcher) -> Result<Outcome> {
+    let mut run = Run::new(gpu, &request.config(data)?, data)?;
+    watcher.planned = run.trainer().planned().count();
+    let ended = run.train(watcher).map(|trained| (trained.weights, Some(trained.record)));
+    *gpu = run.gpu().clone();
+    let (weights, record) = match ended {
+        Err(Error::Interrupted { .. }) => (partial(&run, data, watcher)?, None),
+        ended => ended?,
+    };
     Ok(Outcome { weights, record, notes: std::mem::take(&mut watcher.notes) })
 }
 
@@ -80,10 +92,10 @@ fn run(device: &Device, data: &Dataset, request: &Request, watcher: &mut Watcher
 fn partial(run: &Run<'_>, data: &Dataset, watcher: &mut Watcher) -> Result<Weights> {
     let Some(progress) = watcher.last.take() else { return Err(Error::Stopped) };
     let theta = progress.vectors.best.unwrap_or(progress.vectors.parameters);
-    let (config, gpu): (_, &Gpu) = (run.config(), run.gpu());
+    let (config, gpu) = (run.config(), run.gpu());
     let mut weights =
         Weights { model: run.model().clone(), theta, moments: Vec::new(), signature: config.signature(data) };
-    gpu.heed(&gpu_subset::device::Interrupt::default());
+    gpu.heed(&Interrupt::default());
     weights.find_moments(gpu, &data.train, config.memory)?;
     Ok(weights)
 }

@@ -66,6 +66,19 @@ def test_pipelines_searches_and_ensembles(features):
     assert several.score(X_test, y_test) > 0.8
 
 
+def test_a_search_may_have_numbers_of_numpy(features):
+    X, y, *_ = features
+    given = {
+        "model": tuple(np.array([16])),
+        "budget": np.int64(20),
+        "weight_decay": np.float32(1e-3),
+        "settings": {"batches.batch": np.int32(32)},
+        "device": 0,
+    }
+    found = SubsetClassifier(**given).fit(X[:300], y[:300])
+    assert found.weights_.model.parameters == 64 * 16 + 16 + 16 * 10 + 10
+
+
 def test_pictures_go_through_a_search(digits):
     X, y, *_ = digits
     search = GridSearchCV(SubsetClassifier(random_state=0), {"budget": [2.0, 16.0]}, cv=2).fit(X[:400], y[:400])
@@ -105,6 +118,8 @@ def test_partial_fit_goes_on(digits):
         parts.partial_fit(X[chunk], y[chunk], classes=range(10))
         scores.append(parts.score(X_test, y_test))
     assert scores[-1] > 0.85 and scores[-1] > scores[0]
+    few = SubsetClassifier([4], random_state=0).partial_fit(X[:3].reshape(3, -1), y[:3], classes=range(10))
+    assert few.n_iter_ >= 1, "as much as a first step takes"
     with pytest.raises(ValueError, match="not the same"):
         parts.partial_fit(X, y, classes=range(11))
     with pytest.raises(ValueError, match="no classes"):
