@@ -29,13 +29,13 @@ def rivals(layers, device):
         return make_pipeline(StandardScaler(), MLPClassifier(layers, solver=solver, max_iter=200))
 
     of_adam = {
-        "mlpclassifier__alpha": [1e-4, 1e-2, 1.0],
+        "mlpclassifier__alpha": [1e-4, 1e-2, 1.0, 10.0],
         "mlpclassifier__learning_rate_init": [1e-3, 1e-2],
         "mlpclassifier__max_iter": [20, 100],
     }
-    of_lbfgs = {"mlpclassifier__alpha": [1e-4, 1e-2, 1.0], "mlpclassifier__max_iter": [20, 100]}
+    of_lbfgs = {"mlpclassifier__alpha": [1e-4, 1e-2, 1.0, 10.0], "mlpclassifier__max_iter": [20, 100]}
     ours = gpu_subset.SubsetClassifier(list(layers), device=device)
-    of_ours = {"budget": [3, 10, 30], "weight_decay": [1e-4, 2e-3, 1e-2]}
+    of_ours = {"budget": [3, 10, 30, 100], "weight_decay": [1e-4, 2e-3, 1e-2]}
     return {
         "SubsetClassifier": (ours, of_ours),
         "MLPClassifier, adam": (mlp("adam"), of_adam),

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from conftest import ROOT
+from test_estimator import EXPECTED_FAILURES
 
 PAGE = (ROOT / "docs" / "python.md").read_text()
 PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
@@ -22,6 +23,11 @@ def test_its_programs_run(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("0.944")
     assert names["ours"].estimator.get_params()["model"] == [64, 64]
     assert names["largest"][-1] > 1e-3
+
+
+@pytest.mark.parametrize("check", EXPECTED_FAILURES)
+def test_what_is_expected_to_fail_has_its_reason_there(check):
+    assert f"- `{check}`: " in PAGE
 
 
 @pytest.mark.parametrize("name", ["test_loss.py", "examples/digits.ipynb"])
