@@ -123,15 +123,14 @@ pub(crate) fn check_caller() -> Result<()> {
 
 fn parse(choice: Option<&str>) -> AdapterChoice {
     let is_backend = |name: &str| BACKENDS.contains(&name.to_lowercase().as_str());
-    let text = |text: &str| Some(text.to_owned());
-    match choice.map(|choice| (choice, choice.split_once(':'))) {
-        None => AdapterChoice::default(),
-        Some((_, Some((backend, adapter)))) if is_backend(backend) => {
-            AdapterChoice { backend: text(backend), adapter: text(adapter) }
-        }
-        Some((backend, _)) if is_backend(backend) => AdapterChoice { backend: text(backend), adapter: None },
-        Some((adapter, _)) => AdapterChoice { backend: None, adapter: text(adapter) },
-    }
+    let (backend, adapter) = match choice.map(|choice| (choice, choice.split_once(':'))) {
+        None => (None, None),
+        Some((_, Some((backend, adapter)))) if is_backend(backend) => (Some(backend), Some(adapter)),
+        Some((backend, _)) if is_backend(backend) => (Some(backend), None),
+        Some((adapter, _)) => (None, Some(adapter)),
+    };
+    let [backend, adapter] = [backend, adapter].map(|name| name.map(str::to_owned));
+    AdapterChoice { backend, adapter, ..AdapterChoice::default() }
 }
 
 /// What matters about each adapter, a dict each, in the order of their indices.

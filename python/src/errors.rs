@@ -13,7 +13,7 @@ pub(crate) fn exception(error: &Error) -> PyErr {
         | Error::Io(_) => PyOSError::new_err(text),
         Error::Usage(_) | Error::Data(_) => PyValueError::new_err(text),
         Error::OutOfMemory(_) => PyMemoryError::new_err(text),
-        Error::Device(_) | Error::Diverged { .. } | Error::Stopped | Error::Interrupted { .. } => {
+        Error::Device(_) | Error::Diverged { .. } | Error::Stopped | Error::Interrupted { .. } | Error::Rank(_) => {
             PyRuntimeError::new_err(text)
         }
     }
