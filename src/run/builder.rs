@@ -279,8 +279,7 @@ impl<'a> RunBuilder<'a> {
             let size = self.subset.unwrap_or(usual);
             size.examples(n.saturating_mul(times), available, data.classes.len(), model.parameters())
         };
-        let of_labels = |of: &ClassWeights| of.of(&data.train.labels, data.classes.len());
-        let class_weights = self.class_weights.as_ref().map(of_labels);
+        let class_weights = self.class_weights.as_ref().map(|of| of.of(&data.train.labels, data.classes.len()));
         let entropy =
             class_weights.as_deref().map_or_else(|| data.class_entropy(), |of| data.weighted_class_entropy(of));
         let plan = match self.schedule {
