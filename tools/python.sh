@@ -20,7 +20,9 @@ fi
 "$venv/bin/pip" install -q '.[test]'
 echo "wheel: $(ls "$cache/wheels")"
 
-# the program that the same seed is compared with
-cargo build --release --quiet
-export GPU_SUBSET_PROGRAM=$CARGO_TARGET_DIR/release/gpu-subset
+# GPU_SUBSET_PROGRAM: the program that the same seed is compared with; otherwise it is built
+if [ -z "${GPU_SUBSET_PROGRAM:-}" ]; then
+  cargo build --release --quiet
+  export GPU_SUBSET_PROGRAM=$CARGO_TARGET_DIR/release/gpu-subset
+fi
 exec "$venv/bin/pytest" --quiet "$@"
