@@ -11,7 +11,7 @@ use gpu_subset::error::{Error, FailureKind, RankError, Result};
 use gpu_subset::exchange::Exchange;
 
 use gpu_subset::optimise::{Method, Rule};
-use gpu_subset::run::{Config, Invitation, Run, RunBuilder, Schedule, Trained};
+use gpu_subset::run::{ClassWeights, Config, Invitation, Run, RunBuilder, Schedule, Trained};
 use gpu_subset::subset::{Plan, StageOptions, StepRecord, SubsetSize};
 use gpu_subset::training::Team;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -95,6 +95,7 @@ fn configurations(data: &Dataset) -> Vec<(&'static str, Config, [usize; 2])> {
     let mut sweep = of(Run::sweep(data).budget(2.0));
     let Plan::Stochastic { rule: Rule::Sweep(rule), .. } = &mut sweep.plan else { unreachable!("it is a sweep") };
     rule.batches.batch = 96; // three blocks
+    let weights = ClassWeights::Given((1..=10).map(f64::from).collect());
     vec![
         ("lbfgs", of(full(Method::Lbfgs(Default::default()))), [10, 6]),
         ("kfac", of(full(Method::Kfac(Default::default()))), [10, 6]),
@@ -103,6 +104,7 @@ fn configurations(data: &Dataset) -> Vec<(&'static str, Config, [usize; 2])> {
             of(Run::by(data, Schedule::Paper(Method::Kfac(Default::default()))).subset(SubsetSize::Count(700))),
             [10, 6],
         ),
+        ("weighted", of(full(Method::Lbfgs(Default::default())).class_weights(weights)), [10, 6]),
         ("normalised", of(full(Method::Kfac(Default::default())).model("digits-resnet-5k")), [2, 2]),
         ("sweep", sweep, [0, 0]),
     ]
@@ -121,6 +123,10 @@ fn ranks_together_find_what_one_finds_and_the_same_bits_each_time() {
             let differences: Vec<f64> = losses.map(|[one, other]| (one - other).abs() / one.abs()).collect();
             let are_the_same = differences.len() >= least && differences.iter().all(|&difference| difference < 1e-5);
             assert!(are_the_same, "{name} on {ranks} ranks: {differences:?}");
+            if least > 0 {
+                let [one, other] = [&steps, &steps_of_ranks].map(|steps| steps[0].accuracy.unwrap());
+                assert!((one - other).abs() < 1e-6, "{name} on {ranks} ranks: accuracy {other} in place of {one}");
+            }
             let (one, other) = (alone.record.test_accuracy, shared.record.test_accuracy);
             assert!((one - other).abs() < 0.03, "{name} on {ranks} ranks: {other} in place of {one}");
             let again = train(&config, &data, ranks).unwrap().0;

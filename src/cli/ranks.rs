@@ -174,8 +174,8 @@ impl Drop for Ranks {
     }
 }
 
-/// On how many ranks a run is, and which of them share an adapter.
-pub(super) fn introduce(adapters: &[String]) {
+/// On how many ranks a run is, which of them share an adapter, and which have no part in a mini-batch.
+pub(super) fn introduce(adapters: &[String], run: &Run<'_>) {
     if adapters.is_empty() {
         return;
     }
@@ -185,6 +185,12 @@ pub(super) fn introduce(adapters: &[String]) {
     say!("{} ranks: {}", adapters.len(), named.join(", "));
     if counts.values().any(|&count| count > 1) {
         say!("note: ranks share an adapter; --adapter of each rank names another, if there is one");
+    }
+    let (block, batch) = (run.gpu().profile.block, run.config().plan.rule().map(|rule| rule.batches().batch));
+    let idle = |batch: usize| adapters.len().saturating_sub(batch.div_ceil(block));
+    if let Some(batch) = batch.filter(|&batch| idle(batch) > 0) {
+        let idle = idle(batch);
+        say!("note: in mini-batches of {batch}, shared out by {block}, {idle} ranks have no part; raise --batch");
     }
 }
 

@@ -111,8 +111,9 @@ fn lead(args: &TrainArgs, ranks: &mut Ranks) -> Result<()> {
         Ok((gpu, run, said)) => (Some((gpu, run)), Ok(said)),
         Err(error) => (None, Err(error)),
     };
-    introduce_ranks(&Invitation::ready(ranks.team(), own)?);
+    let adapters = Invitation::ready(ranks.team(), own)?;
     let Some((gpu, mut run)) = made else { unreachable!("its error is one of all ranks") };
+    introduce_ranks(&adapters, &run);
     // Not before everything is in place: a run that cannot start leaves nothing behind, and a signal ends it.
     let interrupt = signals::hold();
     gpu.heed(&interrupt);

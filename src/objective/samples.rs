@@ -90,6 +90,11 @@ impl Objective {
         self.sample_over(examples, examples / block)
     }
 
+    /// What these examples count on average.
+    pub(crate) fn weight(&self) -> f64 {
+        self.weight
+    }
+
     /// The least that the cross entropy can be: the entropy of the targets.
     pub fn least_cross_entropy(&self) -> f64 {
         let (s, classes) = (self.smoothing, self.workspace.model.classes as f64);

@@ -67,10 +67,10 @@ impl RankAnswer {
         Self { numbers: numbers.iter().map(|&number| Number::new(share * number)).collect(), ..Self::default() }
     }
 
-    /// Of an evaluation that counts so much.
-    pub(crate) fn of_evaluation(share: f64, found: Evaluation) -> Self {
+    /// Of an evaluation that counts so much, whose examples count so much each, on average.
+    pub(crate) fn of_evaluation(share: f64, weight: f64, found: Evaluation) -> Self {
         let Evaluation { loss, cross_entropy, accuracy, not_finite, .. } = found;
-        Self { not_finite, ..Self::of(share, &[loss, cross_entropy, accuracy]) }
+        Self { not_finite, ..Self::of(share, &[loss, cross_entropy, weight * accuracy, weight]) }
     }
 
     /// With a vector that counts so much.
@@ -127,7 +127,8 @@ impl RankAnswer {
 
     /// As an evaluation over all shares.
     pub(crate) fn evaluation(&self) -> Result<Evaluation> {
-        let [loss, cross_entropy, accuracy] = self.numbers()?;
+        let [loss, cross_entropy, hits, weight] = self.numbers()?;
+        let accuracy = hits / weight;
         Ok(Evaluation { loss, cross_entropy, accuracy, kept: None, not_finite: self.not_finite.clone() })
     }
 }

@@ -18,8 +18,8 @@ impl LocalProblem {
         let none = RankAnswer::default();
         match (request, at) {
             (Request::Gradient, &[x]) => {
-                let Some((share, found)) = self.gradient(x, out)? else { return Ok(none) };
-                Ok(RankAnswer::of_evaluation(share, found).with(share, gpu.read(out)?))
+                let Some((share, (weight, found))) = self.gradient(x, out)? else { return Ok(none) };
+                Ok(RankAnswer::of_evaluation(share, weight, found).with(share, gpu.read(out)?))
             }
             (Request::Product, &[x, v]) => {
                 let Some((share, _)) = self.gauss_newton_product(x, v, out)? else { return Ok(none) };

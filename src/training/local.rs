@@ -134,12 +134,12 @@ impl LocalProblem {
         self.kronecker.as_ref().and_then(Option::as_ref)
     }
 
-    /// Loss and gradient at x.
-    pub(super) fn gradient(&mut self, x: &Buf, gradient: &Buf) -> Result<OfShare<Evaluation>> {
+    /// What an example counts on average, and loss and gradient at x.
+    pub(super) fn gradient(&mut self, x: &Buf, gradient: &Buf) -> Result<OfShare<(f64, Evaluation)>> {
         let all = self.objective.len();
         let Some(part) = self.part()? else { return Ok(None) };
         let found = part.loss_and_gradient(x, gradient)?;
-        Ok(Some((part.len() as f64 / all as f64, found)))
+        Ok(Some((part.len() as f64 / all as f64, (part.weight(), found))))
     }
 
     /// G(x) v

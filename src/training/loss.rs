@@ -66,7 +66,7 @@ impl SharedLoss {
     fn of_part(&mut self, theta: &Buf) -> Result<RankAnswer> {
         let all = self.whole.len() as f64;
         let Some(part) = &mut self.part else { return Ok(RankAnswer::default()) };
-        Ok(RankAnswer::of_evaluation(part.len() as f64 / all, part.loss(theta)?))
+        Ok(RankAnswer::of_evaluation(part.len() as f64 / all, 1.0, part.loss(theta)?))
     }
 
     /// The same on the other ranks, with what it has cost.

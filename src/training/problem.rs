@@ -198,7 +198,7 @@ impl Problem for SubsetProblem {
         if !self.team.is_alone() {
             return self.ask_for(&Request::Gradient, &[x], gradient)?.evaluation();
         }
-        let (_, found) = self.local.gradient(x, gradient)?.expect("who is alone has all");
+        let (_, (_, found)) = self.local.gradient(x, gradient)?.expect("who is alone has all");
         self.space.freeze(gradient).map(|()| found)
     }
 

@@ -86,9 +86,11 @@ impl Team {
         (!self.is_alone()).then(|| *lock(&self.traffic))
     }
 
+    /// Words that went to each rank that rank 0 talks to, or came from each.
     fn count(&self, words: usize, since: Instant) {
+        let partners = u64::from(self.ranks().next_power_of_two().trailing_zeros());
         let mut traffic = lock(&self.traffic);
-        traffic.bytes += 4 * words as u64;
+        traffic.bytes += 4 * words as u64 * partners;
         traffic.seconds += since.elapsed().as_secs_f64();
     }
 
