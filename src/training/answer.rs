@@ -1,7 +1,7 @@
 //! What ranks answer, and how answers become one.
 
 use crate::cost::Cost;
-use crate::error::{Error, FailureKind, RankError, Result};
+use crate::error::{Error, FailureKind, RankError, Result, in_one_line};
 use crate::exchange::Message;
 use crate::objective::{Evaluation, MinibatchSums};
 use serde::{Deserialize, Serialize};
@@ -82,13 +82,8 @@ impl RankAnswer {
     }
 
     pub(super) fn failed(error: &Error, rank: usize, host: &str) -> Self {
-        let mut why = error.to_string();
-        let mut next = std::error::Error::source(error);
-        while let Some(source) = next {
-            why = format!("{why}: {source}");
-            next = source.source();
-        }
-        let failed = Failed { rank, host: host.to_owned(), why, failure: error.failure() };
+        let (host, why) = (host.to_owned(), in_one_line(error));
+        let failed = Failed { rank, host, why, failure: error.failure() };
         Self { failed: Some(failed), ..Self::default() }
     }
 
