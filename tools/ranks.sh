@@ -62,7 +62,7 @@ ranks_of() {
 }
 
 echo "a rank that is killed ends all, and the run goes on from its checkpoint"
-long=(--schedule minibatch --method adam --batch 96 --budget 300)
+long=(--schedule minibatch --method adam --batch 96 --budget 200)
 for turn in 1 2 3; do
   setsid mpirun -n 3 "$program" train --out "killed-$turn" "${long[@]}" --checkpoint-every 0 >last.log 2>&1 &
   mpirun=$!
