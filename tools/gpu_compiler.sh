@@ -105,7 +105,9 @@ mkdir "$work/results" "$work/layer"
 libraries=''
 driver
 layer
-cargo build --quiet --release --bin gpu-subset --example kernels_in_use
+# GPU_SUBSET_FEATURES: those that are built already, so that nothing is built once more
+cargo build --quiet --release ${GPU_SUBSET_FEATURES:+--features "$GPU_SUBSET_FEATURES"} \
+  --bin gpu-subset --example kernels_in_use
 built=${CARGO_TARGET_DIR:-target}/release
 on navi21 "$built/gpu-subset" devices
 sed -n 's/.*radv Mesa \([0-9.]*\).*/\1/p' "$work/said" >"$work/results/mesa"
