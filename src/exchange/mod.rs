@@ -16,4 +16,4 @@ pub use message::Message;
 pub use mpi::{Mpi, MpiSession};
 pub use ranks::{Alone, Exchange};
 pub use round_trip::{ExchangeCost, answer_round_trips, end_round_trips, round_trip};
-pub use tree::{broadcast, gather};
+pub use tree::{broadcast, depth, gather};

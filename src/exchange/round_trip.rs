@@ -2,7 +2,7 @@
 
 use super::message::Message;
 use super::ranks::Exchange;
-use super::tree::{broadcast, gather};
+use super::tree::{broadcast, depth, gather};
 use crate::error::{RankError, Result};
 use std::time::Instant;
 
@@ -70,7 +70,7 @@ pub struct ExchangeCost {
 impl ExchangeCost {
     /// Messages one after another of a round trip on so many ranks.
     pub fn messages(ranks: usize) -> f64 {
-        2.0 * f64::from(ranks.next_power_of_two().trailing_zeros())
+        2.0 * f64::from(depth(ranks))
     }
 
     /// By least squares of the relative errors, from (bytes, seconds) of round trips on so many ranks.

@@ -4,6 +4,11 @@ use super::message::Message;
 use super::ranks::Exchange;
 use crate::error::Result;
 
+/// ⌈log₂ n⌉: messages one after another from rank 0 to the last to be told, and the ranks that it tells itself.
+pub fn depth(ranks: usize) -> u32 {
+    ranks.next_power_of_two().trailing_zeros()
+}
+
 /// The distance to the rank that this one is told by, if any: its lowest bit. It tells those that are nearer.
 fn distance(rank: usize, ranks: usize) -> usize {
     if rank == 0 { ranks.next_power_of_two() } else { 1 << rank.trailing_zeros() }

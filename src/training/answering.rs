@@ -9,27 +9,27 @@ use crate::device::{Buf, Gpu};
 use crate::error::{RankError, Result};
 
 impl LocalProblem {
-    /// What is asked for at these points, with room for a vector of the problem.
+    /// What is asked for at these points, with room for a vector of the problem where one is asked for.
     ///
     /// # Errors
     /// What the device reports.
-    pub(super) fn answer(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<RankAnswer> {
+    pub(super) fn answer(&mut self, request: &Request, at: &[&Buf], out: Option<&Buf>) -> Result<RankAnswer> {
         let gpu = self.gpu().clone();
         let none = RankAnswer::default();
-        match (request, at) {
-            (Request::Gradient, &[x]) => {
+        match (request, at, out) {
+            (Request::Gradient, &[x], Some(out)) => {
                 let Some((share, (weight, found))) = self.gradient(x, out)? else { return Ok(none) };
                 Ok(RankAnswer::of_evaluation(share, weight, found).with(share, gpu.read(out)?))
             }
-            (Request::Product, &[x, v]) => {
+            (Request::Product, &[x, v], Some(out)) => {
                 let Some((share, _)) = self.gauss_newton_product(x, v, out)? else { return Ok(none) };
                 Ok(none.with(share, gpu.read(out)?))
             }
-            (Request::Curvature, &[x, u, v]) => {
+            (Request::Curvature, &[x, u, v], _) => {
                 let Some((share, found)) = self.curvature(x, [u, v])? else { return Ok(none) };
                 Ok(RankAnswer::of(share, &found))
             }
-            (&Request::Look { seed, at_minibatch }, &[x]) => match self.look(x, seed, 0.0, at_minibatch)? {
+            (&Request::Look { seed, at_minibatch }, &[x], _) => match self.look(x, seed, 0.0, at_minibatch)? {
                 None | Some(0) => Ok(none),
                 Some(examples) => {
                     let factors = self.factors().map_or(Ok(Vec::new()), |factors| factors.values())?;
@@ -37,16 +37,16 @@ impl LocalProblem {
                     Ok(RankAnswer::of(share, &[1.0]).with(share, factors))
                 }
             },
-            (Request::Minibatch { positions, weights, epoch, draw }, &[x]) => {
+            (Request::Minibatch { positions, weights, epoch, draw }, &[x], Some(out)) => {
                 let batch = Batch { positions, weights: weights.as_deref(), epoch: *epoch, draw: *draw };
                 let Some((share, ())) = self.minibatch_gradient(x, batch, out)? else { return Ok(none) };
                 Ok(none.with(share, gpu.read(out)?))
             }
-            (&Request::Sums { examples, charge }, []) => {
+            (&Request::Sums { examples, charge }, [], _) => {
                 let Some((share, sums)) = self.sums(examples, charge)? else { return Ok(none) };
                 Ok(RankAnswer { sums: Some(sums.of_share(share)), ..none })
             }
-            (other, at) => Err(RankError::Message { why: format!("{other:?} at {} points", at.len()) }.into()),
+            (other, at, _) => Err(RankError::Message { why: format!("{other:?} at {} points", at.len()) }.into()),
         }
     }
 }
@@ -75,7 +75,7 @@ impl Answering {
     pub(crate) fn answer(&mut self, gpu: &Gpu, request: &Request, at: &[Vec<f32>]) -> Result<RankAnswer> {
         let points: Vec<Buf> = at.iter().map(|point| gpu.upload("point", point)).collect::<Result<_>>()?;
         let points: Vec<&Buf> = points.iter().collect();
-        let answer = self.problem.answer(request, &points, &self.out)?;
+        let answer = self.problem.answer(request, &points, Some(&self.out))?;
         let cost = self.problem.cost();
         let since = cost - self.reported;
         self.reported = cost;

@@ -174,9 +174,6 @@ impl LocalProblem {
     pub(super) fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &Buf) -> Result<OfShare<()>> {
         let (share, block, len) = (self.share, self.gpu().profile.block, batch.positions.len());
         let Some(minibatches) = self.minibatches(len, batch.draw.is_some())? else { return Ok(None) };
-        if share == Share::ALL {
-            return minibatches.gradient(x, batch, gradient).map(|()| Some((1.0, ())));
-        }
         let positions = share.take(batch.positions, block);
         let weights = batch.weights.map(|weights| share.take(weights, block));
         let own = Batch { positions: &positions, weights: weights.as_deref(), ..batch };

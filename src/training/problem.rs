@@ -11,7 +11,7 @@ use crate::cost::{Cost, Units};
 use crate::device::Buf;
 use crate::error::{Result, RunError};
 use crate::objective::{Evaluation, Kronecker, MinibatchSums, Objective};
-use crate::optimise::{BatchPlan, Calls, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Space, Stochastic};
+use crate::optimise::{BatchPlan, Calls, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -107,8 +107,8 @@ impl SubsetProblem {
         Ok(())
     }
 
-    /// What all ranks answer at these points, with what this one finds in `out` first.
-    fn ask(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<RankAnswer> {
+    /// What all ranks answer at these points; where that is a vector, this one finds its own in `out`.
+    fn ask(&mut self, request: &Request, at: &[&Buf], out: Option<&Buf>) -> Result<RankAnswer> {
         let points = at.iter().map(|point| self.space.download(point)).collect::<Result<Vec<_>>>()?;
         self.team.ask(request, &points)?;
         let answer = self.team.joined(self.local.answer(request, at, out))?;
@@ -118,7 +118,7 @@ impl SubsetProblem {
 
     /// The same where they answer with a vector, which is put into `out`.
     fn ask_for(&mut self, request: &Request, at: &[&Buf], out: &Buf) -> Result<RankAnswer> {
-        let answer = self.ask(request, at, out)?;
+        let answer = self.ask(request, at, Some(out))?;
         self.objective().gpu().write(out, &answer.vector);
         self.space.freeze(out)?;
         Ok(answer)
@@ -130,8 +130,7 @@ impl SubsetProblem {
             true => self.kronecker()?.values()?,
             false => Vec::new(),
         };
-        let nothing = x.clone(); // no vector of the space is found
-        let RankAnswer { numbers, vector, .. } = self.ask(&Request::Look { seed, at_minibatch }, &[x], &nothing)?;
+        let RankAnswer { numbers, vector, .. } = self.ask(&Request::Look { seed, at_minibatch }, &[x], None)?;
         let examples: f64 = numbers.iter().map(|number| number.value()).sum();
         let scale = ((1.0 - keep) / examples) as f32;
         let mut mean: Vec<f32> = vector.iter().map(|sum| scale * sum).collect();
@@ -143,8 +142,7 @@ impl SubsetProblem {
     /// What the mini-batches of all ranks since last asked came to.
     fn sums_together(&mut self, charge: bool) -> Result<MinibatchSums> {
         let request = Request::Sums { examples: self.minibatch, charge };
-        let nothing = self.space.zeros()?;
-        Ok(self.ask(&request, &[], &nothing)?.sums.unwrap_or_default())
+        Ok(self.ask(&request, &[], None)?.sums.unwrap_or_default())
     }
 
     fn kronecker(&mut self) -> Result<&mut Kronecker> {
@@ -234,7 +232,7 @@ impl Curved for SubsetProblem {
         let [u, v] = directions;
         let of_cross_entropy = match self.team.is_alone() {
             true => self.local.curvature(x, directions)?.expect("who is alone has all").1,
-            false => self.ask(&Request::Curvature, &[x, u, v], x)?.numbers()?,
+            false => self.ask(&Request::Curvature, &[x, u, v], None)?.numbers()?,
         };
         let decay = self.objective().weight_decay();
         Ok(std::array::from_fn(|i| of_cross_entropy[i] + decay * gram[i]))

@@ -9,7 +9,7 @@ use super::request::Request;
 use crate::batch::Share;
 use crate::device::lock;
 use crate::error::{RankError, Result};
-use crate::exchange::{Alone, Exchange, Message, broadcast, gather};
+use crate::exchange::{Alone, Exchange, Message, broadcast, depth, gather};
 use serde::{Deserialize, Serialize};
 use std::ops::Sub;
 use std::sync::{Arc, Mutex};
@@ -88,9 +88,8 @@ impl Team {
 
     /// Words that went to each rank that rank 0 talks to, or came from each.
     fn count(&self, words: usize, since: Instant) {
-        let partners = u64::from(self.ranks().next_power_of_two().trailing_zeros());
         let mut traffic = lock(&self.traffic);
-        traffic.bytes += 4 * words as u64 * partners;
+        traffic.bytes += 4 * words as u64 * u64::from(depth(self.ranks()));
         traffic.seconds += since.elapsed().as_secs_f64();
     }
 
