@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// Format of the file; another number is another file.
-const VERSION: u32 = 2;
+/// Format of the file, and of what makes a choice; another number is another file.
+const VERSION: u32 = 3;
 
 /// Seconds of timing, compilation included, that a process may spend unless it is asked for more.
 const BUDGET: f64 = 2.5;
