@@ -1,35 +1,34 @@
 // selection_choose: of the examples n of a batch with scores s, which are kept: n with probability P = min(1, s/τ), its
 // weight divided by P, where τ minimises the variance of the sum over the kept ones times its cost:
-// τ² = ⅔ mean(s²/P) / (⅓ + ⅔ mean P).
-// score, index, label, weight: [padded]; draw: key, step, count; chosen: [5][STRIDE] position, index, label, weight
+// τ² = ⅔ mean(s²/P) / (⅓ + ⅔ mean P), found in so many ITERATIONS from the τ that is given, which is 0 for the first.
+// score, index, label, weight: [padded]; draw: key, step, count, τ; chosen: [5][STRIDE] position, index, label, weight
 // and 1/P of the kept ones in order, then padding; kept: how many, and their blocks. One workgroup.
 #import philox
 override STRIDE: u32;
 override BLOCK: u32;
 override WIDTH: u32;
+override ITERATIONS: u32;
 @group(0) @binding(0) var<storage, read>       score: array<f32>;
 @group(0) @binding(1) var<storage, read>       index: array<u32>;
 @group(0) @binding(2) var<storage, read>       label: array<u32>;
 @group(0) @binding(3) var<storage, read>       weight: array<f32>;
-@group(0) @binding(4) var<storage, read>       draw: vec4u;
+@group(0) @binding(4) var<storage, read>       draw: array<u32, 5>;
 @group(0) @binding(5) var<storage, read_write> chosen: array<u32>;
 @group(0) @binding(6) var<storage, read_write> kept: u32;
 @group(0) @binding(7) var<storage, read_write> blocks: u32;
 var<workgroup> sums: array<vec2f, WIDTH>;
 var<workgroup> counts: array<u32, WIDTH>;
 
-const ITERATIONS = 12;
-
 fn is_kept(n: u32, tau: f32) -> bool {
-  let key = draw.xy;
-  return (n < draw.w) & (unit(philox(vec4u(index[n], draw.z, 0u, 0u), key).x) * tau < score[n]);
+  let key = vec2u(draw[0], draw[1]);
+  return (n < draw[3]) & (unit(philox(vec4u(index[n], draw[2], 0u, 0u), key).x) * tau < score[n]);
 }
 
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(local_invocation_index) lane: u32) {
-  let count = draw.w;
-  var tau = 0.0;
-  for (var iteration = 0; iteration < ITERATIONS; iteration++) {
+  let count = draw[3];
+  var tau = bitcast<f32>(draw[4]);
+  for (var iteration = 0u; iteration < ITERATIONS; iteration++) {
     var sum = vec2f();  // of s²/P and of P; with τ = 0 every P is 1
     for (var n = lane; n < count; n += WIDTH) {
       let s = score[n];

@@ -26,6 +26,17 @@ pub struct Draw {
     pub step: u64,
 }
 
+/// Which examples of mini-batches go backward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// All.
+    All,
+    /// Those that a draw keeps, by a threshold that follows from their scores.
+    Own,
+    /// The same by a threshold that is given once their scores are known: they are a share of those chosen among.
+    Common,
+}
+
 /// The part of a list that one of several takes: whole units of it, dealt out in turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
@@ -42,6 +53,14 @@ impl Share {
     /// What is taken of a list of units of this length, the last of which may be shorter.
     pub fn take<T: Copy>(self, all: &[T], unit: usize) -> Vec<T> {
         all.chunks(unit).skip(self.of).step_by(self.among).flatten().copied().collect()
+    }
+
+    /// A list of this length that has these where they were taken from, and zeros elsewhere.
+    pub fn put(self, taken: &[f32], len: usize, unit: usize) -> Vec<f32> {
+        let mut all = vec![0.0; len];
+        let places = self.take(&(0..len).collect::<Vec<_>>(), unit);
+        places.into_iter().zip(taken).for_each(|(place, &value)| all[place] = value);
+        all
     }
 
     /// How much that is of a list of this length.
@@ -122,6 +141,11 @@ mod tests {
             for (of, share) in shares.iter().enumerate() {
                 assert_eq!(share.len(), Share { of, among }.count(len, unit), "{of} of {among}: {len} in {unit}");
             }
+            let values: Vec<f32> = all.iter().map(|&i| i as f32 + 1.0).collect();
+            let put =
+                (0..among).map(|of| Share { of, among }).map(|share| share.put(&share.take(&values, unit), len, unit));
+            let sum = put.reduce(|left, right| left.iter().zip(right).map(|(left, right)| left + right).collect());
+            assert_eq!(sum.unwrap(), values, "{len} in {unit}");
             let lens = shares.iter().map(Vec::len);
             assert!(lens.clone().max().unwrap() - lens.min().unwrap() <= unit);
             let mut together = shares.concat();

@@ -61,7 +61,8 @@ impl Kept {
 }
 
 /// Chooses among the examples of a batch with `score` (not negative), `index`, label and weight `[N/B][B]`, into `kept`
-/// and the blocks of `live`. `draw` is u32 \[key, key, step, examples\]: who is drawn follows from key, step and index.
+/// and the blocks of `live`. `draw` is u32 \[key, key, step, examples, τ\]: who is drawn follows from key, step and
+/// index. With it, whether its τ (f32, [`threshold`]) is given; it follows from `score` otherwise.
 ///
 /// # Errors
 /// As [`Dispatch::new`].
@@ -69,12 +70,14 @@ pub fn choose(
     gpu: &Gpu,
     score: &Buf,
     [index, label, weight]: [&Buf; 3],
-    draw: &Buf,
+    (draw, is_given): (&Buf, bool),
     kept: &Kept,
     live: &BlockCount,
 ) -> Result<Dispatch> {
-    assert!([index, label, weight, &kept.index].iter().all(|of| of.len() == score.len()) && draw.len() == 4);
-    let constants = [("STRIDE", kept.all.len() / 5), ("BLOCK", gpu.profile.block), ("WIDTH", gpu.profile.width())];
+    assert!([index, label, weight, &kept.index].iter().all(|of| of.len() == score.len()) && draw.len() == 5);
+    let [stride, iterations] = [kept.all.len() / 5, if is_given { 0 } else { ITERATIONS as usize }];
+    let (block, width) = (gpu.profile.block, gpu.profile.width());
+    let constants = [("STRIDE", stride), ("BLOCK", block), ("WIDTH", width), ("ITERATIONS", iterations)];
     let bindings = [
         score.into(),
         index.into(),
@@ -86,6 +89,16 @@ pub fn choose(
         (&live.blocks).into(),
     ];
     Dispatch::new(gpu, &CHOOSE, &constants, &bindings, [1, 1, 1])
+}
+
+/// τ of the examples' scores: those of `[N/B][B]` on several devices together. 0 where all are 0.
+pub fn threshold(score: &[f64]) -> f64 {
+    let count = score.len() as f64;
+    (0..ITERATIONS).fold(0.0, |tau: f64, _| {
+        let squares: f64 = score.iter().map(|s| s * s.max(tau)).sum();
+        let kept: f64 = score.iter().map(|s| if tau == 0.0 { 1.0 } else { s / s.max(tau) }).sum();
+        (2.0 * squares / (count + 2.0 * kept)).sqrt()
+    })
 }
 
 /// y\[j\] = x\[position\[j\]\] of each pair (x, y), `[N/B][features][B]`: as few steps as their arrays allow.
@@ -135,17 +148,8 @@ fn rows_of(gpu: &Gpu, pairs: &[(Quads, Quads)], arrays: [&Quads; 2], position: &
 
 /// The same in f64.
 pub mod reference {
+    pub use super::threshold;
     use crate::kernels::gather::PADDING;
-
-    /// τ of the examples' scores.
-    pub fn threshold(score: &[f64]) -> f64 {
-        let count = score.len() as f64;
-        (0..12).fold(0.0, |tau: f64, _| {
-            let squares: f64 = score.iter().map(|s| s * s.max(tau)).sum();
-            let kept: f64 = score.iter().map(|s| if tau == 0.0 { 1.0 } else { s / s.max(tau) }).sum();
-            (2.0 * squares / (count + 2.0 * kept)).sqrt()
-        })
-    }
 
     /// The uniform number of an example.
     pub fn uniform(index: u32, step: u32, key: [u32; 2]) -> f64 {

@@ -7,20 +7,19 @@
 
 use super::evaluation::Evaluation;
 use super::loss::Objective;
+use super::minibatch_sums::MinibatchSums;
 use super::pass::{Forward, Pass};
 use super::selection::Selection;
-use crate::batch::{Batch, Draw};
+use crate::batch::{Batch, Choice, Draw};
 use crate::cost::{Cost, Yardstick};
 use crate::device::{ALIGNMENT, Buf, Reader};
 use crate::error::Result;
-use crate::files::nan_if_null;
 use crate::kernels::gather::PADDING;
 use crate::kernels::selection;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector;
 use crate::kernels::weights::Base;
-use crate::program::Program;
-use serde::{Deserialize, Serialize};
+use crate::program::{CopyPair, Program};
 use std::time::Instant;
 
 /// Mini-batches that run before the host waits for them, at most.
@@ -41,6 +40,8 @@ pub struct Minibatches {
     program: Program,
     /// Which of them go backward, if not all.
     selection: Option<Selection>,
+    /// What follows once the threshold of their choice is known, where `program` ends with their scores.
+    rest: Option<Program>,
     /// What is kept of each mini-batch: losses, hits, the marks of values that were not finite, and how many went
     /// backward.
     slots: Buf,
@@ -56,6 +57,8 @@ pub struct Minibatches {
     ahead: usize,
     /// θ of the last mini-batch, and the stamp of its pass.
     last: Option<(Buf, u64)>,
+    /// Its draw.
+    draw: Option<Draw>,
     cost: Cost,
 }
 
@@ -76,52 +79,6 @@ impl<'a> Activations<'a> {
     }
 }
 
-/// Losses and hits of mini-batches that were not evaluated yet.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct MinibatchSums {
-    batches: usize,
-    /// What their examples counted: as much as there are mini-batches, on average.
-    weight: f64,
-    #[serde(deserialize_with = "nan_if_null")]
-    cross_entropy: f64,
-    accuracy: f64,
-    not_finite: Option<String>,
-    backward: u64,
-}
-
-impl MinibatchSums {
-    /// The same as a part of larger mini-batches, of whose examples these are a share.
-    #[must_use]
-    pub(crate) fn of_share(self, share: f64) -> Self {
-        let Self { weight, cross_entropy, accuracy, .. } = self;
-        Self { weight: share * weight, cross_entropy: share * cross_entropy, accuracy: share * accuracy, ..self }
-    }
-
-    /// Two shares of the same mini-batches together.
-    #[must_use]
-    pub(crate) fn beside(self, other: Self) -> Self {
-        Self { batches: self.batches.max(other.batches), ..self.then(other, 0) }
-    }
-
-    /// Those of mini-batches and of others after them.
-    #[must_use]
-    pub(crate) fn and(self, other: Self) -> Self {
-        let batches = other.batches;
-        self.then(other, batches)
-    }
-
-    fn then(self, other: Self, more: usize) -> Self {
-        Self {
-            batches: self.batches + more,
-            weight: self.weight + other.weight,
-            cross_entropy: self.cross_entropy + other.cross_entropy,
-            accuracy: self.accuracy + other.accuracy,
-            not_finite: self.not_finite.or(other.not_finite),
-            backward: self.backward + other.backward,
-        }
-    }
-}
-
 impl Objective {
     /// ‖θ‖²
     fn square(&self, theta: &Buf) -> Result<f64> {
@@ -134,20 +91,20 @@ impl Objective {
     }
 
     /// The gradient without what only a report needs: sums, norms and a check of the gradient itself, whose faults the
-    /// next forward pass meets.
-    fn record_minibatch(&self, decay: &Buf, selection: Option<&Selection>) -> Result<Program> {
+    /// next forward pass meets. In two parts where there is something to know between them.
+    fn record_minibatch(&self, decay: &Buf, selection: Option<&Selection>) -> Result<(Program, Option<Program>)> {
         let (workspace, mut program) = (&self.workspace, Program::default());
         workspace.record_packing(&self.gpu, &mut program, 0)?;
         program.clear(&workspace.report.all);
-        let mut base = Base::Decay(decay, &workspace.theta);
+        let (mut base, mut rest) = (Base::Decay(decay, &workspace.theta), None);
         for chunk in self.chunks() {
             match selection {
-                Some(selection) => self.record_selected(&mut program, &chunk, selection, base)?,
+                Some(selection) => rest = self.record_selected(&mut program, &chunk, selection, base)?,
                 None => self.record_chunk(&mut program, Pass::Gradient, &chunk, base)?,
             }
             base = Base::Gradient;
         }
-        Ok(program)
+        Ok((program, rest))
     }
 }
 
@@ -158,7 +115,7 @@ impl Minibatches {
     /// # Errors
     /// What the device reports; [`Error::Usage`](crate::error::Error::Usage) when there are too many examples to choose
     /// among.
-    pub fn new(whole: &Objective, batch: usize, selects: bool) -> Result<Self> {
+    pub fn new(whole: &Objective, batch: usize, choice: Choice) -> Result<Self> {
         let Objective { gpu, workspace, weight_decay, .. } = whole;
         let some: Vec<u32> = whole.indices.iter().cycle().take(batch).copied().collect();
         workspace.check_one_piece(batch)?;
@@ -171,8 +128,9 @@ impl Minibatches {
         objective.index = part(0);
         objective.targets = Targets { label: part(1), weight: part(2), ..objective.targets };
         let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32])?;
-        let selection = selects.then(|| Selection::new(gpu, &objective)).transpose()?;
-        let program = objective.record_minibatch(&decay, selection.as_ref())?;
+        let selects = choice != Choice::All;
+        let selection = selects.then(|| Selection::new(gpu, &objective, choice)).transpose()?;
+        let (program, rest) = objective.record_minibatch(&decay, selection.as_ref())?;
         let slot = 2 * aligned + workspace.report.marks.len().next_multiple_of(ALIGNMENT) + ALIGNMENT;
         let slots = gpu.alloc("minibatch.slots", SLOTS * slot)?;
         Ok(Self {
@@ -182,21 +140,23 @@ impl Minibatches {
             chosen,
             program,
             selection,
+            rest,
             slots,
             slot,
             used: 0,
             since: Instant::now(),
             sums: MinibatchSums::default(),
             ahead: 1, // the first may compile
-
             last: None,
+            draw: None,
             cost: Cost::default(),
         })
     }
 
-    /// Whether they are of so many examples, all or a choice of which go backward.
-    pub fn are(&self, examples: usize, selects: bool) -> bool {
-        self.objective.len == examples && self.selection.is_some() == selects
+    /// Whether they are of so many examples, and this choice of them goes backward.
+    pub fn are(&self, examples: usize, choice: Choice) -> bool {
+        let own = self.selection.as_ref().map_or(Choice::All, |selection| selection.choice);
+        self.objective.len == examples && own == choice
     }
 
     /// ∇f over a `batch` out of the list, in place of all of it, into `gradient`: the cross entropy's mean over these
@@ -211,15 +171,54 @@ impl Minibatches {
     /// # Panics
     /// When the batch is of another length than the others, or draws where they do not.
     pub fn gradient(&mut self, theta: &Buf, batch: Batch<'_>, gradient: &Buf) -> Result<()> {
+        let choice = if batch.draw.is_some() { Choice::Own } else { Choice::All };
+        self.write(theta, batch, choice);
+        let own = self.objective.workspace.theta.clone();
+        self.submit(&[(theta, &own)], gradient)
+    }
+
+    /// The scores of the examples of a `batch`, with whose gradient [`Minibatches::gradient_by`] goes on.
+    ///
+    /// # Errors
+    /// As [`Minibatches::gradient`]; so it panics, and for another choice than [`Choice::Common`].
+    pub fn scores(&mut self, theta: &Buf, batch: Batch<'_>) -> Result<Vec<f32>> {
+        self.write(theta, batch, Choice::Common);
+        let Objective { gpu, workspace, len, .. } = &self.objective;
+        self.program.run_between(gpu, &[(theta, &workspace.theta)], &[])?;
+        let scores = self.selection.as_ref().map(|selection| gpu.read::<f32>(&selection.score)).transpose()?;
+        Ok(scores.into_iter().flatten().take(*len).collect())
+    }
+
+    /// The gradient of the batch with these scores, of whose examples the draw keeps some by this threshold.
+    ///
+    /// # Errors
+    /// As [`Minibatches::gradient`].
+    pub fn gradient_by(&mut self, threshold: f32, gradient: &Buf) -> Result<()> {
+        let Objective { gpu, len, .. } = &self.objective;
+        if let (Some(selection), Some(draw)) = (&self.selection, self.draw) {
+            selection.write_draw(gpu, draw, *len, threshold);
+        }
+        self.submit(&[], gradient)
+    }
+
+    /// Writes a batch as the next one, and charges it.
+    fn write(&mut self, theta: &Buf, batch: Batch<'_>, choice: Choice) {
         let Batch { positions, weights, epoch, draw } = batch;
-        assert!(self.are(positions.len(), draw.is_some()), "a batch of another kind than the others");
-        let shift = self.objective.examples.shift(epoch);
+        assert!(self.are(positions.len(), choice), "a batch of another kind than the others");
+        let Objective { gpu, workspace, examples, len, .. } = &self.objective;
+        let shift = examples.shift(epoch);
         let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize] + shift).collect();
-        self.write_batch(&indices, weights);
-        self.submit(draw, theta, gradient)?;
+        self.write_examples(&indices, weights);
+        if let (Some(selection), Some(draw)) = (&self.selection, draw) {
+            selection.write_draw(gpu, draw, *len, 0.0);
+        }
+        if self.used == 0 {
+            self.since = Instant::now();
+        }
+        self.last = Some((theta.clone(), workspace.stamp()));
+        self.draw = draw;
         self.sums.weight += self.counted(&indices, weights);
         self.charge(&indices, draw.is_some());
-        if self.used >= self.ahead { self.collect() } else { Ok(()) }
     }
 
     /// What these examples count on average.
@@ -321,8 +320,8 @@ impl Minibatches {
         self.cost
     }
 
-    /// Writes the examples `indices` as the next batch.
-    fn write_batch(&self, indices: &[u32], weights: Option<&[f32]>) {
+    /// Writes the examples `indices` as those of the next batch.
+    fn write_examples(&self, indices: &[u32], weights: Option<&[f32]>) {
         let Objective { gpu, examples, index, weights: of_examples, .. } = &self.objective;
         let (padded, aligned) = (index.len(), self.chosen.len() / 3);
         let share = (1.0 / indices.len() as f64) as f32;
@@ -337,8 +336,8 @@ impl Minibatches {
     }
 
     /// Submits the gradient of the batch written last.
-    fn submit(&mut self, draw: Option<Draw>, theta: &Buf, gradient: &Buf) -> Result<()> {
-        let Objective { gpu, workspace, index, loss, correct, len, .. } = &self.objective;
+    fn submit(&mut self, before: &[CopyPair<'_>], gradient: &Buf) -> Result<()> {
+        let Objective { gpu, workspace, index, loss, correct, .. } = &self.objective;
         let (padded, aligned) = (index.len(), self.chosen.len() / 3);
         let start = self.used * self.slot;
         let slot = |at: usize, len: usize| self.slots.view(start + at..start + at + len);
@@ -346,18 +345,10 @@ impl Minibatches {
         let (losses, hits, found) = (slot(0, padded), slot(aligned, padded), slot(2 * aligned, marks.len()));
         let count = slot(self.slot - ALIGNMENT, 1);
         let mut after = vec![(&workspace.gradient, gradient), (loss, &losses), (correct, &hits), (marks, &found)];
-        if let (Some(selection), Some(draw)) = (&self.selection, draw) {
-            selection.write_draw(gpu, draw, *len);
-            after.push((&selection.kept.count, &count));
-        }
-        if self.used == 0 {
-            self.since = Instant::now();
-        }
-        let stamp = workspace.stamp();
-        self.program.run_between(gpu, &[(theta, &workspace.theta)], &after)?;
+        after.extend(self.selection.as_ref().map(|selection| (&selection.kept.count, &count)));
+        self.rest.as_ref().unwrap_or(&self.program).run_between(gpu, before, &after)?;
         self.used += 1;
-        self.last = Some((theta.clone(), stamp));
-        Ok(())
+        if self.used >= self.ahead { self.collect() } else { Ok(()) }
     }
 
     /// Waits for the mini-batches that were submitted and adds up what their slots hold.

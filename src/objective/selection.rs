@@ -5,7 +5,7 @@ use super::loss::Objective;
 use super::pass::{Chunk, Forward, Normal, Pass};
 use super::record::PartialSums;
 use super::slots::COTANGENT;
-use crate::batch::Draw;
+use crate::batch::{Choice, Draw};
 use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::live;
@@ -18,9 +18,11 @@ use std::sync::Arc;
 /// The kept examples of a mini-batch on the device: as many as there may be, and how many there are.
 pub(super) struct Selection {
     pub kept: Kept,
-    /// The next draw, as the kernel reads it.
+    pub choice: Choice,
+    /// What an example's gradient is likely to be, by its residual.
+    pub score: Buf,
+    /// The next draw, as the kernel reads it, and its threshold where that is given.
     draw: Buf,
-    score: Buf,
     live: Arc<BlockCount>,
     /// The values, last the logits.
     activations: Vec<Quads>,
@@ -29,7 +31,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// For the mini-batches of an objective.
-    pub(super) fn new(gpu: &Gpu, batch: &Objective) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, batch: &Objective, choice: Choice) -> Result<Self> {
         let (workspace, padded) = (&batch.workspace, batch.index.len());
         workspace.check_choice(batch.len)?;
         let live = Arc::new(BlockCount::new(gpu)?);
@@ -41,7 +43,8 @@ impl Selection {
         let derivatives = workspace.derivatives.iter().map(|of| of.as_ref().and_then(|_| kept.next())).collect();
         Ok(Self {
             kept: Kept::new(gpu, padded)?,
-            draw: gpu.alloc("selection.draw", 4)?,
+            choice,
+            draw: gpu.alloc("selection.draw", 5)?,
             score: gpu.alloc("selection.score", padded)?,
             activations,
             derivatives,
@@ -49,9 +52,10 @@ impl Selection {
         })
     }
 
-    /// Writes what the next choice among so many examples follows from.
-    pub(super) fn write_draw(&self, gpu: &Gpu, Draw { seed, step }: Draw, examples: usize) {
-        gpu.write(&self.draw, &[seed as u32, (seed >> 32) as u32, step as u32, examples as u32]);
+    /// Writes what the next choice among so many examples follows from; a threshold of 0 where it is not given.
+    pub(super) fn write_draw(&self, gpu: &Gpu, Draw { seed, step }: Draw, examples: usize, threshold: f32) {
+        let threshold = threshold.to_bits();
+        gpu.write(&self.draw, &[seed as u32, (seed >> 32) as u32, step as u32, examples as u32, threshold]);
     }
 
     /// The backward pass of the examples chosen among those that went `forward`. The gradient of the last layer's
@@ -75,7 +79,8 @@ impl Selection {
         }
         let Targets { label, weight, smoothing } = &chunk.targets;
         let of_batch = [&chunk.index, label, weight];
-        program.push(selection::choose(gpu, &self.score, of_batch, &self.draw, kept, &self.live)?);
+        let is_given = self.choice == Choice::Common;
+        program.push(selection::choose(gpu, &self.score, of_batch, (&self.draw, is_given), kept, &self.live)?);
 
         // recorded before the grids it asks for are
         let mut backward = Program::default();
@@ -113,15 +118,18 @@ impl Selection {
 }
 
 impl Objective {
-    /// The mini-batch's gradient from the examples that `selection` chooses, added to `base`.
+    /// The mini-batch's gradient from the examples that `selection` chooses, added to `base`: what comes after their
+    /// scores by itself where these have to be known first.
     pub(super) fn record_selected(
         &self,
         program: &mut Program,
         chunk: &Chunk,
         selection: &Selection,
         base: Base<'_>,
-    ) -> Result<()> {
+    ) -> Result<Option<Program>> {
         let forward = self.record_losses(program, Pass::Gradient, chunk, Some(&selection.score))?;
-        selection.record(program, self, chunk, &forward, base)
+        let mut rest = (selection.choice == Choice::Common).then(Program::default);
+        selection.record(rest.as_mut().unwrap_or(program), self, chunk, &forward, base)?;
+        Ok(rest)
     }
 }

@@ -39,7 +39,15 @@ impl LocalProblem {
             },
             (Request::Minibatch { positions, weights, epoch, draw }, &[x], Some(out)) => {
                 let batch = Batch { positions, weights: weights.as_deref(), epoch: *epoch, draw: *draw };
+                if draw.is_some() {
+                    let Some((share, scores)) = self.minibatch_scores(x, batch)? else { return Ok(none) };
+                    return Ok(none.with(share, scores));
+                }
                 let Some((share, ())) = self.minibatch_gradient(x, batch, out)? else { return Ok(none) };
+                Ok(none.with(share, gpu.read(out)?))
+            }
+            (&Request::Chosen { examples, threshold }, [], Some(out)) => {
+                let Some((share, ())) = self.chosen_gradient(examples, threshold, out)? else { return Ok(none) };
                 Ok(none.with(share, gpu.read(out)?))
             }
             (&Request::Sums { examples, charge }, [], _) => {

@@ -1,7 +1,7 @@
 //! What one rank computes of a problem: the passes over its share of the examples.
 
 use super::prices::curvature_examples;
-use crate::batch::{Batch, Looks, Share};
+use crate::batch::{Batch, Choice, Looks, Share};
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
@@ -77,11 +77,16 @@ impl LocalProblem {
     /// Mini-batches of so many examples, all or a choice of which go backward; none where all are of other ranks.
     pub(super) fn minibatches(&mut self, examples: usize, selects: bool) -> Result<Option<&mut Minibatches>> {
         let own = self.share_of_batch(examples);
-        if let Some(others) = self.minibatches.take_if(|known| !known.are(own, selects)) {
+        let choice = match selects {
+            true if self.share == Share::ALL => Choice::Own,
+            true => Choice::Common,
+            false => Choice::All,
+        };
+        if let Some(others) = self.minibatches.take_if(|known| !known.are(own, choice)) {
             self.earlier_cost += others.cost();
         }
         if self.minibatches.is_none() && own > 0 {
-            self.minibatches = Some(Minibatches::new(&self.objective, own, selects)?);
+            self.minibatches = Some(Minibatches::new(&self.objective, own, choice)?);
         }
         Ok(self.minibatches.as_mut())
     }
@@ -170,15 +175,39 @@ impl LocalProblem {
         }
     }
 
-    /// The gradient of a mini-batch, and how much of it that is.
-    pub(super) fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &Buf) -> Result<OfShare<()>> {
+    /// This rank's part of a mini-batch, and how much of it that is; none where all is of other ranks.
+    fn of_minibatch<T>(
+        &mut self,
+        batch: Batch<'_>,
+        run: impl FnOnce(&mut Minibatches, Batch<'_>) -> Result<T>,
+    ) -> Result<OfShare<T>> {
         let (share, block, len) = (self.share, self.gpu().profile.block, batch.positions.len());
         let Some(minibatches) = self.minibatches(len, batch.draw.is_some())? else { return Ok(None) };
         let positions = share.take(batch.positions, block);
         let weights = batch.weights.map(|weights| share.take(weights, block));
-        let own = Batch { positions: &positions, weights: weights.as_deref(), ..batch };
-        minibatches.gradient(x, own, gradient)?;
-        Ok(Some((positions.len() as f64 / len as f64, ())))
+        let found = run(minibatches, Batch { positions: &positions, weights: weights.as_deref(), ..batch })?;
+        Ok(Some((positions.len() as f64 / len as f64, found)))
+    }
+
+    /// The gradient of a mini-batch.
+    pub(super) fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &Buf) -> Result<OfShare<()>> {
+        self.of_minibatch(batch, |minibatches, own| minibatches.gradient(x, own, gradient))
+    }
+
+    /// The scores of all examples of a mini-batch, those of other ranks being 0: their sum over ranks is all of them.
+    pub(super) fn minibatch_scores(&mut self, x: &Buf, batch: Batch<'_>) -> Result<OfShare<Vec<f32>>> {
+        let (share, len, block) = (self.share, batch.positions.len(), self.gpu().profile.block);
+        let found = self.of_minibatch(batch, |minibatches, own| minibatches.scores(x, own))?;
+        Ok(found.map(|(counts, scores)| (counts, share.put(&scores, len, block))))
+    }
+
+    /// The gradient of the mini-batch of so many examples whose scores were found, by their threshold.
+    pub(super) fn chosen_gradient(&mut self, examples: usize, threshold: f32, gradient: &Buf) -> Result<OfShare<()>> {
+        let counts = self.share_of_batch(examples) as f64 / examples as f64;
+        let Some(minibatches) = &mut self.minibatches else { return Ok(None) };
+        // an example's score is by its weight in a mean over the share
+        minibatches.gradient_by((f64::from(threshold) / counts) as f32, gradient)?;
+        Ok(Some((counts, ())))
     }
 
     /// Waits for the mini-batches since last asked and hands out what they came to, and how much of them that is.

@@ -10,6 +10,7 @@ use crate::batch::{Batch, Looks};
 use crate::cost::{Cost, Units};
 use crate::device::Buf;
 use crate::error::{Result, RunError};
+use crate::kernels::selection::threshold;
 use crate::objective::{Evaluation, Kronecker, MinibatchSums, Objective};
 use crate::optimise::{BatchPlan, Calls, Curved, Evaluated, Inclusion, Problem, Refresh, Rule, Stochastic};
 use std::sync::Arc;
@@ -137,6 +138,18 @@ impl SubsetProblem {
         mean.iter_mut().zip(&before).for_each(|(mean, before)| *mean += keep as f32 * before);
         self.kronecker()?.set_values(&mean);
         Ok(())
+    }
+
+    /// The gradient of a mini-batch of all ranks; a choice among its examples is by one threshold.
+    fn minibatch_together(&mut self, x: &Buf, batch: Batch<'_>, gradient: &Buf) -> Result<()> {
+        let (examples, request) = (batch.positions.len(), Request::minibatch(batch));
+        self.minibatch = examples;
+        if batch.draw.is_none() {
+            return self.ask_for(&request, &[x], gradient).map(|_| ());
+        }
+        let scores: Vec<f64> = self.ask(&request, &[x], Some(gradient))?.vector.into_iter().map(f64::from).collect();
+        let chosen = Request::Chosen { examples, threshold: threshold(&scores) as f32 };
+        self.ask_for(&chosen, &[], gradient).map(|_| ())
     }
 
     /// What the mini-batches of all ranks since last asked came to.
@@ -279,8 +292,7 @@ impl Stochastic for SubsetProblem {
 
     fn minibatch_gradient(&mut self, x: &Buf, batch: Batch<'_>, gradient: &mut Buf) -> Result<()> {
         if !self.team.is_alone() {
-            self.minibatch = batch.positions.len();
-            return self.ask_for(&Request::minibatch(batch), &[x], gradient).map(|_| ());
+            return self.minibatch_together(x, batch, gradient);
         }
         self.local.minibatch_gradient(x, batch, gradient)?;
         self.space.freeze(gradient)

@@ -18,8 +18,10 @@ pub(crate) enum Request {
     Curvature,
     /// A look at what the curvature around x is.
     Look { seed: u64, at_minibatch: bool },
-    /// The gradient of a mini-batch at x.
+    /// The gradient of a mini-batch at x; where a draw keeps some of its examples, what their scores are.
     Minibatch { positions: Vec<u32>, weights: Option<Vec<f32>>, epoch: u64, draw: Option<Draw> },
+    /// The gradient of the mini-batch before, of so many examples, by the threshold of their scores.
+    Chosen { examples: usize, threshold: f32 },
     /// What the mini-batches since last asked, of so many examples, came to; their choices are charged, or not yet.
     Sums { examples: usize, charge: bool },
     /// A loss that decides or reports, at x.

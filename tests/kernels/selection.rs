@@ -37,13 +37,16 @@ fn the_examples_kept_are_those_of_the_reference() {
                 let bits = |values: &[f64]| values.iter().map(|&x| (x as f32).to_bits()).collect::<Vec<_>>();
                 let (index_buf, label_buf) = (padded(&index, PADDING), padded(&label, 0));
                 let weight_buf = padded(&bits(&vec![0.5; examples]), 0);
-                let draw = gpu.upload("draw", &[key[0], key[1], step, examples as u32]).unwrap();
+                let tau = reference::threshold(&score);
+                let is_given = step == 8;
+                let given = if is_given { (tau as f32).to_bits() } else { 0 };
+                let draw = gpu.upload("draw", &[key[0], key[1], step, examples as u32, given]).unwrap();
                 let kept = Kept::new(&gpu, index_buf.len()).unwrap();
                 let live = BlockCount::new(&gpu).unwrap();
                 let of_batch = [&index_buf, &label_buf, &weight_buf];
-                run(&gpu, [selection::choose(&gpu, &padded(&bits(&score), 0), of_batch, &draw, &kept, &live).unwrap()]);
+                let by = (&draw, is_given);
+                run(&gpu, [selection::choose(&gpu, &padded(&bits(&score), 0), of_batch, by, &kept, &live).unwrap()]);
 
-                let tau = reference::threshold(&score);
                 // whose number is so near to its probability that rounding decides may be kept or not
                 let is_clear = |n: usize| {
                     let u = reference::uniform(index[n], step, key);

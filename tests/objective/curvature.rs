@@ -1,8 +1,8 @@
 //! The Gauss-Newton product against the matrix itself.
 
-use crate::common::gpus;
 use crate::common::problem::Problem;
 use crate::common::twin::{dot, norm, relative_error};
+use crate::common::gpus;
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::kernels::softmax_xent::reference as xent;
 

@@ -4,7 +4,7 @@ use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
 use crate::common::{gpu, gpus};
 use crate::{NETS, OnDevice, problem};
-use gpu_subset::batch::{Batch, Draw};
+use gpu_subset::batch::{Batch, Choice, Draw};
 use gpu_subset::kernels::selection::reference as selection;
 use gpu_subset::kernels::softmax_xent::reference as xent;
 use gpu_subset::model::reference::Maps;
@@ -73,7 +73,8 @@ fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
                 let problem = problem(which, examples, 1e-2).minibatch().smoothed(smoothing);
                 let theta = problem.parameters(61);
                 let on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
-                let mut minibatches = on_device.minibatches(examples, true);
+                let [mut minibatches, mut shared] =
+                    [Choice::Own, Choice::Common].map(|choice| on_device.minibatches(examples, choice));
                 let positions: Vec<u32> = (0..examples as u32).collect();
                 let mut compared = 0;
                 let uneven: Vec<f32> = (0..examples).map(|n| 0.25 + 0.5 * (n % 4) as f32).collect();
@@ -88,9 +89,16 @@ fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
                     minibatches.take_evaluation().unwrap();
                     let error = relative_error(&on_device.compact(&gradient), &want);
                     assert!(error <= 1e-5, "net {which}, {examples} examples, draw {step}: off by {error:e}");
+                    let scores = shared.scores(&theta, batch).unwrap().into_iter().map(f64::from).collect::<Vec<_>>();
+                    let gradient = on_device.unwritten();
+                    shared.gradient_by(selection::threshold(&scores) as f32, &gradient).unwrap();
+                    assert_eq!(scores.len(), examples);
+                    let error = relative_error(&on_device.compact(&gradient), &want);
+                    assert!(error <= 1e-5, "net {which}, {examples} examples, a threshold that is given: {error:e}");
                     let cost = minibatches.cost();
                     let spent = (cost.forward - before.forward, cost.backward - before.backward);
                     assert_eq!(spent, (examples as u64, kept as u64), "net {which}: counts what it does");
+                    shared.take_evaluation().unwrap();
                     compared += 1;
                 }
                 assert!(compared > 1, "net {which}, {examples} examples: draws are near a threshold");
@@ -111,7 +119,7 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     let of_all: Vec<_> = weights.iter().enumerate().map(|(n, &weight)| (n, f64::from(weight))).collect();
     let full = problem.mean_and_decay(sums(&problem, &theta, &logits(&problem, &theta), &of_all, None), &theta);
     let on_device = OnDevice::with_chunks(&gpu, &problem, 64);
-    let mut minibatches = on_device.minibatches(64, true);
+    let mut minibatches = on_device.minibatches(64, Choice::Own);
     let positions: Vec<u32> = (0..64).collect();
     let (theta, gradient) = (on_device.vector(&theta), on_device.unwritten());
     let directions: Vec<Vec<f64>> = (0..5).map(|seed| problem.direction(seed)).collect();
