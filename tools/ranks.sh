@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # Runs of several ranks under mpirun, on this machine's adapter: the same bits for the same number of ranks, those of a
-# run without MPI for one, losses as with one rank, a rank that is killed, and SIGTERM to mpirun. Installs Open MPI if
-# need be, and builds with `--features mpi`.
+# run without MPI for one, a rank that is killed, and SIGTERM to mpirun. Installs Open MPI if need be, and builds with
+# `--features mpi`.
+# usage: tools/ranks.sh [KILLS, 3] [RANKS…, 2 4]: so many runs of three ranks one of which is killed
 set -euo pipefail
 source "$(dirname "$0")/setup.sh"
+kills=${1:-3}
+shift || true
+[ $# -gt 0 ] || set -- 2 4
 export NODEVICE_SELECT=1 OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 LP_NUM_THREADS=1
 export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_odls_base_sigkill_timeout=5
 
@@ -34,7 +38,7 @@ ranks one 1 "${sweep[@]}"
 [ "$(field alone weights_sha256)" = "$(field one weights_sha256)" ] || fail "other bits with MPI"
 
 echo "the same ranks have the same bits"
-for n in 2 4; do
+for n in "$@"; do
   for name in lbfgs paper sweep; do
     declare -n options=$name
     for turn in 1 2; do ranks "$name-$n-$turn" "$n" "${options[@]}"; done
@@ -63,11 +67,13 @@ ranks_of() {
 
 echo "a rank that is killed ends all, and the run goes on from its checkpoint"
 long=(--schedule minibatch --method adam --batch 96 --budget 200)
-for turn in 1 2 3; do
+RANDOM=1 # the same ranks and moments each time
+for turn in $(seq "$kills"); do
   setsid mpirun -n 3 "$program" train --out "killed-$turn" "${long[@]}" --checkpoint-every 0 >last.log 2>&1 &
   mpirun=$!
   wait_for "killed-$turn/checkpoint.safetensors"
-  kill -KILL "$(ranks_of "killed-$turn" | sed -n "${turn}p")"
+  sleep "$((RANDOM % 2)).$((RANDOM % 1000))"
+  kill -KILL "$(ranks_of "killed-$turn" | sed -n "$((turn % 3 + 1))p")"
   code=0
   timeout 30 tail --pid=$mpirun -f /dev/null || fail "mpirun goes on after a rank was killed"
   wait $mpirun || code=$?
