@@ -4,7 +4,7 @@
 mod common;
 
 use common::twin::{dot, norm, relative_error};
-use common::{assert_close, download, download_buffer_blocks, gpus, run, unwritten, upload};
+use common::{assert_close, download, download_buffer_blocks, gpus_and_cases, run, unwritten, upload};
 use gpu_subset::device::{Buf, Gpu};
 use gpu_subset::kernels::vector;
 use gpu_subset::model::{Description, Model};
@@ -95,18 +95,19 @@ impl Golden {
     }
 }
 
-fn goldens() -> [Golden; 8] {
-    let nets = [
-        "mnist-14k",
-        "cifar-43k",
-        "cifar-resnet-75k",
-        "group-norm",
-        "mnist-resnet-19k",
-        "digits-resnet-5k",
-        "depthwise",
-        "dense-blocks",
-    ];
-    nets.map(Golden::read)
+const NETS: [&str; 8] = [
+    "mnist-14k",
+    "cifar-43k",
+    "cifar-resnet-75k",
+    "group-norm",
+    "mnist-resnet-19k",
+    "digits-resnet-5k",
+    "depthwise",
+    "dense-blocks",
+];
+
+fn goldens(numbers: Vec<usize>) -> impl Iterator<Item = Golden> {
+    numbers.into_iter().map(|number| Golden::read(NETS[number]))
 }
 
 fn vector_of(gpu: &Gpu, model: &Model, compact: &[f64]) -> Buf {
@@ -115,8 +116,8 @@ fn vector_of(gpu: &Gpu, model: &Model, compact: &[f64]) -> Buf {
 
 #[test]
 fn loss_and_gradient_are_pytorchs() {
-    for gpu in gpus() {
-        for golden in goldens() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for golden in goldens(nets) {
             let (mut objective, model, theta, gradient) = golden.start(&gpu);
             let found = objective.loss_and_gradient(&theta, &gradient).unwrap();
             let want = golden.number("loss");
@@ -151,8 +152,8 @@ fn loss_and_gradient_are_pytorchs() {
 
 #[test]
 fn loss_and_gradient_with_smoothed_targets_are_pytorchs() {
-    for gpu in gpus() {
-        for golden in goldens() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for golden in goldens(nets) {
             let (objective, model, theta, gradient) = golden.start(&gpu);
             let mut objective = objective.smoothed(golden.number("smoothing")).unwrap();
             let found = objective.loss_and_gradient(&theta, &gradient).unwrap();
@@ -168,8 +169,8 @@ fn loss_and_gradient_with_smoothed_targets_are_pytorchs() {
 
 #[test]
 fn logits_and_accuracy_are_pytorchs() {
-    for gpu in gpus() {
-        for golden in goldens() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for golden in goldens(nets) {
             let mut objective = golden.objective(&gpu);
             let (model, theta) = (objective.workspace().model.clone(), golden.parameters());
             // The logits are linear in the last layer's parameters: their derivative along those is the logits
@@ -196,8 +197,8 @@ fn logits_and_accuracy_are_pytorchs() {
 
 #[test]
 fn gauss_newton_product_is_pytorchs() {
-    for gpu in gpus() {
-        for golden in goldens() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for golden in goldens(nets) {
             let mut objective = golden.objective(&gpu);
             let (model, theta) = (objective.workspace().model.clone(), golden.parameters());
             let v: Vec<f64> = theta.iter().rev().copied().collect();
@@ -213,8 +214,8 @@ fn gauss_newton_product_is_pytorchs() {
 
 #[test]
 fn ten_steps_of_gradient_descent_follow_pytorchs() {
-    for gpu in gpus() {
-        for golden in goldens() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for golden in goldens(nets) {
             let (mut objective, _, theta, gradient) = golden.start(&gpu);
             let coefficients = upload(&gpu, &[-golden.number("step"), 1.0]);
             let descent = golden.numbers("descent");

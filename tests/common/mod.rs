@@ -62,6 +62,24 @@ pub fn gpus() -> Vec<TestGpu> {
     open(Profile::ALL.into_iter().filter(|profile| *profile != Profile::SCALAR))
 }
 
+/// The same with the cases of a test of whole networks, by number, that each takes: the adapter's own profile all of
+/// them, and the others every so-manyth, each another one. Profiles differ in kernels, which `tests/kernels` has under
+/// all; with `GPU_SUBSET_ALL_PROFILES=1` networks are under all, too.
+pub fn gpus_and_cases(cases: usize) -> Vec<(TestGpu, Vec<usize>)> {
+    let Some(own) = gpu().map(|gpu| gpu.profile) else { return Vec::new() };
+    let takes_all = std::env::var("GPU_SUBSET_ALL_PROFILES").is_ok_and(|value| value == "1");
+    let (gpus, mut turn) = (gpus(), 0);
+    let others = gpus.iter().filter(|gpu| gpu.profile != own).count();
+    let with_cases = |gpu: TestGpu| {
+        let is_own = gpu.profile == own;
+        let is_taken = |case: &usize| takes_all || is_own || case % others == turn;
+        let taken = (0..cases).filter(is_taken).collect();
+        turn += usize::from(!is_own);
+        (gpu, taken)
+    };
+    gpus.into_iter().map(with_cases).collect()
+}
+
 /// The adapter under every profile it can run, changed.
 pub fn gpus_with(change: impl Fn(Profile) -> Profile) -> Vec<TestGpu> {
     open(Profile::ALL.into_iter().map(change))

@@ -1,6 +1,6 @@
 //! The loss over copies of examples, and which copies mini-batches take.
 
-use crate::common::gpus;
+use crate::common::gpus_and_cases;
 use crate::common::twin::relative_error;
 use crate::selection::{SEED, expected};
 use crate::{NETS, OnDevice, problem};
@@ -13,8 +13,8 @@ const COPIES: u64 = 77;
 
 #[test]
 fn the_gradient_over_copies_is_that_of_the_images_changed() {
-    for gpu in gpus() {
-        for which in 0..NETS.len() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for which in nets {
             for (examples, chunk) in [(17, 64), (257, 128)] {
                 let problem = problem(which, examples, 1e-2).copies(BY, COPIES, 3);
                 let theta = problem.parameters(71);
@@ -33,8 +33,8 @@ fn the_gradient_over_copies_is_that_of_the_images_changed() {
 fn each_epoch_takes_the_next_copies_all_of_them_or_those_kept() {
     const EXAMPLES: usize = 100;
     let positions: Vec<u32> = (0..EXAMPLES as u32).collect();
-    for gpu in gpus() {
-        for which in 0..NETS.len() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for which in nets {
             let first = problem(which, EXAMPLES, 1e-2).minibatch().copies(BY, COPIES, 1);
             let theta = first.parameters(72);
             let on_device = OnDevice::with_chunks(&gpu, &first, 128);

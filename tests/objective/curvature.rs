@@ -2,7 +2,7 @@
 
 use crate::common::problem::Problem;
 use crate::common::twin::{dot, norm, relative_error};
-use crate::common::gpus;
+use crate::common::{gpus, gpus_and_cases};
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::kernels::softmax_xent::reference as xent;
 
@@ -53,8 +53,8 @@ fn product_equals_that_of_the_dense_matrix() {
 
 #[test]
 fn product_is_symmetric_and_never_negative() {
-    for gpu in gpus() {
-        for which in 0..NETS.len() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for which in nets {
             let problem = problem(which, 97, 0.0);
             let theta = problem.parameters(13);
             let mut on_device = OnDevice::with_chunks(&gpu, &problem, 64);

@@ -1,7 +1,7 @@
 //! Loss, accuracy and gradient.
 
 use crate::common::twin::{dot, moved, relative_error};
-use crate::common::{assert_close, gpu, gpus};
+use crate::common::{assert_close, gpu, gpus, gpus_and_cases};
 use crate::{NETS, OnDevice, problem, workspace};
 
 /// Less than a block, a block with padding, one more than a whole number of blocks and chunks.
@@ -9,8 +9,8 @@ const EXAMPLES: [usize; 4] = [1, 17, 255, 257];
 
 #[test]
 fn loss_accuracy_and_gradient_agree_with_the_twin_in_any_chunks() {
-    for gpu in gpus() {
-        for which in 0..NETS.len() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for which in nets {
             for examples in EXAMPLES {
                 let smoothing = if which % 3 == 1 { 0.15 } else { 0.0 };
                 let problem = problem(which, examples, if which % 2 == 0 { 1e-2 } else { 0.0 }).smoothed(smoothing);
@@ -39,8 +39,8 @@ fn loss_accuracy_and_gradient_agree_with_the_twin_in_any_chunks() {
 
 #[test]
 fn the_same_chunks_give_the_same_bits() {
-    for gpu in gpus() {
-        for which in 0..NETS.len() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for which in nets {
             let problem = problem(which, 257, 1e-3);
             let (theta, elsewhere) = (problem.parameters(8), problem.parameters(9));
             let (workspace, examples) = (workspace(&gpu, &problem, 64), problem.upload(&gpu));
@@ -91,8 +91,8 @@ fn gradient_is_the_slope_of_the_twins_loss() {
 
 #[test]
 fn logits_are_those_of_the_twin_example_by_example() {
-    for gpu in gpus() {
-        for which in 0..NETS.len() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for which in nets {
             for (examples, chunk) in [(17, 512), (257, 64)] {
                 let problem = problem(which, examples, 1e-2);
                 let theta = problem.parameters(12);
@@ -109,8 +109,8 @@ fn logits_are_those_of_the_twin_example_by_example() {
 
 #[test]
 fn tangent_is_the_derivative_of_every_examples_logits() {
-    for gpu in gpus() {
-        for which in 0..NETS.len() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for which in nets {
             for (examples, chunk) in [(17, 512), (257, 64)] {
                 let problem = problem(which, examples, 1e-2);
                 let (theta, v) = (problem.parameters(11), problem.direction(2));

@@ -2,7 +2,7 @@
 
 use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
-use crate::common::{gpu, gpus};
+use crate::common::{gpu, gpus_and_cases};
 use crate::{NETS, OnDevice, problem};
 use gpu_subset::batch::{Batch, Choice, Draw};
 use gpu_subset::kernels::selection::reference as selection;
@@ -66,8 +66,8 @@ pub fn expected(problem: &Problem, theta: &[f64], step: u32, weights: Option<&[f
 
 #[test]
 fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
-    for gpu in gpus() {
-        for which in 0..NETS.len() {
+    for (gpu, nets) in gpus_and_cases(NETS.len()) {
+        for which in nets {
             for (examples, chunk) in [(33, 64), (192, 192), (257, 320)] {
                 let smoothing = if which % 3 == 1 { 0.15 } else { 0.0 };
                 let problem = problem(which, examples, 1e-2).minibatch().smoothed(smoothing);
