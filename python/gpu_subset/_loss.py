@@ -7,8 +7,6 @@ from scipy.sparse.linalg import LinearOperator
 from . import _native
 from ._arrays import array_of, device_of, network_of, numbers_of, plain, shape_of
 
-MOST_ITERATIONS = 2**63 - 1
-
 
 class Dataset:
     """Examples with labels, a part to train on and a part to test on.
@@ -237,8 +235,6 @@ def minimize(
     scipy.optimize.OptimizeResult
         `x` (P,), `fun`, `nit`, `message`, `success`, and `history`, a list of the records.
     """
-    if max_iter is None:
-        max_iter = 100 if method in ("kfac", "lbfgs", "ncg", "gauss-newton") else MOST_ITERATIONS
     found = _native.minimise(
         objective._native, _vector(theta), method, plain(settings or {}), max_iter, budget, gtol, seed, callback
     )

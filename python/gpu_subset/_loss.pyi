@@ -11,8 +11,6 @@ from ._classifier import _Network
 
 _Vector = NDArray[np.floating[Any]]
 
-MOST_ITERATIONS: int
-
 class Dataset:
     classes: NDArray[Any]
     def __init__(

@@ -19,7 +19,7 @@ def minimise(
     theta: NDArray[np.float32],
     method: str,
     settings: dict[str, Any],
-    iterations: int,
+    iterations: int | None = None,
     budget: float | None = None,
     tolerance: float = 0.0,
     seed: int = 0,

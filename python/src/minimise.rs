@@ -3,13 +3,14 @@
 use crate::device::check_caller;
 use crate::errors::OrException;
 use crate::objective::PyObjective;
-use crate::request::{Named, asked};
+use crate::request::{self, asked};
 use crate::watcher::{Watched, Watcher, watched};
 use gpu_subset::cost::Units;
 use gpu_subset::device::Interrupt;
 use gpu_subset::error::Result;
 use gpu_subset::objective::{Evaluation, FactorWork, Objective};
 use gpu_subset::optimise::{Optimiser, Outcome, Problem, Rule};
+use gpu_subset::run::Schedule;
 use gpu_subset::subset::{Plan, StageOptions};
 use gpu_subset::training::SubsetProblem;
 use numpy::PyReadonlyArray1;
@@ -27,6 +28,9 @@ struct MinimiseStep {
     accuracy: Option<f64>,
     cost_epochs: f64,
 }
+
+/// Steps of a method that goes over all examples, at most, unless the caller says otherwise.
+const MOST_WHOLE_STEPS: u64 = 100;
 
 /// How far a method goes.
 struct Limits {
@@ -49,7 +53,9 @@ struct Minimum {
 
 /// Minimises a loss from parameters `[P]`, and returns a dict: `x`, `fun`, `nit`, `message`, `success`, `history`.
 #[pyfunction]
-#[pyo3(signature = (objective, theta, method, settings, iterations, budget=None, tolerance=0.0, seed=0, callback=None))]
+#[pyo3(signature = (
+    objective, theta, method, settings, iterations=None, budget=None, tolerance=0.0, seed=0, callback=None
+))]
 #[expect(clippy::too_many_arguments, reason = "one for each argument of Python's")]
 pub(crate) fn minimise<'py>(
     py: Python<'py>,
@@ -57,17 +63,18 @@ pub(crate) fn minimise<'py>(
     theta: PyReadonlyArray1<'py, f32>,
     method: &str,
     settings: &Bound<'py, PyDict>,
-    iterations: u64,
+    iterations: Option<u64>,
     budget: Option<f64>,
     tolerance: f64,
     seed: u64,
     callback: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let settings = asked(settings)?;
-    let method = Named::of(method, &settings).or_exception()?;
+    let method = request::method(method, &settings).or_exception()?;
+    let most = if matches!(method, Schedule::Stochastic(_)) { u64::MAX } else { MOST_WHOLE_STEPS };
     check_caller().or_exception()?;
     let theta = objective.expanded(&theta)?;
-    let limits = Limits { iterations, budget, tolerance, seed };
+    let limits = Limits { iterations: iterations.unwrap_or(most), budget, tolerance, seed };
     let Watched { ended, history, raised } = watched(py, callback, |watcher| {
         let _turn = objective.device.turn_or_stop(&watcher.interrupt)?;
         let again = objective.locked().again()?;
@@ -94,7 +101,7 @@ pub(crate) fn minimise<'py>(
 fn minimum(
     objective: Objective,
     theta: &[f32],
-    method: &Named,
+    method: &Schedule,
     limits: &Limits,
     watcher: &mut Watcher,
 ) -> Result<Minimum> {
@@ -102,8 +109,10 @@ fn minimum(
     let mut problem = SubsetProblem::new(objective)?;
     let theta = problem.space().upload(theta)?;
     let mut optimiser = match method {
-        Named::Whole(method) => method.start(&mut problem, theta, None)?,
-        Named::Stochastic(rule) => {
+        Schedule::Paper(method) | Schedule::Growing(method) | Schedule::Full(method) => {
+            method.start(&mut problem, theta, None)?
+        }
+        Schedule::Stochastic(rule) => {
             let (rule, budget) = resolved(&problem, *rule, limits.budget);
             watcher.planned = budget.count();
             problem.prepare(&rule)?;

@@ -4,7 +4,6 @@ use gpu_subset::data::Dataset;
 use gpu_subset::error::{Error, Result, UsageError};
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::model::Description;
-use gpu_subset::optimise::{Adam, Method, Muon, Rule, Sgd, Sweep};
 use gpu_subset::run::{ClassWeights, Config, Run, RunBuilder, Schedule};
 use gpu_subset::shape::Shape;
 use gpu_subset::subset::{StageOptions, SubsetSize};
@@ -157,60 +156,20 @@ fn sized(size: &str) -> Result<SubsetSize> {
     size.parse().map_err(|why| Error::usage(format!("{size}: {why}")))
 }
 
-/// A method, or a rule for mini-batches, by name.
-pub(crate) enum Named {
-    /// All of a problem in each step.
-    Whole(Method),
-    /// Mini-batches.
-    Stochastic(Rule),
-}
-
-impl Named {
-    /// With other values of some of its settings, the parts of whose names stand between dots.
-    pub(crate) fn of(name: &str, settings: &Map<String, Value>) -> Result<Self> {
-        let whole = |method: Method| changed(method, settings).map(Self::Whole);
-        let stochastic = |rule: Rule| changed(rule, settings).map(Self::Stochastic);
-        match name {
-            "kfac" => whole(Method::Kfac(Default::default())),
-            "lbfgs" => whole(Method::Lbfgs(Default::default())),
-            "ncg" => whole(Method::Ncg(Default::default())),
-            "gauss-newton" => whole(Method::GaussNewton(Default::default())),
-            "adam" => stochastic(Rule::Adam(Adam::default())),
-            "sgd" => stochastic(Rule::Sgd(Sgd::default())),
-            "muon" => stochastic(Rule::Muon(Muon::default())),
-            "sweep" => stochastic(Rule::Sweep(Sweep::default())),
-            _ => {
-                Err(Error::usage(format!("method {name}: not one of kfac, lbfgs, ncg, gauss-newton, adam, sgd, muon")))
-            }
-        }
-    }
-}
-
-/// Schedule and method, each as the other suggests where it is not given.
+/// Schedule and method by name, with other values of some of the method's settings, the parts of whose names stand
+/// between dots.
 fn schedule(schedule: Option<&str>, method: Option<&str>, settings: &Map<String, Value>) -> Result<Schedule> {
-    let named = match (schedule, method) {
-        (None | Some("sweep"), None) | (Some("sweep"), Some("kfac")) => Named::of("sweep", settings)?,
-        (Some("minibatch"), None) => Named::of("adam", settings)?,
-        (_, method) => Named::of(method.unwrap_or("kfac"), settings)?,
-    };
-    match (schedule, named) {
-        (None | Some("minibatch"), Named::Stochastic(rule)) => Ok(Schedule::Stochastic(rule)),
-        (Some("sweep"), Named::Stochastic(rule @ Rule::Sweep(_))) => Ok(Schedule::Stochastic(rule)),
-        (None | Some("paper"), Named::Whole(method)) => Ok(Schedule::Paper(method)),
-        (Some("growing"), Named::Whole(method)) => Ok(Schedule::Growing(method)),
-        (Some("full"), Named::Whole(method)) => Ok(Schedule::Full(method)),
-        (Some(schedule @ ("sweep" | "minibatch" | "paper" | "growing" | "full")), _) => {
-            let of = match schedule {
-                "sweep" => "sweep takes kfac alone",
-                "minibatch" => "minibatch takes muon, adam or sgd",
-                _ => "adam, sgd and muon go with minibatch",
-            };
-            Err(Error::usage(format!("method {}: schedule {of}", method.unwrap_or_default())))
-        }
-        (schedule, _) => {
-            let schedule = schedule.unwrap_or_default();
-            Err(Error::usage(format!("schedule {schedule}: not one of sweep, paper, growing, full, minibatch")))
-        }
+    let schedule = schedule.map(str::parse).transpose()?;
+    let method = method.map(str::parse).transpose()?;
+    let usual = Schedule::of(schedule, method)?;
+    usual.with_settings(|method| changed(method, settings), |rule| changed(rule, settings))
+}
+
+/// The same of a method by itself, or of the sweep.
+pub(crate) fn method(name: &str, settings: &Map<String, Value>) -> Result<Schedule> {
+    match name {
+        "sweep" => schedule(Some(name), None, settings),
+        _ => schedule(None, Some(name), settings),
     }
 }
 

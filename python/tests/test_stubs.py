@@ -1,7 +1,13 @@
 """The stubs say what is there."""
 
+import re
 import subprocess
 import sys
+
+import pytest
+from conftest import ROOT
+
+from gpu_subset import SubsetClassifier
 
 
 def test_stubs_are_those_of_the_package(tmp_path):
@@ -11,3 +17,11 @@ def test_stubs_are_those_of_the_package(tmp_path):
     command = [sys.executable, "-m", "mypy.stubtest", "gpu_subset", *options]
     found = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.mark.parametrize("alias, parameter", [("_ScheduleName", "schedule"), ("_MethodName", "method")])
+def test_names_are_those_of_the_library(digits, alias, parameter):
+    stub = (ROOT / "python" / "gpu_subset" / "_classifier.pyi").read_text()
+    names = re.findall(r'"([^"]+)"', re.search(rf"{alias} = Literal\[(.*)\]", stub)[1])
+    with pytest.raises(ValueError, match=f"^{parameter} never: not one of {', '.join(names)}$"):
+        SubsetClassifier(**{parameter: "never"}).fit(digits[0], digits[1])

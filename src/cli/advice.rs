@@ -90,6 +90,8 @@ fn of_usage(cause: &UsageError) -> Option<&'static str> {
         | UsageError::Copies { .. }
         | UsageError::Arrays { .. }
         | UsageError::NoStep
+        | UsageError::UnknownName { .. }
+        | UsageError::Mismatch { .. }
         | UsageError::ClassWeights { .. }
         | UsageError::Configuration { .. }
         | UsageError::Refused { .. } => None,

@@ -2,38 +2,47 @@
 
 use super::given::Given;
 use super::method_options::{
-    BatchArgs, DampingArgs, GaussNewtonArgs, LbfgsArgs, MethodName, MomentumArgs, MuonArgs, NcgArgs, RateArgs, SgdArgs,
-    SweepArgs, check,
+    BatchArgs, DampingArgs, GaussNewtonArgs, LbfgsArgs, MomentumArgs, MuonArgs, NcgArgs, RateArgs, SgdArgs, SweepArgs,
+    check,
 };
-use super::values::value_name;
-use crate::error::{Error, Result};
+use super::values::named;
+use crate::error::{Error, Result, UsageError};
 use crate::optimise::{Adam, BatchPlan, Method, Rule, Sweep};
-use crate::run::Schedule;
-use clap::{Args, ValueEnum};
+use crate::run::{MethodName, Schedule, ScheduleName, pairing};
+use clap::Args;
 
-/// The schedules by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum ScheduleName {
-    /// One small disjoint subset after another, a K-FAC step on each, within --budget
-    Sweep,
-    /// One subset to its minimum, then the full set for a short adaptation
-    Paper,
-    /// Nested subsets up to the full set, each four times the one before and started from where that ended
-    Growing,
-    /// The full set alone, as a whole
-    Full,
-    /// Mini-batches of the full set, within --budget
-    Minibatch,
-}
+const SCHEDULES: &[(ScheduleName, &str)] = &[
+    (ScheduleName::Sweep, "One small disjoint subset after another, a K-FAC step on each, within --budget"),
+    (ScheduleName::Paper, "One subset to its minimum, then the full set for a short adaptation"),
+    (
+        ScheduleName::Growing,
+        "Nested subsets up to the full set, each four times the one before and started from where that ended",
+    ),
+    (ScheduleName::Full, "The full set alone, as a whole"),
+    (ScheduleName::Minibatch, "Mini-batches of the full set, within --budget"),
+];
+
+const METHODS: &[(MethodName, &str)] = &[
+    (MethodName::Kfac, "K-FAC with exact steps and momentum: fewest passes over a subset"),
+    (MethodName::Lbfgs, "Limited-memory BFGS"),
+    (MethodName::Ncg, "Nonlinear conjugate gradients"),
+    (MethodName::GaussNewton, "Hessian-free Gauss-Newton: truncated conjugate gradients in each step"),
+    (MethodName::Adam, "Adam on mini-batches of the full set"),
+    (MethodName::Sgd, "Stochastic gradient descent with momentum on mini-batches of the full set"),
+    (
+        MethodName::Muon,
+        "Muon on mini-batches of the full set: orthogonalised momentum for hidden weights, Adam for the rest",
+    ),
+];
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Method (docs/choosing-a-method.md)")]
 pub(super) struct MethodArgs {
     /// How the loss is minimised [default: kfac; adam with --schedule minibatch]
-    #[arg(long, value_enum, value_name = "NAME")]
+    #[arg(long, value_parser = named(METHODS), value_name = "NAME")]
     method: Option<MethodName>,
     /// What is minimised, in which order [default: sweep; with --method paper, or minibatch for adam, sgd and muon]
-    #[arg(long, value_enum, value_name = "NAME")]
+    #[arg(long, value_parser = named(SCHEDULES), value_name = "NAME")]
     schedule: Option<ScheduleName>,
     #[command(flatten)]
     ncg: NcgArgs,
@@ -63,30 +72,12 @@ impl MethodArgs {
     /// # Errors
     /// [`Error::Usage`] for a method that is no match for the schedule.
     pub(super) fn names(&self) -> Result<(ScheduleName, MethodName)> {
-        use {MethodName as M, ScheduleName as S};
-        let is_stochastic = |method| matches!(method, M::Adam | M::Sgd | M::Muon);
-        let (schedule, method) = match (self.schedule, self.method) {
-            (None, None) => (S::Sweep, M::Kfac),
-            (None, Some(method)) if is_stochastic(method) => (S::Minibatch, method),
-            (None, Some(method)) => (S::Paper, method),
-            (Some(S::Minibatch), None) => (S::Minibatch, M::Adam),
-            (Some(schedule), None) => (schedule, M::Kfac),
-            (Some(schedule), Some(method)) => (schedule, method),
-        };
-        let fits = match schedule {
-            S::Sweep => method == M::Kfac,
-            S::Minibatch => is_stochastic(method),
-            S::Paper | S::Growing | S::Full => !is_stochastic(method),
-        };
-        if fits {
-            return Ok((schedule, method));
-        }
-        let of = match schedule {
-            S::Sweep => "--schedule sweep takes kfac alone",
-            S::Minibatch => "--schedule minibatch takes muon, adam or sgd",
-            _ => "adam, sgd and muon go with --schedule minibatch",
-        };
-        Err(Error::usage(format!("--method {}: {of}", value_name(&method))))
+        pairing(self.schedule, self.method).map_err(|error| match error {
+            Error::Usage(UsageError::Mismatch { method, why: [who, goes_with], .. }) => {
+                Error::usage(format!("--method {method}: {who}--schedule {goes_with}"))
+            }
+            other => other,
+        })
     }
 
     /// The schedule, with the method and its settings.
@@ -107,31 +98,39 @@ impl MethodArgs {
         check::<MuonArgs>(given, is_sweep, method)?;
         check::<SweepArgs>(given, is_sweep, method)?;
         let Self { ncg, lbfgs, damping, gauss_newton, rate, batches, momentum, sgd, muon, sweep, .. } = self;
-        let method = match method {
-            MethodName::Kfac if is_sweep => {
-                return Ok(Schedule::Stochastic(Rule::Sweep(sweep.settings(damping, momentum, batches))));
-            }
-            MethodName::Adam => {
-                let defaults = Adam::default();
-                let adam = Adam { batches: rate.settings(batches, defaults.batches), ..defaults };
-                return Ok(Schedule::Stochastic(Rule::Adam(adam)));
-            }
-            MethodName::Sgd => return Ok(Schedule::Stochastic(Rule::Sgd(sgd.settings(momentum, rate, batches)))),
-            MethodName::Muon => return Ok(Schedule::Stochastic(Rule::Muon(muon.settings(momentum, rate, batches)))),
-            MethodName::Kfac => Method::Kfac(damping.kfac()),
-            MethodName::Lbfgs => Method::Lbfgs(lbfgs.settings()),
-            MethodName::Ncg => Method::Ncg(ncg.settings()),
-            MethodName::GaussNewton => Method::GaussNewton(gauss_newton.settings(damping)),
-        };
-        Ok(match schedule {
-            ScheduleName::Growing => Schedule::Growing(method),
-            ScheduleName::Full => Schedule::Full(method),
-            _ => Schedule::Paper(method),
-        })
+        Schedule::of(Some(schedule), Some(method))?.with_settings(
+            |method| {
+                Ok(match method {
+                    Method::Kfac(_) => Method::Kfac(damping.kfac()),
+                    Method::Lbfgs(_) => Method::Lbfgs(lbfgs.settings()),
+                    Method::Ncg(_) => Method::Ncg(ncg.settings()),
+                    Method::GaussNewton(_) => Method::GaussNewton(gauss_newton.settings(damping)),
+                })
+            },
+            |rule| {
+                Ok(match rule {
+                    Rule::Sweep(_) => Rule::Sweep(sweep.settings(damping, momentum, batches)),
+                    Rule::Adam(adam) => Rule::Adam(Adam { batches: rate.settings(batches, adam.batches), ..adam }),
+                    Rule::Sgd(_) => Rule::Sgd(sgd.settings(momentum, rate, batches)),
+                    Rule::Muon(_) => Rule::Muon(muon.settings(momentum, rate, batches)),
+                })
+            },
+        )
     }
 
     /// How mini-batches are made up, as this says, or as in a sweep.
     pub(super) fn batches_of_sweep(&self) -> BatchPlan {
         self.batches.settings(Sweep::default().batches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_offered() {
+        assert_eq!(METHODS.iter().map(|(method, _)| *method).collect::<Vec<_>>(), MethodName::ALL);
+        assert_eq!(SCHEDULES.iter().map(|(schedule, _)| *schedule).collect::<Vec<_>>(), ScheduleName::ALL);
     }
 }

@@ -2,33 +2,15 @@
 //! settings. Options that methods share are a struct of their own.
 
 use super::given::Given;
-use super::values::{Switch, named, non_negative, probability, value_name};
+use super::values::{Switch, named, non_negative, probability};
 use crate::batch::Looks;
 use crate::error::{Error, Result};
 use crate::optimise::{
     BatchPlan, Beta, Decay, GaussNewtonSettings, Importance, KfacSettings, LbfgsSettings, Muon, NcgSettings,
     Preconditioner, Sgd, Sweep,
 };
-use clap::{Args, ValueEnum};
-
-/// The methods by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum MethodName {
-    /// K-FAC with exact steps and momentum: fewest passes over a subset
-    Kfac,
-    /// Limited-memory BFGS
-    Lbfgs,
-    /// Nonlinear conjugate gradients
-    Ncg,
-    /// Hessian-free Gauss-Newton: truncated conjugate gradients in each step
-    GaussNewton,
-    /// Adam on mini-batches of the full set
-    Adam,
-    /// Stochastic gradient descent with momentum on mini-batches of the full set
-    Sgd,
-    /// Muon on mini-batches of the full set: orthogonalised momentum for hidden weights, Adam for the rest
-    Muon,
-}
+use crate::run::MethodName;
+use clap::Args;
 
 const BETAS: &[(Beta, &str)] =
     &[(Beta::PolakRibierePlus, "Polak and Ribière's, not below zero"), (Beta::HagerZhang, "Hager and Zhang's")];
@@ -365,11 +347,11 @@ pub(super) fn check<G: Options>(given: &Given, is_sweep: bool, method: MethodNam
     match given.first_of::<G>().filter(|_| !fits) {
         None => Ok(()),
         Some(option) => {
-            let methods = G::OF.iter().map(value_name).collect::<Vec<_>>().join(" or ");
+            let methods = G::OF.iter().map(MethodName::to_string).collect::<Vec<_>>().join(" or ");
             let of_methods = (!G::OF.is_empty()).then(|| format!("--method {methods}"));
             let of_sweep = G::IN_SWEEP.then(|| "--schedule sweep".to_owned());
             let of: Vec<String> = of_sweep.into_iter().chain(of_methods).collect();
-            Err(Error::usage(format!("{option}: an option of {}, not of {}", of.join(", or of "), value_name(&method))))
+            Err(Error::usage(format!("{option}: an option of {}, not of {method}", of.join(", or of "))))
         }
     }
 }

@@ -1,14 +1,12 @@
 //! `gpu-subset plan`: what a training would come to, from the numbers of data and model and two seconds of it.
 
 use super::device::DeviceArgs;
-use super::method::ScheduleName;
 use super::output::{say, show};
 use super::request::RunRequest;
 use super::trained::say_start;
-use super::values::value_name;
 use crate::data::Dataset;
 use crate::error::shown;
-use crate::run::{Forecast, Fraction, Run};
+use crate::run::{Forecast, Fraction, Run, ScheduleName};
 use crate::subset::{Plan, WELL_ABOVE_ONE, overdetermination};
 use clap::Args;
 use serde::Serialize;
@@ -37,7 +35,7 @@ struct PlanRecord<'a> {
     classes: usize,
     /// P
     parameters: usize,
-    schedule: String,
+    schedule: ScheduleName,
     plan: &'a Plan,
     why: String,
     #[serde(flatten)]
@@ -65,7 +63,7 @@ pub(super) fn run(args: &PlanArgs) -> anyhow::Result<()> {
         examples: data.train.len(),
         classes: data.classes.len(),
         parameters,
-        schedule: value_name(&schedule),
+        schedule,
         plan: &config.plan,
         why: why(schedule, forecast.subset, q),
         forecast: &forecast,

@@ -2,7 +2,7 @@
 
 use super::augment::AugmentArgs;
 use super::given::Given;
-use super::method::{MethodArgs, ScheduleName};
+use super::method::MethodArgs;
 use super::reading::{PixelArgs, ReadArgs, say_notes};
 use super::values::{Bytes, Switch, below_one, named, non_negative, whole};
 use crate::data::Dataset;
@@ -210,9 +210,8 @@ impl RunRequest {
     /// [`Error::Usage`] for an option of another schedule or method.
     pub(super) fn schedule(&self) -> Result<Schedule> {
         let schedule = self.method.choose(&self.given)?;
-        let (name, _) = self.method.names()?;
-        let has_budget = matches!(name, ScheduleName::Sweep | ScheduleName::Minibatch);
-        let has_subset = matches!(name, ScheduleName::Paper | ScheduleName::Growing);
+        let has_budget = matches!(schedule, Schedule::Stochastic(_));
+        let has_subset = matches!(schedule, Schedule::Paper(_) | Schedule::Growing(_));
         self.check::<BudgetArgs>(has_budget, "sweep or minibatch")?;
         self.check::<PassesArgs>(!has_budget, "paper, growing or full")?;
         self.check::<SubsetArgs>(has_subset, "paper or growing")?;

@@ -85,6 +85,8 @@ fn usage() -> Vec<UsageError> {
     vec![
         UsageError::Resize { height: 0, width: 8, most: 4096 },
         UsageError::Backend { name: name(), known: &["vulkan", "gl"] },
+        UsageError::UnknownName { of: "method", name: name(), known: vec!["kfac".to_owned(), "lbfgs".to_owned()] },
+        UsageError::Mismatch { method: "muon".to_owned(), schedule: "sweep".to_owned(), why: ["", "sweep takes kfac"] },
         UsageError::Augmentation { name: "crop", value: 8.0, most: 7.0 },
         UsageError::Copies { copies: 3_000_000, examples: 1437, most: 2988 },
         UsageError::Choice { examples: 1024, room: 512, most: 2048 },

@@ -34,6 +34,26 @@ pub enum UsageError {
         /// Those that exist.
         known: &'static [&'static str],
     },
+    /// A name of something that does not exist.
+    #[error("{of} {}: not one of {}", shown(name), known.join(", "))]
+    UnknownName {
+        /// Of what: `method`, `schedule`.
+        of: &'static str,
+        /// What was asked for.
+        name: String,
+        /// Those that exist.
+        known: Vec<String>,
+    },
+    /// A method that is no match for a schedule.
+    #[error("method {method} with schedule {schedule}: {}", why.concat())]
+    Mismatch {
+        /// The method by name.
+        method: String,
+        /// The schedule by name.
+        schedule: String,
+        /// Who goes with whom, in two parts: the second begins with the name of a schedule.
+        why: [&'static str; 2],
+    },
     /// A number of an augmentation that is beyond its range for the images.
     #[error("augmentation {name}={value}: not a number from 0 to {most}")]
     Augmentation {

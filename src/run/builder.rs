@@ -6,6 +6,7 @@ use super::config::Config;
 use super::held_out::leaves_each_class;
 use super::initial::InitialWeights;
 use super::pixels::Pixels;
+use super::schedule::Schedule;
 use crate::cost::Units;
 use crate::data::Dataset;
 use crate::device::Gpu;
@@ -13,55 +14,11 @@ use crate::error::{Result, UsageError};
 use crate::kernels::augment::Augmentation;
 use crate::model::{Description, Model};
 use crate::objective::{DEFAULT_MEMORY, FactorWork};
-use crate::optimise::{Method, Rule, Sweep};
+use crate::optimise::{Rule, Sweep};
 use crate::subset::{Plan, Sampling, StageOptions, SubsetSize};
-
-/// λ of the weight decay unless the user says otherwise: of a sweep, and of others.
-const WEIGHT_DECAY: [f64; 2] = [2e-3, 1e-3];
-
-/// Units of a budget beyond which a sweep over copies that differ has less: these leave less to a penalty (measured:
-/// docs/lab-notes.md).
-const LONG_BUDGET: f64 = 100_000.0;
 
 /// Seconds between checkpoints unless the user says otherwise.
 pub const CHECKPOINT_EVERY: f64 = 30.0;
-
-/// What is minimised, in which order, before the numbers of data and model are known.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Schedule {
-    /// Mini-batches within a budget, by a rule.
-    Stochastic(Rule),
-    /// One subset to its minimum, then the full set for a short adaptation.
-    Paper(Method),
-    /// Nested subsets up to the full set.
-    Growing(Method),
-    /// The full set alone.
-    Full(Method),
-}
-
-impl Schedule {
-    /// λ of the weight decay unless the user says otherwise, on a set whose classes have [such an
-    /// entropy](Dataset::class_entropy). A sweep comes near the minimum of loss and penalty, where a penalty as large
-    /// as the loss would leave nothing of the network.
-    pub fn weight_decay(&self, entropy: f64) -> f64 {
-        let [of_sweep, of_others] = WEIGHT_DECAY;
-        if self.is_sweep() { of_sweep * entropy } else { of_others }
-    }
-
-    /// The same for a model and a plan. With copies that differ λ falls as the root of a long budget. A sweep over a
-    /// network that normalises has none: nothing that is normalised depends on the size of what it is made by.
-    fn weight_decay_of(&self, entropy: f64, model: &Model, plan: &Plan, has_copies: bool) -> f64 {
-        if self.is_sweep() && model.is_normalised() {
-            return 0.0;
-        }
-        let units = plan.budget().filter(|_| self.is_sweep() && has_copies).map_or(0.0, Units::count);
-        self.weight_decay(entropy) * (LONG_BUDGET / units.max(LONG_BUDGET)).sqrt()
-    }
-
-    fn is_sweep(&self) -> bool {
-        matches!(self, Self::Stochastic(Rule::Sweep(_)))
-    }
-}
 
 /// A run as it is asked for: `Run::sweep(&data).model("mnist-14k").budget(0.5)`. What is not said has a default that
 /// suits the data.

@@ -3,6 +3,7 @@
 
 mod assembly;
 mod builder;
+mod choice;
 mod class_weights;
 mod columns;
 mod config;
@@ -22,6 +23,7 @@ mod predictor;
 mod ranks;
 mod record;
 mod recovery;
+mod schedule;
 mod spread;
 mod start;
 mod step_log;
@@ -31,7 +33,8 @@ mod trained;
 mod weights;
 
 pub use assembly::Run;
-pub use builder::{CHECKPOINT_EVERY, RunBuilder, Schedule};
+pub use builder::{CHECKPOINT_EVERY, RunBuilder};
+pub use choice::{MethodName, ScheduleName, pairing};
 pub use class_weights::ClassWeights;
 pub use config::Config;
 pub use folder::{Resumed, RunFolder};
@@ -45,6 +48,7 @@ pub use predictions::{Confusion, Mistake, mean_cross_entropy, worst_mistakes};
 pub use predictor::Predictor;
 pub use ranks::Invitation;
 pub use record::RunRecord;
+pub use schedule::Schedule;
 pub use spread::OtherRange;
 pub use step_log::LogFormat;
 pub use trained::Trained;
