@@ -28,7 +28,7 @@ pub struct Draw {
 
 /// Which examples of mini-batches go backward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
+pub enum Chosen {
     /// All.
     All,
     /// Those that a draw keeps, by a threshold that follows from their scores.

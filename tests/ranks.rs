@@ -106,7 +106,7 @@ fn configurations(data: &Dataset) -> Vec<(&'static str, Config, [usize; 2])> {
         ),
         ("weighted", of(full(Method::Lbfgs(Default::default())).class_weights(weights)), [10, 6]),
         ("normalised", of(full(Method::Kfac(Default::default())).model("digits-resnet-5k")), [2, 2]),
-        ("sweep", sweep, [10, 6]),
+        ("sweep", sweep, [10, 5]),
     ]
 }
 

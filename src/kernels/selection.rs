@@ -148,8 +148,8 @@ fn rows_of(gpu: &Gpu, pairs: &[(Quads, Quads)], arrays: [&Quads; 2], position: &
 
 /// The same in f64.
 pub mod reference {
-    pub use super::threshold;
     use crate::kernels::gather::PADDING;
+    pub use crate::kernels::selection::threshold;
 
     /// The uniform number of an example.
     pub fn uniform(index: u32, step: u32, key: [u32; 2]) -> f64 {

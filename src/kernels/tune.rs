@@ -1,7 +1,7 @@
 //! Timing a few tiles of a product on the shapes at hand.
 //!
-//! Tiles leave the order of sums alone, but a driver's compiler may round otherwise for another tile. One that changes a
-//! bit is not taken: what a run comes to would depend on which tiles were remembered when it began, or went on.
+//! Tiles leave the order of sums alone, but a driver's compiler may round otherwise for another tile. One that changes
+//! a bit is not taken: what a run comes to would depend on which tiles were remembered when it began, or went on.
 
 use super::epilogue::Epilogue;
 use super::product::{Operands, Product};

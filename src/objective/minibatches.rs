@@ -10,7 +10,7 @@ use super::loss::Objective;
 use super::minibatch_sums::MinibatchSums;
 use super::pass::{Forward, Pass};
 use super::selection::Selection;
-use crate::batch::{Batch, Choice, Draw};
+use crate::batch::{Batch, Chosen, Draw};
 use crate::cost::{Cost, Yardstick};
 use crate::device::{ALIGNMENT, Buf, Reader};
 use crate::error::Result;
@@ -33,6 +33,8 @@ const BEHIND: f64 = 0.25;
 pub struct Minibatches {
     /// The objective over `batch` examples; its weights are 1/`batch`, or that on average, so that its sums are means.
     objective: Objective,
+    /// λ of their gradients.
+    decay: f64,
     /// The positions in the data set that mini-batches are taken from.
     indices: Vec<u32>,
     /// Indices, labels and weights: written in one piece.
@@ -115,8 +117,16 @@ impl Minibatches {
     /// # Errors
     /// What the device reports; [`Error::Usage`](crate::error::Error::Usage) when there are too many examples to choose
     /// among.
-    pub fn new(whole: &Objective, batch: usize, choice: Choice) -> Result<Self> {
-        let Objective { gpu, workspace, weight_decay, .. } = whole;
+    pub fn new(whole: &Objective, batch: usize, choice: Chosen) -> Result<Self> {
+        Self::decayed(whole, batch, choice, whole.weight_decay)
+    }
+
+    /// The same with another λ in their gradients: that of a share of larger mini-batches, one of which has it for all.
+    ///
+    /// # Errors
+    /// As [`Minibatches::new`].
+    pub(crate) fn decayed(whole: &Objective, batch: usize, choice: Chosen, decay: f64) -> Result<Self> {
+        let Objective { gpu, workspace, .. } = whole;
         let some: Vec<u32> = whole.indices.iter().cycle().take(batch).copied().collect();
         workspace.check_one_piece(batch)?;
         let blocks = batch.div_ceil(gpu.profile.block);
@@ -127,16 +137,17 @@ impl Minibatches {
         let part = |i: usize| chosen.view(i * aligned..i * aligned + padded);
         objective.index = part(0);
         objective.targets = Targets { label: part(1), weight: part(2), ..objective.targets };
-        let decay = gpu.upload("minibatch.decay", &[*weight_decay as f32])?;
-        let selects = choice != Choice::All;
+        let lambda = gpu.upload("minibatch.decay", &[decay as f32])?;
+        let selects = choice != Chosen::All;
         let selection = selects.then(|| Selection::new(gpu, &objective, choice)).transpose()?;
-        let (program, rest) = objective.record_minibatch(&decay, selection.as_ref())?;
+        let (program, rest) = objective.record_minibatch(&lambda, selection.as_ref())?;
         let slot = 2 * aligned + workspace.report.marks.len().next_multiple_of(ALIGNMENT) + ALIGNMENT;
         let slots = gpu.alloc("minibatch.slots", SLOTS * slot)?;
         Ok(Self {
             indices: whole.indices.clone(),
             reader: gpu.reader(slots.len())?,
             objective,
+            decay,
             chosen,
             program,
             selection,
@@ -154,8 +165,8 @@ impl Minibatches {
     }
 
     /// Whether they are of so many examples, and this choice of them goes backward.
-    pub fn are(&self, examples: usize, choice: Choice) -> bool {
-        let own = self.selection.as_ref().map_or(Choice::All, |selection| selection.choice);
+    pub fn are(&self, examples: usize, choice: Chosen) -> bool {
+        let own = self.selection.as_ref().map_or(Chosen::All, |selection| selection.choice);
         self.objective.len == examples && own == choice
     }
 
@@ -171,7 +182,7 @@ impl Minibatches {
     /// # Panics
     /// When the batch is of another length than the others, or draws where they do not.
     pub fn gradient(&mut self, theta: &Buf, batch: Batch<'_>, gradient: &Buf) -> Result<()> {
-        let choice = if batch.draw.is_some() { Choice::Own } else { Choice::All };
+        let choice = if batch.draw.is_some() { Chosen::Own } else { Chosen::All };
         self.write(theta, batch, choice);
         let own = self.objective.workspace.theta.clone();
         self.submit(&[(theta, &own)], gradient)
@@ -180,9 +191,9 @@ impl Minibatches {
     /// The scores of the examples of a `batch`, with whose gradient [`Minibatches::gradient_by`] goes on.
     ///
     /// # Errors
-    /// As [`Minibatches::gradient`]; so it panics, and for another choice than [`Choice::Common`].
+    /// As [`Minibatches::gradient`]; so it panics, and for another choice than [`Chosen::Common`].
     pub fn scores(&mut self, theta: &Buf, batch: Batch<'_>) -> Result<Vec<f32>> {
-        self.write(theta, batch, Choice::Common);
+        self.write(theta, batch, Chosen::Common);
         let Objective { gpu, workspace, len, .. } = &self.objective;
         self.program.run_between(gpu, &[(theta, &workspace.theta)], &[])?;
         let scores = self.selection.as_ref().map(|selection| gpu.read::<f32>(&selection.score)).transpose()?;
@@ -202,7 +213,7 @@ impl Minibatches {
     }
 
     /// Writes a batch as the next one, and charges it.
-    fn write(&mut self, theta: &Buf, batch: Batch<'_>, choice: Choice) {
+    fn write(&mut self, theta: &Buf, batch: Batch<'_>, choice: Chosen) {
         let Batch { positions, weights, epoch, draw } = batch;
         assert!(self.are(positions.len(), choice), "a batch of another kind than the others");
         let Objective { gpu, workspace, examples, len, .. } = &self.objective;
@@ -236,7 +247,7 @@ impl Minibatches {
     fn charge(&mut self, indices: &[u32], selects: bool) {
         let (Objective { workspace, examples, .. }, count) = (&self.objective, indices.len());
         let (model, passes) = (&workspace.model, if selects { 0 } else { count as u64 });
-        let decay = if self.objective.weight_decay == 0.0 { 0 } else { model.parameters() as u64 };
+        let decay = if self.decay == 0.0 { 0 } else { model.parameters() as u64 };
         let choice = if selects { selection::multiply_adds(count, model.classes) } else { 0 };
         self.cost += Cost { forward: count as u64, backward: passes, ..Cost::default() };
         let yardstick = Yardstick::new(model.multiply_adds());

@@ -5,7 +5,7 @@ use super::loss::Objective;
 use super::pass::{Chunk, Forward, Normal, Pass};
 use super::record::PartialSums;
 use super::slots::COTANGENT;
-use crate::batch::{Choice, Draw};
+use crate::batch::{Chosen, Draw};
 use crate::device::{BlockCount, Buf, Gpu, Quads};
 use crate::error::Result;
 use crate::kernels::live;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The kept examples of a mini-batch on the device: as many as there may be, and how many there are.
 pub(super) struct Selection {
     pub kept: Kept,
-    pub choice: Choice,
+    pub choice: Chosen,
     /// What an example's gradient is likely to be, by its residual.
     pub score: Buf,
     /// The next draw, as the kernel reads it, and its threshold where that is given.
@@ -31,7 +31,7 @@ pub(super) struct Selection {
 
 impl Selection {
     /// For the mini-batches of an objective.
-    pub(super) fn new(gpu: &Gpu, batch: &Objective, choice: Choice) -> Result<Self> {
+    pub(super) fn new(gpu: &Gpu, batch: &Objective, choice: Chosen) -> Result<Self> {
         let (workspace, padded) = (&batch.workspace, batch.index.len());
         workspace.check_choice(batch.len)?;
         let live = Arc::new(BlockCount::new(gpu)?);
@@ -79,7 +79,7 @@ impl Selection {
         }
         let Targets { label, weight, smoothing } = &chunk.targets;
         let of_batch = [&chunk.index, label, weight];
-        let is_given = self.choice == Choice::Common;
+        let is_given = self.choice == Chosen::Common;
         program.push(selection::choose(gpu, &self.score, of_batch, (&self.draw, is_given), kept, &self.live)?);
 
         // recorded before the grids it asks for are
@@ -128,7 +128,7 @@ impl Objective {
         base: Base<'_>,
     ) -> Result<Option<Program>> {
         let forward = self.record_losses(program, Pass::Gradient, chunk, Some(&selection.score))?;
-        let mut rest = (selection.choice == Choice::Common).then(Program::default);
+        let mut rest = (selection.choice == Chosen::Common).then(Program::default);
         selection.record(rest.as_mut().unwrap_or(program), self, chunk, &forward, base)?;
         Ok(rest)
     }

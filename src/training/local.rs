@@ -1,7 +1,7 @@
 //! What one rank computes of a problem: the passes over its share of the examples.
 
 use super::prices::curvature_examples;
-use crate::batch::{Batch, Choice, Looks, Share};
+use crate::batch::{Batch, Chosen, Looks, Share};
 use crate::cost::Cost;
 use crate::device::{Buf, Gpu};
 use crate::error::Result;
@@ -78,15 +78,18 @@ impl LocalProblem {
     pub(super) fn minibatches(&mut self, examples: usize, selects: bool) -> Result<Option<&mut Minibatches>> {
         let own = self.share_of_batch(examples);
         let choice = match selects {
-            true if self.share == Share::ALL => Choice::Own,
-            true => Choice::Common,
-            false => Choice::All,
+            true if self.share == Share::ALL => Chosen::Own,
+            true => Chosen::Common,
+            false => Chosen::All,
         };
         if let Some(others) = self.minibatches.take_if(|known| !known.are(own, choice)) {
             self.earlier_cost += others.cost();
         }
         if self.minibatches.is_none() && own > 0 {
-            self.minibatches = Some(Minibatches::new(&self.objective, own, choice)?);
+            // the penalty is added once, by rank 0, whose part of the sum is a share
+            let decay = self.objective.weight_decay() * examples as f64 / own as f64;
+            let decay = if self.share.of == 0 { decay } else { 0.0 };
+            self.minibatches = Some(Minibatches::decayed(&self.objective, own, choice, decay)?);
         }
         Ok(self.minibatches.as_mut())
     }

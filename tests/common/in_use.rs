@@ -1,7 +1,7 @@
 //! Which override constants reach the shaders: the programs of the built-in models, recorded and asked for, for
 //! `tests/shaders/` and `examples/kernels_in_use.rs`.
 
-use gpu_subset::batch::{Batch, Choice, Draw, Looks};
+use gpu_subset::batch::{Batch, Chosen, Draw, Looks};
 use gpu_subset::device::{Buf, Gpu};
 use gpu_subset::kernels::activation::Activation;
 use gpu_subset::kernels::augment::Augmentation;
@@ -94,7 +94,7 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     objective.prepare().unwrap();
     let mut smoothed = objective.sample(EXAMPLES).unwrap().smoothed(0.1).unwrap();
     smoothed.prepare().unwrap();
-    for choice in [Choice::Own, Choice::Common] {
+    for choice in [Chosen::Own, Chosen::Common] {
         Minibatches::new(&smoothed, EXAMPLES, choice).unwrap();
     }
     let positions = Sweep::default().looks.positions;
@@ -104,10 +104,10 @@ fn record(gpu: &Gpu, description: &Description, input: Shape, classes: usize) {
     let [theta, gradient] = ["theta", "gradient"].map(|label| gpu.alloc(label, workspace.model.vector_len()).unwrap());
     let draw = Some(Draw { seed: 0, step: 0 });
     let batch = Batch { positions: &indices, weights: None, epoch: 0, draw };
-    let mut minibatches = Minibatches::new(&objective, EXAMPLES, Choice::Own).unwrap();
+    let mut minibatches = Minibatches::new(&objective, EXAMPLES, Chosen::Own).unwrap();
     minibatches.gradient(&theta, batch, &gradient).unwrap();
     for batch in BATCHES {
-        Minibatches::new(&objective, batch, Choice::Own).unwrap();
+        Minibatches::new(&objective, batch, Chosen::Own).unwrap();
     }
     record_muon(gpu, &model, &theta);
     let large = Arc::new(Workspace::new(gpu, model, DEFAULT_MEMORY).unwrap());

@@ -4,7 +4,7 @@ use crate::common::gpus_and_cases;
 use crate::common::twin::relative_error;
 use crate::selection::{SEED, expected};
 use crate::{NETS, OnDevice, problem};
-use gpu_subset::batch::{Batch, Choice, Draw};
+use gpu_subset::batch::{Batch, Chosen, Draw};
 use gpu_subset::kernels::augment::Augmentation;
 
 const BY: Augmentation =
@@ -38,7 +38,7 @@ fn each_epoch_takes_the_next_copies_all_of_them_or_those_kept() {
             let first = problem(which, EXAMPLES, 1e-2).minibatch().copies(BY, COPIES, 1);
             let theta = first.parameters(72);
             let on_device = OnDevice::with_chunks(&gpu, &first, 128);
-            let mut minibatches = [Choice::All, Choice::Own].map(|choice| on_device.minibatches(EXAMPLES, choice));
+            let mut minibatches = [Chosen::All, Chosen::Own].map(|choice| on_device.minibatches(EXAMPLES, choice));
             let (at, gradient) = (on_device.vector(&theta), on_device.unwritten());
             let mut get = |epoch, draw| {
                 let batch = Batch { positions: &positions, weights: None, epoch, draw };

@@ -2,7 +2,7 @@
 
 use crate::common::gpus;
 use crate::{OnDevice, problem};
-use gpu_subset::batch::{Batch, Choice, Draw};
+use gpu_subset::batch::{Batch, Chosen, Draw};
 use gpu_subset::cost::{Cost, Units};
 use gpu_subset::kernels::augment::Augmentation;
 use gpu_subset::optimise::{
@@ -128,7 +128,7 @@ fn choices_and_copies_are_charged() {
             [(&plain, false, 0), (&plain, true, 64 * 36), (&changed, false, 64 * 25), (&changed, true, 64 * (25 + 36))]
         {
             let on_device = OnDevice::with_chunks(&gpu, problem, 64);
-            let mut minibatches = on_device.minibatches(64, if selects { Choice::Own } else { Choice::All });
+            let mut minibatches = on_device.minibatches(64, if selects { Chosen::Own } else { Chosen::All });
             let draw = selects.then_some(Draw { seed: 1, step: 0 });
             let batch = Batch { positions: &positions, weights: None, epoch: 0, draw };
             // far from the minimum for some examples and near for others, so that not all go backward

@@ -4,7 +4,7 @@ use crate::common::gpus;
 use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
 use crate::{NETS, OnDevice, problem};
-use gpu_subset::batch::{Batch, Choice, Draw, Looks};
+use gpu_subset::batch::{Batch, Chosen, Draw, Looks};
 use gpu_subset::cost::Cost;
 use gpu_subset::objective::reference::Look;
 use gpu_subset::objective::{FactorWork, Kronecker};
@@ -91,7 +91,7 @@ fn a_look_at_a_mini_batch_takes_the_examples_it_has() {
             let on_device = OnDevice::with_chunks(&gpu, &problem, 128);
             let looks = Looks { first: 32, examples: 100, positions, whole_inputs, whole_outputs };
             let mut kronecker = Kronecker::new(&on_device.objective, looks).unwrap();
-            let mut minibatches = on_device.minibatches(batch, Choice::Own);
+            let mut minibatches = on_device.minibatches(batch, Chosen::Own);
             let (at, v) = (on_device.vector(&theta), problem.direction(5));
             let all: Vec<u32> = (0..batch as u32).collect();
             let draw = Some(Draw { seed: 0, step: 0 });

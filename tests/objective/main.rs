@@ -18,7 +18,7 @@ mod whitening;
 use common::problem::Problem;
 use common::twin::Twin;
 use common::upload;
-use gpu_subset::batch::Choice;
+use gpu_subset::batch::Chosen;
 use gpu_subset::device::{Buf, Gpu};
 use gpu_subset::error::Error;
 use gpu_subset::objective::{Evaluation, Examples, Minibatches, Objective, Workspace};
@@ -186,7 +186,7 @@ impl<'a> OnDevice<'a> {
     }
 
     /// Mini-batches of so many of its examples, all or a choice of which go backward.
-    fn minibatches(&self, batch: usize, choice: Choice) -> Minibatches {
+    fn minibatches(&self, batch: usize, choice: Chosen) -> Minibatches {
         Minibatches::new(&self.objective, batch, choice).unwrap()
     }
 

@@ -3,7 +3,7 @@
 use crate::common::gpus;
 use crate::common::twin::relative_error;
 use crate::{OnDevice, problem};
-use gpu_subset::batch::{Batch, Choice, Looks};
+use gpu_subset::batch::{Batch, Chosen, Looks};
 use gpu_subset::objective::Kronecker;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn activations_are_those_of_the_last_mini_batch_until_another_pass_overwrites_th
         let problem = problem(0, EXAMPLES, 1e-2);
         let mut on_device = OnDevice::with_chunks(&gpu, &problem, EXAMPLES);
         let (theta, gradient) = (on_device.vector(&problem.parameters(81)), on_device.unwritten());
-        let mut minibatches = on_device.minibatches(EXAMPLES, Choice::All);
+        let mut minibatches = on_device.minibatches(EXAMPLES, Chosen::All);
         let mut kronecker = Kronecker::new(&on_device.objective, Looks::USUAL.at(EXAMPLES)).unwrap();
         assert!(minibatches.activations().is_none(), "no mini-batch ran");
         let batch = Batch { positions: &positions, weights: None, epoch: 0, draw: None };
@@ -49,7 +49,7 @@ fn examples_count_as_much_in_all_losses() {
             let positions: Vec<u32> = (0..49).collect();
             let gradient = |of: &OnDevice<'_>, weights: Option<&[f32]>| {
                 let (theta, gradient) = (of.vector(&theta), of.unwritten());
-                let mut minibatches = of.minibatches(49, Choice::All);
+                let mut minibatches = of.minibatches(49, Chosen::All);
                 let batch = Batch { positions: &positions, weights, epoch: 0, draw: None };
                 minibatches.gradient(&theta, batch, &gradient).unwrap();
                 (minibatches.take_evaluation().unwrap(), of.compact(&gradient))

@@ -4,7 +4,7 @@ use crate::common::problem::Problem;
 use crate::common::twin::{dot, relative_error};
 use crate::common::{gpu, gpus_and_cases};
 use crate::{NETS, OnDevice, problem};
-use gpu_subset::batch::{Batch, Choice, Draw};
+use gpu_subset::batch::{Batch, Chosen, Draw};
 use gpu_subset::kernels::selection::reference as selection;
 use gpu_subset::kernels::softmax_xent::reference as xent;
 use gpu_subset::model::reference::Maps;
@@ -74,7 +74,7 @@ fn the_gradient_is_that_of_the_examples_kept_with_their_weights() {
                 let theta = problem.parameters(61);
                 let on_device = OnDevice::with_chunks(&gpu, &problem, chunk);
                 let [mut minibatches, mut shared] =
-                    [Choice::Own, Choice::Common].map(|choice| on_device.minibatches(examples, choice));
+                    [Chosen::Own, Chosen::Common].map(|choice| on_device.minibatches(examples, choice));
                 let positions: Vec<u32> = (0..examples as u32).collect();
                 let mut compared = 0;
                 let uneven: Vec<f32> = (0..examples).map(|n| 0.25 + 0.5 * (n % 4) as f32).collect();
@@ -119,7 +119,7 @@ fn the_mean_over_many_draws_is_the_gradient_of_all() {
     let of_all: Vec<_> = weights.iter().enumerate().map(|(n, &weight)| (n, f64::from(weight))).collect();
     let full = problem.mean_and_decay(sums(&problem, &theta, &logits(&problem, &theta), &of_all, None), &theta);
     let on_device = OnDevice::with_chunks(&gpu, &problem, 64);
-    let mut minibatches = on_device.minibatches(64, Choice::Own);
+    let mut minibatches = on_device.minibatches(64, Chosen::Own);
     let positions: Vec<u32> = (0..64).collect();
     let (theta, gradient) = (on_device.vector(&theta), on_device.unwritten());
     let directions: Vec<Vec<f64>> = (0..5).map(|seed| problem.direction(seed)).collect();
