@@ -69,7 +69,8 @@ echo "a rank that is killed ends all, and the run goes on from its checkpoint"
 long=(--schedule minibatch --method adam --batch 96)
 RANDOM=1 # the same ranks and moments each time
 for turn in $(seq "$kills"); do
-  setsid mpirun -n 3 "$program" train --out "killed-$turn" "${long[@]}" --budget 200 --checkpoint-every 0 >last.log 2>&1 &
+  setsid mpirun -n 3 "$program" train --out "killed-$turn" "${long[@]}" --budget 200 --checkpoint-every 0 \
+    >last.log 2>&1 &
   mpirun=$!
   wait_for "killed-$turn/checkpoint.safetensors"
   sleep "$((RANDOM % 2)).$((RANDOM % 1000))"
