@@ -12,7 +12,6 @@ use super::profile::{MAX_STORAGE, Profile, Storage};
 use super::quads::Quads;
 use super::submissions::Submissions;
 use super::tile_choices::Tuning;
-use super::workers::OpenTwin;
 use crate::error::{DeviceError, Lack, Result};
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -71,27 +70,16 @@ impl Gpu {
     /// open.
     pub fn open_adapter(adapter: &wgpu::Adapter, profile: Profile) -> Result<Self> {
         let again = adapter.clone();
-        let twin: OpenTwin<Self> = Box::new(move || Self::open_with(&again, profile, Pipelines::alone));
-        let twin = (adapter.get_info().driver == "llvmpipe").then_some(twin);
-        Self::open_with(adapter, profile, |device| Self::pipelines(adapter, device, twin))
-    }
-
-    /// The same for who records programs and does not run them: no thread has a software driver finish a kernel before
-    /// its first run.
-    ///
-    /// # Errors
-    /// As [`Gpu::open_adapter`].
-    pub fn open_to_record(adapter: &wgpu::Adapter, profile: Profile) -> Result<Self> {
-        Self::open_with(adapter, profile, |device| Self::pipelines(adapter, device, None))
-    }
-
-    fn pipelines(adapter: &wgpu::Adapter, device: wgpu::Device, twin: Option<OpenTwin<Self>>) -> Pipelines<Self> {
-        match adapter.get_info().backend {
+        let twin = move || Self::open_with(&again, profile, Pipelines::alone);
+        Self::open_with(adapter, profile, |device| match adapter.get_info() {
             // GL's context is one thread's at a time, for as long as it compiles, and the others give up after a second
             // or six.
-            wgpu::Backend::Gl => Pipelines::alone(device),
-            _ => Pipelines::with_workers(device, twin),
-        }
+            wgpu::AdapterInfo { backend: wgpu::Backend::Gl, .. } => Pipelines::alone(device),
+            wgpu::AdapterInfo { driver, .. } if driver == "llvmpipe" => {
+                Pipelines::with_workers(device, Some(Box::new(twin)))
+            }
+            _ => Pipelines::with_workers(device, None),
+        })
     }
 
     fn open_with(

@@ -10,7 +10,6 @@ pub mod program;
 pub mod twin;
 
 use gpu_subset::device::{AdapterChoice, Buf, Gpu, Profile, Quads};
-use gpu_subset::error::Result;
 use gpu_subset::program::{Dispatch, Program};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -86,22 +85,10 @@ pub fn gpus_with(change: impl Fn(Profile) -> Profile) -> Vec<TestGpu> {
     open(Profile::ALL.into_iter().map(change))
 }
 
-/// The same under every profile, to record programs that nobody runs.
-pub fn gpus_to_record() -> Vec<TestGpu> {
-    open_by(Profile::ALL.into_iter(), Gpu::open_to_record)
-}
-
 fn open(profiles: impl Iterator<Item = Profile>) -> Vec<TestGpu> {
-    open_by(profiles, Gpu::open_adapter)
-}
-
-fn open_by(
-    profiles: impl Iterator<Item = Profile>,
-    open: impl Fn(&wgpu::Adapter, Profile) -> Result<Gpu>,
-) -> Vec<TestGpu> {
     let Ok(adapter) = AdapterChoice::default().select() else { return required(None).into_iter().collect() };
     let runs = profiles.filter(|profile| profile.unmet(&adapter).is_none());
-    runs.filter_map(|profile| required(Some(TestGpu(open(&adapter, profile).unwrap())))).collect()
+    runs.filter_map(|profile| required(Some(TestGpu(Gpu::open_adapter(&adapter, profile).unwrap())))).collect()
 }
 
 /// The device, or nothing where there is none and `GPU_SUBSET_ALLOW_NO_ADAPTER` says that this is fine.

@@ -62,7 +62,7 @@ type Specialisation = (usize, &'static str, Vec<(&'static str, usize)>);
 /// Every specialisation in use under every profile; nothing where there is no adapter and that is allowed.
 fn specialisations() -> BTreeSet<Specialisation> {
     let mut all = BTreeSet::new();
-    for gpu in common::gpus_to_record() {
+    for gpu in common::gpus_with(|profile| profile) {
         common::in_use::record_all(&gpu);
         let profile = Profile::ALL.iter().position(|profile| *profile == gpu.profile).unwrap();
         all.extend(gpu.specialisations().into_iter().map(|(name, constants)| (profile, name, constants)));
