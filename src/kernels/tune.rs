@@ -6,7 +6,7 @@
 use super::epilogue::Epilogue;
 use super::product::{Operands, Product};
 use super::tile::ProductTile;
-use super::weights::{Direction, NONE, Packing};
+use super::weights::Direction;
 use crate::device::Gpu;
 use crate::error::{Error, Result};
 use crate::program::Program;
@@ -48,20 +48,16 @@ fn numbers(len: usize) -> Vec<f32> {
     numbers.into_iter().cycle().take(len).collect()
 }
 
-/// Weights as a tile reads them.
-fn packed(packing: &Packing, weights: &[f32]) -> Vec<f32> {
-    packing.sources(0).iter().map(|&at| if at == NONE { 0.0 } else { weights[at as usize] }).collect()
-}
-
 /// The fastest candidate of those with the bits of the default, if there was time for all of them.
 fn fastest(gpu: &Gpu, product: &dyn Product, direction: Direction, examples: usize) -> Result<Option<ProductTile>> {
     let (key, tile) = (product.tuning_key(direction), product.tile(gpu, direction));
     gpu.wait_for_kernels()?; // which would slow down what is timed
-    let quads = |features: usize| gpu.upload_quads("tune", &numbers(features * examples), false);
-    let [x, y] = product.shapes().map(|shape| quads(shape.len()));
-    let weights = numbers(product.weights().len());
-    let (x, y, epilogue) = (x?, y?, Epilogue::default());
-    let (from, to) = if direction == Direction::Forward { (&x, &y) } else { (&y, &x) };
+    let (weights, epilogue) = (numbers(product.weights().len()), Epilogue::default());
+    let [x, y] = product.shapes().map(|shape| shape.len() * examples);
+    let [source, output] = if direction == Direction::Forward { [x, y] } else { [y, x] };
+    let from = gpu.upload_quads("tune.source", &numbers(source), false)?;
+    let to = gpu.alloc_quads("tune.output", output, false)?;
+    let [x, y] = if direction == Direction::Forward { [&from, &to] } else { [&to, &from] };
     let (mut fastest, mut expected) = ((f64::INFINITY, tile), None);
     for candidate in tile.neighbours(gpu).into_iter().take(CANDIDATES) {
         if !gpu.may_tune() {
@@ -69,18 +65,19 @@ fn fastest(gpu: &Gpu, product: &dyn Product, direction: Direction, examples: usi
         }
         let start = Instant::now();
         gpu.choose(&key, Some([candidate.outputs, candidate.pixels]));
-        let packed = packed(&product.packing(gpu, direction), &weights);
+        let packed = product.packing(gpu, direction).pack(&weights);
         let packed = gpu.upload_quads("tune.packed", &packed, false)?;
-        let operands = Operands { source: (from, &packed), second: None, output: to, epilogue: &epilogue };
+        let operands = Operands { source: (&from, &packed), second: None, output: &to, epilogue: &epilogue };
         let mut program = Program::default();
-        program.push(product.product(gpu, direction, product.blocks(gpu, &x, &y), &operands)?);
+        program.push(product.product(gpu, direction, product.blocks(gpu, x, y), &operands)?);
         program.time(gpu)?;
-        let words: Vec<u32> = gpu.read_quads(to)?;
+        let words: Vec<u32> = gpu.read_quads(&to)?;
         let is_same = *expected.get_or_insert_with(|| words.clone()) == words;
         if !is_same {
             tracing::debug!("{key}: {candidate:?} rounds otherwise than {tile:?}");
         }
-        for _ in 0..if is_same { RUNS } else { 0 } {
+        let runs = if is_same { RUNS } else { 0 };
+        for _ in 0..runs {
             let seconds = program.time(gpu)?;
             if seconds < fastest.0 {
                 fastest = (seconds, candidate);

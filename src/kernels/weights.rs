@@ -145,6 +145,11 @@ impl Packing {
         rows.flat_map(row_of).map(source).collect()
     }
 
+    /// The layer's words as they are packed, with zeros where there is no weight.
+    pub fn pack<T: Copy + Default>(&self, theta: &[T]) -> Vec<T> {
+        self.sources(0).iter().map(|&at| if at == NONE { T::default() } else { theta[at as usize] }).collect()
+    }
+
     /// Which of the layer's words is word e of a row of a tile.
     fn source(&self, tile: usize, row: usize, e: usize) -> Option<usize> {
         let is_bias = row == self.weight_rows();
@@ -303,11 +308,11 @@ pub fn reduce_partials(gpu: &Gpu, partials: &[Partials], room: &Buf, base: Base<
 
 /// The same in f64.
 pub mod reference {
-    use crate::kernels::weights::{NONE, PARTIAL_MULTIPLE, Packing, WeightShape};
+    use crate::kernels::weights::{PARTIAL_MULTIPLE, Packing, WeightShape};
 
     /// The tiles of `theta`.
     pub fn pack(packing: &Packing, theta: &[f64]) -> Vec<f64> {
-        packing.sources(0).iter().map(|&at| if at == NONE { 0.0 } else { theta[at as usize] }).collect()
+        packing.pack(theta)
     }
 
     /// Sum over splits, in the layout of the parameters.

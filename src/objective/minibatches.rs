@@ -19,7 +19,7 @@ use crate::kernels::selection;
 use crate::kernels::softmax_xent::Targets;
 use crate::kernels::vector;
 use crate::kernels::weights::Base;
-use crate::program::{CopyPair, Program};
+use crate::program::Program;
 use std::time::Instant;
 
 /// Mini-batches that run before the host waits for them, at most.
@@ -184,8 +184,7 @@ impl Minibatches {
     pub fn gradient(&mut self, theta: &Buf, batch: Batch<'_>, gradient: &Buf) -> Result<()> {
         let choice = if batch.draw.is_some() { Chosen::Own } else { Chosen::All };
         self.write(theta, batch, choice);
-        let own = self.objective.workspace.theta.clone();
-        self.submit(&[(theta, &own)], gradient)
+        self.submit(Some(theta), 0.0, gradient)
     }
 
     /// The scores of the examples of a `batch`, with whose gradient [`Minibatches::gradient_by`] goes on.
@@ -205,24 +204,17 @@ impl Minibatches {
     /// # Errors
     /// As [`Minibatches::gradient`].
     pub fn gradient_by(&mut self, threshold: f32, gradient: &Buf) -> Result<()> {
-        let Objective { gpu, len, .. } = &self.objective;
-        if let (Some(selection), Some(draw)) = (&self.selection, self.draw) {
-            selection.write_draw(gpu, draw, *len, threshold);
-        }
-        self.submit(&[], gradient)
+        self.submit(None, threshold, gradient)
     }
 
     /// Writes a batch as the next one, and charges it.
     fn write(&mut self, theta: &Buf, batch: Batch<'_>, choice: Chosen) {
         let Batch { positions, weights, epoch, draw } = batch;
         assert!(self.are(positions.len(), choice), "a batch of another kind than the others");
-        let Objective { gpu, workspace, examples, len, .. } = &self.objective;
+        let Objective { workspace, examples, .. } = &self.objective;
         let shift = examples.shift(epoch);
         let indices: Vec<u32> = positions.iter().map(|&position| self.indices[position as usize] + shift).collect();
         self.write_examples(&indices, weights);
-        if let (Some(selection), Some(draw)) = (&self.selection, draw) {
-            selection.write_draw(gpu, draw, *len, 0.0);
-        }
         if self.used == 0 {
             self.since = Instant::now();
         }
@@ -346,9 +338,13 @@ impl Minibatches {
         gpu.write(&self.chosen, &chosen);
     }
 
-    /// Submits the gradient of the batch written last.
-    fn submit(&mut self, before: &[CopyPair<'_>], gradient: &Buf) -> Result<()> {
-        let Objective { gpu, workspace, index, loss, correct, .. } = &self.objective;
+    /// Submits the gradient of the batch written last, at θ or where its scores were found. The threshold of a draw is
+    /// 0 where it follows from these.
+    fn submit(&mut self, theta: Option<&Buf>, threshold: f32, gradient: &Buf) -> Result<()> {
+        let Objective { gpu, workspace, index, loss, correct, len, .. } = &self.objective;
+        if let (Some(selection), Some(draw)) = (&self.selection, self.draw) {
+            selection.write_draw(gpu, draw, *len, threshold);
+        }
         let (padded, aligned) = (index.len(), self.chosen.len() / 3);
         let start = self.used * self.slot;
         let slot = |at: usize, len: usize| self.slots.view(start + at..start + at + len);
@@ -357,7 +353,8 @@ impl Minibatches {
         let count = slot(self.slot - ALIGNMENT, 1);
         let mut after = vec![(&workspace.gradient, gradient), (loss, &losses), (correct, &hits), (marks, &found)];
         after.extend(self.selection.as_ref().map(|selection| (&selection.kept.count, &count)));
-        self.rest.as_ref().unwrap_or(&self.program).run_between(gpu, before, &after)?;
+        let before: Vec<_> = theta.map(|theta| (theta, &workspace.theta)).into_iter().collect();
+        self.rest.as_ref().unwrap_or(&self.program).run_between(gpu, &before, &after)?;
         self.used += 1;
         if self.used >= self.ahead { self.collect() } else { Ok(()) }
     }
